@@ -1,0 +1,17 @@
+//! The command line: definitions only. Each command's arguments stand beside
+//! what it does, in `commands/`.
+
+use clap::{Parser, Subcommand};
+
+/// Provision and harden fresh Ubuntu servers over SSH: plan, apply, prove.
+#[derive(Debug, Parser)]
+#[command(name = "stockade", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {}

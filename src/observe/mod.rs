@@ -1,0 +1,19 @@
+//! What must be known of a host, and what was found.
+//!
+//! Resources state [`Query`]s; the union of all queries of a run is answered
+//! by one program with a constant number of processes (see [`probe`]), into a
+//! [`HostState`]. Absent, unreadable, not asked and *known after apply* are
+//! four different things here, and none of them is ever taken for another.
+
+mod facts;
+pub mod probe;
+mod query;
+mod reply;
+mod state;
+
+pub use facts::{Apt, Disk, Facts, Os, Sshd};
+pub use query::{Queries, Query, Run};
+pub use state::{
+    Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
+    StateError, Unit,
+};

@@ -1,0 +1,111 @@
+//! The questions that can be asked of a host.
+
+use crate::values::{AbsPath, PackageName, SysctlKey, UnitName, UserName};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// One question. All questions of a kind are answered together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Query {
+    /// Type, owner, group, mode, link target; a link is not followed.
+    Path(AbsPath),
+    /// SHA-256 of a regular file; asks for [`Query::Path`] too.
+    Digest(AbsPath),
+    /// The bytes of a regular file (up to 4 MiB); asks for [`Query::Path`] too.
+    Content(AbsPath),
+    /// The names in a directory; asks for [`Query::Path`] too.
+    Names(AbsPath),
+    /// The user, group and shadow databases.
+    Accounts,
+    /// The installed state of a package.
+    Package(PackageName),
+    /// What apt would install, and from where.
+    Candidate(PackageName),
+    /// A unit's load, active and enabled state.
+    Unit(UnitName),
+    /// The live value of a kernel parameter.
+    Sysctl(SysctlKey),
+    /// Whether a kernel module is loaded, built in or available.
+    Module(String),
+    /// The exit code and standard output of a command that changes nothing.
+    Run(Run),
+}
+
+/// A command that only looks. It runs as root unless `user` says otherwise,
+/// with no standard input.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run {
+    /// The program and its arguments; each reaches the host as one word.
+    pub argv: Vec<String>,
+    /// Who runs it.
+    pub user: Option<UserName>,
+}
+
+impl Run {
+    /// A command by its words, run as root.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Run {
+        Run { argv: argv.into_iter().map(Into::into).collect(), user: None }
+    }
+
+    /// Shell text written by the operator, run by `sh -c`.
+    pub fn shell(text: &str) -> Run {
+        Run::new(["sh", "-c", text])
+    }
+}
+
+impl fmt::Display for Query {
+    /// What the question is about, as an operator would name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Query::Path(path) => write!(f, "{path}"),
+            Query::Digest(path) | Query::Content(path) => write!(f, "content of {path}"),
+            Query::Names(path) => write!(f, "names in {path}"),
+            Query::Accounts => write!(f, "users and groups"),
+            Query::Package(name) => write!(f, "package {name}"),
+            Query::Candidate(name) => write!(f, "candidate of package {name}"),
+            Query::Unit(name) => write!(f, "unit {name}"),
+            Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
+            Query::Module(name) => write!(f, "kernel module {name}"),
+            Query::Run(run) => write!(f, "output of {}", run.argv.join(" ").escape_debug()),
+        }
+    }
+}
+
+/// A set of questions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queries(BTreeSet<Query>);
+
+impl Queries {
+    /// No questions.
+    pub fn new() -> Queries {
+        Queries::default()
+    }
+
+    /// Adds a question and what it takes for granted.
+    pub fn ask(&mut self, query: Query) {
+        if let Query::Digest(path) | Query::Content(path) | Query::Names(path) = &query {
+            self.0.insert(Query::Path(path.clone()));
+        }
+        self.0.insert(query);
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, queries: impl IntoIterator<Item = Query>) {
+        queries.into_iter().for_each(|query| self.ask(query));
+    }
+
+    /// Whether a question is in the set.
+    pub fn contains(&self, query: &Query) -> bool {
+        self.0.contains(query)
+    }
+
+    /// The questions, sorted by kind and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Query> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,488 @@
+//! What was found on a host, and, during planning, what is predicted.
+
+use super::{Facts, Queries, Query, Run};
+use crate::values::{AbsPath, Mode, PackageName, Secret, SysctlKey, UnitName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A value, or the statement that only the apply will tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<T> {
+    /// It is this.
+    Is(T),
+    /// It cannot be known before the apply; it is never guessed.
+    AfterApply,
+}
+
+/// Why the state cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Nobody asked the host: a defect in a resource's `queries`.
+    #[error("the host was not asked about {0} (a defect in this resource kind; please report it)")]
+    NotAsked(String),
+    /// The host was asked and could not tell.
+    #[error("{what} could not be read: {why}")]
+    Unreadable {
+        /// What was asked for.
+        what: String,
+        /// What the host said.
+        why: String,
+    },
+}
+
+/// The types of files that matter to a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileType {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A socket, device, pipe or whatever else.
+    Other,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its type.
+    pub file_type: FileType,
+    /// Its permission bits.
+    pub mode: Mode,
+    /// Its owner's name, or number if it has no name.
+    pub owner: String,
+    /// Its group's name, or number if it has no name.
+    pub group: String,
+    /// Where it points, for a link.
+    pub target: Option<String>,
+}
+
+/// Whether something stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathState {
+    /// Nothing does.
+    Absent,
+    /// This does.
+    Present(Entry),
+    /// Something earlier in the run decides.
+    AfterApply,
+}
+
+impl PathState {
+    /// The entry, if there is one.
+    pub fn entry(&self) -> Option<&Entry> {
+        match self {
+            PathState::Present(entry) => Some(entry),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of a file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// There is no regular file.
+    Absent,
+    /// The bytes.
+    Bytes(Vec<u8>),
+    /// Their SHA-256, in hexadecimal; the bytes were not asked for or are too many.
+    Digest(String),
+    /// Something earlier in the run decides.
+    AfterApply,
+}
+
+/// A line of the user database (passwd(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// User id.
+    pub uid: Known<u32>,
+    /// Name of the primary group, or its number if it has no name.
+    pub group: String,
+    /// The comment (GECOS) field.
+    pub comment: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
+/// A line of the group database (group(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Group id.
+    pub gid: Known<u32>,
+    /// Supplementary members.
+    pub members: BTreeSet<String>,
+}
+
+/// A line of the shadow database (shadow(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// The password hash field.
+    pub hash: Secret,
+    /// Expiry of the account, in days since 1970-01-01.
+    pub expires: Option<i64>,
+}
+
+/// Whether a package is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Package {
+    /// dpkg does not know it, or only its configuration is left.
+    Absent,
+    /// Installed in this version.
+    Installed {
+        /// The version, or known after apply.
+        version: Known<String>,
+        /// Whether it is held back (`apt-mark hold`).
+        held: bool,
+    },
+    /// dpkg was interrupted: unpacked, half-configured, …
+    Broken(String),
+}
+
+/// What apt would install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The version; none if apt knows no package of the name.
+    pub version: Option<String>,
+    /// The repositories that offer the candidate, as `apt-cache policy` shows them.
+    pub origins: Vec<String>,
+}
+
+/// The state of a unit, in systemctl(1)'s words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unit {
+    /// `loaded`, `not-found`, `masked`, `error`, …
+    pub load: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// `enabled`, `disabled`, `static`, `masked`, `alias`, …; empty if it has no unit file.
+    pub file: String,
+    /// Whether its files changed since systemd read them.
+    pub needs_reload: bool,
+    /// The unit file in use.
+    pub fragment: String,
+    /// The drop-ins in use.
+    pub drop_ins: Vec<String>,
+}
+
+/// The state of a kernel module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Whether it is in /proc/modules.
+    pub loaded: bool,
+    /// Whether it is part of the kernel image.
+    pub builtin: bool,
+}
+
+/// What a command gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed on standard output.
+    pub stdout: String,
+}
+
+/// All that is known of one host.
+#[derive(Debug, Clone, Default)]
+pub struct HostState {
+    /// What the host is.
+    pub facts: Facts,
+    pub(super) asked: Queries,
+    pub(super) unreadable: BTreeMap<Query, String>,
+    pub(super) paths: BTreeMap<AbsPath, PathState>,
+    pub(super) contents: BTreeMap<AbsPath, Content>,
+    pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
+    pub(super) users: BTreeMap<String, Account>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) shadow: BTreeMap<String, Shadow>,
+    pub(super) packages: BTreeMap<PackageName, Package>,
+    pub(super) candidates: BTreeMap<PackageName, Candidate>,
+    pub(super) units: BTreeMap<UnitName, Known<Unit>>,
+    pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
+    pub(super) modules: BTreeMap<String, Module>,
+    pub(super) outputs: BTreeMap<Run, Known<Output>>,
+    /// Set once packages are planned for installation: accounts that did not
+    /// exist may exist afterwards.
+    pub(super) accounts_may_appear: bool,
+    /// Units whose restart an earlier run owes.
+    pub owed_restarts: BTreeSet<String>,
+}
+
+impl HostState {
+    /// Whether the host was asked this.
+    pub fn asked(&self, query: &Query) -> bool {
+        self.asked.contains(query)
+    }
+
+    /// All that the host was asked.
+    pub fn questions(&self) -> &Queries {
+        &self.asked
+    }
+
+    fn check(&self, query: Query) -> Result<(), StateError> {
+        if let Some(why) = self.unreadable.get(&query) {
+            return Err(StateError::Unreadable { what: query.to_string(), why: why.clone() });
+        }
+        if self.asked.contains(&query) { Ok(()) } else { Err(StateError::NotAsked(query.to_string())) }
+    }
+
+    fn look<T>(&self, query: Query, found: Option<T>) -> Result<T, StateError> {
+        let what = query.to_string();
+        self.check(query)?;
+        found.ok_or(StateError::NotAsked(what))
+    }
+
+    /// What stands at a path ([`Query::Path`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable; so for every question below.
+    pub fn path(&self, path: &AbsPath) -> Result<&PathState, StateError> {
+        self.look(Query::Path(path.clone()), self.paths.get(path))
+    }
+
+    /// What is known of a file's bytes ([`Query::Digest`] or [`Query::Content`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn content(&self, path: &AbsPath) -> Result<&Content, StateError> {
+        let content = Query::Content(path.clone());
+        let query = if self.asked.contains(&content) { content } else { Query::Digest(path.clone()) };
+        self.look(query, self.contents.get(path))
+    }
+
+    /// The names in a directory ([`Query::Names`]); empty if there is no directory.
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn names(&self, path: &AbsPath) -> Result<&BTreeSet<String>, StateError> {
+        self.look(Query::Names(path.clone()), self.names.get(path))
+    }
+
+    /// A user ([`Query::Accounts`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn user(&self, name: &str) -> Result<Option<&Account>, StateError> {
+        self.check(Query::Accounts)?;
+        Ok(self.users.get(name))
+    }
+
+    /// All users ([`Query::Accounts`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn users(&self) -> Result<&BTreeMap<String, Account>, StateError> {
+        self.check(Query::Accounts)?;
+        Ok(&self.users)
+    }
+
+    /// A group ([`Query::Accounts`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn group(&self, name: &str) -> Result<Option<&Group>, StateError> {
+        self.check(Query::Accounts)?;
+        Ok(self.groups.get(name))
+    }
+
+    /// All groups ([`Query::Accounts`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn groups(&self) -> Result<&BTreeMap<String, Group>, StateError> {
+        self.check(Query::Accounts)?;
+        Ok(&self.groups)
+    }
+
+    /// A user's shadow line ([`Query::Accounts`]); none if there is none.
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn shadow(&self, name: &str) -> Result<Option<&Shadow>, StateError> {
+        self.check(Query::Accounts)?;
+        Ok(self.shadow.get(name))
+    }
+
+    /// Whether a package installed earlier in the run may bring users and groups with it.
+    pub fn accounts_may_appear(&self) -> bool {
+        self.accounts_may_appear
+    }
+
+    /// A package ([`Query::Package`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn package(&self, name: &PackageName) -> Result<&Package, StateError> {
+        self.look(Query::Package(name.clone()), self.packages.get(name))
+    }
+
+    /// What apt would install ([`Query::Candidate`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn candidate(&self, name: &PackageName) -> Result<&Candidate, StateError> {
+        self.look(Query::Candidate(name.clone()), self.candidates.get(name))
+    }
+
+    /// A unit ([`Query::Unit`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn unit(&self, name: &UnitName) -> Result<&Known<Unit>, StateError> {
+        self.look(Query::Unit(name.clone()), self.units.get(name))
+    }
+
+    /// A live kernel parameter ([`Query::Sysctl`]); none if the kernel has no such key.
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn sysctl(&self, key: &SysctlKey) -> Result<Option<&str>, StateError> {
+        Ok(self.look(Query::Sysctl(key.clone()), self.sysctl.get(key))?.as_deref())
+    }
+
+    /// A kernel module ([`Query::Module`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn module(&self, name: &str) -> Result<&Module, StateError> {
+        self.look(Query::Module(name.to_owned()), self.modules.get(name))
+    }
+
+    /// What a command gave ([`Query::Run`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn output(&self, run: &Run) -> Result<&Known<Output>, StateError> {
+        self.look(Query::Run(run.clone()), self.outputs.get(run))
+    }
+}
+
+/// What a prediction writes. Each also marks the question as asked, so that a
+/// later step may rely on what an earlier one makes.
+impl HostState {
+    /// Something will stand at a path, or nothing.
+    pub fn set_path(&mut self, path: &AbsPath, state: PathState) {
+        self.asked.ask(Query::Path(path.clone()));
+        if !matches!(&state, PathState::Present(entry) if entry.file_type == FileType::File) {
+            self.set_content(path, Content::Absent);
+        }
+        if let (PathState::Absent, Some(parent)) = (&state, path.parent()) {
+            if let Some(names) = self.names.get_mut(&parent) {
+                names.remove(path.file_name());
+            }
+        } else if let Some(names) = path.parent().and_then(|parent| self.names.get_mut(&parent)) {
+            names.insert(path.file_name().to_owned());
+        }
+        self.paths.insert(path.clone(), state);
+    }
+
+    /// A file will have these bytes.
+    pub fn set_content(&mut self, path: &AbsPath, content: Content) {
+        self.asked.ask(Query::Digest(path.clone()));
+        self.asked.ask(Query::Content(path.clone()));
+        self.contents.insert(path.clone(), content);
+    }
+
+    /// Everything below a path will be gone, the path too.
+    pub fn remove_tree(&mut self, top: &AbsPath) {
+        let below: Vec<AbsPath> = self.paths.keys().filter(|path| path.is_within(top)).cloned().collect();
+        below.iter().for_each(|path| self.set_path(path, PathState::Absent));
+        self.set_path(top, PathState::Absent);
+    }
+
+    /// The user database, for changing.
+    pub fn users_mut(&mut self) -> &mut BTreeMap<String, Account> {
+        &mut self.users
+    }
+
+    /// The group database, for changing.
+    pub fn groups_mut(&mut self) -> &mut BTreeMap<String, Group> {
+        &mut self.groups
+    }
+
+    /// The shadow database, for changing.
+    pub fn shadow_mut(&mut self) -> &mut BTreeMap<String, Shadow> {
+        &mut self.shadow
+    }
+
+    /// A package will be in this state.
+    pub fn set_package(&mut self, name: &PackageName, package: Package) {
+        self.asked.ask(Query::Package(name.clone()));
+        self.packages.insert(name.clone(), package);
+    }
+
+    /// Packages will be installed: units that systemd does not know, accounts
+    /// that do not exist and outputs of commands are from here on known after apply.
+    pub fn packages_will_appear(&mut self) {
+        self.accounts_may_appear = true;
+        for unit in self.units.values_mut() {
+            if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
+                *unit = Known::AfterApply;
+            }
+        }
+    }
+
+    /// A unit will be in this state.
+    pub fn set_unit(&mut self, name: &UnitName, unit: Known<Unit>) {
+        self.asked.ask(Query::Unit(name.clone()));
+        self.units.insert(name.clone(), unit);
+    }
+
+    /// Every unit's files will have been read again.
+    pub fn units_reloaded(&mut self) {
+        for unit in self.units.values_mut() {
+            if let Known::Is(unit) = unit {
+                unit.needs_reload = false;
+            }
+        }
+    }
+
+    /// A kernel parameter will have this live value.
+    pub fn set_sysctl(&mut self, key: &SysctlKey, value: &str) {
+        self.asked.ask(Query::Sysctl(key.clone()));
+        self.sysctl.insert(key.clone(), Some(value.to_owned()));
+    }
+
+    /// The kernel has no such parameter, for tests.
+    pub fn set_sysctl_absent(&mut self, key: &SysctlKey) {
+        self.asked.ask(Query::Sysctl(key.clone()));
+        self.sysctl.insert(key.clone(), None);
+    }
+
+    /// A kernel module will be in this state.
+    pub fn set_module(&mut self, name: &str, module: Module) {
+        self.asked.ask(Query::Module(name.to_owned()));
+        self.modules.insert(name.to_owned(), module);
+    }
+
+    /// A looking command will give this.
+    pub fn set_output(&mut self, run: &Run, output: Known<Output>) {
+        self.asked.ask(Query::Run(run.clone()));
+        self.outputs.insert(run.clone(), output);
+    }
+
+    /// Installs what the host was found to be, for tests and for the fake host.
+    pub fn mark_asked(&mut self, query: Query) {
+        self.asked.ask(query);
+    }
+
+    /// What a repository would offer, for tests.
+    pub fn set_candidate(&mut self, name: &PackageName, candidate: Candidate) {
+        self.asked.ask(Query::Candidate(name.clone()));
+        self.candidates.insert(name.clone(), candidate);
+    }
+
+    /// What a directory holds, for tests.
+    pub fn set_names(&mut self, path: &AbsPath, names: BTreeSet<String>) {
+        self.asked.ask(Query::Names(path.clone()));
+        self.names.insert(path.clone(), names);
+    }
+
+    /// A question that the host could not answer, for tests and the parser.
+    pub fn set_unreadable(&mut self, query: Query, why: String) {
+        self.asked.ask(query.clone());
+        self.unreadable.insert(query, why);
+    }
+}

@@ -1,0 +1,194 @@
+//! What each operation does to a predicted state.
+
+use super::{Meta, Op, Verb};
+use crate::observe::{
+    Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Shadow, Unit,
+};
+use crate::values::{AbsPath, Mode, Secret, UnitName};
+
+impl Op {
+    /// Plays the operation on a predicted state.
+    pub fn effect(&self, host: &mut HostState) {
+        match self {
+            Op::WriteFile { path, content, meta, .. } => {
+                host.set_path(path, present(FileType::File, meta, None));
+                host.set_content(path, Content::Bytes(content.clone()));
+            }
+            Op::Download { sha256, path, meta, .. } => {
+                host.set_path(path, present(FileType::File, meta, None));
+                host.set_content(path, Content::Digest(sha256.to_ascii_lowercase()));
+            }
+            Op::MakeDirectory { path, meta } => host.set_path(path, present(FileType::Directory, meta, None)),
+            Op::MakeLink { path, target } => {
+                host.set_path(path, present(FileType::Link, &Meta::root(0o777), Some(target.clone())));
+            }
+            Op::Remove { path, .. } => host.remove_tree(path),
+            Op::SetMeta { path, owner, group, mode } => set_meta(host, path, owner, group, *mode),
+
+            Op::GroupAdd { name, gid, .. } => add_group(host, name.as_str(), *gid),
+            Op::GroupChange { name, gid } => {
+                if let Some(group) = host.groups_mut().get_mut(name.as_str()) {
+                    group.gid = Known::Is(*gid);
+                }
+            }
+            Op::GroupRemove { name } => {
+                host.groups_mut().remove(name.as_str());
+            }
+            Op::UserAdd { name, uid, group, shell, home, comment, .. } => {
+                let primary = group.as_ref().map_or(name.as_str(), |g| g.as_str()).to_owned();
+                add_group(host, &primary, None);
+                let account = Account {
+                    uid: uid.map_or(Known::AfterApply, Known::Is),
+                    group: primary.clone(),
+                    comment: comment.clone().unwrap_or_default(),
+                    home: home.as_ref().map_or_else(|| format!("/home/{name}"), ToString::to_string),
+                    shell: shell.clone().unwrap_or_else(|| "/bin/sh".to_owned()),
+                };
+                host.users_mut().insert(name.to_string(), account);
+                let locked = Shadow { hash: Secret::new("!"), expires: None };
+                host.shadow_mut().insert(name.to_string(), locked);
+                if let Some(home) = home {
+                    let meta = Meta { owner: name.to_string(), group: primary, mode: Mode::from_bits(0o750) };
+                    host.set_path(home, present(FileType::Directory, &meta, None));
+                }
+            }
+            Op::UserChange { name, uid, group, shell, home, comment } => {
+                if let Some(account) = host.users_mut().get_mut(name.as_str()) {
+                    if let Some(uid) = uid {
+                        account.uid = Known::Is(*uid);
+                    }
+                    if let Some(group) = group {
+                        account.group = group.to_string();
+                    }
+                    if let Some(shell) = shell {
+                        account.shell.clone_from(shell);
+                    }
+                    if let Some(home) = home {
+                        account.home = home.to_string();
+                    }
+                    if let Some(comment) = comment {
+                        account.comment.clone_from(comment);
+                    }
+                }
+            }
+            Op::UserRemove { name, remove_home } => {
+                let account = host.users_mut().remove(name.as_str());
+                host.shadow_mut().remove(name.as_str());
+                for group in host.groups_mut().values_mut() {
+                    group.members.remove(name.as_str());
+                }
+                // userdel(8): the user's own group goes with it (USERGROUPS_ENAB) if nobody else is in it.
+                let own_is_empty = host.groups_mut().get(name.as_str()).is_some_and(|g| g.members.is_empty());
+                if own_is_empty && account.as_ref().is_some_and(|a| a.group == name.as_str()) {
+                    host.groups_mut().remove(name.as_str());
+                }
+                if let (true, Some(Ok(home))) = (remove_home, account.map(|a| a.home.parse::<AbsPath>())) {
+                    host.remove_tree(&home);
+                }
+            }
+            Op::SetPasswordHash { user, hash } => {
+                if let Some(shadow) = host.shadow_mut().get_mut(user.as_str()) {
+                    shadow.hash = hash.clone();
+                }
+            }
+            Op::LockPassword { user, lock } => {
+                if let Some(shadow) = host.shadow_mut().get_mut(user.as_str()) {
+                    let bare = shadow.hash.expose().trim_start_matches('!').to_owned();
+                    shadow.hash = Secret::new(if *lock { format!("!{bare}") } else { bare });
+                }
+            }
+            Op::SetExpiry { user, day } => {
+                if let Some(shadow) = host.shadow_mut().get_mut(user.as_str()) {
+                    shadow.expires = *day;
+                }
+            }
+            Op::Join { user, group } => {
+                add_group(host, group.as_str(), None);
+                if let Some(group) = host.groups_mut().get_mut(group.as_str()) {
+                    group.members.insert(user.to_string());
+                }
+            }
+            Op::Leave { user, group } => {
+                if let Some(group) = host.groups_mut().get_mut(group.as_str()) {
+                    group.members.remove(user.as_str());
+                }
+            }
+
+            Op::AptUpdate { .. } => host.facts.apt.lists_age = Some(0),
+            Op::AptInstall { packages, remove } => {
+                for target in packages {
+                    let version = match &target.version {
+                        Some(version) => Known::Is(version.clone()),
+                        None => match host.candidate(&target.name) {
+                            Ok(candidate) => candidate.version.clone().map_or(Known::AfterApply, Known::Is),
+                            Err(_) => Known::AfterApply,
+                        },
+                    };
+                    host.set_package(&target.name, Package::Installed { version, held: false });
+                }
+                remove.iter().for_each(|name| host.set_package(name, Package::Absent));
+                host.packages_will_appear();
+            }
+            Op::AptRemove { packages, .. } => packages.iter().for_each(|name| host.set_package(name, Package::Absent)),
+
+            Op::DaemonReload => host.units_reloaded(),
+            Op::Systemctl { verb, unit } => systemctl(host, *verb, unit),
+            Op::Sysctl { key, value } => host.set_sysctl(key, value),
+            Op::Module { name, load } => host.set_module(name, Module { loaded: *load, builtin: false }),
+            Op::SetHostname { name } => host.facts.hostname.clone_from(name),
+            Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
+            Op::Run { .. } | Op::Exec { .. } | Op::Check(_) => {}
+        }
+    }
+}
+
+fn present(file_type: FileType, meta: &Meta, target: Option<String>) -> PathState {
+    let Meta { owner, group, mode } = meta.clone();
+    PathState::Present(Entry { file_type, mode, owner, group, target })
+}
+
+fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group: &Option<String>, mode: Option<Mode>) {
+    let Ok(PathState::Present(mut entry)) = host.path(path).cloned() else { return };
+    let content = host.content(path).ok().cloned();
+    if let Some(owner) = owner {
+        entry.owner.clone_from(owner);
+    }
+    if let Some(group) = group {
+        entry.group.clone_from(group);
+    }
+    entry.mode = mode.unwrap_or(entry.mode);
+    host.set_path(path, PathState::Present(entry));
+    if let Some(content) = content {
+        host.set_content(path, content);
+    }
+}
+
+fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {
+    host.groups_mut()
+        .entry(name.to_owned())
+        .or_insert_with(|| Group { gid: gid.map_or(Known::AfterApply, Known::Is), members: Default::default() });
+}
+
+fn systemctl(host: &mut HostState, verb: Verb, name: &UnitName) {
+    let mut unit = match host.unit(name) {
+        Ok(Known::Is(unit)) => unit.clone(),
+        // What a package will bring is loaded by the time the verb is said.
+        _ => Unit { load: "loaded".into(), active: "inactive".into(), file: "disabled".into(), ..Unit::default() },
+    };
+    match verb {
+        Verb::Enable => unit.file = "enabled".into(),
+        Verb::Disable => unit.file = "disabled".into(),
+        Verb::Start | Verb::Restart => unit.active = "active".into(),
+        Verb::Stop => unit.active = "inactive".into(),
+        Verb::Reload => {}
+        Verb::Mask => {
+            unit.load = "masked".into();
+            unit.file = "masked".into();
+        }
+        Verb::Unmask => {
+            unit.load = "loaded".into();
+            unit.file = "disabled".into();
+        }
+    }
+    host.set_unit(name, Known::Is(unit));
+}

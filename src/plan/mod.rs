@@ -1,0 +1,17 @@
+//! Plans: values that say what differs and what will be done about it.
+//!
+//! Planning is pure. A resource turns a [`HostState`] into a [`Planned`]; the
+//! operations of each step are then played on the state, so that later steps
+//! are planned against what will be. Planning the predicted state again gives
+//! nothing: idempotence is a property of values, tested without a host.
+
+mod effect;
+mod op;
+mod script;
+mod step;
+mod unified;
+
+pub use op::{AptTarget, Check, Meta, Op, Verb};
+pub use script::OpScript;
+pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary};
+pub use unified::{KNOWN_AFTER_APPLY, diff_files};

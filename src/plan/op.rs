@@ -1,0 +1,266 @@
+//! The closed alphabet of primitive operations.
+//!
+//! Everything an apply does is a list of these. Each knows its shell
+//! (`script.rs`) and its effect on a predicted state (`effect.rs`).
+
+use crate::values::{AbsPath, EnvKey, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
+
+/// Owner, group and mode that a file has from the moment it is visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// A user's name or number.
+    pub owner: String,
+    /// A group's name or number.
+    pub group: String,
+    /// Permission bits.
+    pub mode: Mode,
+}
+
+impl Meta {
+    /// Owned by root, with a mode.
+    pub fn root(bits: u16) -> Meta {
+        Meta { owner: "root".to_owned(), group: "root".to_owned(), mode: Mode::from_bits(bits) }
+    }
+}
+
+/// A package in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AptTarget {
+    /// Its name.
+    pub name: PackageName,
+    /// The exact version wanted; none means apt's candidate.
+    pub version: Option<String>,
+    /// A part of the repository address that the candidate must come from;
+    /// checked on the host after the lists are updated and before the install.
+    pub origin: Option<String>,
+}
+
+/// A verb of systemctl(1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verb {
+    Enable,
+    Disable,
+    Start,
+    Stop,
+    Restart,
+    Reload,
+    Mask,
+    Unmask,
+}
+
+impl Verb {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verb::Enable => "enable",
+            Verb::Disable => "disable",
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Reload => "reload",
+            Verb::Mask => "mask",
+            Verb::Unmask => "unmask",
+        }
+    }
+}
+
+/// An assertion that is awaited: the script is run until it succeeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Shell text; exit code 0 means that the assertion holds.
+    pub script: String,
+    /// How often it is tried at the most, at least 1.
+    pub tries: u32,
+    /// Seconds between two tries.
+    pub pause: u32,
+}
+
+/// One primitive operation.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the fields carry the names of the tools' own arguments
+pub enum Op {
+    /// Puts a file in place at once: temporary name, fsync, rename. `validate`
+    /// is an operator's command in which `%s` stands for the temporary file.
+    WriteFile {
+        path: AbsPath,
+        content: Vec<u8>,
+        meta: Meta,
+        validate: Option<String>,
+    },
+    /// Makes a directory; its parents must exist.
+    MakeDirectory {
+        path: AbsPath,
+        meta: Meta,
+    },
+    /// Makes or replaces a symbolic link at once.
+    MakeLink {
+        path: AbsPath,
+        target: String,
+    },
+    /// Removes a file, link or (if `recursive`) a tree.
+    Remove {
+        path: AbsPath,
+        recursive: bool,
+    },
+    /// Changes owner, group or mode of what is there; a link is not followed.
+    SetMeta {
+        path: AbsPath,
+        owner: Option<String>,
+        group: Option<String>,
+        mode: Option<Mode>,
+    },
+
+    GroupAdd {
+        name: GroupName,
+        gid: Option<u32>,
+        system: bool,
+    },
+    GroupChange {
+        name: GroupName,
+        gid: u32,
+    },
+    GroupRemove {
+        name: GroupName,
+    },
+    /// Makes a user with a home directory (from /etc/skel) unless `home` is none.
+    UserAdd {
+        name: UserName,
+        uid: Option<u32>,
+        /// Primary group; none means a group of the user's own name.
+        group: Option<GroupName>,
+        system: bool,
+        shell: Option<String>,
+        home: Option<AbsPath>,
+        comment: Option<String>,
+    },
+    UserChange {
+        name: UserName,
+        uid: Option<u32>,
+        group: Option<GroupName>,
+        shell: Option<String>,
+        /// The new home; its content is moved along.
+        home: Option<AbsPath>,
+        comment: Option<String>,
+    },
+    UserRemove {
+        name: UserName,
+        remove_home: bool,
+    },
+    /// Writes the password hash field (crypt(5)); it travels on standard input.
+    SetPasswordHash {
+        user: UserName,
+        hash: Secret,
+    },
+    /// Locks or unlocks the password (`!` before the hash).
+    LockPassword {
+        user: UserName,
+        lock: bool,
+    },
+    /// Sets or clears the day (since 1970-01-01) on which the account expires.
+    SetExpiry {
+        user: UserName,
+        day: Option<i64>,
+    },
+    /// Adds a user to a supplementary group.
+    Join {
+        user: UserName,
+        group: GroupName,
+    },
+    /// Takes a user out of a supplementary group.
+    Leave {
+        user: UserName,
+        group: GroupName,
+    },
+
+    /// Updates the package lists. `only` restricts it to one sources file.
+    AptUpdate {
+        only: Option<AbsPath>,
+    },
+    /// One transaction: installs and, with it, removes what is in the way.
+    AptInstall {
+        packages: Vec<AptTarget>,
+        remove: Vec<PackageName>,
+    },
+    AptRemove {
+        packages: Vec<PackageName>,
+        purge: bool,
+    },
+
+    DaemonReload,
+    Systemctl {
+        verb: Verb,
+        unit: UnitName,
+    },
+    /// Writes a live kernel parameter.
+    Sysctl {
+        key: SysctlKey,
+        value: String,
+    },
+    /// Loads or unloads a kernel module.
+    Module {
+        name: String,
+        load: bool,
+    },
+    /// Sets the host's name, live and persistent.
+    SetHostname {
+        name: String,
+    },
+    /// Sets the time zone.
+    SetTimezone {
+        zone: String,
+    },
+
+    /// Fetches a file: the URL (which may carry a signature) travels as a secret,
+    /// the digest (SHA-256, hexadecimal) is checked before the file is visible.
+    Download {
+        url: Secret,
+        sha256: String,
+        path: AbsPath,
+        meta: Meta,
+    },
+    /// Runs shell text. `product` says whether the text is this program's own
+    /// (then it may contain nothing that came from a playbook).
+    Run {
+        script: String,
+        environment: Vec<(EnvKey, Secret)>,
+        user: Option<UserName>,
+        directory: Option<AbsPath>,
+    },
+    /// Runs a program with exact arguments, as root.
+    Exec {
+        argv: Vec<String>,
+    },
+    /// Waits until an assertion holds.
+    Check(Check),
+}
+
+impl Op {
+    /// Whether this can cut off the operator's own access to the host.
+    pub fn can_cut_access(&self) -> bool {
+        let guarded = |path: &AbsPath| {
+            ["/etc/ssh", "/etc/sudoers.d", "/etc/pam.d", "/etc/ufw", "/etc/netplan", "/etc/nftables.conf"]
+                .iter()
+                .any(|top| path.as_str() == *top || path.as_str().starts_with(&format!("{top}/")))
+                || path.as_str() == "/etc/sudoers"
+                || path.as_str().contains("/.ssh")
+        };
+        match self {
+            Op::WriteFile { path, .. }
+            | Op::MakeLink { path, .. }
+            | Op::Remove { path, .. }
+            | Op::SetMeta { path, .. } => guarded(path),
+            Op::UserRemove { .. } | Op::UserChange { .. } | Op::Leave { .. } | Op::LockPassword { .. } => true,
+            Op::Systemctl { unit, .. } => {
+                ["ssh.service", "ssh.socket", "sshd.service", "ufw.service"].contains(&unit.as_str())
+            }
+            Op::Exec { argv } => argv.first().is_some_and(|program| program == "ufw"),
+            _ => false,
+        }
+    }
+
+    /// Whether this is part of apt's work (see `planner`: such work is brought together).
+    pub fn is_apt(&self) -> bool {
+        matches!(self, Op::AptUpdate { .. } | Op::AptInstall { .. } | Op::AptRemove { .. })
+    }
+}

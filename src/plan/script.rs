@@ -1,0 +1,246 @@
+//! The shell of each operation.
+//!
+//! Names and paths stand in the script as quoted words; bulk data and secrets
+//! stand in payload files, which travel apart from the script and live on a
+//! memory file system for the time of the run only.
+
+use super::{AptTarget, Op};
+use crate::shell::{Command, NulByte, Script, quote};
+use crate::values::{Secret, UserName};
+
+/// An operation as shell text, with the data it needs.
+///
+/// The text runs in a subshell under `set -e`, with no standard input, where
+/// the functions of `apply/runner.sh` are defined; `$P` names the directory of
+/// the payload files.
+#[derive(Debug, Clone, Default)]
+pub struct OpScript {
+    /// The text.
+    pub script: Script,
+    /// Payload files, by number from the first that was given to [`OpScript::new`].
+    pub payloads: Vec<Vec<u8>>,
+    first: usize,
+}
+
+impl OpScript {
+    /// The script of an operation whose first payload file has this number.
+    ///
+    /// # Errors
+    /// [`NulByte`] if a value holds one.
+    pub fn new(op: &Op, first: usize) -> Result<OpScript, NulByte> {
+        let mut out = OpScript { first, ..OpScript::default() };
+        out.write(op)?;
+        out.script.build()?;
+        Ok(out)
+    }
+
+    fn payload(&mut self, data: impl Into<Vec<u8>>) -> String {
+        self.payloads.push(data.into());
+        (self.first + self.payloads.len() - 1).to_string()
+    }
+
+    fn run(&mut self, command: Command) {
+        self.script.run(command);
+    }
+
+    fn write(&mut self, op: &Op) -> Result<(), NulByte> {
+        match op {
+            Op::WriteFile { path, content, meta, validate } => {
+                let number = self.payload(content.clone());
+                let check = match validate {
+                    Some(text) => self.payload(text.replace("%s", "\"$1\"")),
+                    None => String::new(),
+                };
+                let words = [&number, path.as_str(), &meta.owner, &meta.group, &meta.mode.to_string(), &check];
+                self.run(Command::new("put").args(words));
+            }
+            Op::Download { url, sha256, path, meta } => {
+                // curl reads the URL from a configuration file: it never is an argument.
+                let escaped = url.expose().replace('\\', r"\\").replace('"', "\\\"").replace(['\n', '\r'], "");
+                let number = self.payload(format!("url = \"{escaped}\"\n"));
+                let words = [&number, sha256, path.as_str(), &meta.owner, &meta.group, &meta.mode.to_string()];
+                self.run(Command::new("download").args(words));
+            }
+            Op::MakeDirectory { path, meta } => self.run(Command::new("make_directory").args([
+                path.as_str(),
+                &meta.owner,
+                &meta.group,
+                &meta.mode.to_string(),
+            ])),
+            Op::MakeLink { path, target } => self.run(Command::new("make_link").arg(path).arg(target)),
+            Op::Remove { path, recursive } => {
+                let flag = if *recursive { "-rf" } else { "-f" };
+                self.run(Command::new("rm").args([flag, "--", path.as_str()]));
+            }
+            Op::SetMeta { path, owner, group, mode } => {
+                if owner.is_some() || group.is_some() {
+                    let who = format!(
+                        "{}{}",
+                        owner.as_deref().unwrap_or(""),
+                        group.as_ref().map(|g| format!(":{g}")).unwrap_or_default()
+                    );
+                    self.run(Command::new("chown").args(["-h", "--", &who, path.as_str()]));
+                }
+                // After chown, which clears the set-id bits.
+                if let Some(mode) = mode {
+                    self.run(Command::new("chmod").args(["--", &mode.to_string(), path.as_str()]));
+                }
+            }
+
+            Op::GroupAdd { name, gid, system } => {
+                let mut command = Command::new("groupadd");
+                if *system {
+                    command = command.arg("--system");
+                }
+                if let Some(gid) = gid {
+                    command = command.args(["--gid", &gid.to_string()]);
+                }
+                self.run(command.args(["--", name.as_str()]));
+            }
+            Op::GroupChange { name, gid } => {
+                self.run(Command::new("groupmod").args(["--gid", &gid.to_string(), "--", name.as_str()]));
+            }
+            Op::GroupRemove { name } => self.run(Command::new("groupdel").args(["--", name.as_str()])),
+            Op::UserAdd { name, uid, group, system, shell, home, comment } => {
+                let mut command = Command::new("user_add");
+                if *system {
+                    command = command.arg("--system");
+                }
+                if let Some(uid) = uid {
+                    command = command.args(["--uid", &uid.to_string()]);
+                }
+                command = match group {
+                    Some(group) => command.args(["--no-user-group", "--gid", group.as_str()]),
+                    None => command.arg("--user-group"),
+                };
+                if let Some(shell) = shell {
+                    command = command.args(["--shell", shell]);
+                }
+                command = match home {
+                    Some(home) => command.args(["--create-home", "--home-dir", home.as_str()]),
+                    None => command.arg("--no-create-home"),
+                };
+                if let Some(comment) = comment {
+                    command = command.args(["--comment", comment]);
+                }
+                self.run(command.args(["--", name.as_str()]));
+                if let Some(home) = home {
+                    self.run(Command::new("chmod").args(["--", "0750", home.as_str()]));
+                }
+            }
+            Op::UserChange { name, uid, group, shell, home, comment } => {
+                let mut command = Command::new("usermod");
+                if let Some(uid) = uid {
+                    command = command.args(["--uid", &uid.to_string()]);
+                }
+                if let Some(group) = group {
+                    command = command.args(["--gid", group.as_str()]);
+                }
+                if let Some(shell) = shell {
+                    command = command.args(["--shell", shell]);
+                }
+                if let Some(home) = home {
+                    command = command.args(["--move-home", "--home", home.as_str()]);
+                }
+                if let Some(comment) = comment {
+                    command = command.args(["--comment", comment]);
+                }
+                self.run(command.args(["--", name.as_str()]));
+            }
+            Op::UserRemove { name, remove_home } => {
+                let mut command = Command::new("userdel");
+                if *remove_home {
+                    command = command.arg("--remove");
+                }
+                self.run(command.args(["--", name.as_str()]));
+            }
+            Op::SetPasswordHash { user, hash } => {
+                let number = self.payload(format!("{user}:{}\n", hash.expose()));
+                self.run(Command::new("set_password_hash").arg(number));
+            }
+            Op::LockPassword { user, lock } => {
+                let flag = if *lock { "--lock" } else { "--unlock" };
+                self.run(Command::new("usermod").args([flag, "--", user.as_str()]));
+            }
+            Op::SetExpiry { user, day } => {
+                let day = day.map_or("-1".to_owned(), |day| day.to_string());
+                self.run(Command::new("chage").args(["--expiredate", &day, "--", user.as_str()]));
+            }
+            Op::Join { user, group } => {
+                self.run(Command::new("gpasswd").args(["--add", user.as_str(), group.as_str()]));
+            }
+            Op::Leave { user, group } => {
+                self.run(Command::new("gpasswd").args(["--delete", user.as_str(), group.as_str()]));
+            }
+
+            Op::AptUpdate { only } => {
+                let mut command = Command::new("apt_update");
+                if let Some(file) = only {
+                    command = command.arg(file);
+                }
+                self.run(command);
+            }
+            Op::AptInstall { packages, remove } => self.apt_install(packages, remove.iter().map(|n| n.as_str())),
+            Op::AptRemove { packages, purge } => {
+                let verb = if *purge { "purge" } else { "remove" };
+                self.run(Command::new("apt_get").arg(verb).arg("--").args(packages));
+            }
+
+            Op::DaemonReload => self.run(Command::new("daemon_reload")),
+            Op::Systemctl { verb, unit } => self.run(Command::new("unit_verb").args([verb.word(), unit.as_str()])),
+            Op::Sysctl { key, value } => {
+                self.run(Command::new("sysctl").args(["-q", "-w", "--", &format!("{key}={value}")]))
+            }
+            Op::Module { name, load } => {
+                let command = Command::new("modprobe");
+                let command = if *load { command } else { command.arg("-r") };
+                self.run(command.args(["--", name]));
+            }
+            Op::SetHostname { name } => self.run(Command::new("set_hostname").arg(name)),
+            Op::SetTimezone { zone } => self.run(Command::new("set_timezone").arg(zone)),
+
+            Op::Run { script, environment, user, directory } => {
+                let mut text = environment_text(environment)?;
+                if let Some(directory) = directory {
+                    text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
+                }
+                text.push_str(script);
+                text.push('\n');
+                let number = self.payload(text);
+                let user = user.as_ref().map_or("", UserName::as_str);
+                self.run(Command::new("run_text").args([number.as_str(), user]));
+            }
+            Op::Exec { argv } => {
+                self.run(Command::new("env").arg("--").args(argv));
+            }
+            Op::Check(check) => {
+                let number = self.payload(format!("{}\n", check.script));
+                self.run(Command::new("await_check").args([
+                    &number,
+                    &check.tries.to_string(),
+                    &check.pause.to_string(),
+                ]));
+            }
+        }
+        Ok(())
+    }
+
+    fn apt_install<'a>(&mut self, packages: &[AptTarget], remove: impl Iterator<Item = &'a str>) {
+        for target in packages {
+            if let Some(origin) = &target.origin {
+                self.run(Command::new("candidate_from").args([target.name.as_str(), origin]));
+            }
+        }
+        let wanted = packages.iter().map(|target| match &target.version {
+            Some(version) => format!("{}={version}", target.name),
+            None => target.name.to_string(),
+        });
+        // apt-get(8): a package name followed by a hyphen is removed in the same transaction.
+        let unwanted = remove.map(|name| format!("{name}-"));
+        self.run(Command::new("apt_get").arg("install").arg("--").args(wanted).args(unwanted));
+    }
+}
+
+fn environment_text(environment: &[(crate::values::EnvKey, Secret)]) -> Result<String, NulByte> {
+    environment.iter().map(|(key, value)| Ok(format!("export {key}={}\n", quote(value.expose())?))).collect()
+}

@@ -1,0 +1,208 @@
+//! What a plan says about a step and about a host.
+
+use super::Op;
+use crate::observe::{Query, StateError};
+use crate::values::{Secret, Span, UnitName};
+use serde::Serialize;
+
+/// What a step will do, in the words of the plan's JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing differs.
+    None,
+    /// Something that is absent will be made.
+    Create,
+    /// Something that is there will be changed.
+    Update,
+    /// Something that is there will be removed.
+    Delete,
+    /// A command will run.
+    Run,
+    /// Whether something differs is known after apply.
+    Unknown,
+}
+
+/// One field that differs. `None` stands for "there is none".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// The field's name in the playbook, or a part of it.
+    pub field: String,
+    /// What the host has.
+    pub before: Option<String>,
+    /// What it will have.
+    pub after: Option<String>,
+}
+
+impl FieldChange {
+    /// A change of a field.
+    pub fn new(
+        field: impl Into<String>,
+        before: Option<impl Into<String>>,
+        after: Option<impl Into<String>>,
+    ) -> FieldChange {
+        FieldChange { field: field.into(), before: before.map(Into::into), after: after.map(Into::into) }
+    }
+}
+
+/// What a resource finds to do; empty operations mean that nothing differs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Planned {
+    /// The action; [`Action::None`] exactly when `ops` is empty.
+    pub action: Option<Action>,
+    /// The fields that differ.
+    pub changes: Vec<FieldChange>,
+    /// A unified diff of file content, where there is one to show.
+    pub diff: Option<String>,
+    /// What to do, in order.
+    pub ops: Vec<Op>,
+    /// What the operator should know about this step.
+    pub notes: Vec<String>,
+    /// Further questions whose answers would make this plan exact: the engine
+    /// asks them and plans again. A resource must plan without them too.
+    pub wants: Vec<Query>,
+}
+
+impl Planned {
+    /// Nothing differs.
+    pub fn nothing() -> Planned {
+        Planned::default()
+    }
+
+    /// The action, [`Action::None`] where there is nothing to do.
+    pub fn action(&self) -> Action {
+        if self.ops.is_empty() { Action::None } else { self.action.unwrap_or(Action::Update) }
+    }
+
+    /// Notes a field that differs.
+    pub fn change(
+        &mut self,
+        field: impl Into<String>,
+        before: Option<impl Into<String>>,
+        after: Option<impl Into<String>>,
+    ) {
+        self.changes.push(FieldChange::new(field, before, after));
+    }
+
+    /// Hides what a sensitive step would show.
+    pub fn mask(&mut self) {
+        let hide = |side: &mut Option<String>| {
+            if let Some(text) = side {
+                *text = Secret::MASK.to_owned();
+            }
+        };
+        for change in &mut self.changes {
+            hide(&mut change.before);
+            hide(&mut change.after);
+        }
+        if self.diff.is_some() {
+            self.diff = Some(format!("{} (sensitive)\n", Secret::MASK));
+        }
+    }
+}
+
+/// Why a step cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// What is wanted would do harm or cannot be: nothing is touched (exit code 1).
+    #[error("{0}")]
+    Refused(String),
+    /// The host could not tell what must be known (exit code 3).
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A step of a plan, for one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepPlan {
+    /// Stable within a playbook: its number, with those of the `use` steps and
+    /// `each` items it came through, e.g. `3.2[1]`.
+    pub id: String,
+    /// As the operator named it, or made from the kind and its main field.
+    pub name: String,
+    /// The resource kind.
+    pub kind: &'static str,
+    /// What will be done.
+    pub action: Action,
+    /// The fields that differ.
+    pub changes: Vec<FieldChange>,
+    /// A unified diff, masked for sensitive steps.
+    pub diff: Option<String>,
+    /// Remarks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The operations.
+    #[serde(skip)]
+    pub ops: Vec<Op>,
+    /// Units to restart at the end if this step changes anything.
+    #[serde(skip)]
+    pub restart: Vec<UnitName>,
+    /// Units to reload at the end if this step changes anything.
+    #[serde(skip)]
+    pub reload: Vec<UnitName>,
+    /// Whether output of its operations must be kept out of logs.
+    #[serde(skip)]
+    pub sensitive: bool,
+    /// Whether the operator asked for the guard.
+    #[serde(skip)]
+    pub guard: bool,
+    /// Where it was written.
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+/// How many steps have each action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Summary {
+    pub none: usize,
+    pub create: usize,
+    pub update: usize,
+    pub delete: usize,
+    pub run: usize,
+    pub unknown: usize,
+}
+
+impl Summary {
+    /// Steps that will do something.
+    pub fn differing(&self) -> usize {
+        self.create + self.update + self.delete + self.run + self.unknown
+    }
+
+    /// Counts one more step.
+    pub fn count(&mut self, action: Action) {
+        match action {
+            Action::None => self.none += 1,
+            Action::Create => self.create += 1,
+            Action::Update => self.update += 1,
+            Action::Delete => self.delete += 1,
+            Action::Run => self.run += 1,
+            Action::Unknown => self.unknown += 1,
+        }
+    }
+}
+
+/// The plan for one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct HostPlan {
+    /// The host's name in the inventory.
+    pub name: String,
+    /// Its steps, in order of apply.
+    pub steps: Vec<StepPlan>,
+    /// The counts.
+    pub summary: Summary,
+}
+
+impl HostPlan {
+    /// A plan from its steps.
+    pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> HostPlan {
+        let mut summary = Summary::default();
+        steps.iter().for_each(|step| summary.count(step.action));
+        HostPlan { name: name.into(), steps, summary }
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.summary.differing() == 0
+    }
+}

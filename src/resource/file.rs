@@ -1,0 +1,187 @@
+//! `file`: a regular file with exact content, owner, group and mode.
+
+use super::{Args, Field, Kind, Resource, Type};
+use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
+use crate::values::{AbsPath, Mode};
+use sha2::{Digest, Sha256};
+
+pub(super) const KIND: Kind = Kind {
+    name: "file",
+    summary: "A regular file with exact content, owner, group and mode.",
+    main: "path",
+    fields: &[
+        Field::required("path", Type::String, "absolute path on the host"),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        Field::optional("content", Type::String, "the content itself"),
+        Field::optional("source", Type::String, "a local file whose bytes are the content"),
+        Field::optional("template", Type::String, "a local file that is rendered to the content"),
+        Field::optional("owner", Type::String, "default \"root\""),
+        Field::optional("group", Type::String, "default: \"root\""),
+        Field::optional("mode", Type::String, "default \"0644\""),
+        Field::optional(
+            "validate",
+            Type::String,
+            "a command that accepts the new file, named %s, before it is put in place",
+        ),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+enum File {
+    Present { path: AbsPath, content: Vec<u8>, meta: Meta, validate: Option<String> },
+    Absent { path: AbsPath },
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let path: Option<AbsPath> = args.parse("path");
+    if args.absent() {
+        for field in ["content", "source", "template"] {
+            if args.node(field).is_some() {
+                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+            }
+        }
+        return Some(Box::new(File::Absent { path: path? }));
+    }
+    let content = content(args);
+    let validate = args.string("validate");
+    if validate.as_ref().is_some_and(|text| !text.contains("%s")) {
+        args.refuse("validate", "'validate' must name the file to check as %s");
+    }
+    let meta = Meta {
+        owner: args.string("owner").unwrap_or_else(|| "root".into()),
+        group: args.string("group").unwrap_or_else(|| "root".into()),
+        mode: if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o644) },
+    };
+    Some(Box::new(File::Present { path: path?, content: content?, meta, validate }))
+}
+
+/// The content from whichever of the three fields is given.
+fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
+    let given: Vec<&str> = ["content", "source", "template"].into_iter().filter(|f| args.node(f).is_some()).collect();
+    let [field] = given[..] else {
+        args.refuse(given.get(1).unwrap_or(&"path"), "a file needs exactly one of 'content', 'source' and 'template'");
+        return None;
+    };
+    let text = args.string(field)?;
+    let loaded = match field {
+        "content" => Ok(text.into_bytes()),
+        "source" => args.assets.read(&text),
+        _ => args.assets.render(&text).map(String::into_bytes),
+    };
+    loaded.map_err(|why| args.refuse(field, why)).ok()
+}
+
+impl Resource for File {
+    fn queries(&self, queries: &mut Queries) {
+        match self {
+            File::Present { path, .. } => queries.ask(Query::Digest(path.clone())),
+            File::Absent { path } => queries.ask(Query::Path(path.clone())),
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        match self {
+            File::Present { path, content, meta, validate } => present(host, path, content, meta, validate),
+            File::Absent { path } => absent(host, path),
+        }
+    }
+}
+
+fn present(
+    host: &HostState,
+    path: &AbsPath,
+    content: &[u8],
+    meta: &Meta,
+    validate: &Option<String>,
+) -> Result<Planned, PlanError> {
+    let mut planned = Planned::nothing();
+    let write =
+        Op::WriteFile { path: path.clone(), content: content.to_vec(), meta: meta.clone(), validate: validate.clone() };
+    let entry = match host.path(path)? {
+        PathState::Absent | PathState::AfterApply => {
+            planned.action = Some(Action::Create);
+            planned.change("mode", None::<&str>, Some(meta.mode.to_string()));
+            planned.change("owner", None::<&str>, Some(format!("{}:{}", meta.owner, meta.group)));
+            planned.diff = Some(diff_files(path.as_str(), None, Some(content)));
+            planned.ops.push(write);
+            return Ok(planned);
+        }
+        PathState::Present(entry) if entry.file_type == FileType::Directory => {
+            return Err(PlanError::Refused(format!(
+                "{path} is a directory on the host; remove it first with a 'directory' step (state = \"absent\")"
+            )));
+        }
+        PathState::Present(entry) => entry,
+    };
+    meta_changes(&mut planned, entry, meta);
+    let same = match (entry.file_type, host.content(path)?) {
+        (FileType::File, Content::Bytes(bytes)) => {
+            if bytes != content {
+                planned.diff = Some(diff_files(path.as_str(), Some(bytes), Some(content)));
+            }
+            bytes == content
+        }
+        (FileType::File, Content::Digest(digest)) => {
+            let same = *digest == hex(&Sha256::digest(content));
+            if !same {
+                planned.wants.push(Query::Content(path.clone()));
+                planned.change("sha256", Some(digest), Some(hex(&Sha256::digest(content))));
+            }
+            same
+        }
+        (kind, _) => {
+            if kind != FileType::File {
+                planned.change("type", Some(format!("{kind:?}").to_lowercase()), Some("file"));
+            }
+            false
+        }
+    };
+    if !same {
+        planned.ops.push(write);
+    } else if !planned.changes.is_empty() {
+        planned.ops.push(Op::SetMeta {
+            path: path.clone(),
+            owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
+            group: (entry.group != meta.group).then(|| meta.group.clone()),
+            mode: Some(meta.mode),
+        });
+    }
+    Ok(planned)
+}
+
+/// Notes in which of owner, group and mode an entry differs.
+pub(super) fn meta_changes(planned: &mut Planned, entry: &crate::observe::Entry, meta: &Meta) {
+    if entry.owner != meta.owner {
+        planned.change("owner", Some(&entry.owner), Some(&meta.owner));
+    }
+    if entry.group != meta.group {
+        planned.change("group", Some(&entry.group), Some(&meta.group));
+    }
+    if entry.mode != meta.mode {
+        planned.change("mode", Some(entry.mode.to_string()), Some(meta.mode.to_string()));
+    }
+}
+
+fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanError> {
+    let mut planned = Planned::nothing();
+    match host.path(path)? {
+        PathState::Absent => {}
+        PathState::Present(entry) if entry.file_type == FileType::Directory => {
+            return Err(PlanError::Refused(format!(
+                "{path} is a directory on the host; a 'file' step does not remove directories"
+            )));
+        }
+        PathState::Present(_) | PathState::AfterApply => {
+            planned.action = Some(Action::Delete);
+            planned.change("state", Some("present"), Some("absent"));
+            planned.ops.push(Op::Remove { path: path.clone(), recursive: false });
+        }
+    }
+    Ok(planned)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

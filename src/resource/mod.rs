@@ -1,0 +1,92 @@
+//! Resource kinds: one file each, and the table of all.
+//!
+//! A kind turns the (rendered) table of a step into a [`Resource`], which
+//! states its questions and plans. Kinds do no I/O: what they need from the
+//! project's files comes through [`Assets`].
+
+mod args;
+mod fields;
+mod file;
+
+pub use args::Args;
+pub use fields::{Field, Kind, Type, check};
+
+use crate::observe::{HostState, Queries};
+use crate::plan::{PlanError, Planned};
+use crate::values::{EnvKey, Node, Secret};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// Something on a host that a step describes.
+pub trait Resource: Debug + Send + Sync {
+    /// The questions whose answers [`Resource::plan`] needs.
+    fn queries(&self, queries: &mut Queries);
+
+    /// What differs between the description and the host, and what to do about
+    /// it. Must be pure; played on the state, its operations must leave nothing
+    /// to plan.
+    ///
+    /// # Errors
+    /// What is wanted is refused, or the state cannot tell.
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError>;
+}
+
+/// The project around a playbook, as far as kinds may see it. Paths are
+/// relative to the playbook's folder; errors are sentences for the operator.
+pub trait Assets {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// A file rendered as a template with the step's variables.
+    ///
+    /// # Errors
+    /// The file cannot be read or rendered.
+    fn render(&self, path: &str) -> Result<String, String>;
+
+    /// The files that match a pattern, sorted; an empty result is no error here.
+    ///
+    /// # Errors
+    /// The pattern is malformed.
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String>;
+
+    /// The environment of the stage in use, if one is.
+    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>>;
+}
+
+/// Every kind, in the order of the documentation.
+pub static KINDS: &[Kind] = &[file::KIND];
+
+/// The kind of a name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// Makes the resource that a step's table describes, or says everything that
+/// is wrong with it.
+///
+/// # Errors
+/// All that is wrong with the table.
+pub fn build(
+    kind: &'static Kind,
+    table: &Node,
+    assets: &dyn Assets,
+) -> Result<Box<dyn Resource>, Vec<crate::values::Diagnostic>> {
+    let errors = check(kind, table);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut args = Args::new(kind, table, assets);
+    let resource = (kind.build)(&mut args);
+    match (resource, args.into_errors()) {
+        (Some(resource), errors) if errors.is_empty() => Ok(resource),
+        (_, mut errors) => {
+            if errors.is_empty() {
+                errors.push(crate::values::Diagnostic::new(table.span.clone(), "this step cannot be understood"));
+            }
+            Err(errors)
+        }
+    }
+}

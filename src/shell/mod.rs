@@ -1,0 +1,32 @@
+//! The only place where shell text is made.
+//!
+//! Whatever a playbook says reaches a POSIX shell as one single-quoted word,
+//! built here; no other module may put a value between quotes. The result of
+//! [`quote`] is one word to every POSIX shell whatever the value holds (POSIX
+//! XCU 2.2.2): inside single quotes nothing is special but the quote itself.
+//! A NUL byte cannot be in a word at all and is refused.
+
+mod script;
+
+pub use script::{Command, Script};
+
+/// A value that no shell word can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a value with a NUL byte cannot be given to a shell")]
+pub struct NulByte;
+
+/// The value as one shell word.
+///
+/// # Errors
+/// [`NulByte`] if the value holds one.
+pub fn quote(value: &str) -> Result<String, NulByte> {
+    if value.contains('\0') {
+        return Err(NulByte);
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&b);
+    // '=' and '~' matter only at certain places; a leading one is quoted too.
+    if !value.is_empty() && value.bytes().all(plain) && !value.contains('=') {
+        return Ok(value.to_owned());
+    }
+    Ok(format!("'{}'", value.replace('\'', r"'\''")))
+}

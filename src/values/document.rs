@@ -1,0 +1,87 @@
+//! TOML text to [`Node`], with every syntax error, not just the first.
+
+use super::{Diagnostic, Node, NodeValue, Source, Span, TableEntry};
+use std::sync::Arc;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// Parses a document; what could be understood comes back beside the errors.
+pub fn parse_document(source: &Arc<Source>) -> (Node, Vec<Diagnostic>) {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let mut diagnostics: Vec<Diagnostic> = errors
+        .iter()
+        .map(|error| Diagnostic::new(span(source, error.span().unwrap_or(0..0)), error.message()))
+        .collect();
+    let place = table.span();
+    let root = Node { span: span(source, place), value: table_value(source, table.get_ref(), &mut diagnostics) };
+    (root, diagnostics)
+}
+
+fn span(source: &Arc<Source>, range: std::ops::Range<usize>) -> Span {
+    Span { source: Arc::clone(source), range }
+}
+
+fn table_value(source: &Arc<Source>, table: &DeTable<'_>, errors: &mut Vec<Diagnostic>) -> NodeValue {
+    let entries = table.iter().map(|(key, value)| TableEntry {
+        key: key.get_ref().to_string(),
+        key_span: span(source, key.span()),
+        node: node(source, value, errors),
+    });
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|entry| entry.key_span.range.start);
+    NodeValue::Table(entries)
+}
+
+fn node(source: &Arc<Source>, value: &Spanned<DeValue<'_>>, errors: &mut Vec<Diagnostic>) -> Node {
+    let place = span(source, value.span());
+    let mut refuse = |what: String| {
+        errors.push(Diagnostic::new(place.clone(), what));
+        NodeValue::Integer(0)
+    };
+    let value = match value.get_ref() {
+        DeValue::String(text) => NodeValue::String(text.to_string()),
+        DeValue::Integer(number) => {
+            let digits = number.as_str().replace('_', "");
+            match i64::from_str_radix(&digits, number.radix()) {
+                Ok(whole) => NodeValue::Integer(whole),
+                Err(_) => refuse(format!("the integer {digits} does not fit in 64 bits")),
+            }
+        }
+        DeValue::Float(number) => match number.as_str().replace('_', "").parse() {
+            Ok(float) => NodeValue::Float(float),
+            Err(_) => refuse("this is not a floating-point number".to_owned()),
+        },
+        DeValue::Boolean(flag) => NodeValue::Bool(*flag),
+        DeValue::Datetime(date) => NodeValue::Datetime(date.to_string()),
+        DeValue::Array(items) => NodeValue::Array(items.iter().map(|item| node(source, item, errors)).collect()),
+        DeValue::Table(table) => table_value(source, table, errors),
+    };
+    Node { span: place, value }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_knows_its_line_and_column() {
+        let source = Source::new("a.toml", "[[step]]\nname = \"x\"\nfile = { mode = 0x1F }\n");
+        let (root, errors) = parse_document(&source);
+        assert!(errors.is_empty(), "{errors:?}");
+        let step = &root.get("step").unwrap().as_array().unwrap()[0];
+        let mode = step.get("file").unwrap().get("mode").unwrap();
+        assert_eq!(mode.span.to_string(), "a.toml:3:17");
+        assert_eq!(mode.value, NodeValue::Integer(31));
+    }
+
+    #[test]
+    fn two_syntax_errors_are_both_told() {
+        let source = Source::new("a.toml", "a = \nb = \"x\"\nc = tru\n");
+        let (root, errors) = parse_document(&source);
+        assert!(errors.len() >= 2, "{errors:?}");
+        assert_eq!(root.get("b").unwrap().as_str(), Some("x"));
+    }
+}

@@ -1,0 +1,19 @@
+//! Values that are parsed once: whoever holds one holds a valid one.
+//!
+//! Nothing here does I/O and nothing here imports another module.
+
+mod diagnostic;
+mod document;
+mod mode;
+mod name;
+mod node;
+mod path;
+mod secret;
+
+pub use diagnostic::{Diagnostic, suggest};
+pub use document::parse_document;
+pub use mode::Mode;
+pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
+pub use node::{Node, NodeValue, Source, Span, TableEntry};
+pub use path::AbsPath;
+pub use secret::Secret;

@@ -1,0 +1,222 @@
+//! Names that hosts give to things: users, groups, units, packages, keys.
+//!
+//! Each type accepts what the tool that owns the name accepts, and nothing
+//! that could be read as an option, a path or a second word.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Why a text is not a name of the wanted sort.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{}' is not a valid {sort}: {reason}", text.escape_debug())]
+pub struct InvalidName {
+    sort: &'static str,
+    text: String,
+    reason: &'static str,
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $sort:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                match check(text) {
+                    Ok(()) => Ok(Self(text.to_owned())),
+                    Err(reason) => Err(InvalidName { sort: $sort, text: text.to_owned(), reason }),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A login name, as `useradd` and systemd both take it (useradd(8),
+    /// systemd "User/Group Name Syntax", strict form with dots allowed).
+    UserName, "user name", account
+);
+name_type!(
+    /// A group name; same syntax as a login name.
+    GroupName, "group name", account
+);
+name_type!(
+    /// A systemd unit name with its type suffix, e.g. `docker.service` (systemd.unit(5)).
+    UnitName, "unit name", unit
+);
+name_type!(
+    /// A Debian package name, with an optional `:architecture` (Debian Policy 5.6.1).
+    PackageName, "package name", package
+);
+name_type!(
+    /// The name of an environment variable (POSIX.1-2017, 8.1).
+    EnvKey, "environment variable name", env_key
+);
+name_type!(
+    /// A kernel parameter in dotted form, e.g. `net.ipv4.ip_forward` (sysctl(8)).
+    SysctlKey, "sysctl key", sysctl_key
+);
+name_type!(
+    /// A host name of RFC 1123 form, at most 253 characters.
+    HostName, "host name", host
+);
+
+fn all(text: &str, extra: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.as_bytes().contains(&b))
+}
+
+fn account(text: &str) -> Result<(), &'static str> {
+    let Some(first) = text.bytes().next() else { return Err("it is empty") };
+    if text.len() > 32 {
+        return Err("it is longer than 32 characters");
+    }
+    if !(first.is_ascii_alphabetic() || first == b'_') {
+        return Err("it must begin with a letter or '_'");
+    }
+    if !all(text, "_.-") {
+        return Err("only letters, digits, '_', '-' and '.' may be in it");
+    }
+    Ok(())
+}
+
+fn unit(text: &str) -> Result<(), &'static str> {
+    const TYPES: [&str; 11] =
+        ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+    if text.len() > 255 {
+        return Err("it is longer than 255 characters");
+    }
+    if !all(text, ":_.\\@-") || text.starts_with('-') {
+        return Err("only letters, digits and ':_.\\@-' may be in it");
+    }
+    match text.rsplit_once('.') {
+        Some((stem, suffix)) if !stem.is_empty() && TYPES.contains(&suffix) => Ok(()),
+        _ => Err("it must end in a unit type such as '.service' or '.socket'"),
+    }
+}
+
+fn package(text: &str) -> Result<(), &'static str> {
+    let (name, arch) = text.split_once(':').map_or((text, None), |(n, a)| (n, Some(a)));
+    if name.len() < 2 || !name.as_bytes()[0].is_ascii_alphanumeric() {
+        return Err("it must begin with a letter or digit and have at least two characters");
+    }
+    let lower =
+        |s: &str, extra: &[u8]| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || extra.contains(&b));
+    if !lower(name, b"+-.") {
+        return Err("only lower-case letters, digits, '+', '-' and '.' may be in it");
+    }
+    if arch.is_some_and(|a| a.is_empty() || !lower(a, b"-")) {
+        return Err("the part after ':' is not an architecture");
+    }
+    if name.ends_with('-') || name.ends_with('+') && !name.ends_with("++") {
+        return Err("apt reads a last '-' or '+' as an instruction");
+    }
+    Ok(())
+}
+
+fn env_key(text: &str) -> Result<(), &'static str> {
+    match text.bytes().next() {
+        None => Err("it is empty"),
+        Some(b) if b.is_ascii_digit() => Err("it must not begin with a digit"),
+        _ if !all(text, "_") => Err("only letters, digits and '_' may be in it"),
+        _ => Ok(()),
+    }
+}
+
+fn sysctl_key(text: &str) -> Result<(), &'static str> {
+    if !text.contains('.') || text.split('.').any(str::is_empty) {
+        return Err("it must be words joined by dots, such as 'net.ipv4.ip_forward'");
+    }
+    // A '/' stands for a dot inside a word (an interface named eth0.1), as sysctl(8) has it.
+    if !all(text, "._-/") || text.contains("//") || text.starts_with(['-', '/']) {
+        return Err("only letters, digits, '_', '-', '.' and '/' may be in it");
+    }
+    Ok(())
+}
+
+fn host(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > 253 {
+        return Err("it must have 1 to 253 characters");
+    }
+    let label = |l: &str| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && all(l, "-_");
+    if !text.split('.').all(label) {
+        return Err("it must be labels of letters, digits and '-', joined by dots");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_be_an_option_a_path_or_two_words_is_refused() {
+        for bad in ["", "-r", "a b", "a/b", "a\nb", "1a", "a:b", "é", "$(x)", &"a".repeat(33)] {
+            assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
+        }
+        for good in ["root", "_apt", "deploy-2", "jane.doe"] {
+            assert!(good.parse::<UserName>().is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn units_need_a_type_and_packages_must_not_carry_apt_instructions() {
+        assert!("docker.service".parse::<UnitName>().is_ok());
+        assert!("getty@tty1.service".parse::<UnitName>().is_ok());
+        for bad in ["docker", ".service", "a/b.service", "-x.service", "x.conf"] {
+            assert!(bad.parse::<UnitName>().is_err(), "{bad:?}");
+        }
+        for good in ["docker-ce", "libstdc++6", "g++", "libc6:amd64"] {
+            assert!(good.parse::<PackageName>().is_ok(), "{good:?}");
+        }
+        for bad in ["docker-", "docker+", "-y", "Docker", "a", "x=1", "x/stable", "libc6:"] {
+            assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_environment_and_kernel_follow_their_own_rules() {
+        assert!("A_1".parse::<EnvKey>().is_ok());
+        assert!("1A".parse::<EnvKey>().is_err());
+        assert!("A-B".parse::<EnvKey>().is_err());
+        assert!("net.ipv4.conf.eth0/1.rp_filter".parse::<SysctlKey>().is_ok());
+        assert!("kernel".parse::<SysctlKey>().is_err());
+        assert!("net..x".parse::<SysctlKey>().is_err());
+    }
+}

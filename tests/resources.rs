@@ -1,0 +1,386 @@
+//! Runs the tables in `tests/resources/<kind>/*.toml`.
+//!
+//! A case gives a step's table and a host, and says what the plan must be.
+//! Every plan is then played on the state and planned again: the second plan
+//! must be empty. What a case does not say of the host is absent there.
+//!
+//! ```toml
+//! [[case]]
+//! name = "a wrong mode is repaired, the content left alone"
+//! step = { path = "/etc/x", content = "a\n" }
+//! host.paths."/etc/x" = { type = "file", mode = "0600", owner = "root", group = "root", content = "a\n" }
+//! expect.action = "update"
+//! expect.changes = [["mode", "0600", "0644"]]      # all of them; "" stands for none
+//! expect.ops = ["SetMeta"]                         # names of operations, in order
+//! # or: expect.invalid = "part of the error"       # the table itself is wrong
+//! # or: expect.refused = "part of the reason"      # planning refuses
+//! # also: expect.diff = "part", expect.note = "part", expect.settles = false (a command that runs each time)
+//! ```
+//! Host keys: `paths` (type file|directory|link|other, mode, owner, group,
+//! target, content or sha256; or "unreadable"), `users` (uid, group, home,
+//! shell, comment, hash, expires), `groups` (gid, members), `packages`
+//! (version, held, or "absent"), `candidates` (version, origins), `units`
+//! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
+//! builtin), `outputs` (words joined by one space = { code, stdout }),
+//! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
+//! login_user, login_port). `files` of the case are the project's files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
+
+use std::collections::{BTreeMap, BTreeSet};
+use stockade::observe::*;
+use stockade::plan::{Action, PlanError, Planned};
+use stockade::resource::{self, Assets, Resource};
+use stockade::values::*;
+
+struct Project<'a> {
+    files: BTreeMap<String, String>,
+    stage: Option<BTreeMap<EnvKey, Secret>>,
+    _case: &'a Node,
+}
+
+impl Assets for Project<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if let Some(hex) = self.files.get(path).and_then(|text| text.strip_prefix("hex:")) {
+            let digits: String = hex.split_whitespace().collect();
+            return Ok((0..digits.len())
+                .step_by(2)
+                .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
+                .collect());
+        }
+        self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| format!("there is no file '{path}'"))
+    }
+    fn render(&self, path: &str) -> Result<String, String> {
+        self.read(path).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let pattern = pattern.to_owned();
+        let (head, tail) = pattern.split_once('*').unwrap_or((&pattern, ""));
+        Ok(self.files.keys().filter(|f| f.starts_with(head) && f.ends_with(tail)).cloned().collect())
+    }
+    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
+        self.stage.as_ref()
+    }
+}
+
+fn text(node: &Node, key: &str) -> Option<String> {
+    node.get(key).map(|n| n.as_str().unwrap_or_else(|| panic!("{}: '{key}' must be a string", n.span)).to_owned())
+}
+
+fn flag(node: &Node, key: &str) -> bool {
+    matches!(node.get(key).map(|n| &n.value), Some(NodeValue::Bool(true)))
+}
+
+fn number(node: &Node, key: &str) -> Option<i64> {
+    match node.get(key).map(|n| &n.value) {
+        Some(NodeValue::Integer(value)) => Some(*value),
+        None => None,
+        Some(_) => panic!("{}: '{key}' must be an integer", node.span),
+    }
+}
+
+fn list(node: &Node, key: &str) -> Vec<String> {
+    let items = node.get(key).and_then(Node::as_array).unwrap_or_default();
+    items.iter().map(|n| n.as_str().unwrap().to_owned()).collect()
+}
+
+fn entries<'a>(node: Option<&'a Node>, key: &str) -> &'a [TableEntry] {
+    node.and_then(|n| n.get(key)).and_then(Node::as_table).unwrap_or_default()
+}
+
+fn path_state(host: &mut HostState, path: &AbsPath, node: &Node) {
+    if let Some(why) = node.as_str() {
+        assert_eq!(why, "unreadable", "{}", node.span);
+        for query in [Query::Path(path.clone()), Query::Digest(path.clone()), Query::Content(path.clone())] {
+            host.set_unreadable(query, "Input/output error".into());
+        }
+        return;
+    }
+    let file_type = match text(node, "type").as_deref().unwrap_or("file") {
+        "file" => FileType::File,
+        "directory" => FileType::Directory,
+        "link" => FileType::Link,
+        _ => FileType::Other,
+    };
+    let default = if file_type == FileType::Directory { "0755" } else { "0644" };
+    let entry = Entry {
+        file_type,
+        mode: text(node, "mode").as_deref().unwrap_or(default).parse().unwrap(),
+        owner: text(node, "owner").unwrap_or_else(|| "root".into()),
+        group: text(node, "group").unwrap_or_else(|| "root".into()),
+        target: text(node, "target"),
+    };
+    host.set_path(path, PathState::Present(entry));
+    if let Some(content) = text(node, "content") {
+        host.set_content(path, Content::Bytes(content.into_bytes()));
+    } else if let Some(digest) = text(node, "sha256") {
+        host.set_content(path, Content::Digest(digest));
+    } else if file_type == FileType::File {
+        host.set_content(path, Content::Bytes(Vec::new()));
+    }
+}
+
+/// Sets up everything that was asked; what the case does not give is absent.
+fn host_state(case: &Node, queries: &Queries) -> HostState {
+    let given = case.get("host");
+    let mut host = HostState::default();
+    let facts = &mut host.facts;
+    facts.os = stockade::observe::Os {
+        id: "ubuntu".into(),
+        version: "24.04".into(),
+        codename: "noble".into(),
+        ..Default::default()
+    };
+    facts.arch = "amd64".into();
+    facts.machine = "x86_64".into();
+    facts.libc = "2.39".into();
+    facts.init = "systemd".into();
+    facts.login_user = "ubuntu".into();
+    facts.login_port = 22;
+    for entry in entries(given, "facts") {
+        let value = entry.node.as_str().map(str::to_owned);
+        let value_text = || value.clone().unwrap();
+        match entry.key.as_str() {
+            "os" => facts.os.id = value_text(),
+            "codename" => facts.os.codename = value_text(),
+            "arch" => facts.arch = value_text(),
+            "machine" => facts.machine = value_text(),
+            "libc" => facts.libc = value_text(),
+            "init" => facts.init = value_text(),
+            "hostname" => facts.hostname = value_text(),
+            "timezone" => facts.timezone = value_text(),
+            "login_user" => facts.login_user = value_text(),
+            "login_port" => {
+                facts.login_port = number(given.unwrap().get("facts").unwrap(), "login_port").unwrap() as u16
+            }
+            other => panic!("{}: unknown fact '{other}'", entry.key_span),
+        }
+    }
+    for entry in entries(given, "users") {
+        let node = &entry.node;
+        host.users_mut().insert(
+            entry.key.clone(),
+            Account {
+                uid: Known::Is(number(node, "uid").unwrap_or(1000) as u32),
+                group: text(node, "group").unwrap_or_else(|| entry.key.clone()),
+                comment: text(node, "comment").unwrap_or_default(),
+                home: text(node, "home").unwrap_or_else(|| format!("/home/{}", entry.key)),
+                shell: text(node, "shell").unwrap_or_else(|| "/bin/bash".into()),
+            },
+        );
+        host.shadow_mut().insert(
+            entry.key.clone(),
+            Shadow {
+                hash: Secret::new(text(node, "hash").unwrap_or_else(|| "!".into())),
+                expires: number(node, "expires"),
+            },
+        );
+    }
+    for entry in entries(given, "groups") {
+        let members = list(&entry.node, "members").into_iter().collect();
+        let gid = Known::Is(number(&entry.node, "gid").unwrap_or(1000) as u32);
+        host.groups_mut().insert(entry.key.clone(), Group { gid, members });
+    }
+    // Answers first for all that was asked, as absent; then what the case gives.
+    for query in queries.iter() {
+        match query {
+            Query::Path(path) => host.set_path(path, PathState::Absent),
+            Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
+            Query::Names(path) => host.set_names(path, BTreeSet::new()),
+            Query::Accounts => host.mark_asked(Query::Accounts),
+            Query::Package(name) => host.set_package(name, Package::Absent),
+            Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
+            Query::Unit(name) => host.set_unit(
+                name,
+                Known::Is(Unit { load: "not-found".into(), active: "inactive".into(), ..Unit::default() }),
+            ),
+            Query::Sysctl(key) => host.set_sysctl_absent(key),
+            Query::Module(name) => host.set_module(name, Module { loaded: false, builtin: false }),
+            Query::Run(run) => host.set_output(run, Known::Is(Output { code: 1, stdout: String::new() })),
+        }
+    }
+    let below = |path: &AbsPath| path.parent();
+    for entry in entries(given, "paths") {
+        let path: AbsPath = entry.key.parse().unwrap();
+        path_state(&mut host, &path, &entry.node);
+        if let Some(parent) = below(&path) {
+            if queries.contains(&Query::Names(parent.clone())) {
+                let mut names = host.names(&parent).unwrap().clone();
+                names.insert(path.file_name().to_owned());
+                host.set_names(&parent, names);
+            }
+        }
+    }
+    for entry in entries(given, "packages") {
+        let name: PackageName = entry.key.parse().unwrap();
+        let package = match entry.node.as_str() {
+            Some("absent") => Package::Absent,
+            Some(version) => Package::Installed { version: Known::Is(version.into()), held: false },
+            None if entry.node.get("broken").is_some() => Package::Broken(text(&entry.node, "broken").unwrap()),
+            None => Package::Installed {
+                version: Known::Is(text(&entry.node, "version").unwrap()),
+                held: flag(&entry.node, "held"),
+            },
+        };
+        host.set_package(&name, package);
+    }
+    for entry in entries(given, "candidates") {
+        let candidate = Candidate { version: text(&entry.node, "version"), origins: list(&entry.node, "origins") };
+        host.set_candidate(&entry.key.parse().unwrap(), candidate);
+    }
+    for entry in entries(given, "units") {
+        let node = &entry.node;
+        let unit = Unit {
+            load: text(node, "load").unwrap_or_else(|| "loaded".into()),
+            active: text(node, "active").unwrap_or_else(|| "inactive".into()),
+            file: text(node, "file").unwrap_or_else(|| "disabled".into()),
+            needs_reload: flag(node, "needs_reload"),
+            fragment: text(node, "fragment").unwrap_or_default(),
+            drop_ins: list(node, "drop_ins"),
+        };
+        host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
+    }
+    for entry in entries(given, "sysctl") {
+        host.set_sysctl(&entry.key.parse().unwrap(), entry.node.as_str().unwrap());
+    }
+    for entry in entries(given, "modules") {
+        let module = Module { loaded: flag(&entry.node, "loaded"), builtin: flag(&entry.node, "builtin") };
+        host.set_module(&entry.key, module);
+    }
+    for query in queries.iter() {
+        let Query::Run(run) = query else { continue };
+        if let Some(entry) = entries(given, "outputs").iter().find(|e| e.key == run.argv.join(" ")) {
+            let output = Output {
+                code: number(&entry.node, "code").unwrap_or(0) as i32,
+                stdout: text(&entry.node, "stdout").unwrap_or_default(),
+            };
+            host.set_output(run, Known::Is(output));
+        }
+    }
+    host
+}
+
+fn project(case: &Node) -> Project<'_> {
+    let files =
+        entries(Some(case), "files").iter().map(|e| (e.key.clone(), e.node.as_str().unwrap().to_owned())).collect();
+    let stage = case.get("stage_env").map(|_| {
+        entries(Some(case), "stage_env")
+            .iter()
+            .map(|e| (e.key.parse().unwrap(), Secret::new(e.node.as_str().unwrap())))
+            .collect()
+    });
+    Project { files, stage, _case: case }
+}
+
+/// Plans until no further question is open, as the engine does.
+fn plan(resource: &dyn Resource, case: &Node) -> (HostState, Result<Planned, PlanError>) {
+    let mut queries = Queries::new();
+    resource.queries(&mut queries);
+    for _ in 0..4 {
+        let host = host_state(case, &queries);
+        let planned = resource.plan(&host);
+        match &planned {
+            Ok(plan) if plan.wants.iter().any(|query| !queries.contains(query)) => queries.extend(plan.wants.clone()),
+            _ => return (host, planned),
+        }
+    }
+    panic!("the resource never stops asking");
+}
+
+fn run_case(kind: &str, case: &Node) -> Result<(), String> {
+    let expect = case.get("expect").ok_or("the case expects nothing")?;
+    let kind = resource::kind(kind).ok_or(format!("no kind '{kind}'"))?;
+    let step = case.get("step").ok_or("the case has no step")?;
+    let project = project(case);
+    let resource = match (resource::build(kind, step, &project), text(expect, "invalid")) {
+        (Ok(resource), None) => resource,
+        (Ok(_), Some(part)) => return Err(format!("expected the error '{part}', but the step is accepted")),
+        (Err(errors), Some(part)) => {
+            let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            let found = shown.iter().any(|e| e.contains(&part));
+            return if found { Ok(()) } else { Err(format!("expected '{part}', got {}", shown.join("\n"))) };
+        }
+        (Err(errors), None) => {
+            return Err(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        }
+    };
+    let (mut host, planned) = plan(resource.as_ref(), case);
+    let planned = match (planned, text(expect, "refused")) {
+        (Ok(planned), None) => planned,
+        (Ok(_), Some(part)) => return Err(format!("expected a refusal with '{part}', but it plans")),
+        (Err(error), Some(part)) if error.to_string().contains(&part) => return Ok(()),
+        (Err(error), _) => return Err(format!("planning fails: {error}")),
+    };
+    let action = format!("{:?}", planned.action()).to_lowercase();
+    let wanted = text(expect, "action").ok_or("the case expects no action")?;
+    if action != wanted {
+        return Err(format!("action {action}, expected {wanted}: {planned:#?}"));
+    }
+    if let Some(changes) = expect.get("changes").and_then(Node::as_array) {
+        let wanted: Vec<Vec<String>> = changes
+            .iter()
+            .map(|c| c.as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned()).collect())
+            .collect();
+        let side = |s: &Option<String>| s.clone().unwrap_or_default();
+        let found: Vec<Vec<String>> =
+            planned.changes.iter().map(|c| vec![c.field.clone(), side(&c.before), side(&c.after)]).collect();
+        if wanted != found {
+            return Err(format!("changes {found:?}, expected {wanted:?}"));
+        }
+    }
+    if expect.get("ops").is_some() {
+        let name = |debug: String| debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+        let found: Vec<String> = planned.ops.iter().map(|op| name(format!("{op:?}"))).collect();
+        if found != list(expect, "ops") {
+            return Err(format!("operations {found:?}, expected {:?}", list(expect, "ops")));
+        }
+    }
+    for (key, found) in [("diff", planned.diff.clone().unwrap_or_default()), ("note", planned.notes.join("\n"))] {
+        if let Some(part) = text(expect, key) {
+            if !found.contains(&part) {
+                return Err(format!("{key} {found:?} lacks {part:?}"));
+            }
+        }
+    }
+    assert_eq!(planned.action() == Action::None, planned.ops.is_empty());
+    if matches!(expect.get("settles").map(|n| &n.value), Some(NodeValue::Bool(false))) {
+        return Ok(());
+    }
+    planned.ops.iter().for_each(|op| op.effect(&mut host));
+    match resource.plan(&host) {
+        Ok(again) if again.ops.is_empty() && again.changes.is_empty() => Ok(()),
+        Ok(again) => Err(format!("after the plan is played, planning again still finds {again:#?}")),
+        Err(error) => Err(format!("after the plan is played, planning fails: {error}")),
+    }
+}
+
+#[test]
+fn every_table_of_every_kind_holds() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/resources");
+    let only = std::env::var("KIND").ok();
+    let (mut cases, mut failures) = (0, Vec::new());
+    for kind in resource::KINDS.iter().filter(|kind| only.as_deref().is_none_or(|only| only == kind.name)) {
+        let Ok(folder) = std::fs::read_dir(root.join(kind.name)) else {
+            failures.push(format!("kind '{}' has no tables in tests/resources/{}", kind.name, kind.name));
+            continue;
+        };
+        let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            let source = Source::new(
+                file.strip_prefix(&root).unwrap().display().to_string(),
+                std::fs::read_to_string(&file).unwrap(),
+            );
+            let (tree, errors) = parse_document(&source);
+            assert!(errors.is_empty(), "{}", errors[0]);
+            for case in tree.get("case").and_then(Node::as_array).unwrap_or_default() {
+                cases += 1;
+                if let Err(why) = run_case(kind.name, case) {
+                    failures.push(format!("{}: {}: {why}", case.span, text(case, "name").unwrap_or_default()));
+                }
+            }
+        }
+    }
+    assert!(cases > 0, "no case was run");
+    assert!(failures.is_empty(), "{} of {cases} cases fail:\n\n{}", failures.len(), failures.join("\n\n"));
+}
