@@ -1,1 +1,15 @@
-//! x
+//! From a plan to a changed host.
+//!
+//! The plan is compiled to one program of small operations ([`Program`]); the
+//! host carries it out on its own, detached from the connection, and writes a
+//! journal that the controller only reads ([`execute`]). A dropped connection
+//! stops nothing. Restarts that are due are written down on the host before
+//! the change that makes them due, and struck out when they have happened.
+
+mod execute;
+mod program;
+mod schedule;
+
+pub use execute::{ApplyError, Failure, RunId, execute};
+pub use program::Program;
+pub use schedule::{Scheduled, schedule};

@@ -104,3 +104,74 @@ pub struct Apt {
     /// Whether a reboot is asked for.
     pub reboot_required: bool,
 }
+
+impl Facts {
+    /// Reads the `key=value` lines of `probes/facts.sh`, and the units whose
+    /// restart an earlier run owes. Unknown keys are passed over.
+    pub(super) fn parse(text: &str) -> (Facts, std::collections::BTreeSet<String>) {
+        let mut facts = Facts::default();
+        let mut owed = std::collections::BTreeSet::new();
+        let mut localtime = String::new();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let value = value.trim();
+            let unquoted = || value.trim_matches(['"', '\'']).to_owned();
+            match key {
+                "hostname" => facts.hostname = value.into(),
+                "kernel" => facts.kernel = value.into(),
+                "machine" => facts.machine = value.into(),
+                "arch" => facts.arch = value.into(),
+                "libc" => facts.libc = value.trim_start_matches("glibc ").into(),
+                "cpus" => facts.cpus = value.parse().unwrap_or(0),
+                "memory_kib" => facts.memory_mib = value.parse::<u64>().unwrap_or(0) / 1024,
+                "login_user" => facts.login_user = value.into(),
+                "os.ID" => facts.os.id = unquoted(),
+                "os.ID_LIKE" => facts.os.id_like = unquoted(),
+                "os.VERSION_ID" => facts.os.version = unquoted(),
+                "os.VERSION_CODENAME" => facts.os.codename = unquoted(),
+                "os.PRETTY_NAME" => facts.os.name = unquoted(),
+                "init" => facts.init = value.into(),
+                "sshd.activation" => facts.sshd.activation = value.into(),
+                "sshd.version" => facts.sshd.version = value.split([' ', ',']).next().unwrap_or_default().into(),
+                "virtualization" => facts.virtualization = value.into(),
+                "localtime" => localtime = value.into(),
+                "timezone" => facts.timezone = value.into(),
+                "address" => facts.addresses.push(value.into()),
+                "disk" => facts.disks.extend(Disk::parse(value)),
+                "cloud_init" => facts.cloud_init = value.into(),
+                "apt.lists_age" => facts.apt.lists_age = value.parse().ok(),
+                "apt.interrupted" => facts.apt.interrupted = true,
+                "apt.reboot_required" => facts.apt.reboot_required = true,
+                "apt.locked" => facts.apt.locked = true,
+                "ssh_connection" => {
+                    // "client-address client-port server-address server-port" (ssh(1))
+                    let parts: Vec<&str> = value.split_whitespace().collect();
+                    if let [from, _, _, port] = parts[..] {
+                        facts.login_from = from.into();
+                        facts.login_port = port.parse().unwrap_or(0);
+                    }
+                }
+                "owed" => {
+                    owed.insert(value.to_owned());
+                }
+                _ => {}
+            }
+        }
+        // The link is what the C library follows; /etc/timezone only repeats it.
+        if let Some((_, zone)) = localtime.split_once("zoneinfo/") {
+            facts.timezone = zone.to_owned();
+        }
+        (facts, owed)
+    }
+}
+
+impl Disk {
+    fn parse(value: &str) -> Option<Disk> {
+        let mut parts = value.splitn(5, ' ');
+        let size: u64 = parts.next()?.parse().ok()?;
+        let free: u64 = parts.next()?.parse().ok()?;
+        let fstype = parts.next()?.to_owned();
+        let device = parts.next()?.to_owned();
+        let mount = parts.next()?.to_owned();
+        Some(Disk { mount, device, fstype, size_mib: size / 1024, free_mib: free / 1024 })
+    }
+}

@@ -13,6 +13,7 @@ mod state;
 
 pub use facts::{Apt, Disk, Facts, Os, Sshd};
 pub use query::{Queries, Query, Run};
+pub use reply::Malformed;
 pub use state::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
     StateError, Unit,

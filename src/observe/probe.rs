@@ -1,1 +1,139 @@
-//! x
+//! The batched probe: all questions in one program.
+//!
+//! Whatever the number of questions, the program starts a constant number of
+//! processes (xargs may split a very long list) and is one message over one
+//! channel. Commands the operator wrote (`unless`) are one process each.
+//!
+//! Answers come in sections: a line `<nonce>:<name>`, the section's standard
+//! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
+//! anew for each session, so no file content can look like a section.
+
+use super::{Facts, HostState, Queries, Query, Run, reply};
+use crate::shell::{Command, Script};
+
+/// Size above which a file's bytes are not fetched.
+pub const CONTENT_LIMIT: u64 = 4 << 20;
+
+const SECTION: &str = r#"
+exec 3>&1
+section() {
+  printf '\n%s:%s\n' "$N" "$1"
+  shift
+  e=$("$@" 2>&1 >&3 3>&- </dev/null); r=$?
+  printf '\n%s!%s\n%s\n' "$N" "$r" "$e"
+}
+q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u\0%g\0%l\0"' find; }
+q_files() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' find; }
+q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305c -print0' find; }
+q_sum() { q_files | xargs -0 -r sha256sum -z --; }
+q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
+q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
+q_units() {
+  if [ -d /run/systemd/system ]; then
+    systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -- "$@"
+  else for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null)
+    case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
+    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"
+  done; fi
+}
+q_sysctl() { while [ $# -gt 1 ]; do v=
+  if [ -e "$2" ]; then
+    if { IFS= read -r v <"$2"; } || [ -n "$v" ]; then printf '%s\0%s\0' "$1" "$v"; else printf '%s: cannot be read\n' "$1" >&2; fi
+  fi; shift 2; done; }
+q_modules() { cut -d ' ' -f 1 /proc/modules; printf '%s\n' --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; :; }
+"#;
+
+/// The program that answers these questions, after the facts if `with_facts`.
+pub fn program(queries: &Queries, with_facts: bool) -> Script {
+    let mut script = Script::new();
+    script.line(SECTION);
+    if with_facts {
+        script.line("q_facts() {").line(include_str!("probes/facts.sh")).line("}").line("section facts q_facts");
+    }
+    let words = |pick: fn(&Query) -> Option<&str>| -> Vec<String> {
+        queries.iter().filter_map(pick).map(str::to_owned).collect()
+    };
+    let paths = words(|q| if let Query::Path(p) = q { Some(p.as_str()) } else { None });
+    let digests = words(|q| match q {
+        Query::Digest(p) | Query::Content(p) => Some(p.as_str()),
+        _ => None,
+    });
+    let contents = words(|q| if let Query::Content(p) = q { Some(p.as_str()) } else { None });
+    let names = words(|q| if let Query::Names(p) = q { Some(p.as_str()) } else { None });
+    piped(&mut script, "path", &paths, "| q_find");
+    piped(&mut script, "digest", &digests, "| q_sum");
+    piped(&mut script, "content", &contents, "| q_tar");
+    piped(&mut script, "names", &names, "| q_names");
+    if queries.contains(&Query::Accounts) {
+        script
+            .line("section passwd getent passwd")
+            .line("section group getent group")
+            .line("section shadow getent shadow");
+    }
+    let packages = words(|q| if let Query::Package(p) = q { Some(p.as_str()) } else { None });
+    const FORMAT: &str = "${binary:Package}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
+    called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
+    let candidates = words(|q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
+    called(&mut script, Command::new("section candidate apt-cache policy --"), &candidates);
+    let units = words(|q| if let Query::Unit(u) = q { Some(u.as_str()) } else { None });
+    called(&mut script, Command::new("section unit q_units"), &units);
+    let keys = queries.iter().filter_map(|q| if let Query::Sysctl(k) = q { Some(k) } else { None });
+    let pairs: Vec<String> = keys.flat_map(|key| [key.to_string(), key.proc_path()]).collect();
+    called(&mut script, Command::new("section sysctl q_sysctl"), &pairs);
+    if queries.iter().any(|q| matches!(q, Query::Module(_))) {
+        script.line("section module q_modules");
+    }
+    for (number, run) in runs(queries).enumerate() {
+        script.run(run_command(number, run));
+    }
+    script
+}
+
+/// The operator's commands, in the order in which they are asked and answered.
+pub(super) fn runs(queries: &Queries) -> impl Iterator<Item = &Run> {
+    queries.iter().filter_map(|q| if let Query::Run(run) = q { Some(run) } else { None })
+}
+
+/// A question about a list that may be long: the words go through a pipe.
+fn piped(script: &mut Script, name: &'static str, words: &[String], filter: &'static str) {
+    if words.is_empty() {
+        return;
+    }
+    script.line("q_list() {").run(Command::new("printf").arg("%s\\0").args(words).raw(filter)).line("}");
+    script.run(Command::new("section").arg(name).arg("q_list"));
+}
+
+fn called(script: &mut Script, command: Command, words: &[String]) {
+    if !words.is_empty() {
+        script.run(command.args(words));
+    }
+}
+
+fn run_command(number: usize, run: &Run) -> Command {
+    let command = Command::new("section").arg(format!("run{number}")).args(["timeout", "-k", "5", "60"]);
+    match &run.user {
+        Some(user) => command.args(["runuser", "-u", user.as_str(), "--"]).args(&run.argv),
+        None => command.args(&run.argv),
+    }
+}
+
+/// Adds a program's answers to what is known of the host.
+///
+/// # Errors
+/// The answer is not one to these questions.
+pub fn read_reply(
+    host: &mut HostState,
+    queries: &Queries,
+    with_facts: bool,
+    nonce: &str,
+    output: &[u8],
+) -> Result<(), reply::Malformed> {
+    let sections = reply::sections(nonce, output)?;
+    if with_facts {
+        let section = sections.get("facts").ok_or_else(|| reply::Malformed::missing("facts"))?;
+        let (facts, owed) = Facts::parse(&section.text());
+        host.facts = facts;
+        host.owed = owed;
+    }
+    reply::fill(host, queries, &sections)
+}

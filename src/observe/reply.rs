@@ -1,1 +1,368 @@
-//! x
+//! From the probe's answer to a [`HostState`].
+//!
+//! A question without an answer is an error or an explicit "unreadable", never
+//! "absent": absent is only what the host itself called absent.
+
+use super::probe::runs;
+use super::{
+    Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
+    Query, Shadow, Unit,
+};
+use crate::values::{AbsPath, Mode, Secret};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
+
+/// The answer is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the host's answer cannot be understood: {0}")]
+pub struct Malformed(String);
+
+impl Malformed {
+    pub(super) fn missing(section: &str) -> Malformed {
+        Malformed(format!("the part '{section}' is missing"))
+    }
+}
+
+/// One part of the answer.
+pub(super) struct Section {
+    output: Vec<u8>,
+    code: i32,
+    errors: String,
+}
+
+impl Section {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    /// NUL-terminated fields.
+    fn fields(&self) -> Vec<String> {
+        let mut fields: Vec<String> =
+            self.output.split(|b| *b == 0).map(|f| String::from_utf8_lossy(f).into_owned()).collect();
+        fields.pop();
+        fields
+    }
+
+    /// What went wrong, apart from files that are not there.
+    fn complaints(&self) -> impl Iterator<Item = &str> {
+        let absent = |line: &&str| line.ends_with("No such file or directory") || line.ends_with("Not a directory");
+        self.errors.lines().filter(|line| !line.trim().is_empty()).filter(move |line| !absent(line))
+    }
+}
+
+pub(super) fn sections(nonce: &str, output: &[u8]) -> Result<BTreeMap<String, Section>, Malformed> {
+    let mut found = BTreeMap::new();
+    let begin = format!("\n{nonce}:");
+    let verdict = format!("\n{nonce}!");
+    let mut rest = output;
+    while let Some(at) = find(rest, begin.as_bytes()) {
+        rest = &rest[at + begin.len()..];
+        let line = rest.iter().position(|b| *b == b'\n').ok_or_else(|| Malformed("a part has no name".into()))?;
+        let name = String::from_utf8_lossy(&rest[..line]).into_owned();
+        rest = &rest[line + 1..];
+        let stop = find(rest, verdict.as_bytes()).ok_or_else(|| Malformed(format!("the part '{name}' has no end")))?;
+        let output = rest[..stop].to_vec();
+        rest = &rest[stop + verdict.len()..];
+        let end = find(rest, begin.as_bytes()).unwrap_or(rest.len());
+        let tail = String::from_utf8_lossy(&rest[..end]);
+        let (code, errors) = tail.split_once('\n').unwrap_or((&tail, ""));
+        let code = code.trim().parse().map_err(|_| Malformed(format!("the part '{name}' has no exit code")))?;
+        found.insert(name, Section { output, code, errors: errors.trim_end().to_owned() });
+    }
+    Ok(found)
+}
+
+pub(super) fn fill(
+    host: &mut HostState,
+    queries: &Queries,
+    sections: &BTreeMap<String, Section>,
+) -> Result<(), Malformed> {
+    let section = |name: &str| sections.get(name).ok_or_else(|| Malformed::missing(name));
+    let asks = |test: fn(&Query) -> bool| queries.iter().any(test);
+    if asks(|q| matches!(q, Query::Path(_))) {
+        paths(host, queries, section("path")?);
+    }
+    if asks(|q| matches!(q, Query::Digest(_) | Query::Content(_))) {
+        contents(host, queries, section("digest")?, sections.get("content"))?;
+    }
+    if asks(|q| matches!(q, Query::Names(_))) {
+        names(host, queries, section("names")?);
+    }
+    if queries.contains(&Query::Accounts) {
+        accounts(host, section("passwd")?, section("group")?, section("shadow")?);
+    }
+    if asks(|q| matches!(q, Query::Package(_))) {
+        packages(host, queries, section("package")?);
+    }
+    if asks(|q| matches!(q, Query::Candidate(_))) {
+        candidates(host, queries, section("candidate")?);
+    }
+    if asks(|q| matches!(q, Query::Unit(_))) {
+        units(host, queries, section("unit")?);
+    }
+    if asks(|q| matches!(q, Query::Sysctl(_))) {
+        sysctl(host, queries, section("sysctl")?);
+    }
+    if asks(|q| matches!(q, Query::Module(_))) {
+        modules(host, queries, section("module")?);
+    }
+    for (number, run) in runs(queries).enumerate() {
+        let section = section(&format!("run{number}"))?;
+        host.set_output(run, Known::Is(Output { code: section.code, stdout: section.text() }));
+    }
+    Ok(())
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    let mut from = 0;
+    while let Some(at) = haystack[from..].iter().position(|b| *b == first) {
+        if haystack[from + at..].starts_with(needle) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
+}
+
+fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
+    let fields = section.fields();
+    let mut found: HashMap<&str, Entry> = HashMap::new();
+    for field in fields.chunks_exact(6) {
+        let [path, kind, mode, owner, group, target] = field else { continue };
+        let file_type = match kind.as_str() {
+            "f" => FileType::File,
+            "d" => FileType::Directory,
+            "l" => FileType::Link,
+            _ => FileType::Other,
+        };
+        let mode = Mode::from_bits(u16::from_str_radix(mode, 8).unwrap_or(0));
+        let target = (file_type == FileType::Link).then(|| target.clone());
+        found.insert(path, Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target });
+    }
+    for query in queries.iter() {
+        let Query::Path(path) = query else { continue };
+        if let Some(entry) = found.remove(path.as_str()) {
+            host.set_path(path, PathState::Present(entry));
+        } else if let Some(why) = complaint(section, path) {
+            host.set_unreadable(query.clone(), why);
+        } else {
+            host.set_path(path, PathState::Absent);
+        }
+    }
+}
+
+/// What the tools said about this path, or about everything.
+fn complaint(section: &Section, path: &AbsPath) -> Option<String> {
+    section
+        .complaints()
+        .find(|line| line.contains(path.as_str()) || !line.contains('/'))
+        .map(|line| line.trim().to_owned())
+}
+
+fn contents(host: &mut HostState, queries: &Queries, sums: &Section, bytes: Option<&Section>) -> Result<(), Malformed> {
+    let mut digests: HashMap<String, String> = HashMap::new();
+    for line in sums.fields() {
+        if let Some((digest, path)) = line.split_once("  ") {
+            digests.insert(path.to_owned(), digest.to_owned());
+        }
+    }
+    let mut files: HashMap<String, Vec<u8>> = HashMap::new();
+    if let Some(section) = bytes.filter(|section| !section.output.is_empty()) {
+        let bad = |error: std::io::Error| Malformed(format!("the archive of file contents: {error}"));
+        for entry in tar::Archive::new(section.output.as_slice()).entries().map_err(bad)? {
+            let mut entry = entry.map_err(bad)?;
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let mut data = Vec::new();
+            entry.read_to_end(&mut data).map_err(bad)?;
+            files.insert(path, data);
+        }
+    }
+    for query in queries.iter() {
+        let (Query::Digest(path) | Query::Content(path)) = query else { continue };
+        let is_file = host.path(path).ok().and_then(PathState::entry).is_some_and(|e| e.file_type == FileType::File);
+        let content = match (is_file, files.remove(path.as_str()), digests.get(path.as_str())) {
+            (false, ..) => Content::Absent,
+            (true, Some(data), _) => Content::Bytes(data),
+            // The bytes may have been asked for by the other question on this path.
+            (true, None, _) if matches!(host.content(path), Ok(Content::Bytes(_))) => continue,
+            (true, None, Some(digest)) => Content::Digest(digest.clone()),
+            (true, None, None) => {
+                let why = complaint(sums, path).unwrap_or_else(|| "no answer from the host".into());
+                host.set_unreadable(query.clone(), why);
+                continue;
+            }
+        };
+        host.set_content(path, content);
+    }
+    Ok(())
+}
+
+fn names(host: &mut HostState, queries: &Queries, section: &Section) {
+    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for pair in section.fields().chunks_exact(2) {
+        found.entry(pair[0].clone()).or_default().insert(pair[1].clone());
+    }
+    for query in queries.iter() {
+        let Query::Names(path) = query else { continue };
+        match complaint(section, path) {
+            Some(why) => host.set_unreadable(query.clone(), why),
+            None => host.set_names(path, found.remove(path.as_str()).unwrap_or_default()),
+        }
+    }
+}
+
+fn accounts(host: &mut HostState, passwd: &Section, group: &Section, shadow: &Section) {
+    host.mark_asked(Query::Accounts);
+    if passwd.code != 0 || group.code != 0 || shadow.code != 0 || shadow.output.is_empty() {
+        let why = [passwd, group, shadow].iter().flat_map(|s| s.complaints()).next().unwrap_or("getent failed");
+        host.set_unreadable(Query::Accounts, why.to_owned());
+        return;
+    }
+    let lines = |section: &Section| -> Vec<Vec<String>> {
+        section.text().lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
+    };
+    let mut by_gid: HashMap<String, String> = HashMap::new();
+    for fields in lines(group) {
+        let [name, _, gid, members, ..] = &fields[..] else { continue };
+        by_gid.entry(gid.clone()).or_insert_with(|| name.clone());
+        let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
+        let gid = gid.parse().map_or(Known::AfterApply, Known::Is);
+        host.groups_mut().insert(name.clone(), Group { gid, members });
+    }
+    for fields in lines(passwd) {
+        let [name, _, uid, gid, comment, home, shell, ..] = &fields[..] else { continue };
+        let account = Account {
+            uid: uid.parse().map_or(Known::AfterApply, Known::Is),
+            group: by_gid.get(gid).unwrap_or(gid).clone(),
+            comment: comment.clone(),
+            home: home.clone(),
+            shell: shell.clone(),
+        };
+        host.users_mut().insert(name.clone(), account);
+    }
+    for fields in lines(shadow) {
+        let [name, hash, ..] = &fields[..] else { continue };
+        let expires = fields.get(7).and_then(|day| day.parse().ok());
+        host.shadow_mut().insert(name.clone(), Shadow { hash: Secret::new(hash.clone()), expires });
+    }
+}
+
+fn packages(host: &mut HostState, queries: &Queries, section: &Section) {
+    let text = section.text();
+    let broken_tool = section.code > 1;
+    for query in queries.iter() {
+        let Query::Package(name) = query else { continue };
+        if broken_tool {
+            host.set_unreadable(query.clone(), section.errors.clone());
+            continue;
+        }
+        let wanted = name.as_str();
+        let of_name = |binary: &str| binary == wanted || binary.split(':').next() == Some(wanted);
+        let states = text.lines().filter_map(|line| {
+            let [binary, version, status, want] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+            of_name(binary).then(|| match status {
+                "installed" => Package::Installed { version: Known::Is(version.to_owned()), held: want == "hold" },
+                "not-installed" | "config-files" => Package::Absent,
+                other => Package::Broken(other.to_owned()),
+            })
+        });
+        // Of several architectures, an installed one answers for the name.
+        let mut states: Vec<Package> = states.collect();
+        states.sort_by_key(|state| matches!(state, Package::Absent));
+        host.set_package(name, states.into_iter().next().unwrap_or(Package::Absent));
+    }
+}
+
+fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
+    let mut found: HashMap<String, Candidate> = HashMap::new();
+    let (mut current, mut in_candidate) = (String::new(), false);
+    for line in section.text().lines() {
+        let depth = line.len() - line.trim_start().len();
+        let text = line.trim();
+        if depth == 0 && text.ends_with(':') {
+            current = text.trim_end_matches(':').to_owned();
+            found.insert(current.clone(), Candidate { version: None, origins: Vec::new() });
+        }
+        let Some(candidate) = found.get_mut(&current) else { continue };
+        if let Some(version) = text.strip_prefix("Candidate: ") {
+            candidate.version = (version != "(none)").then(|| version.to_owned());
+        } else if depth == 4 || depth == 5 {
+            // " *** 5.2.15 500" or "     5.2.15 500": a version of the table.
+            let version = text.trim_start_matches("*** ").split_whitespace().next();
+            in_candidate = version.is_some() && version == candidate.version.as_deref();
+        } else if depth >= 8 && in_candidate {
+            candidate.origins.push(text.split_once(' ').map_or(text, |(_, origin)| origin).to_owned());
+        }
+    }
+    for query in queries.iter() {
+        let Query::Candidate(name) = query else { continue };
+        if section.code != 0 {
+            host.set_unreadable(query.clone(), section.errors.clone());
+        } else {
+            let none = Candidate { version: None, origins: Vec::new() };
+            let bare = name.as_str().split(':').next().unwrap_or_default();
+            let candidate = found.get(name.as_str()).or_else(|| found.get(bare)).cloned().unwrap_or(none);
+            host.set_candidate(name, candidate);
+        }
+    }
+}
+
+fn units(host: &mut HostState, queries: &Queries, section: &Section) {
+    let text = section.text();
+    let mut blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    for query in queries.iter() {
+        let Query::Unit(name) = query else { continue };
+        // systemctl show answers in the order of the question.
+        let Some(block) = blocks.next() else {
+            let why = if section.errors.is_empty() { "no answer from systemctl" } else { &section.errors };
+            host.set_unreadable(query.clone(), why.to_owned());
+            continue;
+        };
+        let field = |key: &str| {
+            let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.unwrap_or_default().to_owned()
+        };
+        let unit = Unit {
+            load: field("LoadState"),
+            active: field("ActiveState"),
+            file: field("UnitFileState"),
+            needs_reload: field("NeedDaemonReload") == "yes",
+            fragment: field("FragmentPath"),
+            drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
+        };
+        host.set_unit(name, Known::Is(unit));
+    }
+}
+
+fn sysctl(host: &mut HostState, queries: &Queries, section: &Section) {
+    let fields = section.fields();
+    let found: HashMap<&str, &str> = fields.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+    for query in queries.iter() {
+        let Query::Sysctl(key) = query else { continue };
+        if let Some(value) = found.get(key.as_str()) {
+            host.set_sysctl(key, value);
+        } else if let Some(line) = section.complaints().find(|line| line.contains(key.as_str())) {
+            host.set_unreadable(query.clone(), line.to_owned());
+        } else {
+            host.set_sysctl_absent(key);
+        }
+    }
+}
+
+fn modules(host: &mut HostState, queries: &Queries, section: &Section) {
+    let text = section.text();
+    let (loaded, builtin) = text.split_once("--\n").unwrap_or((&text, ""));
+    let same = |a: &str, b: &str| a.replace('-', "_") == b.replace('-', "_");
+    for query in queries.iter() {
+        let Query::Module(name) = query else { continue };
+        let module = Module {
+            loaded: loaded.lines().any(|line| same(line, name)),
+            builtin: builtin.lines().any(|line| {
+                let stem = line.rsplit('/').next().unwrap_or(line).trim_end_matches(".ko");
+                same(stem, name)
+            }),
+        };
+        host.set_module(name, module);
+    }
+}

@@ -206,8 +206,8 @@ pub struct HostState {
     /// Set once packages are planned for installation: accounts that did not
     /// exist may exist afterwards.
     pub(super) accounts_may_appear: bool,
-    /// Units whose restart an earlier run owes.
-    pub owed_restarts: BTreeSet<String>,
+    /// Restarts and reloads that an earlier run owes, as `restart:unit` or `reload:unit`.
+    pub owed: BTreeSet<String>,
 }
 
 impl HostState {

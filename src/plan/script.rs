@@ -102,17 +102,15 @@ impl OpScript {
             }
             Op::GroupRemove { name } => self.run(Command::new("groupdel").args(["--", name.as_str()])),
             Op::UserAdd { name, uid, group, system, shell, home, comment } => {
-                let mut command = Command::new("user_add");
+                // The function decides on the host whether a group of the user's name is there already.
+                let primary = group.as_ref().map_or("", |group| group.as_str());
+                let mut command = Command::new("user_add").args([name.as_str(), primary]);
                 if *system {
                     command = command.arg("--system");
                 }
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);
                 }
-                command = match group {
-                    Some(group) => command.args(["--no-user-group", "--gid", group.as_str()]),
-                    None => command.arg("--user-group"),
-                };
                 if let Some(shell) = shell {
                     command = command.args(["--shell", shell]);
                 }
@@ -123,7 +121,7 @@ impl OpScript {
                 if let Some(comment) = comment {
                     command = command.args(["--comment", comment]);
                 }
-                self.run(command.args(["--", name.as_str()]));
+                self.run(command);
                 if let Some(home) = home {
                     self.run(Command::new("chmod").args(["--", "0750", home.as_str()]));
                 }

@@ -97,6 +97,18 @@ name_type!(
     HostName, "host name", host
 );
 
+impl SysctlKey {
+    /// The parameter's file. A dot separates, a slash stands for a dot within a word (sysctl.d(5)).
+    pub fn proc_path(&self) -> String {
+        let swap = |c| match c {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        };
+        format!("/proc/sys/{}", self.0.chars().map(swap).collect::<String>())
+    }
+}
+
 fn all(text: &str, extra: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.as_bytes().contains(&b))
 }

@@ -1,0 +1,233 @@
+//! Starts the runner on a host and follows its journal.
+
+use super::Program;
+use crate::plan::{HostPlan, StepPlan};
+use crate::report::{Event, Reporter};
+use crate::shell::Script;
+use crate::transport::{Session, TransportError};
+use std::fmt;
+use std::time::Duration;
+
+/// The name of a run on its host: a time and random letters, so that names
+/// sort by time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunId(String);
+
+impl RunId {
+    /// A new name.
+    ///
+    /// # Errors
+    /// This machine gives no random numbers.
+    pub fn new() -> Result<RunId, getrandom::Error> {
+        let mut random = [0u8; 3];
+        getrandom::fill(&mut random)?;
+        let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        Ok(RunId(format!("{time}-{:02x}{:02x}{:02x}", random[0], random[1], random[2])))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a failed operation left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The step's id.
+    pub step: String,
+    /// The operation's exit code.
+    pub code: i32,
+    /// The last of what it printed.
+    pub output: String,
+}
+
+/// Why an apply did not reach its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The connection failed; the runner goes on without it.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// An operation failed; those after it were not begun.
+    #[error("step {} failed with exit code {}", .0.step, .0.code)]
+    Step(Failure),
+    /// Another run holds the host.
+    #[error("another run is at work on this host: {0}; wait for it, or look at it there")]
+    Locked(String),
+    /// The run could not be started (disk full, read-only file system).
+    #[error("the run could not be started: {0}")]
+    Start(String),
+    /// The runner ended without a result.
+    #[error("the runner on the host ended without a result; its journal is in /var/lib/stockade/runs/{0}")]
+    Lost(String),
+    /// The program could not be made.
+    #[error("the program for the host could not be made: {0}")]
+    Program(String),
+}
+
+/// How long a single operation may take without a word.
+const IDLE: Duration = Duration::from_secs(3600);
+
+const START: &str = r#"
+R=/var/lib/stockade/runs/$ID
+P=/run/stockade/$ID
+upload() {
+  umask 077
+  mkdir -p /var/lib/stockade/runs /run/stockade /run/lock &&
+    chmod 0700 /var/lib/stockade /var/lib/stockade/runs /run/stockade &&
+    mkdir "$R" "$P" &&
+    tar -x -f - -C "$P" &&
+    mv "$P/script" "$R/script" &&
+    : >"$R/journal"
+}
+# Whatever happens, all of the data is read: what is left would be taken for a program.
+head -c "$SIZE" | { (upload) 2>&1; r=$?; cat >/dev/null; exit "$r"; } || { rm -rf -- "$P" "$R"; exit 70; }
+if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+  systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process /bin/sh "$R/script" </dev/null >/dev/null 2>&1
+  pid=$(systemctl show -p MainPID --value "stockade-run-$ID")
+else
+  setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
+  pid=$!
+fi
+tail -n +1 -s 0.05 --pid="${pid:-0}" -f "$R/journal" 2>/dev/null
+printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
+cat "$R/failed" 2>/dev/null
+exit 0
+"#;
+
+/// Carries a compiled plan out and tells what happens as it happens.
+///
+/// # Errors
+/// See [`ApplyError`].
+pub fn execute(
+    session: &mut Session,
+    plan: &HostPlan,
+    program: &Program,
+    run: &RunId,
+    reporter: &dyn Reporter,
+) -> Result<(), ApplyError> {
+    let data = archive(program).map_err(|error| ApplyError::Program(error.to_string()))?;
+    let mut script = Script::new();
+    script.set("ID", run.as_str()).set("SIZE", &data.len().to_string()).line(START);
+    reporter.event(&Event::Applying { host: &plan.name, run: run.as_str(), operations: program.operations.len() });
+
+    let mut journal = Journal { plan, program, reporter, text: Vec::new(), state: State::default() };
+    let code = session.stream(&script, &data, IDLE, &mut |bytes| journal.read(bytes))?;
+    let Journal { state, text, .. } = journal;
+    let rest = String::from_utf8_lossy(&text).into_owned();
+    if code != 0 {
+        return Err(ApplyError::Start(rest.trim().to_owned()));
+    }
+    if let Some(holder) = state.locked {
+        return Err(ApplyError::Locked(holder));
+    }
+    let Some(tail) = state.result else { return Err(ApplyError::Lost(run.to_string())) };
+    match (tail.as_str(), state.failed) {
+        ("ok", None) => Ok(()),
+        (_, Some((operation, code))) => {
+            let step = step_of(plan, program, operation).ok_or_else(|| ApplyError::Lost(run.to_string()))?;
+            let output = if step.sensitive { String::new() } else { rest };
+            reporter.event(&Event::StepFailed {
+                host: &plan.name,
+                step,
+                message: &format!("exit code {code}"),
+                output: &output,
+            });
+            Err(ApplyError::Step(Failure { step: step.id.clone(), code, output }))
+        }
+        _ => Err(ApplyError::Lost(run.to_string())),
+    }
+}
+
+/// Script and payloads as one archive.
+fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let numbered = program.payloads.iter().enumerate().map(|(number, data)| (number.to_string(), data.as_slice()));
+    for (name, data) in numbered.chain([("script".to_owned(), program.script.as_bytes())]) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o600);
+        builder.append_data(&mut header, name, data)?;
+    }
+    builder.into_inner()
+}
+
+fn step_of<'a>(plan: &'a HostPlan, program: &Program, operation: usize) -> Option<&'a StepPlan> {
+    plan.steps.get(program.operations.get(operation.checked_sub(1)?)?.step)
+}
+
+#[derive(Default)]
+struct State {
+    failed: Option<(usize, i32)>,
+    locked: Option<String>,
+    result: Option<String>,
+}
+
+/// The journal's lines, as they arrive.
+struct Journal<'a> {
+    plan: &'a HostPlan,
+    program: &'a Program,
+    reporter: &'a dyn Reporter,
+    text: Vec<u8>,
+    state: State,
+}
+
+impl Journal<'_> {
+    fn read(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+        // After the result comes the failed operation's output, which is not a journal.
+        while self.state.result.is_none() {
+            let Some(end) = self.text.iter().position(|b| *b == b'\n') else { return };
+            let line: Vec<u8> = self.text.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if !self.line(&line) {
+                // Not the journal's: a message of the start program, kept for the error.
+                self.text.splice(0..0, format!("{line}\n").into_bytes());
+                return;
+            }
+        }
+    }
+
+    fn line(&mut self, line: &str) -> bool {
+        let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = |text: &str| text.parse::<usize>().ok();
+        match mark {
+            "B" => {
+                if let Some((number, step)) = number(rest).and_then(|n| Some((n, step_of(self.plan, self.program, n)?)))
+                {
+                    let of = self.program.operations.len();
+                    self.reporter.event(&Event::Operation { host: &self.plan.name, step, number, of });
+                }
+            }
+            "E" => self.done(number(rest).unwrap_or(0)),
+            "F" => {
+                let (operation, code) = rest.split_once(' ').unwrap_or((rest, "1"));
+                self.state.failed = Some((number(operation).unwrap_or(0), code.parse().unwrap_or(1)));
+            }
+            "L" => self.state.locked = Some(rest.to_owned()),
+            "X" => {}
+            "@result" => self.state.result = Some(rest.to_owned()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Tells which steps are done with this operation.
+    fn done(&mut self, operation: usize) {
+        let operations = &self.program.operations;
+        let Some(scheduled) = operation.checked_sub(1).and_then(|index| operations.get(index)) else { return };
+        for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
+            let later = &operations[operation..];
+            let goes_on = later.iter().any(|next| next.step == step || next.also.contains(&step));
+            if let (false, Some(step)) = (goes_on, self.plan.steps.get(step)) {
+                self.reporter.event(&Event::StepDone { host: &self.plan.name, step });
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+# The runner: carries out one run's operations, detached from the connection.
+# Set before this text: ID (the run), WHO (for the lock). Every operation runs
+# in a subshell under set -e; its begin and end go to the journal.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C HOME=/root
+DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
+export PATH LC_ALL HOME DEBIAN_FRONTEND NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND
+umask 022
+cd /
+R=/var/lib/stockade/runs/$ID
+P=/run/stockade/$ID
+OWED=/var/lib/stockade/owed
+
+journal() { printf '%s\n' "$*" >>"$R/journal"; }
+finish() { printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
+
+exec 9>>/run/lock/stockade.lock
+if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
+printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
+
+# begin NUMBER; ended NUMBER CODE
+begin() { journal "B $1"; }
+ended() {
+  if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
+  if [ "$2" = 0 ]; then journal "E $1"; return; fi
+  tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
+  journal "F $1 $2"
+  finish failed
+}
+owe() { mkdir -p "$OWED" && : >"$OWED/$1"; }
+paid() { rm -f -- "$OWED/$1"; }
+
+# put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]
+put() {
+  t=${2%/*}/.stockade-$ID-$1
+  trap 'rm -f -- "$t"' EXIT
+  [ -d "$2" ] && [ ! -L "$2" ] && { echo "$2 is a directory"; exit 1; }
+  (umask 077; cat <"$P/$1" >"$t")
+  chown -- "$3:$4" "$t"
+  chmod -- "$5" "$t"
+  if [ -n "$6" ]; then sh "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
+  sync -- "$t"
+  mv -fT -- "$t" "$2"
+}
+# download PAYLOAD SHA256 PATH OWNER GROUP MODE
+download() {
+  command -v curl >/dev/null || { echo "curl is not installed on this host: add a package step for it before this one"; exit 1; }
+  t=${3%/*}/.stockade-$ID-$1
+  trap 'rm -f -- "$t"' EXIT
+  (umask 077; : >"$t")
+  # curl's own messages may repeat the address with its signature.
+  curl -fsSL --retry 2 --connect-timeout 20 --proto '=http,https' --proto-redir '=http,https' -o "$t" -K "$P/$1" 2>/dev/null ||
+    { echo "the download failed (curl's exit code $?)"; exit 1; }
+  s=$(sha256sum <"$t"); s=${s%% *}
+  [ "$s" = "$2" ] || { echo "the downloaded file has SHA-256 $s, wanted was $2"; exit 1; }
+  chown -- "$4:$5" "$t"
+  chmod -- "$6" "$t"
+  sync -- "$t"
+  mv -fT -- "$t" "$3"
+}
+# make_directory PATH OWNER GROUP MODE
+make_directory() {
+  [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
+  [ -d "$1" ] || (umask 077; mkdir -- "$1")
+  chown -- "$2:$3" "$1"
+  chmod -- "$4" "$1"
+}
+# make_link PATH TARGET
+make_link() {
+  t=${1%/*}/.stockade-$ID-link
+  trap 'rm -f -- "$t"' EXIT
+  rm -f -- "$t"
+  ln -s -- "$2" "$t"
+  mv -fT -- "$t" "$1"
+}
+# user_add NAME PRIMARY-GROUP-OR-EMPTY OPTIONS...
+user_add() {
+  n=$1 g=$2
+  shift 2
+  if [ -n "$g" ]; then set -- --no-user-group --gid "$g" "$@"
+  elif getent group "$n" >/dev/null; then set -- --no-user-group --gid "$n" "$@"
+  else set -- --user-group "$@"; fi
+  useradd "$@" -- "$n"
+}
+set_password_hash() { chpasswd -e <"$P/$1"; }
+
+apt_waits() {
+  if [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/result.json ] && command -v cloud-init >/dev/null; then
+    timeout 600 cloud-init status --wait || :
+  fi
+}
+apt_run() {
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+}
+# apt_update [SOURCES-FILE]
+apt_update() {
+  apt_waits
+  if [ -n "$1" ] && apt_has_lists; then
+    apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
+  else apt_run update; fi
+}
+apt_has_lists() {
+  for l in /var/lib/apt/lists/*_Packages*; do
+    [ -e "$l" ] && [ -z "$(find /var/lib/apt/lists -maxdepth 0 -mmin +1440)" ] && return 0
+    break
+  done
+  return 1
+}
+# apt_get VERB ...
+apt_get() {
+  apt_waits
+  if [ "$1" = install ]; then apt_has_lists || apt_run update; fi
+  apt_run "$@"
+}
+# candidate_from PACKAGE PART-OF-ADDRESS
+candidate_from() {
+  apt_has_lists || apt_update
+  apt-cache policy -- "$1" | WANT=$2 awk '
+    $1 == "Candidate:" { candidate = $2 }
+    /^ (\*\*\*|   ) [^ ]/ { current = ($1 == "***") ? $2 : $1; next }
+    /^        / && current == candidate && index($0, ENVIRON["WANT"]) { found = 1 }
+    END { exit !found }' && return 0
+  echo "the candidate of package $1 does not come from $2; apt-cache policy says:"
+  apt-cache policy -- "$1"
+  exit 1
+}
+
+daemon_reload() { [ ! -d /run/systemd/system ] || systemctl daemon-reload; }
+# unit_verb VERB UNIT
+unit_verb() {
+  if [ ! -d /run/systemd/system ]; then case $1 in
+    enable|disable|mask|unmask) systemctl "$1" -- "$2"; return;;
+    *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
+  systemctl "$1" -- "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
+  r=$?
+  systemctl status --no-pager -l -n 20 -- "$2"
+  exit "$r"
+}
+set_hostname() {
+  if [ -d /run/systemd/system ] && hostnamectl set-hostname -- "$1" 2>/dev/null; then return; fi
+  printf '%s\n' "$1" >/etc/hostname
+  hostname -- "$1"
+}
+set_timezone() {
+  [ -f "/usr/share/zoneinfo/$1" ] || { echo "this host knows no time zone $1 (is the package tzdata installed?)"; exit 1; }
+  ln -sfn -- "/usr/share/zoneinfo/$1" /etc/localtime
+  printf '%s\n' "$1" >/etc/timezone
+}
+# run_text PAYLOAD USER-OR-EMPTY
+run_text() {
+  if [ -z "$2" ]; then sh "$P/$1"; return; fi
+  # The user may read this one file through the descriptor, not its folder.
+  chown -- "$2" "$P/$1"
+  chmod 0400 "$P/$1"
+  runuser -u "$2" -- /bin/sh /dev/fd/8 8<"$P/$1"
+}
+# await_check PAYLOAD TRIES PAUSE
+await_check() {
+  n=0
+  while :; do
+    n=$((n + 1))
+    sh "$P/$1" >"$P/check" 2>&1 && return 0
+    r=$?
+    [ "$n" -ge "$2" ] && break
+    sleep "$3"
+  done
+  cat "$P/check"
+  echo "the check still fails after $n tries (exit code $r)"
+  exit 1
+}

@@ -1,0 +1,44 @@
+# What the host is. Prints key=value lines; few processes, no questions of its own.
+f() { printf '%s=%s\n' "$1" "$2"; }
+one() { v=; [ -r "$1" ] && IFS= read -r v <"$1"; printf '%s' "$v"; }
+f hostname "$(one /proc/sys/kernel/hostname)"
+f kernel "$(one /proc/sys/kernel/osrelease)"
+f machine "$(uname -m)"
+f arch "$(dpkg --print-architecture)"
+f libc "$(getconf GNU_LIBC_VERSION)"
+f cpus "$(getconf _NPROCESSORS_ONLN)"
+f login_user "${SUDO_USER:-root}"
+while IFS= read -r l; do case $l in
+ID=*|ID_LIKE=*|VERSION_ID=*|VERSION_CODENAME=*|PRETTY_NAME=*) f "os.${l%%=*}" "${l#*=}";; esac; done </etc/os-release
+while IFS=': ' read -r k v u; do [ "$k" = MemTotal ] && f memory_kib "$v" && break; done </proc/meminfo
+if [ -d /run/systemd/system ]; then f init systemd
+  systemctl is-active ssh.socket ssh.service sshd.service | { read -r a; read -r b; read -r c
+  if [ "$a" = active ]; then f sshd.activation socket
+  elif [ "$b" = active ] || [ "$c" = active ]; then f sshd.activation service
+  else f sshd.activation none; fi; }
+else f init "$(one /proc/1/comm)"; f sshd.activation none; fi
+f sshd.version "$(ssh -V 2>&1)"
+f virtualization "$(systemd-detect-virt)"
+f localtime "$(readlink /etc/localtime)"
+f timezone "$(one /etc/timezone)"
+ip -o addr show scope global | while read -r n i fam a r; do f address "$a"; done
+df -P -T -l -x tmpfs -x devtmpfs -x overlay -x squashfs -x efivarfs | while read -r d t s u a p m; do
+[ "$d" = Filesystem ] || f disk "$s $a $t $d $m"; done
+if [ -e /etc/cloud/cloud-init.disabled ]; then f cloud_init disabled
+elif [ -e /run/cloud-init/result.json ]; then case $(cat /run/cloud-init/result.json) in *'"errors": []'*) f cloud_init done;; *) f cloud_init error;; esac
+elif [ -d /run/cloud-init ]; then f cloud_init running
+elif [ -x /usr/bin/cloud-init ]; then f cloud_init disabled
+else f cloud_init absent; fi
+for l in /var/lib/apt/lists/*_Packages* ; do
+[ -e "$l" ] && f apt.lists_age $(( $(date +%s) - $(stat -c %Y /var/lib/apt/lists) )); break; done
+for l in /var/lib/dpkg/updates/[0-9]*; do [ -e "$l" ] && f apt.interrupted 1; break; done
+[ -e /var/run/reboot-required ] && f apt.reboot_required 1
+i=$(stat -c %i /var/lib/dpkg/lock-frontend)
+while read -r n k m w p d s; do case $d in *:"${i:-none}") f apt.locked 1;; esac; done </proc/locks
+# sudo clears the environment: the connection is in that of a process above us.
+p=$PPID; n=0
+while [ "$n" -lt 6 ] && [ "${p:-1}" -gt 1 ]; do
+c=$(tr '\0' '\n' <"/proc/$p/environ" | grep '^SSH_CONNECTION=') && { f ssh_connection "${c#*=}"; break; }
+IFS= read -r l <"/proc/$p/stat"; set -- ${l##*) }; p=$2; n=$((n+1)); done
+for l in /var/lib/stockade/owed/*; do [ -e "$l" ] && f owed "${l##*/}"; done
+:

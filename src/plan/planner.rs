@@ -1,0 +1,154 @@
+//! From resources and a host's state to that host's plan.
+
+use super::{Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb};
+use crate::observe::{HostState, Queries};
+use crate::resource::Resource;
+use crate::values::{Span, UnitName};
+use std::collections::BTreeMap;
+
+/// A step of a playbook, rendered for one host.
+#[derive(Debug)]
+pub struct Wanted {
+    /// See [`StepPlan::id`].
+    pub id: String,
+    /// See [`StepPlan::name`].
+    pub name: String,
+    /// The resource kind.
+    pub kind: &'static str,
+    /// What is described.
+    pub resource: Box<dyn Resource>,
+    /// Units to restart if this step changes anything.
+    pub restart: Vec<UnitName>,
+    /// Units to reload if this step changes anything.
+    pub reload: Vec<UnitName>,
+    /// Whether the operator asked for the guard.
+    pub guard: bool,
+    /// Whether values must not be shown.
+    pub sensitive: bool,
+    /// Where it was written.
+    pub span: Option<Span>,
+}
+
+/// A step that could not be planned.
+#[derive(Debug, thiserror::Error)]
+#[error("step {id} ({name}){}: {error}", place(span))]
+pub struct StepError {
+    /// The step's id.
+    pub id: String,
+    /// The step's name.
+    pub name: String,
+    /// Where it was written.
+    pub span: Option<Span>,
+    /// Why.
+    #[source]
+    pub error: PlanError,
+}
+
+fn place(span: &Option<Span>) -> String {
+    span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default()
+}
+
+/// What planning gives: the plan, the predicted state after it, and questions
+/// whose answers would make it more exact.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan.
+    pub plan: HostPlan,
+    /// The state after the plan, as far as it can be predicted.
+    pub predicted: HostState,
+    /// Open questions.
+    pub wants: Queries,
+}
+
+/// The questions of all steps.
+pub fn queries(steps: &[Wanted]) -> Queries {
+    let mut queries = Queries::new();
+    steps.iter().for_each(|step| step.resource.queries(&mut queries));
+    queries
+}
+
+/// Plans all steps, each against what the ones before it will have made.
+///
+/// # Errors
+/// Every step that could not be planned; a plan with a hole in it is none.
+pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Outcome, Vec<StepError>> {
+    let mut predicted = host.clone();
+    let mut wants = Queries::new();
+    let mut plans = Vec::with_capacity(steps.len());
+    let mut errors = Vec::new();
+    for step in steps {
+        let mut planned = match step.resource.plan(&predicted) {
+            Ok(planned) => planned,
+            Err(error) => {
+                errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
+                continue;
+            }
+        };
+        wants.extend(planned.wants.iter().filter(|query| !host.asked(query)).cloned());
+        planned.ops.iter().for_each(|op| op.effect(&mut predicted));
+        if step.sensitive {
+            planned.mask();
+        }
+        plans.push(StepPlan {
+            id: step.id.clone(),
+            name: step.name.clone(),
+            kind: step.kind,
+            action: planned.action(),
+            changes: planned.changes,
+            diff: planned.diff,
+            notes: planned.notes,
+            ops: planned.ops,
+            restart: step.restart.clone(),
+            reload: step.reload.clone(),
+            sensitive: step.sensitive,
+            guard: step.guard,
+            span: step.span.clone(),
+        });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    plans.extend(owed(&plans, host));
+    predicted.owed.clear();
+    Ok(Outcome { plan: HostPlan::new(name, plans), predicted, wants })
+}
+
+/// Restarts and reloads that the changing steps ask for, or that an earlier
+/// run still owes: each once, at the end, a restart in place of a reload.
+fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
+    let mut due: BTreeMap<UnitName, (Verb, Vec<String>)> = BTreeMap::new();
+    let mut owe = |unit: &UnitName, verb: Verb, because: String| {
+        let entry = due.entry(unit.clone()).or_insert((verb, Vec::new()));
+        if verb == Verb::Restart {
+            entry.0 = Verb::Restart;
+        }
+        entry.1.push(because);
+    };
+    for debt in &host.owed {
+        let Some((word, unit)) = debt.split_once(':') else { continue };
+        let verb = if word == "reload" { Verb::Reload } else { Verb::Restart };
+        if let Ok(unit) = unit.parse() {
+            owe(&unit, verb, "owed by an earlier run".to_owned());
+        }
+    }
+    for step in steps.iter().filter(|step| step.action != Action::None) {
+        step.restart.iter().for_each(|unit| owe(unit, Verb::Restart, format!("step {} changes", step.id)));
+        step.reload.iter().for_each(|unit| owe(unit, Verb::Reload, format!("step {} changes", step.id)));
+    }
+    let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
+        id: format!("{}:{unit}", verb.word()),
+        name: format!("{} {unit}", verb.word()),
+        kind: "service",
+        action: Action::Run,
+        changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
+        diff: None,
+        notes: Vec::new(),
+        ops: vec![Op::Systemctl { verb, unit }],
+        restart: Vec::new(),
+        reload: Vec::new(),
+        sensitive: false,
+        guard: false,
+        span: None,
+    };
+    due.into_iter().map(step).collect()
+}
