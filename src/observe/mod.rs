@@ -10,6 +10,7 @@ pub mod probe;
 mod query;
 mod reply;
 mod state;
+mod witness;
 
 pub use facts::{Apt, Disk, Facts, Os, Sshd};
 pub use query::{Queries, Query, Run};
@@ -18,3 +19,4 @@ pub use state::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
     StateError, Unit,
 };
+pub use witness::salted;

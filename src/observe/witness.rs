@@ -1,0 +1,94 @@
+//! What was found, in words that can be compared later and shown to anyone.
+//!
+//! A saved plan holds these words, not the state: file contents and password
+//! hashes appear only as a salted digest.
+
+use super::{Content, HostState, Known, Package, PathState, Query};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+impl HostState {
+    /// One line for each question that was asked: what about, and what was found.
+    pub fn witness(&self, salt: &str) -> BTreeMap<String, String> {
+        let mut lines: BTreeMap<String, String> =
+            self.questions().iter().map(|query| (query.to_string(), self.finding(query, salt))).collect();
+        if !self.owed.is_empty() {
+            lines.insert("restarts owed".into(), self.owed.iter().cloned().collect::<Vec<_>>().join(", "));
+        }
+        lines
+    }
+
+    fn finding(&self, query: &Query, salt: &str) -> String {
+        let unknown = |error: super::StateError| format!("unknown ({error})");
+        match query {
+            Query::Path(path) => self.path(path).map_or_else(unknown, |state| match state {
+                PathState::Present(entry) => {
+                    let target = entry.target.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
+                    let kind = format!("{:?}", entry.file_type).to_lowercase();
+                    format!("{kind} {} {}:{}{target}", entry.mode, entry.owner, entry.group)
+                }
+                PathState::Absent => "absent".into(),
+                PathState::AfterApply => "known after apply".into(),
+            }),
+            // The bytes and their digest are the same finding, whichever was asked for.
+            Query::Digest(path) | Query::Content(path) => self.content(path).map_or_else(unknown, |content| {
+                let digest = match content {
+                    Content::Absent => return "absent".into(),
+                    Content::AfterApply => return "known after apply".into(),
+                    Content::Digest(digest) => digest.clone(),
+                    Content::Bytes(bytes) => hex(&Sha256::digest(bytes)),
+                };
+                salted(salt, &digest)
+            }),
+            Query::Names(path) => self.names(path).map_or_else(unknown, |names| {
+                names.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(" ")
+            }),
+            Query::Accounts => self.users().map_or_else(unknown, |users| {
+                salted(salt, &format!("{users:?} {:?} {}", self.groups, self.shadow_text()))
+            }),
+            Query::Package(name) => self.package(name).map_or_else(unknown, |package| match package {
+                Package::Absent => "absent".into(),
+                Package::Installed { version: Known::Is(version), held } => {
+                    format!("installed {version}{}", if *held { ", held" } else { "" })
+                }
+                Package::Installed { .. } => "installed".into(),
+                Package::Broken(state) => state.clone(),
+            }),
+            Query::Candidate(name) => self.candidate(name).map_or_else(unknown, |c| {
+                format!("{} from {}", c.version.as_deref().unwrap_or("none"), c.origins.join(", "))
+            }),
+            Query::Unit(name) => self.unit(name).map_or_else(unknown, |unit| match unit {
+                Known::Is(unit) => format!("{} {} {}", unit.load, unit.active, unit.file),
+                Known::AfterApply => "known after apply".into(),
+            }),
+            Query::Sysctl(key) => {
+                self.sysctl(key).map_or_else(unknown, |value| value.unwrap_or("no such parameter").to_owned())
+            }
+            Query::Module(name) => self.module(name).map_or_else(unknown, |module| format!("{module:?}")),
+            Query::Run(run) => self.output(run).map_or_else(unknown, |output| match output {
+                Known::Is(output) => format!("exit code {}, {}", output.code, salted(salt, &output.stdout)),
+                Known::AfterApply => "known after apply".into(),
+            }),
+        }
+    }
+
+    fn shadow_text(&self) -> String {
+        let line = |(name, shadow): (&String, &super::Shadow)| {
+            format!("{name}:{}:{:?}\n", shadow.hash.expose(), shadow.expires)
+        };
+        self.shadow.iter().map(line).collect()
+    }
+}
+
+/// A digest that tells nothing about short or guessable values without the salt.
+pub fn salted(salt: &str, text: &str) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(salt.as_bytes());
+    hasher.update([0]);
+    hasher.update(text.as_bytes());
+    format!("#{}", &hex(&hasher.finalize())[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
