@@ -1,0 +1,354 @@
+//! One host as a container: how it is started, what is waited for, and what is
+//! read from it.
+//!
+//! No `--privileged`. What a host gets, and why:
+//!
+//! | granted | because |
+//! |---|---|
+//! | `SYS_ADMIN` | systemd mounts and unmounts (its own API file systems, `PrivateTmp` of units); a nested engine mounts overlays; the host name can be set |
+//! | `NET_ADMIN` | ufw, iptables, `net.*` sysctls, a nested engine's bridge |
+//! | `SYS_PTRACE` | `ss -p` and `/proc/PID/{exe,root}` of other users' processes, as root has on a machine |
+//! | `SYSLOG` | `dmesg`, and the kernel log that ufw and journald read |
+//! | `AUDIT_WRITE` | PAM and sudo report logins to the audit system |
+//! | seccomp and AppArmor unconfined | their default profiles forbid the mounts and namespaces above, and those of sandboxed units |
+//! | `/sys/fs/cgroup` writable on cgroup v1 | systemd keeps its units there; version 1 has no usable namespace, so the machine's tree is visible to the host: a lab host is for playbooks you would run on a server of yours, not for hostile code |
+//! | a cgroup namespace on cgroup v2 | the same, with the machine's tree out of sight |
+//!
+//! `/proc/sys` stays read-only but for `/proc/sys/net`, so a playbook that sets
+//! `kernel.*` finds "persisted, not live" and the operator's kernel stays as it
+//! was. `/var/lib/docker` and `/var/lib/containerd` are volumes, because an
+//! overlay cannot lie on an overlay and a nested engine needs one.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::LabError;
+use super::engine::{Cgroup, Engine};
+use super::process::{Input, tail};
+
+/// A host is up within seconds; this is for machines under heavy load.
+pub(crate) const READY: Duration = Duration::from_secs(180);
+/// For short commands inside a host.
+const SHORT: Duration = Duration::from_secs(30);
+/// Between two looks at something that cannot be waited for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const LABEL: &str = "stockade.lab";
+
+/// Everything that makes up one host.
+pub(crate) struct Spec<'a> {
+    /// The container's name, and its volumes' prefix.
+    pub(crate) container: &'a str,
+    /// The host's name.
+    pub(crate) host: &'a str,
+    /// The lab's state directory, absolute.
+    pub(crate) lab: &'a str,
+    /// The base, as the user writes it.
+    pub(crate) base: &'a str,
+    /// The user who logs in.
+    pub(crate) user: &'a str,
+    /// The inventory groups, joined by commas.
+    pub(crate) groups: &'a str,
+    /// The image to run.
+    pub(crate) image: &'a str,
+}
+
+/// The arguments of `docker` that start a host.
+pub(crate) fn run_args(spec: &Spec<'_>, cgroup: Cgroup) -> Vec<String> {
+    let mut args: Vec<String> = ["run", "--detach", "--name", spec.container, "--hostname", spec.host]
+        .map(str::to_owned)
+        .to_vec();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
+    for capability in ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"] {
+        add(&["--cap-add", capability]);
+    }
+    add(&["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]);
+    add(&["--tmpfs", "/run", "--tmpfs", "/run/lock", "--env", "container=docker"]);
+    match cgroup {
+        Cgroup::V1 => add(&["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host"]),
+        Cgroup::V2 => add(&["--cgroupns=private"]),
+    }
+    let [docker, containerd] = volumes(spec.container);
+    add(&["--volume", &format!("{docker}:/var/lib/docker")]);
+    add(&["--volume", &format!("{containerd}:/var/lib/containerd")]);
+    add(&["--publish", "127.0.0.1::22"]);
+    for (key, value) in
+        [("", spec.lab), (".name", spec.host), (".base", spec.base), (".user", spec.user), (".groups", spec.groups)]
+    {
+        add(&["--label", &format!("{LABEL}{key}={value}")]);
+    }
+    add(&[spec.image, "/usr/local/lib/stockade-lab/init"]);
+    args
+}
+
+/// The volumes of a container.
+pub(crate) fn volumes(container: &str) -> [String; 2] {
+    [format!("{container}-docker"), format!("{container}-containerd")]
+}
+
+/// Removes a host's container and volumes, as far as there are any.
+pub(crate) fn remove(engine: &Engine, container: &str) -> Result<(), LabError> {
+    engine.remove(container, &volumes(container))
+}
+
+/// A container as the engine reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) base: String,
+    pub(crate) user: String,
+    pub(crate) groups: Vec<String>,
+    /// `running`, `exited`, …
+    pub(crate) status: String,
+    /// The loopback port of sshd, while it runs.
+    pub(crate) port: Option<u16>,
+}
+
+/// The containers of a lab, by their label.
+pub(crate) fn of_lab(engine: &Engine, lab: &str) -> Result<Vec<Seen>, LabError> {
+    let ids = engine.call(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &format!("label={LABEL}={lab}")])?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut args = vec!["container", "inspect"];
+    args.extend(ids.lines());
+    // One that went away in between makes it fail, with the others on stdout.
+    let output = engine.output(&args, Input::Null, SHORT)?;
+    let unreadable = |_| LabError::Engine { action: "container inspect".to_owned(), detail: tail(&output, 5) };
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout).map_err(unreadable)?;
+    let mut seen: Vec<Seen> = all.iter().filter_map(read).collect();
+    seen.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(seen)
+}
+
+/// Reads what `docker container inspect` says of one container.
+fn read(value: &Value) -> Option<Seen> {
+    let label = |key: &str| value["Config"]["Labels"][format!("{LABEL}{key}")].as_str();
+    let port = value["NetworkSettings"]["Ports"]["22/tcp"][0]["HostPort"].as_str();
+    Some(Seen {
+        name: label(".name")?.to_owned(),
+        id: value["Id"].as_str()?.to_owned(),
+        base: label(".base")?.to_owned(),
+        user: label(".user")?.to_owned(),
+        groups: label(".groups")?.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+        status: value["State"]["Status"].as_str()?.to_owned(),
+        port: port.and_then(|port| port.parse().ok()),
+    })
+}
+
+/// Puts the lab's public key where the login user's sshd looks for it.
+pub(crate) fn authorize(engine: &Engine, container: &str, user: &str, key: &str) -> Result<(), LabError> {
+    const SCRIPT: &str = r#"set -eu
+user=$1
+home=$(getent passwd "$user" | cut -d: -f6)
+group=$(id -gn "$user")
+install -d -m 0700 -o "$user" -g "$group" "$home/.ssh"
+cat >"$home/.ssh/authorized_keys"
+chown "$user:$group" "$home/.ssh/authorized_keys"
+chmod 0600 "$home/.ssh/authorized_keys"
+"#;
+    let output = engine.exec(container, &["sh", "-c", SCRIPT, "sh", user], Input::Bytes(key.as_bytes()), SHORT)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(LabError::Engine { action: "exec (authorize the key)".to_owned(), detail: tail(&output, 5) })
+}
+
+/// How a host came up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// systemd says `running`.
+    Running,
+    /// systemd says `degraded`; these units failed.
+    Degraded(Vec<String>),
+}
+
+/// Waits until systemd has started everything.
+///
+/// # Errors
+/// The reason, as words, when it has not by `deadline` or the container ended.
+pub(crate) fn wait_for_systemd(engine: &Engine, container: &str, deadline: Instant) -> Result<Health, String> {
+    let mut state = String::from("no answer");
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        // Fails at once until systemd listens; waits by itself from then on.
+        let answer = engine.exec(container, &["systemctl", "is-system-running", "--wait"], Input::Null, left);
+        let output = answer.map_err(|error| error.to_string())?;
+        let word = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        match word.as_str() {
+            "running" => return Ok(Health::Running),
+            "degraded" => return failed_units(engine, container).map(Health::Degraded).map_err(|e| e.to_string()),
+            "" => {}
+            _ => state = word,
+        }
+        let status = engine.call(&["container", "inspect", "--format", "{{.State.Status}}", container]);
+        let status = status.map_err(|error| error.to_string())?;
+        if status != "running" {
+            return Err(format!("its container is {status}"));
+        }
+        sleep(PAUSE);
+    }
+    Err(format!("systemd is not up: {state}"))
+}
+
+fn failed_units(engine: &Engine, container: &str) -> Result<Vec<String>, LabError> {
+    let args = ["systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager"];
+    let output = engine.exec(container, &args, Input::Null, SHORT)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// Waits until an SSH server greets on a loopback port (RFC 4253 section 4.2).
+///
+/// # Errors
+/// The reason, as words, when none has by `deadline`.
+pub(crate) fn wait_for_banner(port: u16, deadline: Instant) -> Result<(), String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
+        let reason = match banner(&address, left) {
+            Ok(line) if line.starts_with("SSH-2.0-") => return Ok(()),
+            Ok(line) => format!("port {port} greets with {line:?}"),
+            Err(error) => format!("port {port}: {error}"),
+        };
+        if Instant::now() >= deadline {
+            return Err(reason);
+        }
+        sleep(PAUSE);
+    }
+}
+
+fn banner(address: &SocketAddr, limit: Duration) -> std::io::Result<String> {
+    let stream = TcpStream::connect_timeout(address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    let mut line = Vec::new();
+    BufReader::new(stream.take(255)).read_until(b'\n', &mut line)?;
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+/// The host's own public keys, read inside it and not from the network:
+/// `type base64` each, ed25519 first.
+pub(crate) fn host_keys(engine: &Engine, container: &str) -> Result<Vec<String>, LabError> {
+    let args = ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"];
+    let output = engine.exec(container, &args, Input::Null, SHORT)?;
+    let mut keys: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().filter_map(key).collect();
+    keys.sort_by_key(|key| !key.starts_with("ssh-ed25519 "));
+    if keys.is_empty() {
+        return Err(LabError::Engine { action: "exec (read the host keys)".to_owned(), detail: tail(&output, 5) });
+    }
+    Ok(keys)
+}
+
+/// A public key line without its comment, if it is one.
+fn key(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let (kind, data) = (words.next()?, words.next()?);
+    let kind_ok = kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-");
+    let data_ok = data.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+    (kind_ok && data_ok).then(|| format!("{kind} {data}"))
+}
+
+/// The end of what a host said, for an error.
+pub(crate) fn last_words(engine: &Engine, container: &str) -> String {
+    let journal = ["journalctl", "--boot", "--lines=20", "--no-pager", "--quiet"];
+    let outputs =
+        [engine.output(&["logs", "--tail", "20", container], Input::Null, SHORT), engine.exec(container, &journal, Input::Null, SHORT)];
+    let parts: Vec<String> =
+        outputs.iter().flatten().map(|output| tail(output, 20)).filter(|text| !text.is_empty()).collect();
+    if parts.is_empty() { "(nothing)".to_owned() } else { parts.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn args(cgroup: Cgroup) -> Vec<String> {
+        let spec = Spec {
+            container: "c",
+            host: "lab1",
+            lab: "/a b/lab",
+            base: "ubuntu:24.04",
+            user: "ubuntu",
+            groups: "lab,docker",
+            image: "image:1",
+        };
+        run_args(&spec, cgroup)
+    }
+
+    fn has(args: &[String], words: &[&str]) -> bool {
+        args.windows(words.len()).any(|window| window == words)
+    }
+
+    #[test]
+    fn a_host_is_never_privileged_and_listens_on_loopback_only() {
+        for cgroup in [Cgroup::V1, Cgroup::V2] {
+            let args = args(cgroup);
+            assert!(!args.iter().any(|arg| arg.contains("privileged") || arg == "ALL" || arg.contains("--net")));
+            let published: Vec<_> = args.windows(2).filter(|pair| pair[0] == "--publish").collect();
+            assert_eq!(published, [["--publish", "127.0.0.1::22"]]);
+            let caps: Vec<_> = args.windows(2).filter(|pair| pair[0] == "--cap-add").map(|pair| &pair[1]).collect();
+            assert_eq!(caps, ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"]);
+            assert_eq!(args[args.len() - 2..], ["image:1", "/usr/local/lib/stockade-lab/init"]);
+        }
+    }
+
+    #[test]
+    fn the_machine_s_cgroup_tree_is_shared_on_version_1_only() {
+        let tree = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host"];
+        assert!(has(&args(Cgroup::V1), &tree));
+        let two = args(Cgroup::V2);
+        assert!(has(&two, &["--cgroupns=private"]));
+        assert!(!two.iter().any(|arg| arg.contains("/sys/fs/cgroup")));
+    }
+
+    #[test]
+    fn labels_are_enough_to_find_a_host_again() {
+        let args = args(Cgroup::V2);
+        for label in ["stockade.lab=/a b/lab", "stockade.lab.name=lab1", "stockade.lab.user=ubuntu"] {
+            assert!(has(&args, &["--label", label]), "{label}");
+        }
+        let inspected = serde_json::json!({
+            "Id": "abc", "State": {"Status": "running"},
+            "Config": {"Labels": {"stockade.lab.name": "lab1", "stockade.lab.base": "b", "stockade.lab.user": "ubuntu",
+                "stockade.lab.groups": "lab,docker"}},
+            "NetworkSettings": {"Ports": {"22/tcp": [{"HostIp": "127.0.0.1", "HostPort": "40001"}]}},
+        });
+        let seen = read(&inspected).unwrap();
+        assert_eq!((seen.name.as_str(), seen.port), ("lab1", Some(40001)));
+        assert_eq!(seen.groups, ["lab", "docker"]);
+        let stopped = serde_json::json!({"Id": "abc", "State": {"Status": "exited"},
+            "Config": inspected["Config"], "NetworkSettings": {"Ports": {}}});
+        assert_eq!(read(&stopped).unwrap().port, None);
+        assert_eq!(read(&serde_json::json!({"Id": "foreign"})), None);
+    }
+
+    #[test]
+    fn only_key_lines_become_host_keys() {
+        assert_eq!(key("ssh-ed25519 AAAA+/= root@lab1").as_deref(), Some("ssh-ed25519 AAAA+/="));
+        for bad in ["", "ssh-ed25519", "# x y", "@revoked ssh-rsa AAAA", "ssh-rsa A\u{7}"] {
+            assert_eq!(key(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_without_an_ssh_server_is_told_from_one_with() {
+        use std::io::Write;
+        use std::net::TcpListener;
+        for (greeting, good) in [("SSH-2.0-x\r\n", true), ("220 smtp\r\n", false), ("", false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            std::thread::spawn(move || {
+                while let Ok((mut stream, _)) = listener.accept() {
+                    let _ = stream.write_all(greeting.as_bytes());
+                }
+            });
+            let limit = if good { READY } else { Duration::from_millis(100) };
+            assert_eq!(wait_for_banner(port, Instant::now() + limit).is_ok(), good, "{greeting:?}");
+        }
+    }
+}

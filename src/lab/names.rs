@@ -1,0 +1,211 @@
+//! Names: of hosts, of groups, of the containers behind them, and of bases.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use super::LabError;
+
+/// What a host is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// A container image, which is pulled when the engine lacks it.
+    Image(String),
+    /// A Debian or Ubuntu suite, built by mmdebstrap from this machine's mirror.
+    Suite(String),
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(reference) => f.write_str(reference),
+            Self::Suite(suite) => write!(f, "debootstrap:{suite}"),
+        }
+    }
+}
+
+impl FromStr for Base {
+    type Err = LabError;
+
+    fn from_str(text: &str) -> Result<Self, LabError> {
+        let invalid = |reason| LabError::Invalid { what: "base", value: text.to_owned(), reason };
+        if let Some(suite) = text.strip_prefix("debootstrap:") {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if suite.is_empty() || suite.starts_with('-') || !suite.chars().all(plain) {
+                return Err(invalid("a suite is expected after debootstrap:, such as debootstrap:bookworm"));
+            }
+            return Ok(Self::Suite(suite.to_owned()));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._/:@-".contains(c);
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(allowed) {
+            return Err(invalid("an image such as ubuntu:24.04 or debootstrap:SUITE is expected"));
+        }
+        Ok(Self::Image(text.to_owned()))
+    }
+}
+
+/// How a host is made to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dress {
+    /// As an Ubuntu 24.04 cloud image: os-release, the user `ubuntu`, its
+    /// sudoers file, `50-cloud-init.conf`, sshd behind `ssh.socket`.
+    #[default]
+    Ubuntu,
+    /// As the base is; the only user who can log in is root.
+    None,
+}
+
+impl Dress {
+    /// The word on the command line and in the recipe.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ubuntu => "ubuntu",
+            Self::None => "none",
+        }
+    }
+
+    /// The user who logs in.
+    #[must_use]
+    pub fn user(self) -> &'static str {
+        match self {
+            Self::Ubuntu => "ubuntu",
+            Self::None => "root",
+        }
+    }
+}
+
+impl FromStr for Dress {
+    type Err = LabError;
+
+    fn from_str(text: &str) -> Result<Self, LabError> {
+        match text {
+            "ubuntu" => Ok(Self::Ubuntu),
+            "none" => Ok(Self::None),
+            _ => Err(LabError::Invalid { what: "dress", value: text.to_owned(), reason: "ubuntu or none is expected" }),
+        }
+    }
+}
+
+/// Checks a host name: one label of RFC 1123 section 2.1, in lower case.
+///
+/// # Errors
+/// [`LabError::Invalid`] with what is expected.
+pub fn check_host_name(name: &str) -> Result<(), LabError> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-') {
+        return Ok(());
+    }
+    Err(LabError::Invalid {
+        what: "host name",
+        value: name.to_owned(),
+        reason: "1 to 63 lower-case letters, digits and inner hyphens are expected",
+    })
+}
+
+/// Checks a group name of the inventory.
+///
+/// # Errors
+/// [`LabError::Invalid`] with what is expected.
+pub fn check_group_name(name: &str) -> Result<(), LabError> {
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        return Ok(());
+    }
+    Err(LabError::Invalid {
+        what: "group",
+        value: name.to_owned(),
+        reason: "letters, digits, hyphens and underscores are expected",
+    })
+}
+
+/// Chooses the names of `count` new hosts.
+///
+/// Without a name the next free of `lab1`, `lab2`, … are taken; a given name
+/// is used as it is for one host and numbered from 1 for several.
+///
+/// # Errors
+/// [`LabError::NameTaken`], or [`LabError::Invalid`] for a bad name or count.
+pub fn choose(name: Option<&str>, count: usize, taken: &[String]) -> Result<Vec<String>, LabError> {
+    if !(1..=100).contains(&count) {
+        let value = count.to_string();
+        return Err(LabError::Invalid { what: "count", value, reason: "1 to 100 hosts are expected" });
+    }
+    let Some(name) = name else {
+        let free = (1_u32..).map(|n| format!("lab{n}")).filter(|name| !taken.contains(name));
+        return Ok(free.take(count).collect());
+    };
+    let names: Vec<String> = match count {
+        1 => vec![name.to_owned()],
+        _ => (1..=count).map(|n| format!("{name}-{n}")).collect(),
+    };
+    for name in &names {
+        check_host_name(name)?;
+        if taken.contains(name) {
+            return Err(LabError::NameTaken { name: name.clone() });
+        }
+    }
+    Ok(names)
+}
+
+/// The name of a host's container and of its volume: unique per state
+/// directory, so that two labs on one engine never meet.
+pub(crate) fn container(state_dir: &Path, host: &str) -> String {
+    format!("stockade-lab-{}-{host}", &hex(state_dir.as_os_str().as_encoded_bytes())[..8])
+}
+
+/// The SHA-256 of `bytes` in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_labels_of_host_names_are_host_names() {
+        for good in ["lab1", "a", "web-7", &"x".repeat(63)] {
+            assert!(check_host_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a.b", "a b", "Lab", "a_b", "ü", "--all", "a\nb", "$(id)", &"x".repeat(64)] {
+            assert!(check_host_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_wish_are_the_next_free_ones() {
+        let taken = ["lab1".to_owned(), "lab3".to_owned()];
+        assert_eq!(choose(None, 3, &taken).unwrap(), ["lab2", "lab4", "lab5"]);
+    }
+
+    #[test]
+    fn a_given_name_is_numbered_only_for_several_hosts() {
+        assert_eq!(choose(Some("web"), 1, &[]).unwrap(), ["web"]);
+        assert_eq!(choose(Some("web"), 2, &[]).unwrap(), ["web-1", "web-2"]);
+        assert!(matches!(choose(Some("web"), 1, &["web".to_owned()]), Err(LabError::NameTaken { .. })));
+        assert!(choose(Some(&"x".repeat(62)), 2, &[]).is_err());
+        assert!(choose(None, 0, &[]).is_err());
+        assert!(choose(None, 101, &[]).is_err());
+    }
+
+    #[test]
+    fn bases_are_images_or_suites() {
+        assert_eq!("ubuntu:24.04".parse::<Base>().unwrap(), Base::Image("ubuntu:24.04".into()));
+        assert_eq!("debootstrap:bookworm".parse::<Base>().unwrap(), Base::Suite("bookworm".into()));
+        let pinned = format!("registry.example:5000/a/b@sha256:{}", "0".repeat(64));
+        assert_eq!(pinned.parse::<Base>().unwrap().to_string(), pinned);
+        for bad in ["", "debootstrap:", "debootstrap:../x", "debootstrap:--help", "--privileged", "a b", "a;b"] {
+            assert!(bad.parse::<Base>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn containers_of_two_labs_never_share_a_name() {
+        let (one, two) = (container(Path::new("/a"), "lab1"), container(Path::new("/b"), "lab1"));
+        assert_ne!(one, two);
+        assert!(one.starts_with("stockade-lab-") && one.ends_with("-lab1"), "{one}");
+    }
+}
