@@ -16,6 +16,7 @@
 pub mod apply;
 pub mod cli;
 pub mod commands;
+pub mod lab;
 pub mod observe;
 pub mod plan;
 pub mod report;

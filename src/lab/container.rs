@@ -59,9 +59,8 @@ pub(crate) struct Spec<'a> {
 
 /// The arguments of `docker` that start a host.
 pub(crate) fn run_args(spec: &Spec<'_>, cgroup: Cgroup) -> Vec<String> {
-    let mut args: Vec<String> = ["run", "--detach", "--name", spec.container, "--hostname", spec.host]
-        .map(str::to_owned)
-        .to_vec();
+    let mut args: Vec<String> =
+        ["run", "--detach", "--name", spec.container, "--hostname", spec.host].map(str::to_owned).to_vec();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     for capability in ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"] {
         add(&["--cap-add", capability]);
@@ -255,8 +254,10 @@ fn key(line: &str) -> Option<String> {
 /// The end of what a host said, for an error.
 pub(crate) fn last_words(engine: &Engine, container: &str) -> String {
     let journal = ["journalctl", "--boot", "--lines=20", "--no-pager", "--quiet"];
-    let outputs =
-        [engine.output(&["logs", "--tail", "20", container], Input::Null, SHORT), engine.exec(container, &journal, Input::Null, SHORT)];
+    let outputs = [
+        engine.output(&["logs", "--tail", "20", container], Input::Null, SHORT),
+        engine.exec(container, &journal, Input::Null, SHORT),
+    ];
     let parts: Vec<String> =
         outputs.iter().flatten().map(|output| tail(output, 20)).filter(|text| !text.is_empty()).collect();
     if parts.is_empty() { "(nothing)".to_owned() } else { parts.join("\n") }

@@ -95,11 +95,7 @@ pub(crate) fn ensure(
     Ok(Image { reference, base })
 }
 
-fn default_base(
-    engine: &Engine,
-    say: &mut dyn FnMut(&str),
-    notices: &mut Vec<String>,
-) -> Result<Base, LabError> {
+fn default_base(engine: &Engine, say: &mut dyn FnMut(&str), notices: &mut Vec<String>) -> Result<Base, LabError> {
     let image = Base::Image(DEFAULT_IMAGE.to_owned());
     if engine.image_id(DEFAULT_IMAGE)?.is_some() {
         return Ok(image);
@@ -154,11 +150,7 @@ fn from_suite(engine: &Engine, suite: &str, dress: Dress, say: &mut dyn FnMut(&s
 }
 
 /// Runs `make` under the build lock, unless the image is there by then.
-fn once(
-    engine: &Engine,
-    reference: &str,
-    make: impl FnOnce(&Engine) -> Result<(), LabError>,
-) -> Result<(), LabError> {
+fn once(engine: &Engine, reference: &str, make: impl FnOnce(&Engine) -> Result<(), LabError>) -> Result<(), LabError> {
     if engine.image_id(reference)?.is_some() {
         return Ok(());
     }

@@ -229,7 +229,8 @@ impl Lab {
         });
         match raised {
             Ok(up) => {
-                let hosts = up.into_iter().map(|(name, record)| self.host(&name, &record, HostState::Running)).collect();
+                let hosts =
+                    up.into_iter().map(|(name, record)| self.host(&name, &record, HostState::Running)).collect();
                 Ok(Raised { hosts, notices })
             }
             Err(error) => {

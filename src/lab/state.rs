@@ -133,8 +133,8 @@ impl StateDir {
         }
         let path = self.file("hosts.json");
         let file = HostsFile { format_version: 1, hosts: hosts.clone() };
-        let mut json = serde_json::to_vec_pretty(&file)
-            .map_err(|error| LabError::Damaged { path, reason: error.to_string() })?;
+        let mut json =
+            serde_json::to_vec_pretty(&file).map_err(|error| LabError::Damaged { path, reason: error.to_string() })?;
         json.push(b'\n');
         self.replace(".gitignore", b"*\n", 0o644)?;
         self.replace("hosts.json", &json, 0o644)?;
@@ -253,8 +253,7 @@ mod tests {
         state.save(&two()).unwrap();
         assert_eq!(state.load().unwrap(), two());
         state.save(&Records::new()).unwrap();
-        let mut left: Vec<_> =
-            fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut left: Vec<_> = fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".gitignore"]);
     }
