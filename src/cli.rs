@@ -14,4 +14,7 @@ pub struct Cli {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Disposable test hosts on this machine, as containers of a local Docker engine.
+    Lab(crate::commands::lab::LabArgs),
+}

@@ -85,8 +85,13 @@ pub fn run(args: &LabArgs, console: &mut Console) -> Result<Exit> {
 }
 
 fn raise(lab: &Lab, args: &UpArgs, console: &mut Console) -> Result<Exit> {
-    let mut options =
-        UpOptions { name: args.name.clone(), count: args.count, base: args.base.clone(), dress: args.dress, ..UpOptions::default() };
+    let mut options = UpOptions {
+        name: args.name.clone(),
+        count: args.count,
+        base: args.base.clone(),
+        dress: args.dress,
+        ..UpOptions::default()
+    };
     if !args.groups.is_empty() {
         options.groups.clone_from(&args.groups);
     }
@@ -139,7 +144,13 @@ fn table(hosts: &[LabHost], console: &mut Console) {
     let width = hosts.iter().map(|host| host.name.len()).max().unwrap_or_default();
     for host in hosts {
         let address = host.port.map_or("-".to_owned(), |port| format!("127.0.0.1:{port}"));
-        console.line(&format!("{:width$}  {address:15}  {:7}  {:6}  {}", host.name, host.state.to_string(), host.user, host.base));
+        console.line(&format!(
+            "{:width$}  {address:15}  {:7}  {:6}  {}",
+            host.name,
+            host.state.to_string(),
+            host.user,
+            host.base
+        ));
     }
 }
 

@@ -2,6 +2,8 @@
 //! an [`Exit`]; errors are `anyhow` from here up, and [`exit_of`] finds the
 //! exit code that an error stands for.
 
+pub mod lab;
+
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
 use std::fmt;
@@ -60,6 +62,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// # Errors
 /// Whatever ended it early; [`exit_of`] gives its exit code.
 pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) -> anyhow::Result<Exit> {
-    let _ = console;
-    match *command {}
+    match command {
+        crate::cli::Command::Lab(args) => lab::run(args, console),
+    }
 }
