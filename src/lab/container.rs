@@ -94,6 +94,14 @@ pub(crate) fn remove(engine: &Engine, container: &str) -> Result<(), LabError> {
     engine.remove(container, &volumes(container))
 }
 
+/// Removes volumes whose container was removed by other means. `prefix` is
+/// what the names of all containers of one lab begin with.
+pub(crate) fn sweep(engine: &Engine, prefix: &str) -> Result<(), LabError> {
+    let names = engine.call(&["volume", "ls", "--quiet", "--filter", &format!("name={prefix}")])?;
+    let ours: Vec<String> = names.lines().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+    engine.remove_volumes(&ours)
+}
+
 /// A container as the engine reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {

@@ -113,10 +113,15 @@ impl Engine {
     /// When one of them exists and cannot be removed.
     pub(crate) fn remove(&self, container: &str, volumes: &[String]) -> Result<(), LabError> {
         ignore_missing(self.call(&["rm", "--force", "--volumes", container]))?;
-        for volume in volumes {
-            ignore_missing(self.call(&["volume", "rm", "--force", volume]))?;
-        }
-        Ok(())
+        self.remove_volumes(volumes)
+    }
+
+    /// Removes volumes; none need exist.
+    ///
+    /// # Errors
+    /// When one of them exists and cannot be removed.
+    pub(crate) fn remove_volumes(&self, volumes: &[String]) -> Result<(), LabError> {
+        volumes.iter().try_for_each(|volume| ignore_missing(self.call(&["volume", "rm", "--force", volume])))
     }
 }
 

@@ -45,8 +45,8 @@ pub enum LabError {
         /// The last lines of the builder.
         detail: String,
     },
-    /// A host was started and did not become usable. It has been removed.
-    #[error("{name} did not come up ({reason}) and has been removed; its last lines were:\n{log}")]
+    /// A host was started and did not become usable. A new one is removed.
+    #[error("{name} did not come up: {reason}; its last lines were:\n{log}")]
     NotReady {
         /// The host's name.
         name: String,

@@ -266,7 +266,8 @@ impl Lab {
                 image: &image.reference,
             };
             let id = self.engine.call(&container::run_args(&spec, cgroup))?;
-            container::authorize(&self.engine, &id, spec.user, &public_key)?;
+            container::authorize(&self.engine, &id, spec.user, &public_key)
+                .map_err(|error| self.not_ready(name, &id, error.to_string()))?;
             started.push((name.clone(), id));
         }
         Ok(started)
@@ -306,11 +307,11 @@ impl Lab {
             container::wait_for_banner(port, deadline)?;
             Ok((port, health))
         });
-        ready.map_err(|reason| LabError::NotReady {
-            name: name.to_owned(),
-            reason,
-            log: container::last_words(&self.engine, id),
-        })
+        ready.map_err(|reason| self.not_ready(name, id, reason))
+    }
+
+    fn not_ready(&self, name: &str, id: &str, reason: String) -> LabError {
+        LabError::NotReady { name: name.to_owned(), reason, log: container::last_words(&self.engine, id) }
     }
 
     /// The hosts of the lab, by name: what is remembered and what the engine
@@ -392,6 +393,7 @@ impl Lab {
         let _lock = self.state.lock()?;
         let hosts = self.survey()?;
         self.take_down(&hosts)?;
+        container::sweep(&self.engine, &self.container(""))?;
         Ok(hosts.into_iter().map(|host| host.name).collect())
     }
 

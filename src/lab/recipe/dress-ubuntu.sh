@@ -38,6 +38,7 @@ install -d -m 0750 /etc/sudoers.d
 printf '# User rules for ubuntu\nubuntu ALL=(ALL) NOPASSWD:ALL\n' >/etc/sudoers.d/90-cloud-init-users
 chmod 0440 /etc/sudoers.d/90-cloud-init-users
 visudo -cq
+[ -e /etc/default/locale ] || echo LANG=C.UTF-8 >/etc/default/locale
 install -d -m 0755 /etc/ssh/sshd_config.d
 printf 'PasswordAuthentication yes\n' >/etc/ssh/sshd_config.d/50-cloud-init.conf
 chmod 0600 /etc/ssh/sshd_config.d/50-cloud-init.conf
