@@ -44,9 +44,10 @@ printf 'PasswordAuthentication yes\n' >/etc/ssh/sshd_config.d/50-cloud-init.conf
 chmod 0600 /etc/ssh/sshd_config.d/50-cloud-init.conf
 
 # sshd by socket activation, as Ubuntu does since 22.10. Debian's sshd carries
-# the same patch from 9.2p1-1 on: it takes the listening socket from systemd.
-# An older one does not know sd_listen_fds; it keeps its service.
-if grep -q sd_listen_fds /usr/sbin/sshd; then
+# the same patch from 9.2p1 on: it takes the listening socket from systemd, by
+# libsystemd's sd_listen_fds or by reading LISTEN_FDS itself. An older one
+# keeps its service.
+if grep -qE 'sd_listen_fds|LISTEN_FDS' /usr/sbin/sshd; then
   generator=/usr/lib/systemd/system-generators/sshd-socket-generator
   if [ ! -e "$generator" ]; then
     socket=/lib/systemd/system/ssh.socket
