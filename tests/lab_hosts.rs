@@ -4,6 +4,8 @@
 //! Without an engine a test says SKIP and why; with STOCKADE_NO_SKIP=1 it fails
 //! instead.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+
 use std::cell::OnceCell;
 use std::process::{Command, Output};
 
