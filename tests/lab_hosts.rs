@@ -25,8 +25,8 @@ impl TestLab {
     fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let lab = Lab::open(dir.path().join("a lab")).unwrap();
-        match lab.engine_cgroup() {
-            Ok(_) => Some(Self { lab, prefix: OnceCell::new(), _dir: dir }),
+        match lab.check_engine() {
+            Ok(()) => Some(Self { lab, prefix: OnceCell::new(), _dir: dir }),
             Err(error @ (LabError::DockerMissing | LabError::EngineUnreachable { .. })) => {
                 let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
                 assert!(!forbidden, "may not be skipped: {error}");

@@ -11,8 +11,10 @@
 //! | `SYSLOG` | `dmesg`, and the kernel log that ufw and journald read |
 //! | `AUDIT_WRITE` | PAM and sudo report logins to the audit system |
 //! | seccomp and AppArmor unconfined | their default profiles forbid the mounts and namespaces above, and those of sandboxed units |
-//! | `/sys/fs/cgroup` writable on cgroup v1 | systemd keeps its units there; version 1 has no usable namespace, so the machine's tree is visible to the host: a lab host is for playbooks you would run on a server of yours, not for hostile code |
-//! | a cgroup namespace on cgroup v2 | the same, with the machine's tree out of sight |
+//! | a cgroup namespace, which `recipe/init.sh` remounts writable | systemd keeps its units there, a nested engine its containers; the machine's own tree is out of sight, on cgroup v1 and v2 alike, and nothing of it is left when the host is removed |
+//!
+//! `SYS_ADMIN` is close to root on the machine: a lab host is for playbooks you
+//! would run on a server of yours, not for hostile code.
 //!
 //! `/proc/sys` stays read-only but for `/proc/sys/net`, so a playbook that sets
 //! `kernel.*` finds "persisted, not live" and the operator's kernel stays as it
@@ -27,7 +29,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::LabError;
-use super::engine::{Cgroup, Engine};
+use super::engine::Engine;
 use super::process::{Input, tail};
 
 /// A host is up within seconds; this is for machines under heavy load.
@@ -58,7 +60,7 @@ pub(crate) struct Spec<'a> {
 }
 
 /// The arguments of `docker` that start a host.
-pub(crate) fn run_args(spec: &Spec<'_>, cgroup: Cgroup) -> Vec<String> {
+pub(crate) fn run_args(spec: &Spec<'_>) -> Vec<String> {
     let mut args: Vec<String> =
         ["run", "--detach", "--name", spec.container, "--hostname", spec.host].map(str::to_owned).to_vec();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
@@ -67,10 +69,7 @@ pub(crate) fn run_args(spec: &Spec<'_>, cgroup: Cgroup) -> Vec<String> {
     }
     add(&["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]);
     add(&["--tmpfs", "/run", "--tmpfs", "/run/lock", "--env", "container=docker"]);
-    match cgroup {
-        Cgroup::V1 => add(&["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host"]),
-        Cgroup::V2 => add(&["--cgroupns=private"]),
-    }
+    add(&["--cgroupns=private"]);
     let [docker, containerd] = volumes(spec.container);
     add(&["--volume", &format!("{docker}:/var/lib/docker")]);
     add(&["--volume", &format!("{containerd}:/var/lib/containerd")]);
@@ -276,7 +275,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn args(cgroup: Cgroup) -> Vec<String> {
+    fn args() -> Vec<String> {
         let spec = Spec {
             container: "c",
             host: "lab1",
@@ -286,7 +285,7 @@ mod tests {
             groups: "lab,docker",
             image: "image:1",
         };
-        run_args(&spec, cgroup)
+        run_args(&spec)
     }
 
     fn has(args: &[String], words: &[&str]) -> bool {
@@ -295,29 +294,27 @@ mod tests {
 
     #[test]
     fn a_host_is_never_privileged_and_listens_on_loopback_only() {
-        for cgroup in [Cgroup::V1, Cgroup::V2] {
-            let args = args(cgroup);
-            assert!(!args.iter().any(|arg| arg.contains("privileged") || arg == "ALL" || arg.contains("--net")));
-            let published: Vec<_> = args.windows(2).filter(|pair| pair[0] == "--publish").collect();
-            assert_eq!(published, [["--publish", "127.0.0.1::22"]]);
-            let caps: Vec<_> = args.windows(2).filter(|pair| pair[0] == "--cap-add").map(|pair| &pair[1]).collect();
-            assert_eq!(caps, ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"]);
-            assert_eq!(args[args.len() - 2..], ["image:1", "/usr/local/lib/stockade-lab/init"]);
-        }
+        let args = args();
+        assert!(!args.iter().any(|arg| arg.contains("privileged") || arg == "ALL" || arg.contains("--net")));
+        let after = |flag: &str| -> Vec<&str> {
+            args.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].as_str()).collect()
+        };
+        assert_eq!(after("--publish"), ["127.0.0.1::22"]);
+        assert_eq!(after("--cap-add"), ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"]);
+        assert_eq!(args[args.len() - 2..], ["image:1", "/usr/local/lib/stockade-lab/init"]);
     }
 
     #[test]
-    fn the_machine_s_cgroup_tree_is_shared_on_version_1_only() {
-        let tree = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host"];
-        assert!(has(&args(Cgroup::V1), &tree));
-        let two = args(Cgroup::V2);
-        assert!(has(&two, &["--cgroupns=private"]));
-        assert!(!two.iter().any(|arg| arg.contains("/sys/fs/cgroup")));
+    fn nothing_of_the_machine_is_mounted_but_volumes_of_the_host_s_own() {
+        let args = args();
+        let volumes: Vec<_> = args.windows(2).filter(|pair| pair[0] == "--volume").map(|pair| &pair[1]).collect();
+        assert_eq!(volumes, ["c-docker:/var/lib/docker", "c-containerd:/var/lib/containerd"]);
+        assert!(args.contains(&"--cgroupns=private".to_owned()));
     }
 
     #[test]
     fn labels_are_enough_to_find_a_host_again() {
-        let args = args(Cgroup::V2);
+        let args = args();
         for label in ["stockade.lab=/a b/lab", "stockade.lab.name=lab1", "stockade.lab.user=ubuntu"] {
             assert!(has(&args, &["--label", label]), "{label}");
         }

@@ -14,32 +14,21 @@ use super::process::{self, Input};
 /// Long enough for any call that neither builds nor downloads.
 const CALL: Duration = Duration::from_secs(60);
 
-/// Which control group hierarchy the engine's machine has: it decides how
-/// systemd in a container gets a writable one (cgroups(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cgroup {
-    /// One hierarchy a controller (Linux before systemd 247's default).
-    V1,
-    /// The unified hierarchy.
-    V2,
-}
-
 /// A handle on the engine; cheap to clone, holds no connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Engine;
 
 impl Engine {
-    /// Asks the engine for its cgroup version, and thereby whether it answers.
+    /// Asks whether the engine answers.
     ///
     /// # Errors
     /// [`LabError::DockerMissing`] or [`LabError::EngineUnreachable`].
-    pub(crate) fn cgroup(&self) -> Result<Cgroup, LabError> {
-        let output = self.output(&["info", "--format", "{{.CgroupVersion}}"], Input::Null, CALL)?;
-        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if !output.status.success() || version.is_empty() {
-            return Err(LabError::EngineUnreachable { detail: process::tail(&output, 2) });
+    pub(crate) fn check(&self) -> Result<(), LabError> {
+        let output = self.output(&["version", "--format", "{{.Server.Version}}"], Input::Null, CALL)?;
+        if output.status.success() {
+            return Ok(());
         }
-        Ok(if version == "2" { Cgroup::V2 } else { Cgroup::V1 })
+        Err(LabError::EngineUnreachable { detail: process::tail(&output, 2) })
     }
 
     /// Runs `docker ARGS`, whatever its exit status.

@@ -35,7 +35,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-pub use engine::Cgroup;
 pub use error::LabError;
 pub use host::{HostState, LabHost, Raised, UpOptions};
 pub use names::{Base, Dress};
@@ -88,12 +87,12 @@ impl Lab {
         self.state.file("known_hosts")
     }
 
-    /// Asks whether an engine answers, and for its cgroup version.
+    /// Asks whether an engine answers; tests that need one skip when not.
     ///
     /// # Errors
     /// [`LabError::DockerMissing`] or [`LabError::EngineUnreachable`].
-    pub fn engine_cgroup(&self) -> Result<Cgroup, LabError> {
-        self.engine.cgroup()
+    pub fn check_engine(&self) -> Result<(), LabError> {
+        self.engine.check()
     }
 
     /// Brings hosts up and waits until each can be logged in to.
@@ -111,7 +110,7 @@ impl Lab {
     pub fn up_with(&self, options: &UpOptions, say: &mut dyn FnMut(&str)) -> Result<Raised, LabError> {
         options.groups.iter().try_for_each(|group| names::check_group_name(group))?;
         names::choose(options.name.as_deref(), options.count, &[])?;
-        let cgroup = self.engine.cgroup()?;
+        self.engine.check()?;
         let mut notices = Vec::new();
         let image = image::ensure(&self.engine, options.base.as_ref(), options.dress, say, &mut notices)?;
 
@@ -121,7 +120,7 @@ impl Lab {
         taken.extend(container::of_lab(&self.engine, &self.label())?.into_iter().map(|seen| seen.name));
         let names = names::choose(options.name.as_deref(), options.count, &taken)?;
 
-        let raised = self.start(&names, options, &image, cgroup, say).and_then(|started| {
+        let raised = self.start(&names, options, &image, say).and_then(|started| {
             let mut up = Vec::new();
             for (name, id) in started {
                 let (record, notice) = self.settle(&name, &id, options, &image)?;
@@ -155,7 +154,6 @@ impl Lab {
         names: &[String],
         options: &UpOptions,
         image: &image::Image,
-        cgroup: Cgroup,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<(String, String)>, LabError> {
         let public_key = self.state.public_key()?;
@@ -171,7 +169,7 @@ impl Lab {
                 groups: &options.groups.join(","),
                 image: &image.reference,
             };
-            let id = self.engine.call(&container::run_args(&spec, cgroup))?;
+            let id = self.engine.call(&container::run_args(&spec))?;
             container::authorize(&self.engine, &id, spec.user, &public_key)
                 .map_err(|error| self.not_ready(name, &id, error.to_string()))?;
             started.push((name.clone(), id));
