@@ -1,0 +1,119 @@
+//! What several test programs share: hosts to test on.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use stockade::lab::{Base, Lab, LabError, LabHost, UpOptions};
+use stockade::transport::{BOOTSTRAP, Link, TransportError};
+
+/// A lab of a test's own; its hosts are taken down when it goes out of scope.
+pub struct TestLab {
+    pub lab: Lab,
+    pub dir: tempfile::TempDir,
+}
+
+impl TestLab {
+    /// A lab with hosts, or none with the reason said aloud; on CI (where
+    /// STOCKADE_NO_SKIP=1) a test may not be skipped.
+    pub fn with_hosts(count: usize) -> Option<(TestLab, Vec<LabHost>)> {
+        let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+        let skip = |why: String| {
+            assert!(!forbidden, "may not be skipped: {why}");
+            eprintln!("SKIP {}: {why}", std::thread::current().name().unwrap_or("test"));
+        };
+        if std::env::var_os("STOCKADE_FAST").is_some() {
+            skip("real hosts were not wanted (--fast)".into());
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let lab = Lab::open(dir.path().join("lab")).unwrap();
+        match lab.check_engine() {
+            Ok(()) => {}
+            Err(error @ (LabError::DockerMissing | LabError::EngineUnreachable { .. })) => {
+                skip(error.to_string());
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let lab = TestLab { lab, dir };
+        let base: Base =
+            std::env::var("STOCKADE_LAB_BASE").as_deref().unwrap_or("debootstrap:bookworm").parse().unwrap();
+        let hosts = lab.lab.up(&UpOptions { count, base: Some(base), ..UpOptions::default() }).unwrap();
+        Some((lab, hosts))
+    }
+}
+
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        if let Err(error) = self.lab.down_all() {
+            eprintln!("a test host could not be taken down: {error}");
+        }
+    }
+}
+
+/// Runs shell text on a host as root, from outside the product; its trimmed output.
+pub fn on_host(host: &LabHost, text: &str) -> String {
+    let output = host.exec(&["sh", "-c", text]).unwrap();
+    assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// A link to the bootstrap shell through a child process of this machine.
+pub struct ChildLink {
+    child: Child,
+    stdin: ChildStdin,
+    output: Receiver<Vec<u8>>,
+}
+
+impl ChildLink {
+    /// Over `docker exec` into a lab host, as root.
+    pub fn into_host(host: &LabHost) -> ChildLink {
+        let mut command = Command::new("docker");
+        command.args(["exec", "-i", &host.container, "/bin/sh", "-c", BOOTSTRAP]);
+        ChildLink::start(command)
+    }
+
+    fn start(mut command: Command) -> ChildLink {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            while let Ok(count @ 1..) = stdout.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        ChildLink { child, stdin, output }
+    }
+}
+
+impl Link for ChildLink {
+    fn exchange(
+        &mut self,
+        input: &[u8],
+        idle: Duration,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), TransportError> {
+        let closed = || TransportError::Closed { host: "child".into(), said: String::new() };
+        self.stdin.write_all(input).and_then(|()| self.stdin.flush()).map_err(|_| closed())?;
+        loop {
+            let bytes = self.output.recv_timeout(idle).map_err(|_| closed())?;
+            if sink(&bytes).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for ChildLink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
