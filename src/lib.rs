@@ -16,8 +16,10 @@
 pub mod apply;
 pub mod cli;
 pub mod commands;
+pub mod inventory;
 pub mod observe;
 pub mod plan;
+pub mod playbook;
 pub mod report;
 pub mod resource;
 pub mod shell;
