@@ -1,0 +1,245 @@
+//! Playbooks: what the operator writes, read whole and rendered per host.
+//!
+//! [`load`] reads a playbook and every one it uses; [`Playbook::render`] makes
+//! the [`Step`]s of one host. Both tell everything that is wrong in one go,
+//! with its place and advice, and no input makes them panic. The kinds of
+//! resources are known here only by name; what their tables mean is theirs.
+
+mod bundled;
+mod code;
+mod files;
+mod literal;
+mod load;
+mod model;
+mod render;
+mod scope;
+mod template;
+
+pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
+pub use files::StepFiles;
+pub use scope::RESERVED;
+
+use crate::values::{Diagnostic, Node, Span, UnitName};
+use files::{Folder, Record};
+use model::{RawAction, Unit};
+use scope::Scope;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use template::Engine;
+
+/// Variables by name; their values may hold templates.
+pub type Vars = BTreeMap<String, Node>;
+
+/// The keys at the top of a playbook.
+pub const TOP_KEYS: [&str; 4] = ["name", "hosts", "vars", "step"];
+
+/// The keys that every step takes beside its kind.
+pub const COMMON_KEYS: [&str; 11] =
+    ["name", "when", "each", "tags", "restart", "reload", "guard", "sensitive", "control", "use", "with"];
+
+/// A playbook, with all that it uses.
+#[derive(Debug)]
+pub struct Playbook {
+    /// What it is called, if it says so.
+    pub name: Option<String>,
+    /// The hosts it is for: names, groups or `all`; empty if it does not say.
+    pub hosts: Vec<Node>,
+    unit: Arc<Unit>,
+    engine: Engine,
+    record: Arc<Record>,
+}
+
+/// What is known of a host when its steps are rendered.
+#[derive(Debug, Clone, Default)]
+pub struct HostScope {
+    /// Its name in the inventory.
+    pub host: String,
+    /// The address that is connected to.
+    pub address: String,
+    /// The groups it is in.
+    pub groups: Vec<String>,
+    /// The inventory's variables for it: defaults, groups and host, merged.
+    pub vars: Vars,
+    /// The stage it belongs to, with the stage's variables.
+    pub stage: Option<(String, Vars)>,
+    /// What the command line says (`--var`).
+    pub cli: Vars,
+    /// What the host says of itself; none before it is asked, and what depends
+    /// on it then stays unrendered.
+    pub facts: Option<serde_json::Value>,
+    /// Which steps are wanted.
+    pub tags: TagFilter,
+}
+
+/// Which steps are wanted, by tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagFilter {
+    /// Only steps with one of these; all if empty.
+    pub only: Vec<String>,
+    /// No step with one of these.
+    pub skip: Vec<String>,
+}
+
+impl TagFilter {
+    fn wants(&self, tags: &[String]) -> bool {
+        self.only.is_empty() || tags.iter().any(|tag| self.only.contains(tag))
+    }
+
+    fn skips(&self, tags: &[String]) -> bool {
+        tags.iter().any(|tag| self.skip.contains(tag))
+    }
+}
+
+/// One thing a host shall have: a resource to be.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its number; `3.2[0]` is the first item of the second step of the
+    /// playbook that the third step uses.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where the kind stands.
+    pub kind_span: Span,
+    /// The kind's table, rendered.
+    pub table: Node,
+    /// The files it may name.
+    pub files: StepFiles,
+    /// Units to restart at the end if it changed something.
+    pub restart: Vec<UnitName>,
+    /// Units to reload at the end if it changed something.
+    pub reload: Vec<UnitName>,
+    /// Whether what it changes must be confirmed or reverted.
+    pub guard: bool,
+    /// Whether its values must not be shown.
+    pub sensitive: bool,
+    /// The control it satisfies, for audits.
+    pub control: Option<String>,
+    /// Its tags and those of the steps that use its playbook.
+    pub tags: Vec<String>,
+    /// Whether something in it stayed unrendered because facts are not known.
+    pub unknown: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Reads a playbook: a file, a folder with a `playbook.toml` in it, or the name
+/// of a bundled one. `kinds` are the names of the kinds that steps may have.
+///
+/// # Errors
+/// All that is wrong with it and with the playbooks it uses.
+pub fn load(path: &Path, kinds: &[&str]) -> Result<Playbook, Vec<Diagnostic>> {
+    let engine = Engine::new();
+    let record = Arc::new(Record::default());
+    let mut loader = load::Loader::new(kinds, &engine, &record);
+    let unit = loader.top(path);
+    match (unit, loader.errors) {
+        (Some(unit), errors) if errors.is_empty() => {
+            Ok(Playbook { name: unit.name.clone(), hosts: unit.hosts.clone(), unit, engine, record })
+        }
+        (_, errors) => Err(told_once(errors)),
+    }
+}
+
+impl Playbook {
+    /// The steps of a host, in the order of apply.
+    ///
+    /// # Errors
+    /// All that is wrong for this host.
+    pub fn render(&self, host: &HostScope) -> Result<Vec<Step>, Vec<Diagnostic>> {
+        let scope = Scope::new(&self.engine, &self.unit.vars, host);
+        let mut steps =
+            render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
+        steps.playbook(&self.unit, &scope);
+        if steps.errors.is_empty() { Ok(steps.steps) } else { Err(told_once(steps.errors)) }
+    }
+
+    /// Whether the steps of a host depend on its facts: whether any template,
+    /// of the playbook, of a file it names or of a variable, speaks of them.
+    /// True where it cannot be told.
+    pub fn needs_facts(&self, host: &HostScope) -> bool {
+        let speaks = |text: &str| text.contains("facts");
+        let in_vars = |vars: &Vars| vars.values().any(|node| speaks(&node.to_json().to_string()));
+        let mut needed = in_vars(&host.vars)
+            || in_vars(&host.cli)
+            || host.stage.as_ref().is_some_and(|(_, vars)| in_vars(vars));
+        self.unit.walk(&mut |unit| needed |= speaks(&unit.source.text));
+        needed || self.templates_speak_of_facts(&self.unit, &[])
+    }
+
+    fn templates_speak_of_facts(&self, unit: &Unit, outer: &[Folder]) -> bool {
+        let mut folders = vec![unit.folder.clone()];
+        folders.extend(outer.iter().cloned());
+        let scope = Arc::new(Scope::new(&self.engine, &unit.vars, &HostScope::default()));
+        let files = StepFiles { folders: folders.clone(), record: Arc::clone(&self.record), scope };
+        unit.steps.iter().any(|step| match &step.action {
+            RawAction::Use { unit, .. } => self.templates_speak_of_facts(unit, &folders),
+            RawAction::Resource { table, .. } => match table.get("template").and_then(Node::as_str) {
+                None => false,
+                Some(path) if template::form(path) != template::Form::Plain => true,
+                Some(path) => files
+                    .with_includes(path)
+                    .map_or(true, |files| files.iter().any(|(_, text)| text.contains("facts"))),
+            },
+        })
+    }
+
+    /// Every file read so far with its bytes, sorted by name: the playbook,
+    /// those it uses, and what its steps have read.
+    pub fn inputs(&self) -> Vec<(String, Vec<u8>)> {
+        self.record.all()
+    }
+
+    /// Every tag that a step has.
+    pub fn tags(&self) -> BTreeSet<String> {
+        let mut tags = BTreeSet::new();
+        self.unit.walk(&mut |unit| tags.extend(unit.steps.iter().flat_map(|step| step.tags.iter().cloned())));
+        tags
+    }
+}
+
+/// The same error is told once, however many steps run into it.
+fn told_once(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told: Vec<Diagnostic> = Vec::with_capacity(errors.len());
+    for error in errors {
+        if !told.contains(&error) {
+            told.push(error);
+        }
+    }
+    told
+}
+
+/// Why a name cannot be a variable's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadVariable {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl BadVariable {
+    /// The same as an error at a place.
+    pub fn at(&self, span: &Span) -> Diagnostic {
+        Diagnostic::new(span.clone(), &self.message).with_help(&self.help)
+    }
+}
+
+/// What is wrong with a variable's name, if anything.
+pub fn bad_variable(name: &str) -> Option<BadVariable> {
+    if RESERVED.contains(&name) {
+        return Some(BadVariable {
+            message: format!("the variable '{name}' is the program's own"),
+            help: "choose another name".to_owned(),
+        });
+    }
+    let first = name.chars().next();
+    let fits = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (!fits).then(|| BadVariable {
+        message: format!("'{}' cannot be the name of a variable: templates could not name it", name.escape_debug()),
+        help: "use letters, digits and '_', and begin with a letter".to_owned(),
+    })
+}

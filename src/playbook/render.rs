@@ -1,0 +1,274 @@
+//! From the model to the steps of one host.
+
+use super::files::{Record, StepFiles};
+use super::model::{RawAction, RawStep, Unit};
+use super::scope::{Outcome, Renderer, Scope, Var};
+use super::{Step, TagFilter};
+use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a `use` hands down to the steps inside it.
+#[derive(Debug, Clone, Default)]
+struct Above {
+    tags: Vec<String>,
+    restart: Vec<UnitName>,
+    reload: Vec<UnitName>,
+    guard: bool,
+    sensitive: bool,
+    control: Option<String>,
+    folders: Vec<super::files::Folder>,
+    id: String,
+}
+
+/// Renders the steps of a playbook for one host.
+pub(super) struct Steps<'a> {
+    /// Which steps are wanted.
+    pub tags: &'a TagFilter,
+    /// The files read so far.
+    pub record: &'a Arc<Record>,
+    /// The steps, so far.
+    pub steps: Vec<Step>,
+    /// What is wrong, so far.
+    pub errors: Vec<Diagnostic>,
+}
+
+impl Steps<'_> {
+    /// Renders all steps of a playbook.
+    pub fn playbook(&mut self, unit: &Unit, scope: &Scope) {
+        self.unit(unit, scope, &Above::default());
+    }
+
+    fn unit(&mut self, unit: &Unit, scope: &Scope, above: &Above) {
+        let mut above = above.clone();
+        above.folders.insert(0, unit.folder.clone());
+        for (number, step) in unit.steps.iter().enumerate() {
+            let dot = if above.id.is_empty() { "" } else { "." };
+            let id = format!("{}{dot}{}", above.id, number + 1);
+            let mut tags = above.tags.clone();
+            tags.extend(step.tags.iter().cloned());
+            if self.tags.skips(&tags) {
+                continue;
+            }
+            // A `use` may hold wanted steps though its own tags are not wanted.
+            if matches!(step.action, RawAction::Resource { .. }) && !self.tags.wants(&tags) {
+                continue;
+            }
+            self.step(step, scope, &Above { id, tags, ..above.clone() });
+        }
+    }
+
+    fn step(&mut self, step: &RawStep, scope: &Scope, above: &Above) {
+        let Some(each) = &step.each else {
+            if self.wanted(step, scope) {
+                self.one(step, &Arc::new(scope.above([])), above);
+            }
+            return;
+        };
+        let Some(items) = self.items(each, scope) else { return };
+        for (index, item) in items.into_iter().enumerate() {
+            let scope = scope.above([("item".to_owned(), item)]);
+            if self.wanted(step, &scope) {
+                let id = format!("{}[{index}]", above.id);
+                self.one(step, &Arc::new(scope), &Above { id, ..above.clone() });
+            }
+        }
+    }
+
+    /// Whether `when` holds; true where it is not known.
+    fn wanted(&mut self, step: &RawStep, scope: &Scope) -> bool {
+        let Some(when) = &step.when else { return true };
+        let text = match &when.value {
+            NodeValue::Bool(flag) => return *flag,
+            NodeValue::String(text) => text,
+            _ => return true,
+        };
+        let mut renderer = Renderer::new(scope);
+        let outcome = renderer.expression(when, text, true);
+        self.errors.append(&mut renderer.errors);
+        match outcome {
+            Outcome::Value(Value::Bool(flag)) => flag,
+            Outcome::Value(other) => {
+                let error = format!("'when' must give a boolean, not {}", type_name(&other));
+                self.errors.push(
+                    Diagnostic::new(when.span.clone(), error).with_help("compare it: \"x == 'y'\", \"x is defined\", \"x | length > 0\""),
+                );
+                false
+            }
+            Outcome::Unknown => true,
+            Outcome::Bad => false,
+        }
+    }
+
+    /// The items of `each`; none if they are wrong or not known.
+    fn items(&mut self, each: &Node, scope: &Scope) -> Option<Vec<Var>> {
+        let mut renderer = Renderer::new(scope);
+        let items = match &each.value {
+            NodeValue::String(text) => match renderer.expression(each, text, false) {
+                Outcome::Value(Value::Array(items)) => Some(items.into_iter().map(Var::Ready).collect()),
+                Outcome::Value(other) => {
+                    renderer.errors.push(Diagnostic::new(
+                        each.span.clone(),
+                        format!("'each' must give an array, not {}", type_name(&other)),
+                    ));
+                    None
+                }
+                Outcome::Unknown | Outcome::Bad => None,
+            },
+            NodeValue::Array(nodes) => Some(
+                nodes
+                    .iter()
+                    .filter_map(|node| {
+                        renderer.unknown = false;
+                        let node = renderer.node(node)?;
+                        Some(if renderer.unknown { Var::Unknown } else { Var::Ready(node.to_json()) })
+                    })
+                    .collect(),
+            ),
+            _ => None,
+        };
+        let clean = renderer.errors.is_empty();
+        self.errors.append(&mut renderer.errors);
+        items.filter(|_| clean)
+    }
+
+    fn one(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
+        let mut renderer = Renderer::new(scope);
+        let mut above = above.clone();
+        above.restart.extend(units(&mut renderer, step.restart.as_ref()));
+        above.reload.extend(units(&mut renderer, step.reload.as_ref()));
+        above.guard |= flag(&mut renderer, "guard", step.guard.as_ref());
+        above.sensitive |= flag(&mut renderer, "sensitive", step.sensitive.as_ref());
+        if let Some(control) = text(&mut renderer, "control", step.control.as_ref()) {
+            above.control = Some(control);
+        }
+        match &step.action {
+            RawAction::Use { unit, with } => {
+                let mut given = Vec::new();
+                for entry in with {
+                    renderer.unknown = false;
+                    if let Some(node) = renderer.node(&entry.node) {
+                        let var = if renderer.unknown { Var::Unknown } else { Var::Ready(node.to_json()) };
+                        given.push((entry.key.clone(), var));
+                    }
+                }
+                let clean = renderer.errors.is_empty();
+                self.errors.append(&mut renderer.errors);
+                if clean {
+                    self.unit(unit, &scope.inside(&unit.vars, given), &above);
+                }
+            }
+            RawAction::Resource { kind, kind_span, table } => {
+                let told = text(&mut renderer, "name", step.name.as_ref());
+                let rendered = renderer.node(table).unwrap_or_else(|| table.clone());
+                let name = told.unwrap_or_else(|| default_name(kind, &rendered));
+                let unknown = renderer.unknown;
+                self.errors.append(&mut renderer.errors);
+                self.steps.push(Step {
+                    id: above.id,
+                    name,
+                    kind: kind.clone(),
+                    kind_span: kind_span.clone(),
+                    table: rendered,
+                    files: StepFiles {
+                        folders: above.folders,
+                        record: Arc::clone(self.record),
+                        scope: Arc::clone(scope),
+                    },
+                    restart: above.restart,
+                    reload: above.reload,
+                    guard: above.guard,
+                    sensitive: above.sensitive,
+                    control: above.control,
+                    tags: above.tags,
+                    unknown,
+                    span: step.span.clone(),
+                });
+            }
+        }
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a table",
+    }
+}
+
+fn wrong(renderer: &mut Renderer<'_>, span: &Span, message: String) {
+    renderer.errors.push(Diagnostic::new(span.clone(), message));
+}
+
+/// A rendered string; none if it is not given, not known or wrong.
+fn text(renderer: &mut Renderer<'_>, key: &str, node: Option<&Node>) -> Option<String> {
+    let told = renderer.errors.len();
+    let node = renderer.node(node?)?;
+    if renderer.errors.len() > told {
+        return None;
+    }
+    match &node.value {
+        NodeValue::String(text) => Some(text.clone()),
+        NodeValue::Integer(number) => Some(number.to_string()),
+        _ => {
+            wrong(renderer, &node.span, format!("'{key}' must give a string, not {}", node.type_name()));
+            None
+        }
+    }
+}
+
+/// A rendered boolean; true where it is not known (the careful side of both keys).
+fn flag(renderer: &mut Renderer<'_>, key: &str, node: Option<&Node>) -> bool {
+    let Some(node) = node else { return false };
+    let told = renderer.errors.len();
+    let Some(rendered) = renderer.node(node) else { return false };
+    match rendered.value {
+        NodeValue::Bool(flag) => flag,
+        NodeValue::String(ref text) if renderer.errors.len() > told || super::template::form(text) != super::template::Form::Plain => true,
+        _ => {
+            wrong(renderer, &node.span, format!("'{key}' must give a boolean, not {}", rendered.type_name()));
+            true
+        }
+    }
+}
+
+/// Rendered unit names, from a string or an array; those not known are left out.
+fn units(renderer: &mut Renderer<'_>, node: Option<&Node>) -> Vec<UnitName> {
+    let Some(node) = node else { return Vec::new() };
+    let told = renderer.errors.len();
+    let Some(rendered) = renderer.node(node) else { return Vec::new() };
+    if renderer.errors.len() > told {
+        return Vec::new();
+    }
+    let items = match &rendered.value {
+        NodeValue::Array(items) => items.as_slice(),
+        _ => std::slice::from_ref(&rendered),
+    };
+    let mut names = Vec::new();
+    for item in items {
+        match item.as_str() {
+            Some(text) if super::template::form(text) != super::template::Form::Plain => {}
+            Some(text) => match text.parse() {
+                Ok(name) => names.push(name),
+                Err(error) => wrong(renderer, &item.span, format!("{error}")),
+            },
+            None => wrong(renderer, &item.span, format!("a unit name is a string, not {}", item.type_name())),
+        }
+    }
+    names
+}
+
+/// `file /etc/motd`: the kind, and what tells this one from others.
+fn default_name(kind: &str, table: &Node) -> String {
+    let telling = ["path", "name", "names", "key", "unit", "user", "value"].into_iter().find_map(|key| table.get(key));
+    let what = telling.and_then(|node| match &node.value {
+        NodeValue::String(text) => Some(text.clone()),
+        NodeValue::Array(items) => Some(items.iter().filter_map(Node::as_str).collect::<Vec<_>>().join(", ")),
+        _ => None,
+    });
+    what.map_or_else(|| kind.to_owned(), |what| format!("{kind} {what}"))
+}

@@ -1,0 +1,371 @@
+//! The variables a step sees.
+//!
+//! Variables stand in layers, the highest wins. Their values may be templates
+//! over other variables; they are rendered when first needed, in the scope that
+//! needs them, and a circle is an error. What depends on facts that are not
+//! known is not known either, and never an error.
+
+use super::code::PathUse;
+use super::literal::locate;
+use super::template::{Engine, Fault, FileTemplate, Form, Needs, form};
+use super::{HostScope, Vars};
+use crate::values::{Diagnostic, Node, NodeValue, TableEntry, suggest};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tera::Context;
+
+/// The names that are not the operator's to give.
+pub const RESERVED: [&str; 5] = ["item", "host", "facts", "stage", "env"];
+
+/// What a variable is before it is needed.
+#[derive(Debug, Clone)]
+pub(super) enum Var {
+    /// As written; may hold templates.
+    Written(Node),
+    /// A value.
+    Ready(Value),
+    /// Depends on facts that are not known.
+    Unknown,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+enum Found {
+    Value(Value),
+    Unknown,
+    Nothing,
+    /// Its own value is wrong, which has been told.
+    Bad,
+}
+
+type Layer = BTreeMap<String, Var>;
+
+/// Layers of variables, for one host.
+#[derive(Debug)]
+pub(super) struct Scope {
+    engine: Engine,
+    /// Lowest first.
+    layers: Vec<Arc<Layer>>,
+    rendered: Mutex<BTreeMap<String, Found>>,
+}
+
+fn written(vars: &Vars) -> Arc<Layer> {
+    Arc::new(vars.iter().map(|(name, node)| (name.clone(), Var::Written(node.clone()))).collect())
+}
+
+impl Scope {
+    /// The scope of a playbook's own steps on a host.
+    pub fn new(engine: &Engine, playbook: &Vars, host: &HostScope) -> Scope {
+        let stage = host.stage.as_ref();
+        let own = json!({ "name": host.host, "address": host.address, "groups": host.groups });
+        let known = Layer::from([
+            ("host".to_owned(), Var::Ready(own)),
+            ("stage".to_owned(), Var::Ready(stage.map_or("", |(name, _)| name).into())),
+            ("facts".to_owned(), host.facts.clone().map_or(Var::Unknown, Var::Ready)),
+        ]);
+        let mut layers = vec![written(playbook), written(&host.vars)];
+        layers.extend(stage.map(|(_, vars)| written(vars)));
+        layers.push(written(&host.cli));
+        layers.push(Arc::new(known));
+        Scope { engine: engine.clone(), layers, rendered: Mutex::default() }
+    }
+
+    /// This scope with variables above all others.
+    pub fn above(&self, vars: impl IntoIterator<Item = (String, Var)>) -> Scope {
+        let mut layers = self.layers.clone();
+        layers.push(Arc::new(vars.into_iter().collect()));
+        Scope { engine: self.engine.clone(), layers, rendered: Mutex::default() }
+    }
+
+    /// The scope inside a used playbook: its variables beneath all others,
+    /// those given by `with` above; the caller's `item` is not seen.
+    pub fn inside(&self, vars: &Vars, with: impl IntoIterator<Item = (String, Var)>) -> Scope {
+        let hidden = |layer: &&Arc<Layer>| !layer.contains_key("item");
+        let mut layers = vec![written(vars)];
+        layers.extend(self.layers.iter().filter(hidden).cloned());
+        layers.push(Arc::new(with.into_iter().collect()));
+        Scope { engine: self.engine.clone(), layers, rendered: Mutex::default() }
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str)).collect()
+    }
+
+    /// Renders a template file (the first) with those it includes.
+    pub fn render_files(&self, files: &[(String, String)]) -> Result<String, String> {
+        let (name, text) = files.first().map_or(("", ""), |(name, text)| (name, text));
+        let place = |fault: &Fault| match (&fault.file, &fault.range) {
+            (Some(elsewhere), _) => elsewhere.clone(),
+            (None, Some(range)) => {
+                let before = text.get(..range.start).unwrap_or("");
+                let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+                format!("{name}:{}:{column}", before.matches('\n').count() + 1)
+            }
+            (None, None) => name.to_owned(),
+        };
+        let said = |fault: Fault| format!("{}: {}", place(&fault), fault.message);
+        let template: FileTemplate = self.engine.files(files).map_err(said)?;
+        let mut renderer = Renderer::new(self);
+        match renderer.context(&template.needs) {
+            Ok(context) => template.render(&context).map_err(said),
+            Err(Miss::Unknown) => Ok(text.to_owned()),
+            Err(Miss::Told) => {
+                Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; "))
+            }
+            Err(Miss::Undefined(name, help)) => {
+                let word = template.needs.paths.iter().find(|path| path.names[0] == name);
+                // Where it stands is known only for the file itself.
+                let range = word.map(|path| path.range.clone()).filter(|r| text.get(r.clone()).is_some_and(|t| t.starts_with(&name)));
+                let fault = Fault { message: format!("undefined variable '{name}'"), range, file: None };
+                Err(said(fault) + &help.map_or(String::new(), |help| format!("; {help}")))
+            }
+        }
+    }
+}
+
+/// Why there is no context for a template.
+enum Miss {
+    /// It depends on facts that are not known.
+    Unknown,
+    /// What is wrong has been told.
+    Told,
+    /// A variable is not defined; with advice.
+    Undefined(String, Option<String>),
+}
+
+/// One rendering: what went wrong, and whether anything is not known.
+pub(super) struct Renderer<'s> {
+    scope: &'s Scope,
+    /// What is wrong.
+    pub errors: Vec<Diagnostic>,
+    /// Whether something was left as it is for want of facts.
+    pub unknown: bool,
+    trail: Vec<String>,
+}
+
+/// What an expression gives.
+pub(super) enum Outcome {
+    /// This.
+    Value(Value),
+    /// Not known without facts.
+    Unknown,
+    /// An error, which has been told.
+    Bad,
+}
+
+impl<'s> Renderer<'s> {
+    /// A rendering in a scope.
+    pub fn new(scope: &'s Scope) -> Renderer<'s> {
+        Renderer { scope, errors: Vec::new(), unknown: false, trail: Vec::new() }
+    }
+
+    /// Renders every string in a value. None: the value is null and stands for
+    /// "not given".
+    pub fn node(&mut self, node: &Node) -> Option<Node> {
+        let value = match &node.value {
+            NodeValue::String(text) => return self.string(node, text),
+            NodeValue::Array(items) => NodeValue::Array(items.iter().filter_map(|item| self.node(item)).collect()),
+            NodeValue::Table(entries) => {
+                let rendered = entries.iter().filter_map(|entry| {
+                    let node = self.node(&entry.node)?;
+                    Some(TableEntry { key: entry.key.clone(), key_span: entry.key_span.clone(), node })
+                });
+                NodeValue::Table(rendered.collect())
+            }
+            other => other.clone(),
+        };
+        Some(Node { span: node.span.clone(), value })
+    }
+
+    fn string(&mut self, node: &Node, text: &str) -> Option<Node> {
+        let outcome = match form(text) {
+            Form::Plain => return Some(node.clone()),
+            Form::Expression(code, offset) => self.code(node, code, offset, false),
+            Form::Text => self.text(node, text),
+        };
+        match outcome {
+            Outcome::Value(Value::Null) => None,
+            Outcome::Value(value) => Some(Node::from_json(&value, &node.span)),
+            Outcome::Unknown => {
+                self.unknown = true;
+                Some(node.clone())
+            }
+            Outcome::Bad => Some(node.clone()),
+        }
+    }
+
+    fn text(&mut self, node: &Node, text: &str) -> Outcome {
+        let done = self.scope.engine.text_needs(text).map(|needs| match self.context_at(node, 0, &needs) {
+            Err(missing) => Ok(missing),
+            Ok(context) => self.scope.engine.text(text, &context).map(|text| Outcome::Value(text.into())),
+        });
+        match done.and_then(|inner| inner) {
+            Ok(outcome) => outcome,
+            Err(fault) => self.fault(node, 0, fault),
+        }
+    }
+
+    /// The value of an expression, given bare or as one whole `{{ }}`. `strict`:
+    /// a path that leads nowhere is an error even where it is only compared.
+    pub fn expression(&mut self, node: &Node, text: &str, strict: bool) -> Outcome {
+        match form(text) {
+            Form::Expression(code, offset) => self.code(node, code, offset, strict),
+            _ => self.code(node, text, 0, strict),
+        }
+    }
+
+    fn code(&mut self, node: &Node, code: &str, offset: usize, strict: bool) -> Outcome {
+        let needs = match self.scope.engine.expression_needs(code) {
+            Ok(needs) => needs,
+            Err(fault) => return self.fault(node, offset, fault),
+        };
+        let context = match self.context_at(node, offset, &needs) {
+            Ok(context) => context,
+            Err(outcome) => return outcome,
+        };
+        if strict && let Some((path, help)) = dead_end(&needs, &context) {
+            let fault = Fault {
+                message: format!("'{}' is undefined", path.names.join(".")),
+                range: Some(path.range.clone()),
+                file: None,
+            };
+            self.fault(node, offset, fault);
+            if let (Some(help), Some(error)) = (help, self.errors.pop()) {
+                self.errors.push(error.with_help(help));
+            }
+            return Outcome::Bad;
+        }
+        match self.scope.engine.value(code, &context) {
+            Ok(value) => Outcome::Value(value),
+            Err(fault) => self.fault(node, offset, fault),
+        }
+    }
+
+    /// Tells what is wrong with a string of the playbook.
+    fn fault(&mut self, node: &Node, offset: usize, fault: Fault) -> Outcome {
+        self.errors.push(diagnose(node, offset, fault));
+        Outcome::Bad
+    }
+
+    fn context_at(&mut self, node: &Node, offset: usize, needs: &Needs) -> Result<Context, Outcome> {
+        self.context(needs).map_err(|miss| match miss {
+            Miss::Unknown => Outcome::Unknown,
+            Miss::Told => Outcome::Bad,
+            Miss::Undefined(name, help) => {
+                let range = needs.paths.iter().find(|path| path.names[0] == name).map(|path| path.range.clone());
+                let range = range.map(|r| r.start..r.start + name.len());
+                let fault = Fault { message: format!("undefined variable '{name}'"), range, file: None };
+                self.fault(node, offset, fault);
+                if let (Some(help), Some(error)) = (help, self.errors.pop()) {
+                    self.errors.push(error.with_help(help));
+                }
+                Outcome::Bad
+            }
+        })
+    }
+
+    /// The values of the variables a template needs.
+    fn context(&mut self, needs: &Needs) -> Result<Context, Miss> {
+        let mut context = Context::new();
+        let mut unknown = false;
+        for name in &needs.variables {
+            match self.variable(name) {
+                Found::Value(value) => context.insert(name.clone(), &value),
+                Found::Unknown => unknown = true,
+                Found::Bad => return Err(Miss::Told),
+                Found::Nothing => {
+                    let guarded = |path: &PathUse| path.names.len() == 1 && path.names[0] == *name && path.guarded;
+                    if !needs.paths.iter().any(guarded) {
+                        return Err(Miss::Undefined(name.clone(), self.advice(name)));
+                    }
+                }
+            }
+        }
+        if unknown { Err(Miss::Unknown) } else { Ok(context) }
+    }
+
+    fn advice(&self, name: &str) -> Option<String> {
+        if name == "item" {
+            return Some("'item' exists only in a step with 'each'".to_owned());
+        }
+        if name == "env" {
+            return Some("the environment of a stage never enters templates; use the kind 'env'".to_owned());
+        }
+        Some(match suggest(name, self.scope.names()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "set it in [vars], in the inventory, in the stage or with --var".to_owned(),
+        })
+    }
+
+    fn variable(&mut self, name: &str) -> Found {
+        if let Some(found) = self.scope.rendered.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return found.clone();
+        }
+        let Some(var) = self.scope.layers.iter().rev().find_map(|layer| layer.get(name)) else {
+            return Found::Nothing;
+        };
+        let node = match var {
+            Var::Ready(value) => return Found::Value(value.clone()),
+            Var::Unknown => return Found::Unknown,
+            Var::Written(node) => node,
+        };
+        if let Some(start) = self.trail.iter().position(|known| known == name) {
+            let mut circle = self.trail[start..].to_vec();
+            circle.push(name.to_owned());
+            self.errors.push(Diagnostic::new(
+                node.span.clone(),
+                format!("the variable '{name}' is made from itself: {}", circle.join(" → ")),
+            ));
+            return Found::Bad;
+        }
+        self.trail.push(name.to_owned());
+        let told = self.errors.len();
+        let outer = std::mem::take(&mut self.unknown);
+        let rendered = self.node(node);
+        let found = match rendered {
+            _ if self.errors.len() > told => Found::Bad,
+            _ if self.unknown => Found::Unknown,
+            Some(node) => Found::Value(node.to_json()),
+            None => Found::Value(Value::Null),
+        };
+        self.unknown = outer;
+        self.trail.pop();
+        // A value that is wrong because it stands in a circle is wrong from any
+        // point of it, so it may be remembered like any other.
+        self.scope.rendered.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), found.clone());
+        found
+    }
+}
+
+/// What is wrong with a string of a document; `offset` is where in the string
+/// the faulty code begins.
+pub(super) fn diagnose(node: &Node, offset: usize, fault: Fault) -> Diagnostic {
+    let span = match (&fault.range, node.as_str()) {
+        (Some(range), Some(text)) => locate(&node.span, text, &(range.start + offset..range.end + offset)),
+        _ => node.span.clone(),
+    };
+    let place = fault.file.map_or(String::new(), |file| format!("{file}: "));
+    Diagnostic::new(span, format!("{place}{}", fault.message))
+}
+
+/// The first path that leads to nothing though nothing says it may.
+fn dead_end<'n>(needs: &'n Needs, context: &Context) -> Option<(&'n PathUse, Option<String>)> {
+    let guarded: Vec<&[String]> = needs.paths.iter().filter(|p| p.guarded).map(|p| p.names.as_slice()).collect();
+    needs.paths.iter().find_map(|path| {
+        let mut value = context.get(&path.names[0]).filter(|_| needs.variables.contains(&path.names[0]))?;
+        for (depth, name) in path.names.iter().enumerate().skip(1) {
+            match value.get_from_path(name) {
+                Some(inner) if !inner.is_undefined() => value = inner,
+                _ if guarded.iter().any(|known| path.names[..=depth].starts_with(known) || known.starts_with(&path.names[..=depth])) => return None,
+                _ => {
+                    let near = value.as_map().and_then(|map| {
+                        suggest(name, map.keys().filter_map(|key| key.as_str())).map(|near| format!("did you mean '{near}'?"))
+                    });
+                    return Some((path, near));
+                }
+            }
+        }
+        None
+    })
+}

@@ -1,0 +1,284 @@
+//! Templates: what a text needs, and what it becomes.
+//!
+//! Only here is the template engine (tera) used. Nothing is escaped, and a
+//! value that is not defined is an error wherever it would be written out.
+
+use super::code::{PathUse, end_of_code, paths_in_expression, paths_in_text};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tera::{Context, ErrorKind, Kwargs, State, Tera};
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// What.
+    pub message: String,
+    /// Where, in bytes of the text.
+    pub range: Option<Range<usize>>,
+    /// In which file, if it is not the text itself.
+    pub file: Option<String>,
+}
+
+/// What a text needs.
+#[derive(Debug, Clone)]
+pub(super) struct Needs {
+    /// The variables that must be given.
+    pub variables: BTreeSet<String>,
+    /// Every path it names.
+    pub paths: Vec<PathUse>,
+}
+
+/// How a string is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form<'t> {
+    /// As it is.
+    Plain,
+    /// One whole `{{ expression }}`: the expression, and where it begins.
+    Expression(&'t str, usize),
+    /// Text with code in it.
+    Text,
+}
+
+/// How to read a string of a playbook.
+pub(super) fn form(text: &str) -> Form<'_> {
+    if !text.contains("{{") && !text.contains("{%") {
+        return Form::Plain;
+    }
+    if let Some(inner) = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"))
+        && end_of_code(text, 2, "}}") == Some(text.len() - 2)
+    {
+        let inner = inner.strip_prefix('-').unwrap_or(inner);
+        let start = text.len() - 2 - inner.len();
+        return Form::Expression(inner.strip_suffix('-').unwrap_or(inner), start);
+    }
+    Form::Text
+}
+
+/// The template engine, with what it has learnt of texts.
+#[derive(Clone)]
+pub(super) struct Engine {
+    base: Tera,
+    scratch: Arc<Mutex<Tera>>,
+    known: Arc<Mutex<HashMap<String, Result<Arc<Needs>, Fault>>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+const SLOT: &str = "text";
+/// What stands before an expression when it is evaluated.
+const LEAD: &str = "{{ (";
+const UNDEFINED: &str = "the value is undefined";
+
+fn wrapped(expression: &str) -> String {
+    format!("{LEAD}{expression}) | stockade_data }}}}")
+}
+
+fn data(value: &tera::Value, _: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    if value.is_undefined() {
+        return Err(tera::Error::message(UNDEFINED));
+    }
+    serde_json::to_string(value).map_err(tera::Error::message)
+}
+
+fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new() -> Engine {
+        let mut base = Tera::new();
+        base.autoescape_on(Vec::<String>::new());
+        base.register_filter("stockade_data", data);
+        Engine { scratch: Arc::new(Mutex::new(base.clone())), base, known: Arc::default() }
+    }
+
+    /// What a text with code in it needs.
+    pub fn text_needs(&self, text: &str) -> Result<Arc<Needs>, Fault> {
+        self.needs(text, text, 0, paths_in_text)
+    }
+
+    /// What an expression needs.
+    pub fn expression_needs(&self, expression: &str) -> Result<Arc<Needs>, Fault> {
+        self.needs(&wrapped(expression), expression, LEAD.len(), paths_in_expression)
+    }
+
+    fn needs(
+        &self,
+        code: &str,
+        text: &str,
+        lead: usize,
+        paths: fn(&str) -> Vec<PathUse>,
+    ) -> Result<Arc<Needs>, Fault> {
+        if let Some(known) = open(&self.known).get(code) {
+            return known.clone();
+        }
+        let mut tera = open(&self.scratch);
+        let variables = tera.add_raw_template(SLOT, code).and_then(|()| {
+            tera.get_template_variables(SLOT).map(|names| names.into_iter().map(str::to_owned).collect())
+        });
+        let needs = match variables {
+            Ok(variables) => Ok(Arc::new(Needs { variables, paths: paths(text) })),
+            Err(error) => Err(fault(&error, SLOT, text, lead)),
+        };
+        open(&self.known).insert(code.to_owned(), needs.clone());
+        needs
+    }
+
+    /// The text that a text with code in it becomes.
+    pub fn text(&self, text: &str, context: &Context) -> Result<String, Fault> {
+        self.base.render_str(text, context, false).map_err(|error| fault(&error, "__tera_one_off", text, 0))
+    }
+
+    /// The value of an expression, of whatever type.
+    pub fn value(&self, expression: &str, context: &Context) -> Result<Value, Fault> {
+        let bad = |error: tera::Error| fault(&error, "__tera_one_off", expression, LEAD.len());
+        let json = self.base.render_str(&wrapped(expression), context, false).map_err(bad)?;
+        serde_json::from_str(&json).map_err(|error| Fault { message: error.to_string(), range: None, file: None })
+    }
+
+    /// A set of files, the first of which is to be rendered.
+    pub fn files(&self, files: &[(String, String)]) -> Result<FileTemplate, Fault> {
+        let main = files.first().map_or("", |(name, _)| name);
+        let mut tera = self.base.clone();
+        let text = |name: &str| files.iter().find(|(n, _)| n == name).map_or("", |(_, text)| text);
+        tera.add_raw_templates(files.iter().map(|(name, text)| (name, text)))
+            .map_err(|error| fault(&error, main, text(main), 0))?;
+        let variables = tera
+            .get_template_variables(main)
+            .map(|names| names.into_iter().map(str::to_owned).collect())
+            .map_err(|error| fault(&error, main, text(main), 0))?;
+        let paths = files.iter().flat_map(|(_, text)| paths_in_text(text)).collect();
+        Ok(FileTemplate { tera, main: main.to_owned(), text: text(main).to_owned(), needs: Needs { variables, paths } })
+    }
+}
+
+/// A file to render, with the files that it includes.
+pub(super) struct FileTemplate {
+    tera: Tera,
+    main: String,
+    text: String,
+    /// What all of them need.
+    pub needs: Needs,
+}
+
+impl FileTemplate {
+    /// The text that the file becomes.
+    pub fn render(&self, context: &Context) -> Result<String, Fault> {
+        self.tera.render(&self.main, context).map_err(|error| fault(&error, &self.main, &self.text, 0))
+    }
+}
+
+/// Puts the engine's error in our words and at its place in the text, which
+/// stands `lead` bytes into what the engine was given.
+fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
+    match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            let elsewhere = report.filename() != main && !report.filename().is_empty();
+            let place = report.span().range.start.saturating_sub(lead)..report.span().range.end.saturating_sub(lead);
+            let inside = place.start < text.len() && !elsewhere;
+            let place = place.start..place.end.min(text.len());
+            let said = report.message();
+            let quoted = text.get(place.clone()).unwrap_or("").trim();
+            let message = match said {
+                "Tried to render a variable that is undefined" if inside => format!("'{quoted}' is undefined"),
+                _ if said.ends_with(UNDEFINED) => {
+                    return Fault {
+                        message: format!("'{}' is undefined", text.trim()),
+                        range: Some(trimmed(text)),
+                        file: None,
+                    };
+                }
+                _ => lower(said),
+            };
+            let file = elsewhere.then(|| {
+                format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1)
+            });
+            Fault { message, range: inside.then_some(place), file }
+        }
+        kind => {
+            // Several reports in one text; the first names its word in backticks.
+            let whole = kind.to_string();
+            let first = whole.lines().next().unwrap_or("").trim_start_matches("error: ");
+            let word = first.split('`').nth(1).unwrap_or("");
+            let range = text.find(word).filter(|_| !word.is_empty()).map(|at| at..at + word.len());
+            Fault { message: lower(first), range, file: None }
+        }
+    }
+}
+
+fn trimmed(text: &str) -> Range<usize> {
+    let start = text.len() - text.trim_start().len();
+    start..(start + text.trim().len())
+}
+
+fn lower(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn context(pairs: Value) -> Context {
+        Context::from_serialize(&pairs).unwrap()
+    }
+
+    #[test]
+    fn a_whole_expression_is_told_from_text_with_code() {
+        assert_eq!(form("{{ a }}"), Form::Expression(" a ", 2));
+        assert_eq!(form("{{- a -}}"), Form::Expression(" a ", 3));
+        assert_eq!(form("{{ '}}' }}"), Form::Expression(" '}}' ", 2));
+        for text in ["{{ a }} ", "{{ a }}{{ b }}", "x {% if a %}", "{{ a"] {
+            assert_eq!(form(text), Form::Text, "{text}");
+        }
+        assert_eq!(form("${#a} { } %}"), Form::Plain);
+    }
+
+    #[test]
+    fn an_expression_keeps_its_type() {
+        let engine = Engine::new();
+        let context = context(json!({ "n": 3, "list": [1, "a"], "t": { "k": true }, "s": "<&'\">" }));
+        for (code, value) in [
+            ("n + 1", json!(4)),
+            ("list", json!([1, "a"])),
+            ("t", json!({ "k": true })),
+            ("s", json!("<&'\">")),
+            ("n > 2 and 'a' in list", json!(true)),
+            ("t.x | default(value=none)", Value::Null),
+            ("t.x is defined", json!(false)),
+            ("1.5", json!(1.5)),
+            ("'x' if n == 3 else 'y'", json!("x")),
+        ] {
+            assert_eq!(engine.value(code, &context), Ok(value), "{code}");
+        }
+    }
+
+    #[test]
+    fn faults_point_at_the_words_in_the_text() {
+        let engine = Engine::new();
+        let context = context(json!({ "t": {} }));
+        let place = |fault: Fault, text: &str| (fault.message, fault.range.map(|r| text[r].to_owned()));
+        let text = "a {{ t.none }}";
+        let (message, at) = place(engine.text(text, &context).unwrap_err(), text);
+        assert_eq!((message.as_str(), at.as_deref()), ("'t.none' is undefined", Some("t.none")));
+        let text = " t.none ";
+        let (message, at) = place(engine.value(text, &context).unwrap_err(), text);
+        assert_eq!((message.as_str(), at.as_deref()), ("'t.none' is undefined", Some("t.none")));
+        let text = "a {{ t | nofilter }}";
+        let (message, at) = place(engine.text_needs(text).unwrap_err(), text);
+        assert_eq!((message.as_str(), at.as_deref()), ("unknown filter `nofilter`", Some("nofilter")));
+        let text = "1 +";
+        assert!(engine.expression_needs(text).is_err());
+        assert!(engine.text_needs("{{ a").is_err());
+    }
+}
