@@ -22,5 +22,6 @@ pub mod plan;
 pub mod report;
 pub mod resource;
 pub mod shell;
+pub mod stage;
 pub mod transport;
 pub mod values;

@@ -56,10 +56,8 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
                 fence(&mut text, "", &last_lines(&failure.output, 40).join("\n"));
             }
         }
-        if let Some(error) = &outcome.error {
-            if outcome.failure.as_ref().is_none_or(|failure| failure.message != *error) {
-                fence(&mut text, "", error);
-            }
+        if let Some(error) = outcome.error_beside_failure() {
+            fence(&mut text, "", error);
         }
         let left = outcome.remaining.iter().flat_map(|plan| &plan.steps);
         left.filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut text, step));

@@ -93,4 +93,10 @@ impl HostOutcome {
             remaining: None,
         }
     }
+
+    /// The error, unless the failed step says the same already.
+    pub(super) fn error_beside_failure(&self) -> Option<&str> {
+        let said = self.failure.as_ref().map(|failure| failure.message.as_str());
+        self.error.as_deref().filter(|error| said != Some(error))
+    }
 }

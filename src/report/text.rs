@@ -198,10 +198,8 @@ fn trouble(text: &mut String, outcome: &HostOutcome, color: bool) {
             }
         }
     }
-    if let Some(error) = &outcome.error {
-        if outcome.failure.as_ref().is_none_or(|failure| failure.message != *error) {
-            push_block(text, &visible(error), "    ");
-        }
+    if let Some(error) = outcome.error_beside_failure() {
+        push_block(text, &visible(error), "    ");
     }
     for step in outcome.remaining.iter().flat_map(|plan| &plan.steps).filter(|step| step.action != Action::None) {
         let (sign, word, paint) = action_words(step.action);
