@@ -24,5 +24,6 @@ pub mod playbook;
 pub mod report;
 pub mod resource;
 pub mod shell;
+pub mod stage;
 pub mod transport;
 pub mod values;

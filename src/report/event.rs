@@ -34,4 +34,10 @@ pub enum Event<'a> {
 pub trait Reporter: Send + Sync {
     /// Takes note of an event.
     fn event(&self, event: &Event<'_>);
+
+    /// Does something that needs the terminal for itself, such as a question,
+    /// with nothing drawn meanwhile.
+    fn pause(&self, work: &mut dyn FnMut()) {
+        work();
+    }
 }

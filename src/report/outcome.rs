@@ -1,0 +1,102 @@
+//! How an apply ended, host by host: what the closing summary and the JSON of
+//! an apply are made from.
+
+use crate::plan::{HostPlan, StepPlan};
+use serde::Serialize;
+
+/// How it ended for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// A second look found nothing left to do.
+    Converged,
+    /// A step failed, or the plan could not be made.
+    Failed,
+    /// No connection, or the host's key did not match.
+    Unreachable,
+    /// Everything ran, and yet something still differs.
+    NotConverged,
+    /// What was changed was put back.
+    Undone,
+}
+
+impl Ending {
+    /// The word, as the JSON has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Ending::Converged => "converged",
+            Ending::Failed => "failed",
+            Ending::Unreachable => "unreachable",
+            Ending::NotConverged => "not-converged",
+            Ending::Undone => "undone",
+        }
+    }
+}
+
+/// How it ended for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEnding {
+    /// There was nothing to do.
+    Unchanged,
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+    /// Not begun, because an earlier step failed.
+    NotReached,
+}
+
+/// What a failed step left behind.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The step.
+    pub step: StepPlan,
+    /// What went wrong, in one sentence.
+    pub message: String,
+    /// The last lines of what the host printed; not shown for a sensitive step.
+    pub output: String,
+}
+
+/// How an apply ended for one host.
+#[derive(Debug, Clone)]
+pub struct HostOutcome {
+    /// The host's name in the inventory.
+    pub name: String,
+    /// The result.
+    pub ending: Ending,
+    /// Why, where it did not converge; the error's whole chain.
+    pub error: Option<String>,
+    /// How many steps changed something.
+    pub changed: usize,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// The steps that were planned, in order of apply; empty if there was no plan.
+    pub steps: Vec<(StepPlan, StepEnding)>,
+    /// The step that failed.
+    pub failure: Option<Failure>,
+    /// What a second look still found different.
+    pub remaining: Option<HostPlan>,
+}
+
+impl HostOutcome {
+    /// An outcome with nothing but its name and result.
+    pub fn new(name: impl Into<String>, ending: Ending) -> HostOutcome {
+        HostOutcome {
+            name: name.into(),
+            ending,
+            error: None,
+            changed: 0,
+            seconds: 0.0,
+            steps: Vec::new(),
+            failure: None,
+            remaining: None,
+        }
+    }
+
+    /// The error, unless the failed step says the same already.
+    pub(super) fn error_beside_failure(&self) -> Option<&str> {
+        let said = self.failure.as_ref().map(|failure| failure.message.as_str());
+        self.error.as_deref().filter(|error| said != Some(error))
+    }
+}

@@ -1,0 +1,241 @@
+//! Plans and results as text for a tired operator: what differs, and nothing else.
+
+use super::outcome::{Ending, HostOutcome};
+use super::paint::Paint;
+use super::visible::{last_lines, one_line, visible};
+use crate::plan::{Action, FieldChange, HostPlan, StepPlan, Summary};
+
+/// How texts are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextOptions {
+    /// Whether steps that find nothing to do are shown too.
+    pub verbose: bool,
+    /// Whether colours may be used.
+    pub color: bool,
+}
+
+/// Lines of a failed step's output that a summary shows.
+pub(super) const OUTPUT_LINES: usize = 12;
+
+/// The plans, hosts with equal ones together, and the counts at the end.
+pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
+    let groups = group(plans);
+    let mut text = String::new();
+    for (hosts, plan) in &groups {
+        let shown: Vec<&StepPlan> =
+            plan.steps.iter().filter(|step| options.verbose || step.action != Action::None).collect();
+        if shown.is_empty() {
+            continue;
+        }
+        text.push_str(&Paint::Bold.over(hosts, options.color));
+        text.push('\n');
+        for step in shown {
+            step_text(&mut text, step, options.color);
+        }
+        text.push('\n');
+    }
+    for (hosts, plan) in &groups {
+        text.push_str(&format!("{hosts}: {}\n", counts(&plan.summary)));
+    }
+    text
+}
+
+/// Hosts whose plans are the same, under one head, in order of first appearance.
+fn group(plans: &[HostPlan]) -> Vec<(String, &HostPlan)> {
+    let mut groups: Vec<(Vec<&str>, &HostPlan)> = Vec::new();
+    for plan in plans {
+        match groups.iter_mut().find(|(_, other)| same(other, plan)) {
+            Some((names, _)) => names.push(&plan.name),
+            None => groups.push((vec![&plan.name], plan)),
+        }
+    }
+    groups.into_iter().map(|(names, plan)| (host_list(&names), plan)).collect()
+}
+
+fn same(one: &HostPlan, other: &HostPlan) -> bool {
+    let equal = |(a, b): (&StepPlan, &StepPlan)| {
+        (&a.id, &a.name, a.kind, a.action) == (&b.id, &b.name, b.kind, b.action)
+            && (&a.changes, &a.diff, &a.notes) == (&b.changes, &b.diff, &b.notes)
+            && (&a.restart, &a.reload) == (&b.restart, &b.reload)
+    };
+    one.steps.len() == other.steps.len() && one.steps.iter().zip(&other.steps).all(equal)
+}
+
+fn host_list(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
+    match names.len() {
+        0 | 1 => names.concat(),
+        count @ 2..=4 => format!("{} ({count} hosts)", names.join(", ")),
+        count => format!("{}, … ({count} hosts)", names[..3].join(", ")),
+    }
+}
+
+/// The counts of a plan in words.
+pub fn counts(summary: &Summary) -> String {
+    let Summary { none, create, update, delete, run, unknown } = *summary;
+    if summary.differing() == 0 {
+        return format!("nothing differs ({none} step{})", if none == 1 { "" } else { "s" });
+    }
+    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} known after apply") };
+    format!("{create} to create, {update} to update, {delete} to delete, {run} to run{unknown}; {none} unchanged")
+}
+
+/// The sign, the word and the colour of an action.
+pub fn action_words(action: Action) -> (&'static str, &'static str, Paint) {
+    match action {
+        Action::None => ("=", "same", Paint::Dim),
+        Action::Create => ("+", "create", Paint::Green),
+        Action::Update => ("~", "update", Paint::Yellow),
+        Action::Delete => ("-", "delete", Paint::Red),
+        Action::Run => ("!", "run", Paint::Cyan),
+        Action::Unknown => ("?", "unknown", Paint::Magenta),
+    }
+}
+
+/// What a step is: its kind with its main field, or with the operator's name
+/// for it, and its number.
+pub fn title(step: &StepPlan) -> String {
+    format!("{}  (step {})", subject(step), step.id)
+}
+
+/// As [`title`], without the number.
+pub fn subject(step: &StepPlan) -> String {
+    let name = one_line(&step.name);
+    match name.strip_prefix(step.kind) {
+        // A name made from the kind says the kind already.
+        Some(rest) if rest.is_empty() || rest.starts_with([' ', ':']) => name,
+        _ => format!("{} \"{name}\"", step.kind),
+    }
+}
+
+fn step_text(text: &mut String, step: &StepPlan, color: bool) {
+    let (sign, word, paint) = action_words(step.action);
+    text.push_str(&format!("  {} {}\n", paint.over(&format!("{sign} {word:<7}"), color), title(step)));
+    for change in &step.changes {
+        text.push_str(&format!("      {}\n", change_text(change)));
+    }
+    for line in step.diff.iter().flat_map(|diff| diff.lines()) {
+        text.push_str(&format!("      {}\n", diff_line(&visible(line), color)));
+    }
+    for note in &step.notes {
+        let note = visible(note).replace('\n', "\n            ");
+        text.push_str(&format!("      {} {note}\n", Paint::Yellow.over("note:", color)));
+    }
+    if step.action != Action::None {
+        for (verb, units) in [("restart", &step.restart), ("reload", &step.reload)] {
+            if !units.is_empty() {
+                let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
+                text.push_str(&format!("      then {verb} {} once, at the end\n", units.join(", ")));
+            }
+        }
+    }
+}
+
+/// A field: `mode: 0600 → 0644`; what is new or goes away has one side only.
+pub fn change_text(change: &FieldChange) -> String {
+    let side = |text: &String| if text.is_empty() { "\"\"".to_owned() } else { one_line(text) };
+    let field = one_line(&change.field);
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => format!("{field}: {} → {}", side(before), side(after)),
+        (None, Some(after)) => format!("{field}: {}", side(after)),
+        (Some(before), None) => format!("{field}: {} → (none)", side(before)),
+        (None, None) => field,
+    }
+}
+
+fn diff_line(line: &str, color: bool) -> String {
+    let paint = match line.as_bytes().first() {
+        _ if line.starts_with("+++") || line.starts_with("---") => Paint::Bold,
+        Some(b'+') => Paint::Green,
+        Some(b'-') => Paint::Red,
+        Some(b'@') => Paint::Cyan,
+        _ => return line.to_owned(),
+    };
+    paint.over(line, color)
+}
+
+/// The closing summary of an apply: a line per host, and for each that did not
+/// converge where, why and what to do.
+pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
+    let color = options.color;
+    let width = outcomes.iter().map(|o| one_line(&o.name).chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for outcome in outcomes {
+        let paint = if outcome.ending == Ending::Converged { Paint::Green } else { Paint::Red };
+        let word = paint.over(&format!("{:<13}", outcome.ending.word()), color);
+        let changed = match outcome.changed {
+            0 => "nothing changed".to_owned(),
+            1 => "1 step changed".to_owned(),
+            count => format!("{count} steps changed"),
+        };
+        let name = one_line(&outcome.name);
+        text.push_str(&format!("{name:<width$}  {word}  {changed:<16}  {:>6.1} s\n", outcome.seconds));
+        trouble(&mut text, outcome, color);
+    }
+    let count = |ending| outcomes.iter().filter(|o| o.ending == ending).count();
+    let all = [Ending::Converged, Ending::NotConverged, Ending::Failed, Ending::Unreachable, Ending::Undone];
+    let parts: Vec<String> = all
+        .into_iter()
+        .filter(|&ending| count(ending) > 0)
+        .map(|ending| format!("{} {}", count(ending), ending.word()))
+        .collect();
+    if outcomes.len() > 1 {
+        text.push_str(&format!("{} hosts: {}\n", outcomes.len(), parts.join(", ")));
+    }
+    text
+}
+
+fn trouble(text: &mut String, outcome: &HostOutcome, color: bool) {
+    if let Some(failure) = &outcome.failure {
+        let place = failure.step.span.as_ref().map(|span| format!(", {span}")).unwrap_or_default();
+        text.push_str(&format!("    at {}{place}\n", title(&failure.step)));
+        push_block(text, &visible(&failure.message), "    ");
+        if failure.step.sensitive {
+            text.push_str("    (its output is not shown: the step is sensitive)\n");
+        } else {
+            for line in last_lines(&failure.output, OUTPUT_LINES) {
+                text.push_str(&format!("    | {line}\n"));
+            }
+        }
+    }
+    if let Some(error) = outcome.error_beside_failure() {
+        push_block(text, &visible(error), "    ");
+    }
+    for step in outcome.remaining.iter().flat_map(|plan| &plan.steps).filter(|step| step.action != Action::None) {
+        let (sign, word, paint) = action_words(step.action);
+        text.push_str(&format!("    {} {}\n", paint.over(&format!("{sign} {word:<7}"), color), title(step)));
+        for change in &step.changes {
+            text.push_str(&format!("        {}\n", change_text(change)));
+        }
+    }
+    if let Some(advice) = advice(outcome) {
+        text.push_str(&format!("    {} {advice}\n", Paint::Yellow.over("what to do:", color)));
+    }
+}
+
+fn push_block(text: &mut String, block: &str, indent: &str) {
+    for line in block.lines() {
+        text.push_str(&format!("{indent}{line}\n"));
+    }
+}
+
+/// What the operator can do about a host that did not converge.
+pub fn advice(outcome: &HostOutcome) -> Option<String> {
+    let name = one_line(&outcome.name);
+    let again = format!("apply again with --limit {name}");
+    Some(match outcome.ending {
+        Ending::Converged => return None,
+        Ending::Failed if outcome.failure.is_some() => {
+            format!("correct the cause, then {again}: what is done is found done")
+        }
+        Ending::Failed => format!("correct the cause, then {again}"),
+        Ending::Unreachable if outcome.changed == 0 => {
+            format!("nothing was changed there; check its address, key and network, then {again}")
+        }
+        Ending::Unreachable => format!("the run may be going on there by itself; when it can be reached, {again}"),
+        Ending::NotConverged => format!(
+            "something sets these back, or a step does not do what it says; 'stockade plan --limit {name}' shows more"
+        ),
+        Ending::Undone => format!("the host is as it was before; correct the cause, then {again}"),
+    })
+}
