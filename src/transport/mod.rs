@@ -4,13 +4,25 @@
 //! root and reads programs from the stream ([`BOOTSTRAP`]). [`Session`] speaks
 //! the framing over it. One link is one SSH session: a plan uses one.
 
+mod auth;
+mod deadline;
+mod host_key;
+mod jump;
+mod keys;
+mod known_hosts;
+mod route;
 mod session;
+mod ssh;
+mod ssh_config;
+mod sudo;
+mod wire;
 
 pub use session::{BOOTSTRAP, Reply, Session};
 
 use crate::values::Secret;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A byte stream to the [`BOOTSTRAP`] shell.
@@ -28,6 +40,16 @@ pub trait Link: Send {
         idle: Duration,
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), TransportError>;
+}
+
+/// Connects to a host, verifies it, logs in and starts a root shell there.
+/// `ask` is kept by the link: only the first answer shows whether sudo wants a
+/// password.
+///
+/// # Errors
+/// See [`TransportError`]; each says what to do.
+pub fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> Result<Box<dyn Link>, TransportError> {
+    ssh::connect(target, policy, ask)
 }
 
 /// How a host is reached.

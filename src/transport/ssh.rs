@@ -1,0 +1,366 @@
+//! A root shell over SSH: one connection, one session channel.
+//!
+//! Round trips are what a plan pays for, so there are no more than needed:
+//! key exchange, one login that succeeds, channel, exec. Whether root can be
+//! had shows with the first answer.
+
+use super::deadline::{self, Deadline};
+use super::host_key::{self, Expected};
+use super::jump::{self, keep_last};
+use super::known_hosts::KnownHosts;
+use super::route::{self, Route};
+use super::sudo;
+use super::wire::{Socket, Wire, dial, would_block};
+use super::{Ask, Link, Policy, Target, TransportError};
+use crate::values::Secret;
+use std::io::{ErrorKind, Read, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bytes the host may send before we have read them. Large enough that an
+/// answer seldom waits for a window adjustment.
+const WINDOW: u32 = 4 * 1024 * 1024;
+/// Bytes in one packet (RFC 4253, 6.1).
+const PACKET: u32 = 32 * 1024;
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// The link over SSH. `wire` comes first: it closes the socket before the
+/// channel is given up, which then cannot block.
+struct SshLink {
+    wire: Wire,
+    channel: ssh2::Channel,
+    route: Route,
+    ask: Arc<dyn Ask>,
+    limit: Duration,
+    keepalive: Duration,
+    buffer: Vec<u8>,
+    /// The last of standard error.
+    said: Vec<u8>,
+    /// Whether the root shell has answered once.
+    established: bool,
+    /// A sink broke off while input was left: the stream is out of step.
+    out_of_step: bool,
+}
+
+/// Connects, verifies the host, logs in and starts the root shell.
+///
+/// # Errors
+/// Whatever ended it; all within the policy's time limit.
+pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> Result<Box<dyn Link>, TransportError> {
+    let route = route::find(target, policy)?;
+    let mut deadline = Deadline::new(&route.name, policy.connect_timeout);
+    let known = KnownHosts::load(&route.known_hosts)
+        .map_err(|why| TransportError::HostKey { host: route.name.clone(), why })?;
+    let mut wire = reach(&route, policy, &deadline)?;
+    let proof = shake_hands(&mut wire, &route, policy, &known, &mut deadline, ask.as_ref())?;
+    super::auth::authenticate(&mut wire, &proof, &route, &mut deadline, ask.as_ref())?;
+    let command = sudo::command(&route.user, None);
+    let channel = open_channel(&mut wire, &route, &deadline, &command)?;
+    let seconds = u32::try_from(policy.keepalive.as_secs()).unwrap_or(u32::MAX);
+    wire.session.set_keepalive(false, seconds);
+    Ok(Box::new(SshLink {
+        wire,
+        channel,
+        route,
+        ask: Arc::clone(ask),
+        limit: policy.connect_timeout,
+        keepalive: policy.keepalive,
+        buffer: vec![0; BUFFER],
+        said: Vec::new(),
+        established: false,
+        out_of_step: false,
+    }))
+}
+
+/// A socket to the host, directly or through a jump host.
+fn reach(route: &Route, policy: &Policy, deadline: &Deadline) -> Result<Wire, TransportError> {
+    let (socket, proxy) = match jump::start(route, policy)? {
+        Some((stream, proxy)) => (Socket::Process(stream), Some(proxy)),
+        None => (Socket::Tcp(dial(&route.name, &route.host, route.port, deadline)?), None),
+    };
+    Wire::new(socket, proxy).map_err(|why| unreachable(route, why))
+}
+
+/// Banner, key exchange, and the host key against what is known.
+fn shake_hands(
+    wire: &mut Wire,
+    route: &Route,
+    policy: &Policy,
+    known: &KnownHosts,
+    deadline: &mut Deadline,
+    ask: &dyn Ask,
+) -> Result<host_key::HostKeyVerified, TransportError> {
+    let algorithms = host_key::preference(&known.types(&route.known_as));
+    wire.session
+        .method_pref(ssh2::MethodType::HostKey, &algorithms)
+        .map_err(|error| unreachable(route, error.message().to_owned()))?;
+    if let Err(error) = wire.drive(deadline, "waiting for the SSH banner and key exchange", ssh2::Session::handshake)? {
+        return Err(handshake_failed(wire, route, &error));
+    }
+    let Some((blob, _)) = wire.session.host_key() else {
+        return Err(unreachable(route, "the host showed no host key".to_owned()));
+    };
+    let blob = blob.to_vec();
+    let expected = Expected {
+        host: &route.name,
+        field: &route.known_as,
+        known,
+        remember_in: route.known_hosts.first(),
+        policy: policy.host_keys,
+    };
+    host_key::verify(&expected, &blob, |question| deadline.paused(|| ask.confirm(question)))
+}
+
+fn handshake_failed(wire: &mut Wire, route: &Route, error: &ssh2::Error) -> TransportError {
+    let said = wire.proxy_said();
+    let why = match error.code() {
+        _ if !said.is_empty() => format!("through the jump host: {said}"),
+        ssh2::ErrorCode::Session(
+            libssh2_sys::LIBSSH2_ERROR_KEX_FAILURE | libssh2_sys::LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE,
+        ) => format!(
+            "the key exchange failed: {}. The host may offer no algorithm that this program has; compare \
+             KexAlgorithms, HostKeyAlgorithms and Ciphers of its `sshd -T`",
+            error.message()
+        ),
+        _ => format!("no SSH server answers there, or it ended the connection: {}", error.message()),
+    };
+    unreachable(route, why)
+}
+
+fn open_channel(
+    wire: &mut Wire,
+    route: &Route,
+    deadline: &Deadline,
+    command: &str,
+) -> Result<ssh2::Channel, TransportError> {
+    let refused = |error: &ssh2::Error| TransportError::Closed {
+        host: route.name.clone(),
+        said: format!("the host gave no session to run a command in: {}", error.message()),
+    };
+    let doing = "opening a session";
+    let mut channel = wire
+        .drive(deadline, doing, |session| session.channel_open("session", WINDOW, PACKET, None))?
+        .map_err(|error| refused(&error))?;
+    wire.drive(deadline, doing, |_| channel.exec(command))?.map_err(|error| refused(&error))?;
+    Ok(channel)
+}
+
+fn unreachable(route: &Route, why: String) -> TransportError {
+    TransportError::Unreachable { host: route.name.clone(), address: format!("{}:{}", route.host, route.port), why }
+}
+
+/// Why the pump stopped.
+enum Stop {
+    /// The sink broke off.
+    Done,
+    /// The far end closed.
+    Closed,
+}
+
+impl Link for SshLink {
+    fn exchange(
+        &mut self,
+        input: &[u8],
+        idle: Duration,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), TransportError> {
+        if self.out_of_step {
+            return Err(TransportError::Protocol {
+                host: self.route.name.clone(),
+                why: "the program before this one ended without reading all of its data".to_owned(),
+            });
+        }
+        if let Stop::Closed = self.pump(input, idle, "waiting for the host's answer", sink)? {
+            if self.established {
+                return Err(self.closed());
+            }
+            // The shell never spoke: sudo may want a password.
+            let password = self.sudo_password()?;
+            self.start_with(&password, idle)?;
+            if let Stop::Closed = self.pump(input, idle, "waiting for the host's answer", sink)? {
+                return Err(self.closed());
+            }
+        }
+        self.established = true;
+        Ok(())
+    }
+}
+
+impl SshLink {
+    /// Moves bytes both ways until the sink breaks off or the other end closes.
+    fn pump(
+        &mut self,
+        input: &[u8],
+        idle: Duration,
+        doing: &str,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Stop, TransportError> {
+        let mut sent = 0;
+        let mut moved_at = Instant::now();
+        loop {
+            let mut moved = false;
+            let mut outbound = false;
+            // One packet, then a look at what came: a packet of which the
+            // socket took a part keeps libssh2 from widening our own window.
+            if sent < input.len() {
+                match self.channel.write(&input[sent..]) {
+                    Ok(count) => {
+                        sent += count;
+                        moved |= count > 0;
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => outbound |= self.wire.wants_out(),
+                    Err(_) => {
+                        // What the other end said before it went away is worth reading.
+                        sent = input.len();
+                        self.out_of_step = true;
+                    }
+                }
+            }
+            match self.channel.read(&mut self.buffer) {
+                Ok(0) => {}
+                Ok(count) => {
+                    moved = true;
+                    if sink(&self.buffer[..count]).is_break() {
+                        self.out_of_step |= sent < input.len();
+                        return Ok(Stop::Done);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => outbound |= self.wire.wants_out(),
+                Err(error) => return Err(self.broken(&error)),
+            }
+            match self.channel.stderr().read(&mut self.buffer) {
+                Ok(0) => {}
+                Ok(count) => {
+                    moved = true;
+                    keep_last(&mut self.said, &self.buffer[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => outbound |= self.wire.wants_out(),
+                Err(error) => return Err(self.broken(&error)),
+            }
+            if self.channel.eof() {
+                return Ok(Stop::Closed);
+            }
+            if moved {
+                moved_at = Instant::now();
+                continue;
+            }
+            let Some(left) = idle.checked_sub(moved_at.elapsed()).filter(|left| !left.is_zero()) else {
+                return Err(deadline::timeout(&self.route.name, idle, doing));
+            };
+            self.rest(outbound, left)?;
+        }
+    }
+
+    /// Waits for the socket, keeping the connection alive meanwhile.
+    fn rest(&mut self, outbound: bool, left: Duration) -> Result<(), TransportError> {
+        let mut limit = left.min(self.keepalive.max(Duration::from_secs(1)));
+        // A keepalive that is sent in part could never be finished: only on a
+        // socket with room, and with nothing else under way.
+        if !outbound && !self.keepalive.is_zero() && self.wire.writable() {
+            match self.wire.session.keepalive_send() {
+                Ok(next) => limit = limit.min(Duration::from_secs(u64::from(next.max(1)))),
+                Err(error) if would_block(&error) => {}
+                Err(error) => return Err(self.broken(&error.into())),
+            }
+        }
+        self.wire.wait(outbound, limit);
+        Ok(())
+    }
+
+    /// After the first shell closed without a word: what sudo said, and the
+    /// password if that is what it wants.
+    fn sudo_password(&mut self) -> Result<Secret, TransportError> {
+        let said = self.last_words();
+        if self.route.user == "root" || !sudo::is_refusal(&said) {
+            return Err(self.closed());
+        }
+        if !sudo::wants_password(&said) {
+            return Err(sudo::error(&self.route.name, &self.route.user, &said));
+        }
+        let prompt = format!("Password of {} for sudo", self.route.user);
+        self.ask.secret(&prompt).ok_or_else(|| sudo::error(&self.route.name, &self.route.user, &said))
+    }
+
+    /// Starts the root shell again, sudo reading the password from its
+    /// standard input. The rest is not sent before sudo has taken it: after a
+    /// wrong password sudo would read the next lines as further attempts.
+    fn start_with(&mut self, password: &Secret, idle: Duration) -> Result<(), TransportError> {
+        let marks = sudo::Marks::new().map_err(|why| TransportError::Protocol { host: self.route.name.clone(), why })?;
+        let command = sudo::command(&self.route.user, Some(&marks));
+        let deadline = Deadline::new(&self.route.name, self.limit);
+        self.said.clear();
+        self.channel = open_channel(&mut self.wire, &self.route, &deadline, &command)?;
+        let line = format!("{}\n", password.expose());
+        let mut heard = Vec::new();
+        let ready = marks.ready.as_bytes().to_vec();
+        let stop = self.await_ready(line.as_bytes(), idle, &marks, &mut |bytes| {
+            heard.extend_from_slice(bytes);
+            if heard.windows(ready.len()).any(|window| window == ready) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        match stop {
+            Stop::Done => Ok(()),
+            Stop::Closed => {
+                let said = self.last_words().replace(&marks.prompt, "");
+                Err(sudo::error(&self.route.name, &self.route.user, &said))
+            }
+        }
+    }
+
+    fn await_ready(
+        &mut self,
+        line: &[u8],
+        idle: Duration,
+        marks: &sudo::Marks,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Stop, TransportError> {
+        let mut sent = false;
+        let until = Instant::now();
+        loop {
+            let step = Duration::from_millis(200).min(idle);
+            let done = match self.pump(if sent { b"" } else { line }, step, "waiting for sudo", sink) {
+                Err(TransportError::Timeout { .. }) => None,
+                other => Some(other?),
+            };
+            sent = true;
+            if let Some(stop) = done {
+                return Ok(stop);
+            }
+            // Asked again: the password was wrong. Closing is the answer.
+            if sudo::asked(&self.said, marks) > 1 {
+                return Ok(Stop::Closed);
+            }
+            if until.elapsed() >= idle {
+                return Err(deadline::timeout(&self.route.name, idle, "waiting for sudo to take the password"));
+            }
+        }
+    }
+
+    fn last_words(&self) -> String {
+        String::from_utf8_lossy(&self.said).trim().to_owned()
+    }
+
+    fn closed(&self) -> TransportError {
+        let mut said = self.last_words();
+        if said.is_empty() && !self.established {
+            let code = self.channel.exit_status().unwrap_or_default();
+            said = format!("the login shell of {} ended with code {code} before the root shell spoke", self.route.user);
+        }
+        TransportError::Closed { host: self.route.name.clone(), said }
+    }
+
+    fn broken(&mut self, error: &std::io::Error) -> TransportError {
+        let mut said = error.to_string();
+        for more in [self.wire.proxy_said(), self.last_words()] {
+            if !more.is_empty() {
+                said.push_str(&format!("; {more}"));
+            }
+        }
+        TransportError::Closed { host: self.route.name.clone(), said }
+    }
+}

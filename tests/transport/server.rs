@@ -1,0 +1,179 @@
+//! An sshd of the test's own, and an operator who answers as told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use stockade::transport::{Ask, Target};
+use stockade::values::Secret;
+use tempfile::TempDir;
+
+/// A running sshd; it ends with this value.
+pub struct Server {
+    pub directory: TempDir,
+    pub port: u16,
+    child: Child,
+}
+
+impl Server {
+    /// Starts one with an ed25519 host key that is in `known_hosts`, and a
+    /// user key in `authorized_keys`. None, with the reason printed, where
+    /// that is not possible.
+    pub fn start() -> Option<Server> {
+        Server::with("")
+    }
+
+    /// The same with further lines of sshd_config.
+    pub fn with(config: &str) -> Option<Server> {
+        let reason = if !Path::new("/usr/sbin/sshd").exists() {
+            Some("/usr/sbin/sshd is missing")
+        } else if !rustix::process::geteuid().is_root() {
+            Some("an sshd that logs root in must be started by root")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "cannot run here: {reason}");
+            println!("SKIP: {reason}");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        keygen(&at.join("host_key"), "ed25519", "");
+        keygen(&at.join("id"), "ed25519", "");
+        fs::copy(at.join("id.pub"), at.join("authorized_keys")).unwrap();
+        let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
+        // A port may be taken between the look and the start: try another.
+        for _ in 0..5 {
+            let port = free_port();
+            fs::write(at.join("config"), settings(at, config)).unwrap();
+            let child = Command::new("/usr/sbin/sshd")
+                .args(["-D", "-p", &port.to_string(), "-E"])
+                .arg(at.join("log"))
+                .arg("-f")
+                .arg(at.join("config"))
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut server = Server { directory: tempfile::tempdir().unwrap(), port, child };
+            if server.answers() {
+                server.directory = directory;
+                server.know(&server.host_key("host_key"));
+                return Some(server);
+            }
+        }
+        panic!("sshd does not start: {}", fs::read_to_string(at.join("log")).unwrap_or_default());
+    }
+
+    /// Waits for the banner.
+    fn answers(&mut self) -> bool {
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
+                let mut banner = [0u8; 4];
+                if stream.read_exact(&mut banner).is_ok() && &banner == b"SSH-" {
+                    return true;
+                }
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The type and base64 of a public key file.
+    pub fn host_key(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap();
+        text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Makes the host's line in known_hosts this key.
+    pub fn know(&self, key: &str) {
+        self.known_hosts(&format!("[127.0.0.1]:{} {key}\n", self.port));
+    }
+
+    pub fn known_hosts(&self, text: &str) {
+        fs::write(self.path("known_hosts"), text).unwrap();
+    }
+
+    pub fn target(&self) -> Target {
+        Target {
+            name: "host".to_owned(),
+            address: "127.0.0.1".to_owned(),
+            port: Some(self.port),
+            user: Some("root".to_owned()),
+            keys: vec![self.path("id")],
+            known_hosts: vec![self.path("known_hosts")],
+            jump: None,
+            local_root: None,
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn settings(at: &Path, more: &str) -> String {
+    let at = at.display();
+    format!(
+        "{more}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nAuthorizedKeysFile {at}/authorized_keys\n\
+         StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+         PermitRootLogin yes\nLogLevel VERBOSE\nPidFile none\n"
+    )
+}
+
+/// Makes a key pair.
+pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
+    let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f"]).arg(path).status();
+    assert!(made.unwrap().success(), "ssh-keygen");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// `SHA256:…` as ssh-keygen gives it.
+pub fn fingerprint(public: &Path) -> String {
+    let output = Command::new("ssh-keygen").arg("-lf").arg(public).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// An operator with prepared answers, by a part of the prompt.
+#[derive(Default)]
+pub struct Answers {
+    pub secrets: BTreeMap<String, String>,
+    pub yes: bool,
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl Ask for Answers {
+    fn secret(&self, prompt: &str) -> Option<Secret> {
+        self.asked.lock().unwrap().push(prompt.to_owned());
+        self.secrets.iter().find(|(part, _)| prompt.contains(*part)).map(|(_, answer)| Secret::new(answer))
+    }
+
+    fn confirm(&self, question: &str) -> bool {
+        self.asked.lock().unwrap().push(question.to_owned());
+        self.yes
+    }
+}
