@@ -7,6 +7,8 @@
 mod args;
 mod fields;
 mod file;
+mod group;
+mod sudoers;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -57,7 +59,7 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
