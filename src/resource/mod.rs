@@ -5,9 +5,13 @@
 //! project's files comes through [`Assets`].
 
 mod args;
+mod authorized_keys;
+mod draft;
 mod fields;
 mod file;
 mod group;
+mod key_file;
+mod ssh_dir;
 mod sudoers;
 
 pub use args::Args;
@@ -59,7 +63,7 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod document;
+mod key_options;
 mod mode;
 mod name;
 mod node;
@@ -13,6 +14,7 @@ mod secret;
 
 pub use diagnostic::{Diagnostic, suggest};
 pub use document::parse_document;
+pub use key_options::{InvalidOptions, KeyOptions};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};

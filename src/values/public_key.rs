@@ -233,7 +233,10 @@ fn check_rsa(exponent: &[u8], modulus: &[u8]) -> Result<(), InvalidKey> {
 fn clean_comment(comment: &str) -> String {
     // Format characters (bidirectional overrides and the like) could make a
     // line read as another one.
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     let visible: String = comment.chars().map(|c| if hidden(c) { ' ' } else { c }).take(200).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -257,7 +260,8 @@ impl fmt::Debug for PublicKey {
 mod tests {
     use super::*;
 
-    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHAEObYnFNlKAbU+b49v7BMpEvaEsOHG7W1ZGqvk4R7/ test ed25519";
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHAEObYnFNlKAbU+b49v7BMpEvaEsOHG7W1ZGqvk4R7/ test ed25519";
     const RSA_3072: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC5Z3LNtUFUQ/fB9AegfcjZpC/tCBRW0hxAYlypeujFBtbw1ecAv2A42MhiOBLhKfn52+YBQfk03RSJd/63/tnGEqI/AQ2wrnYblIkpPv/lxgbpsMmoHaqgzQDmqsws/IHztRwFxGDFmp0dK2AMUjgYAKaEGfs0DR/kieWzjO+I0oxKEqd4h1UtsZ+89/x4kGf9O79Sf2gCjtMoT4Yofzs4dMSiSbq1dQ+44DJcnsU3hcLrZqKZxlslW9Vvigfjt6lC1A1LUvmANJE3e5KJZmzXzMoVfkCsiMIwcbL+hMdZS/S9jYg7B5sjP8EY60lvrb9zeXrcz0tAO7bpELjhqhz9pwgB8ET49fjniUmLeCdMolMCO6BW3icn8LU5J6rlNBYJH1N164JUv3lJPyvZ5JhmLYUqXIt/BN7dn2MGq+TbEL2TUh9QpgKemrlQ2s4J7EzBJH8rJVuvACzFVmvdpVu/v90jOnF6I2e3ki3JeIuTDg/V5TuzNn3+4SCxZliErK8= test rsa-b3072";
     const RSA_2048: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCyPV4a129s4D3eooV3uedlS1L47AnScMFmUF5la/ZXAfZPnuROgCfEfzl/NIYPthmY+RCs0HL9/mxqSTjyo+bF6/NJVZYjwYb/CD6SksFiF/GIzvv07lMUuIl+g3iqcBOTag3PrCQC8jEwcJKFI7UQvAA718lFDj2Sw5duXTT7SFC6nohtt9XDcC9tJ4gq+RTcVN/0J6SeRHvPalkM908/S7zUxGJwt35o9NdVQsh+DBZWt7vja44GQC7/Fn9StrbJu8Pl36vBSf5nyee5BBjugxVcnbtKitp03dgPz553qbcq/eh3TWUo6xtCE9jjmZK6nulHcijK+bNKSe9JqwLf test rsa-b2048";
     const NISTP256: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAddcyCLm98EO/ubVyiq45JuSZdpv6Ipr0Chju9efjocmqwzClw64X2wqVsc8JXHEVNZZRUjf+gT65bo/3Le7eY= test ecdsa-b256";
