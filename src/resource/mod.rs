@@ -7,8 +7,14 @@
 mod args;
 mod env;
 pub mod environment_file;
+mod authorized_keys;
+mod draft;
 mod fields;
 mod file;
+mod group;
+mod key_file;
+mod ssh_dir;
+mod sudoers;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -60,6 +66,7 @@ pub trait Assets {
 
 /// Every kind, in the order of the documentation.
 pub static KINDS: &[Kind] = &[file::KIND, env::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -4,16 +4,20 @@
 
 mod diagnostic;
 mod document;
+mod key_options;
 mod mode;
 mod name;
 mod node;
 mod path;
+mod public_key;
 mod secret;
 
 pub use diagnostic::{Diagnostic, suggest};
 pub use document::parse_document;
+pub use key_options::{InvalidOptions, KeyOptions};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};
 pub use path::AbsPath;
+pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
