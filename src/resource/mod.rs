@@ -5,8 +5,10 @@
 //! project's files comes through [`Assets`].
 
 mod args;
+mod directory;
 mod fields;
 mod file;
+mod ownership;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -57,7 +59,10 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND];
+pub static KINDS: &[Kind] = &[
+    directory::KIND,
+    file::KIND,
+];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
