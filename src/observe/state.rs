@@ -413,6 +413,12 @@ impl HostState {
         self.packages.insert(name.clone(), package);
     }
 
+    /// The package lists will be updated: what apt would install is from here
+    /// on known after apply ([`HostState::candidate`] says that it was not asked).
+    pub fn forget_candidates(&mut self) {
+        self.candidates.clear();
+    }
+
     /// Packages will be installed: units that systemd does not know, accounts
     /// that do not exist and outputs of commands are from here on known after apply.
     pub fn packages_will_appear(&mut self) {

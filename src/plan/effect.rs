@@ -114,7 +114,10 @@ impl Op {
                 }
             }
 
-            Op::AptUpdate { .. } => host.facts.apt.lists_age = Some(0),
+            Op::AptUpdate { .. } => {
+                host.facts.apt.lists_age = Some(0);
+                host.forget_candidates();
+            }
             Op::AptInstall { packages, remove } => {
                 for target in packages {
                     let version = match &target.version {

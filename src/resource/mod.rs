@@ -9,6 +9,7 @@ mod directory;
 mod fields;
 mod file;
 mod ownership;
+mod package;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -62,6 +63,7 @@ pub trait Assets {
 pub static KINDS: &[Kind] = &[
     directory::KIND,
     file::KIND,
+    package::KIND,
 ];
 
 /// The kind of a name.
