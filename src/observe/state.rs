@@ -436,6 +436,11 @@ impl HostState {
         self.units.insert(name.clone(), unit);
     }
 
+    /// The units that were asked about, for changing.
+    pub fn units_mut(&mut self) -> &mut BTreeMap<UnitName, Known<Unit>> {
+        &mut self.units
+    }
+
     /// Every unit's files will have been read again.
     pub fn units_reloaded(&mut self) {
         for unit in self.units.values_mut() {

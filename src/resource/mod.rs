@@ -10,6 +10,7 @@ mod fields;
 mod file;
 mod ownership;
 mod package;
+mod service;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -64,6 +65,7 @@ pub static KINDS: &[Kind] = &[
     directory::KIND,
     file::KIND,
     package::KIND,
+    service::KIND,
 ];
 
 /// The kind of a name.

@@ -9,6 +9,7 @@ mod name;
 mod node;
 mod path;
 mod secret;
+mod unit_file;
 
 pub use diagnostic::{Diagnostic, suggest};
 pub use document::parse_document;
@@ -17,3 +18,4 @@ pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey,
 pub use node::{Node, NodeValue, Source, Span, TableEntry};
 pub use path::AbsPath;
 pub use secret::Secret;
+pub use unit_file::{InvalidUnitFile, UnitFile};
