@@ -23,7 +23,8 @@
 //! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
-//! login_user, login_port). `files` of the case are the project's files.
+//! login_user, login_port, lists_age, interrupted), `may_appear = true` (a
+//! package is planned before). `files` of the case are the project's files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
 
@@ -153,6 +154,11 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             "login_port" => {
                 facts.login_port = number(given.unwrap().get("facts").unwrap(), "login_port").unwrap() as u16
             }
+            "lists_age" => {
+                let age = number(given.unwrap().get("facts").unwrap(), "lists_age").unwrap();
+                facts.apt.lists_age = Some(age as u64);
+            }
+            "interrupted" => facts.apt.interrupted = matches!(entry.node.value, NodeValue::Bool(true)),
             other => panic!("{}: unknown fact '{other}'", entry.key_span),
         }
     }
@@ -246,6 +252,9 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     for entry in entries(given, "modules") {
         let module = Module { loaded: flag(&entry.node, "loaded"), builtin: flag(&entry.node, "builtin") };
         host.set_module(&entry.key, module);
+    }
+    if given.is_some_and(|given| flag(given, "may_appear")) {
+        host.packages_will_appear();
     }
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };

@@ -413,6 +413,12 @@ impl HostState {
         self.packages.insert(name.clone(), package);
     }
 
+    /// The package lists will be updated: what apt would install is from here
+    /// on known after apply ([`HostState::candidate`] says that it was not asked).
+    pub fn forget_candidates(&mut self) {
+        self.candidates.clear();
+    }
+
     /// Packages will be installed: units that systemd does not know, accounts
     /// that do not exist and outputs of commands are from here on known after apply.
     pub fn packages_will_appear(&mut self) {
@@ -428,6 +434,11 @@ impl HostState {
     pub fn set_unit(&mut self, name: &UnitName, unit: Known<Unit>) {
         self.asked.ask(Query::Unit(name.clone()));
         self.units.insert(name.clone(), unit);
+    }
+
+    /// The units that were asked about, for changing.
+    pub fn units_mut(&mut self) -> &mut BTreeMap<UnitName, Known<Unit>> {
+        &mut self.units
     }
 
     /// Every unit's files will have been read again.

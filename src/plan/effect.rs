@@ -1,10 +1,10 @@
 //! What each operation does to a predicted state.
 
-use super::{Meta, Op, Verb};
+use super::{KNOWN_AFTER_APPLY, Meta, Op, Verb};
 use crate::observe::{
     Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Shadow, Unit,
 };
-use crate::values::{AbsPath, Mode, Secret, UnitName};
+use crate::values::{AbsPath, Mode, Secret, UnitFile, UnitName};
 
 impl Op {
     /// Plays the operation on a predicted state.
@@ -13,6 +13,7 @@ impl Op {
             Op::WriteFile { path, content, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Bytes(content.clone()));
+                unit_file_changed(host, path, Some(content));
             }
             Op::Download { sha256, path, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
@@ -22,7 +23,10 @@ impl Op {
             Op::MakeLink { path, target } => {
                 host.set_path(path, present(FileType::Link, &Meta::root(0o777), Some(target.clone())));
             }
-            Op::Remove { path, .. } => host.remove_tree(path),
+            Op::Remove { path, .. } => {
+                host.remove_tree(path);
+                unit_file_changed(host, path, None);
+            }
             Op::SetMeta { path, owner, group, mode } => set_meta(host, path, owner, group, *mode),
 
             Op::GroupAdd { name, gid, .. } => add_group(host, name.as_str(), *gid),
@@ -114,7 +118,10 @@ impl Op {
                 }
             }
 
-            Op::AptUpdate { .. } => host.facts.apt.lists_age = Some(0),
+            Op::AptUpdate { .. } => {
+                host.facts.apt.lists_age = Some(0);
+                host.forget_candidates();
+            }
             Op::AptInstall { packages, remove } => {
                 for target in packages {
                     let version = match &target.version {
@@ -169,11 +176,73 @@ fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {
         .or_insert_with(|| Group { gid: gid.map_or(Known::AfterApply, Known::Is), members: Default::default() });
 }
 
+/// A file below /etc/systemd/system was written or removed (systemd.unit(5)):
+/// the units it belongs to must be read again, and a new one is there.
+fn unit_file_changed(host: &mut HostState, path: &AbsPath, content: Option<&[u8]>) {
+    let Some(rest) = path.as_str().strip_prefix("/etc/systemd/system/") else { return };
+    let (file, drop_in) = match rest.split_once('/') {
+        None => (rest, false),
+        Some((directory, name)) => match directory.strip_suffix(".d") {
+            Some(unit) if name.ends_with(".conf") => (unit, true),
+            _ => return,
+        },
+    };
+    let text = content.map(String::from_utf8_lossy);
+    let installable = text.and_then(|text| UnitFile::parse(&text).ok()).is_some_and(|unit| unit.can_be_enabled());
+    for (name, state) in host.units_mut() {
+        if !is_file_of(file, name) {
+            continue;
+        }
+        let fragment = path.to_string();
+        match state {
+            Known::Is(unit) if drop_in || unit.load == "loaded" => {
+                unit.needs_reload = true;
+                if drop_in {
+                    continue;
+                }
+                unit.fragment = fragment;
+                match (content, unit.file.as_str()) {
+                    // What the vendor's file says then is not known.
+                    (None, _) => *state = Known::AfterApply,
+                    (Some(_), "static" | "disabled" | "") => {
+                        unit.file = if installable { "disabled" } else { "static" }.to_owned();
+                    }
+                    _ => {}
+                }
+            }
+            _ if drop_in => {}
+            _ if content.is_none() => *state = Known::AfterApply,
+            _ => {
+                let file = if installable { "disabled" } else { "static" }.to_owned();
+                let (load, active) = ("loaded".to_owned(), "inactive".to_owned());
+                *state =
+                    Known::Is(Unit { load, active, file, needs_reload: true, fragment, drop_ins: Vec::new() });
+            }
+        }
+    }
+}
+
+/// Whether a file of this name is that of the unit, or of the template it is an instance of.
+fn is_file_of(file: &str, unit: &UnitName) -> bool {
+    let template = || {
+        let (stem, rest) = unit.as_str().split_once('@')?;
+        let (_, suffix) = rest.rsplit_once('.')?;
+        Some(format!("{stem}@.{suffix}"))
+    };
+    file == unit.as_str() || template().is_some_and(|template| template == file)
+}
+
 fn systemctl(host: &mut HostState, verb: Verb, name: &UnitName) {
     let mut unit = match host.unit(name) {
         Ok(Known::Is(unit)) => unit.clone(),
-        // What a package will bring is loaded by the time the verb is said.
-        _ => Unit { load: "loaded".into(), active: "inactive".into(), file: "disabled".into(), ..Unit::default() },
+        // What a package will bring is loaded by the time the verb is said; the
+        // rest stays unknown until something is said about it.
+        _ => Unit {
+            load: "loaded".into(),
+            active: KNOWN_AFTER_APPLY.into(),
+            file: KNOWN_AFTER_APPLY.into(),
+            ..Unit::default()
+        },
     };
     match verb {
         Verb::Enable => unit.file = "enabled".into(),

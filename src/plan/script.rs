@@ -69,8 +69,9 @@ impl OpScript {
             ])),
             Op::MakeLink { path, target } => self.run(Command::new("make_link").arg(path).arg(target)),
             Op::Remove { path, recursive } => {
-                let flag = if *recursive { "-rf" } else { "-f" };
-                self.run(Command::new("rm").args([flag, "--", path.as_str()]));
+                // -d takes an empty directory too; a tree is not followed into what is mounted in it.
+                let flags: &[&str] = if *recursive { &["-rf", "--one-file-system"] } else { &["-fd"] };
+                self.run(Command::new("rm").args(flags).args(["--", path.as_str()]));
             }
             Op::SetMeta { path, owner, group, mode } => {
                 if owner.is_some() || group.is_some() {
@@ -82,8 +83,9 @@ impl OpScript {
                     self.run(Command::new("chown").args(["-h", "--", &who, path.as_str()]));
                 }
                 // After chown, which clears the set-id bits.
+                // Five digits: with fewer, chmod(1) keeps the set-id bits of a directory.
                 if let Some(mode) = mode {
-                    self.run(Command::new("chmod").args(["--", &mode.to_string(), path.as_str()]));
+                    self.run(Command::new("chmod").args(["--", &format!("0{mode}"), path.as_str()]));
                 }
             }
 

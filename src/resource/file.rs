@@ -1,9 +1,9 @@
 //! `file`: a regular file with exact content, owner, group and mode.
 
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
-use crate::values::{AbsPath, Mode};
+use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
@@ -49,19 +49,15 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if validate.as_ref().is_some_and(|text| !text.contains("%s")) {
         args.refuse("validate", "'validate' must name the file to check as %s");
     }
-    let meta = Meta {
-        owner: args.string("owner").unwrap_or_else(|| "root".into()),
-        group: args.string("group").unwrap_or_else(|| "root".into()),
-        mode: if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o644) },
-    };
-    Some(Box::new(File::Present { path: path?, content: content?, meta, validate }))
+    let meta = ownership::meta(args, 0o644);
+    Some(Box::new(File::Present { path: path?, content: content?, meta: meta?, validate }))
 }
 
-/// The content from whichever of the three fields is given.
-fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
+/// The content from whichever of the fields `content`, `source` and `template` is given.
+pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
     let given: Vec<&str> = ["content", "source", "template"].into_iter().filter(|f| args.node(f).is_some()).collect();
     let [field] = given[..] else {
-        args.refuse(given.get(1).unwrap_or(&"path"), "a file needs exactly one of 'content', 'source' and 'template'");
+        args.refuse(given.get(1).unwrap_or(&"path"), "there must be exactly one of 'content', 'source' and 'template'");
         return None;
     };
     let text = args.string(field)?;
@@ -89,7 +85,8 @@ impl Resource for File {
     }
 }
 
-fn present(
+/// Plans a regular file with these bytes. Needs [`Query::Digest`] of the path.
+pub(super) fn present(
     host: &HostState,
     path: &AbsPath,
     content: &[u8],
@@ -164,7 +161,8 @@ pub(super) fn meta_changes(planned: &mut Planned, entry: &crate::observe::Entry,
     }
 }
 
-fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanError> {
+/// Plans that no file or link stands at a path. Needs [`Query::Path`].
+pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
         PathState::Absent => {}

@@ -15,6 +15,12 @@ mod group;
 mod key_file;
 mod ssh_dir;
 mod sudoers;
+mod directory;
+mod fields;
+mod file;
+mod ownership;
+mod package;
+mod service;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -67,6 +73,12 @@ pub trait Assets {
 /// Every kind, in the order of the documentation.
 pub static KINDS: &[Kind] = &[file::KIND, env::KIND];
 pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
+pub static KINDS: &[Kind] = &[
+    directory::KIND,
+    file::KIND,
+    package::KIND,
+    service::KIND,
+];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

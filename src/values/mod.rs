@@ -11,6 +11,7 @@ mod node;
 mod path;
 mod public_key;
 mod secret;
+mod unit_file;
 
 pub use diagnostic::{Diagnostic, suggest};
 pub use document::parse_document;
@@ -21,3 +22,4 @@ pub use node::{Node, NodeValue, Source, Span, TableEntry};
 pub use path::AbsPath;
 pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
+pub use unit_file::{InvalidUnitFile, UnitFile};

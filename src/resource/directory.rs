@@ -1,0 +1,228 @@
+//! `directory`: a directory with exact owner, group and mode.
+//!
+//! What is in the way is never removed, and a tree is removed only when the
+//! step says `recursive` and the path cannot be one that the system lives in.
+
+use super::{Args, Field, Kind, Resource, Type, file, ownership};
+use crate::observe::{FileType, HostState, PathState, Queries, Query};
+use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::values::AbsPath;
+
+pub(super) const KIND: Kind = Kind {
+    name: "directory",
+    summary: "A directory with exact owner, group and mode; what is in it is left alone.",
+    main: "path",
+    fields: &[
+        Field::required("path", Type::String, "absolute path on the host"),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        Field::optional("owner", Type::String, "a user's name or number; default \"root\""),
+        Field::optional("group", Type::String, "a group's name or number; default \"root\""),
+        Field::optional("mode", Type::String, "three or four octal digits; default \"0755\""),
+        Field::optional(
+            "parents",
+            Type::Bool,
+            "makes missing directories above it too, as root:root 0755; default false",
+        ),
+        Field::optional(
+            "recursive",
+            Type::Bool,
+            "with state = \"absent\": removes the directory with all that is in it; default false: only if it is empty",
+        ),
+    ],
+    build,
+};
+
+/// Directories that make the system what it is: no step may take them over or
+/// remove them. (`/home`, `/root`, `/tmp` and the like may get another mode.)
+const SYSTEM: [&str; 14] = [
+    "/", "/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
+];
+
+/// Directories below those that are never removed either.
+const KEPT: [&str; 26] = [
+    "/boot/efi",
+    "/boot/grub",
+    "/dev/pts",
+    "/dev/shm",
+    "/etc/apt",
+    "/etc/default",
+    "/etc/pam.d",
+    "/etc/ssh",
+    "/etc/ssl",
+    "/etc/sudoers.d",
+    "/etc/systemd",
+    "/etc/systemd/system",
+    "/run/lock",
+    "/run/systemd",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/apt",
+    "/var/lib/dpkg",
+    "/var/lib/stockade",
+    "/var/log",
+];
+
+#[derive(Debug)]
+enum Directory {
+    Present { path: AbsPath, meta: Meta, parents: bool },
+    Absent { path: AbsPath, recursive: bool },
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let path: Option<AbsPath> = args.parse("path");
+    if args.absent() {
+        for field in ["owner", "group", "mode", "parents"] {
+            if args.node(field).is_some() {
+                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+            }
+        }
+        let path = path?;
+        let one_part = path.parent().is_none_or(|parent| parent.as_str() == "/");
+        if one_part || KEPT.contains(&path.as_str()) || path.is_within(&"/proc".parse().ok()?) {
+            args.refuse("path", format!("{path} is part of the system: it is never removed"));
+        }
+        return Some(Box::new(Directory::Absent { path, recursive: args.bool("recursive").unwrap_or(false) }));
+    }
+    if args.node("recursive").is_some() {
+        args.refuse("recursive", "'recursive' has a meaning only with state = \"absent\"");
+    }
+    let meta = ownership::meta(args, 0o755);
+    let path = path?;
+    if SYSTEM.contains(&path.as_str()) {
+        args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
+    }
+    Some(Box::new(Directory::Present { path, meta: meta?, parents: args.bool("parents").unwrap_or(false) }))
+}
+
+impl Resource for Directory {
+    fn queries(&self, queries: &mut Queries) {
+        match self {
+            Directory::Present { path, .. } => {
+                queries.ask(Query::Path(path.clone()));
+                queries.extend(path.ancestors().filter(|above| above.as_str() != "/").map(Query::Path));
+            }
+            Directory::Absent { path, .. } => queries.ask(Query::Names(path.clone())),
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        match self {
+            Directory::Present { path, meta, parents } => present(host, path, meta, *parents),
+            Directory::Absent { path, recursive } => absent(host, path, *recursive),
+        }
+    }
+}
+
+fn present(host: &HostState, path: &AbsPath, meta: &Meta, parents: bool) -> Result<Planned, PlanError> {
+    let mut planned = Planned::nothing();
+    match host.path(path)? {
+        PathState::Absent | PathState::AfterApply => {
+            planned.action = Some(Action::Create);
+            above(host, path, parents, &mut planned)?;
+            planned.change("mode", None::<&str>, Some(meta.mode.to_string()));
+            planned.change("owner", None::<&str>, Some(format!("{}:{}", meta.owner, meta.group)));
+            planned.ops.push(Op::MakeDirectory { path: path.clone(), meta: meta.clone() });
+        }
+        PathState::Present(entry) if entry.file_type == FileType::Directory => {
+            file::meta_changes(&mut planned, entry, meta);
+            if !planned.changes.is_empty() {
+                planned.ops.push(Op::SetMeta {
+                    path: path.clone(),
+                    owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
+                    group: (entry.group != meta.group).then(|| meta.group.clone()),
+                    mode: Some(meta.mode),
+                });
+            }
+        }
+        PathState::Present(entry) => {
+            return Err(PlanError::Refused(format!(
+                "{path} is {} on the host, not a directory: remove it first with a '{}' step (state = \"absent\"), \
+                 or name another path",
+                in_the_way(entry.file_type),
+                if entry.file_type == FileType::Link { "link" } else { "file" },
+            )));
+        }
+    }
+    Ok(planned)
+}
+
+/// The directories above: they are there, or `parents` makes them.
+fn above(host: &HostState, path: &AbsPath, parents: bool, planned: &mut Planned) -> Result<(), PlanError> {
+    let mut missing = Vec::new();
+    for directory in path.ancestors().filter(|above| above.as_str() != "/") {
+        match host.path(&directory)? {
+            PathState::Absent => missing.push(directory),
+            PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
+                return Err(PlanError::Refused(format!(
+                    "{path} cannot be made: {directory} is {} on the host, not a directory",
+                    in_the_way(entry.file_type)
+                )));
+            }
+            PathState::Present(_) | PathState::AfterApply => break,
+        }
+    }
+    if parents {
+        for directory in missing.iter().rev() {
+            planned.change("parents", None::<&str>, Some(directory.as_str()));
+            planned.ops.push(Op::MakeDirectory { path: directory.clone(), meta: Meta::root(0o755) });
+        }
+    } else if let Some(nearest) = missing.first() {
+        if !host.accounts_may_appear() {
+            return Err(PlanError::Refused(format!(
+                "{path} cannot be made: there is no {nearest} on the host; make it with a step before this one, \
+                 or say parents = true"
+            )));
+        }
+        planned.notes.push(format!("{nearest} is not there yet: a package installed before must bring it"));
+    }
+    Ok(())
+}
+
+fn absent(host: &HostState, path: &AbsPath, recursive: bool) -> Result<Planned, PlanError> {
+    let mut planned = Planned::nothing();
+    match host.path(path)? {
+        PathState::Absent => return Ok(planned),
+        PathState::AfterApply => {}
+        PathState::Present(entry) if entry.file_type == FileType::Directory => {
+            let names = host.names(path)?;
+            if !recursive && !names.is_empty() {
+                let shown: Vec<String> = names.iter().take(3).map(|name| name.escape_debug().to_string()).collect();
+                return Err(PlanError::Refused(format!(
+                    "{path} is not empty on the host ({}{}): say recursive = true to remove it with all that is in it",
+                    shown.join(", "),
+                    if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() }
+                )));
+            }
+            if !names.is_empty() {
+                let count = names.len();
+                planned.notes.push(format!("{count} name{} in it go with it", if count == 1 { "" } else { "s" }));
+            }
+        }
+        PathState::Present(entry) => {
+            return Err(PlanError::Refused(format!(
+                "{path} is {} on the host, not a directory: a 'directory' step does not remove it",
+                in_the_way(entry.file_type)
+            )));
+        }
+    }
+    planned.action = Some(Action::Delete);
+    planned.change("state", Some("present"), Some("absent"));
+    planned.ops.push(Op::Remove { path: path.clone(), recursive });
+    Ok(planned)
+}
+
+/// A type of file as sentences name it.
+pub(super) fn in_the_way(file_type: FileType) -> &'static str {
+    match file_type {
+        FileType::File => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Link => "a symbolic link",
+        FileType::Other => "neither a file nor a directory nor a link",
+    }
+}

@@ -1,0 +1,209 @@
+//! `service`: whether a unit starts at boot, runs now, or is masked.
+//!
+//! Says nothing about a unit's files (`unit`, `dropin`). A unit that nothing
+//! has brought and nothing will bring is refused, not hoped for.
+
+use super::{Args, Field, Kind, Resource, Type};
+use crate::observe::{HostState, Known, Queries, Query, Unit};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, Verb};
+use crate::values::UnitName;
+
+pub(super) const KIND: Kind = Kind {
+    name: "service",
+    summary: "Whether a systemd unit starts at boot, runs now, or is masked.",
+    main: "name",
+    fields: &[
+        Field::required("name", Type::String, "a unit; \".service\" is added to a name without a unit type"),
+        Field::optional("enabled", Type::Bool, "whether it starts at boot; not given: left as it is"),
+        Field::optional("running", Type::Bool, "whether it runs now; not given: left as it is"),
+        Field::optional(
+            "masked",
+            Type::Bool,
+            "true stops it and makes it impossible to start; false takes a mask off; not given: left as it is",
+        ),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+struct Service {
+    name: UnitName,
+    enabled: Option<bool>,
+    running: Option<bool>,
+    masked: Option<bool>,
+}
+
+/// A unit's name from a field; `.service` is added where there is no unit type.
+pub(super) fn unit_name(args: &mut Args<'_>, field: &str) -> Option<UnitName> {
+    let text = args.string(field)?;
+    match text.parse().or_else(|error| format!("{text}.service").parse().map_err(|_| error)) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            args.refuse(field, error.to_string());
+            None
+        }
+    }
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let (enabled, running, masked) = (args.bool("enabled"), args.bool("running"), args.bool("masked"));
+    if (enabled, running, masked) == (None, None, None) {
+        args.refuse("name", "there must be at least one of 'enabled', 'running' and 'masked'");
+    }
+    for (field, wish) in [("enabled", enabled), ("running", running)] {
+        if masked == Some(true) && wish == Some(true) {
+            args.refuse(field, format!("a masked unit cannot be {field}"));
+        }
+    }
+    let name = unit_name(args, "name")?;
+    if running.is_some() && name.as_str().contains("@.") {
+        args.refuse("name", format!("{name} is a template: only an instance of it, such as {}, can run", instance(&name)));
+    }
+    Some(Box::new(Service { name, enabled, running, masked }))
+}
+
+fn instance(template: &UnitName) -> String {
+    template.as_str().replacen("@.", "@one.", 1)
+}
+
+impl Resource for Service {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Unit(self.name.clone()));
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let unknown = Unit {
+            load: "loaded".to_owned(),
+            active: KNOWN_AFTER_APPLY.to_owned(),
+            file: KNOWN_AFTER_APPLY.to_owned(),
+            ..Unit::default()
+        };
+        let unit = match host.unit(&self.name)? {
+            Known::Is(unit) => unit,
+            Known::AfterApply => &unknown,
+        };
+        let mut work = Work { name: &self.name, unit, live: host.facts.init == "systemd", planned: Planned::nothing() };
+        if unit.load == "not-found" && (self.enabled == Some(true) || self.running == Some(true)) {
+            return Err(PlanError::Refused(format!(
+                "there is no unit {} on this host: install its package or write it with a 'unit' step before this one",
+                self.name
+            )));
+        }
+        if unit.needs_reload && work.live {
+            work.planned.change("files", Some("changed since systemd read them"), Some("read again"));
+            work.planned.ops.push(Op::DaemonReload);
+        }
+        let masked = unit.load == "masked" || unit.file.starts_with("masked");
+        match self.masked {
+            Some(true) => {
+                work.stopped();
+                if !masked {
+                    work.say(Verb::Mask, "masked", "false", "true");
+                }
+                return Ok(work.planned);
+            }
+            Some(false) if masked => work.say(Verb::Unmask, "masked", "true", "false"),
+            None if masked && (self.enabled == Some(true) || self.running == Some(true)) => {
+                return Err(PlanError::Refused(format!(
+                    "{} is masked on this host, so that nothing may start it: say masked = false to take the mask off",
+                    self.name
+                )));
+            }
+            _ => {}
+        }
+        match self.enabled {
+            Some(true) => work.enabled()?,
+            Some(false) => work.disabled(),
+            None => {}
+        }
+        match self.running {
+            Some(true) => work.started(),
+            Some(false) => work.stopped(),
+            None => {}
+        }
+        Ok(work.planned)
+    }
+}
+
+struct Work<'a> {
+    name: &'a UnitName,
+    unit: &'a Unit,
+    /// Whether systemd runs there: in a chroot only unit files can be changed.
+    live: bool,
+    planned: Planned,
+}
+
+impl Work<'_> {
+    fn say(&mut self, verb: Verb, field: &str, before: &str, after: &str) {
+        self.planned.action = Some(Action::Update);
+        self.planned.change(field, Some(before), Some(after));
+        self.planned.ops.push(Op::Systemctl { verb, unit: self.name.clone() });
+    }
+
+    fn enabled(&mut self) -> Result<(), PlanError> {
+        // systemctl(1), is-enabled: the words and what they mean.
+        let remark = match self.unit.file.as_str() {
+            "enabled" => return Ok(()),
+            "static" => "static: it has no [Install] section, other units start it",
+            "generated" => "generated from another file, which decides whether it starts at boot",
+            "transient" => "transient: it has no file that could be enabled",
+            "indirect" => "indirect: only the units it names in Also= can be enabled",
+            "alias" => "an alias of another unit: enable that one by its own name",
+            "bad" => {
+                let bad = format!("the unit file of {} is invalid: see 'systemctl status {0}' there", self.name);
+                return Err(PlanError::Refused(bad));
+            }
+            before => {
+                let before = shown(before);
+                self.say(Verb::Enable, "enabled", before, "true");
+                return Ok(());
+            }
+        };
+        self.planned.notes.push(format!("{} is {remark}", self.name));
+        Ok(())
+    }
+
+    fn disabled(&mut self) {
+        match self.unit.file.as_str() {
+            "enabled" => self.say(Verb::Disable, "enabled", "true", "false"),
+            before @ ("enabled-runtime" | "linked" | "linked-runtime" | KNOWN_AFTER_APPLY) => {
+                self.say(Verb::Disable, "enabled", before, "false");
+            }
+            "alias" => {
+                self.planned.notes.push(format!("{} is an alias of another unit: disable that one by its own name", self.name));
+            }
+            _ => {}
+        }
+    }
+
+    fn started(&mut self) {
+        match self.unit.active.as_str() {
+            "active" | "reloading" => {}
+            _ if !self.live => {
+                let note = format!("systemd does not run here: {} is not started", self.name);
+                self.planned.notes.push(note);
+            }
+            "inactive" => self.say(Verb::Start, "running", "false", "true"),
+            before => self.say(Verb::Start, "running", before, "true"),
+        }
+    }
+
+    fn stopped(&mut self) {
+        match self.unit.active.as_str() {
+            _ if !self.live => {}
+            "active" => self.say(Verb::Stop, "running", "true", "false"),
+            before @ ("reloading" | "activating" | "deactivating" | KNOWN_AFTER_APPLY) => {
+                self.say(Verb::Stop, "running", before, "false");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An enabled state as a plan shows it.
+fn shown(file: &str) -> &str {
+    match file {
+        "disabled" | "" => "false",
+        other => other,
+    }
+}
