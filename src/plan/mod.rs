@@ -7,11 +7,13 @@
 
 mod effect;
 mod op;
+mod outcome;
 mod script;
 mod step;
 mod unified;
 
 pub use op::{AptTarget, Check, Meta, Op, Verb};
+pub use outcome::Outcome;
 pub use script::OpScript;
 pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary};
 pub use unified::{KNOWN_AFTER_APPLY, diff_files};

@@ -5,6 +5,8 @@
 //! project's files comes through [`Assets`].
 
 mod args;
+mod check_step;
+mod command;
 mod fields;
 mod file;
 
@@ -57,7 +59,7 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
