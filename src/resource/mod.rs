@@ -9,6 +9,7 @@ mod check_step;
 mod command;
 mod fields;
 mod file;
+mod firewall;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -59,7 +60,7 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND, firewall::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
