@@ -16,8 +16,8 @@
 pub mod apply;
 pub mod cli;
 pub mod commands;
-pub mod lab;
 pub mod inventory;
+pub mod lab;
 pub mod observe;
 pub mod plan;
 pub mod playbook;

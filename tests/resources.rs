@@ -23,7 +23,7 @@
 //! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
-//! login_user, login_port, lists_age, interrupted), `may_appear = true` (a
+//! login_user, login_from, login_port, lists_age, interrupted), `may_appear = true` (a
 //! package is planned before). `files` of the case are the project's files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
@@ -151,6 +151,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             "hostname" => facts.hostname = value_text(),
             "timezone" => facts.timezone = value_text(),
             "login_user" => facts.login_user = value_text(),
+            "login_from" => facts.login_from = value_text(),
             "login_port" => {
                 facts.login_port = number(given.unwrap().get("facts").unwrap(), "login_port").unwrap() as u16
             }

@@ -206,6 +206,10 @@ pub struct HostState {
     /// Set once packages are planned for installation: accounts that did not
     /// exist may exist afterwards.
     pub(super) accounts_may_appear: bool,
+    /// How many changes have been played on this state.
+    pub(super) changes: u32,
+    /// Assertions that hold, with the number of changes played before each.
+    pub(super) asserted: BTreeMap<Run, u32>,
     /// Restarts and reloads that an earlier run owes, as `restart:unit` or `reload:unit`.
     pub owed: BTreeSet<String>,
 }
@@ -356,6 +360,33 @@ impl HostState {
     /// Not asked, or unreadable.
     pub fn output(&self, run: &Run) -> Result<&Known<Output>, StateError> {
         self.look(Query::Run(run.clone()), self.outputs.get(run))
+    }
+}
+
+/// Assertions and the changes that may have made them false.
+impl HostState {
+    /// Whether a looking command that succeeds here still does when its step's
+    /// turn comes: nothing is changed between its last success and that step.
+    pub fn still_holds(&self, run: &Run) -> bool {
+        self.asserted.get(run).copied().unwrap_or(0) == self.changes
+    }
+
+    /// Notes that an operation changes the host.
+    pub fn count_change(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+    }
+
+    /// Notes that a looking command has succeeded at this point.
+    pub fn set_asserted(&mut self, run: &Run) {
+        self.set_output(run, Known::Is(Output { code: 0, stdout: String::new() }));
+        self.asserted.insert(run.clone(), self.changes);
+    }
+
+    /// Takes the predicted state for a found one, for planning once more.
+    pub fn settle(&mut self) {
+        self.changes = 0;
+        self.asserted.clear();
+        self.accounts_may_appear = false;
     }
 }
 

@@ -9,6 +9,9 @@ use crate::values::{AbsPath, Mode, Secret, UnitFile, UnitName};
 impl Op {
     /// Plays the operation on a predicted state.
     pub fn effect(&self, host: &mut HostState) {
+        if !matches!(self, Op::Check(_)) {
+            host.count_change();
+        }
         match self {
             Op::WriteFile { path, content, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
@@ -144,7 +147,10 @@ impl Op {
             Op::Module { name, load } => host.set_module(name, Module { loaded: *load, builtin: false }),
             Op::SetHostname { name } => host.facts.hostname.clone_from(name),
             Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
-            Op::Run { .. } | Op::Exec { .. } | Op::Check(_) => {}
+            Op::Run { achieves, .. } | Op::Exec { achieves, .. } => {
+                achieves.iter().for_each(|outcome| outcome.effect(host));
+            }
+            Op::Check(check) => host.set_asserted(&check.asks),
         }
     }
 }
@@ -215,8 +221,7 @@ fn unit_file_changed(host: &mut HostState, path: &AbsPath, content: Option<&[u8]
             _ => {
                 let file = if installable { "disabled" } else { "static" }.to_owned();
                 let (load, active) = ("loaded".to_owned(), "inactive".to_owned());
-                *state =
-                    Known::Is(Unit { load, active, file, needs_reload: true, fragment, drop_ins: Vec::new() });
+                *state = Known::Is(Unit { load, active, file, needs_reload: true, fragment, drop_ins: Vec::new() });
             }
         }
     }

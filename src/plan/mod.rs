@@ -7,13 +7,15 @@
 
 mod effect;
 mod op;
+mod outcome;
 mod planner;
 mod script;
 mod step;
 mod unified;
 
 pub use op::{AptTarget, Check, Meta, Op, Verb};
-pub use planner::{Outcome, StepError, Wanted, plan_host, queries};
+pub use outcome::Outcome;
+pub use planner::{Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
 pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary};
 pub use unified::{KNOWN_AFTER_APPLY, diff_files};

@@ -3,6 +3,8 @@
 //! Everything an apply does is a list of these. Each knows its shell
 //! (`script.rs`) and its effect on a predicted state (`effect.rs`).
 
+use super::Outcome;
+use crate::observe::Run;
 use crate::values::{AbsPath, EnvKey, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
 
 /// Owner, group and mode that a file has from the moment it is visible.
@@ -70,6 +72,8 @@ impl Verb {
 pub struct Check {
     /// Shell text; exit code 0 means that the assertion holds.
     pub script: String,
+    /// The question that asked the same at plan time.
+    pub asks: Run,
     /// How often it is tried at the most, at least 1.
     pub tries: u32,
     /// Seconds between two tries.
@@ -219,17 +223,19 @@ pub enum Op {
         path: AbsPath,
         meta: Meta,
     },
-    /// Runs shell text. `product` says whether the text is this program's own
-    /// (then it may contain nothing that came from a playbook).
+    /// Runs shell text; after success, what `achieves` says holds.
     Run {
         script: String,
         environment: Vec<(EnvKey, Secret)>,
         user: Option<UserName>,
         directory: Option<AbsPath>,
+        achieves: Vec<Outcome>,
     },
-    /// Runs a program with exact arguments, as root.
+    /// Runs a program with exact arguments, as root; after success, what
+    /// `achieves` says holds.
     Exec {
         argv: Vec<String>,
+        achieves: Vec<Outcome>,
     },
     /// Waits until an assertion holds.
     Check(Check),
@@ -254,7 +260,7 @@ impl Op {
             Op::Systemctl { unit, .. } => {
                 ["ssh.service", "ssh.socket", "sshd.service", "ufw.service"].contains(&unit.as_str())
             }
-            Op::Exec { argv } => argv.first().is_some_and(|program| program == "ufw"),
+            Op::Exec { argv, .. } => argv.first().is_some_and(|program| program == "ufw"),
             _ => false,
         }
     }

@@ -51,7 +51,7 @@ fn place(span: &Option<Span>) -> String {
 /// What planning gives: the plan, the predicted state after it, and questions
 /// whose answers would make it more exact.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Forecast {
     /// The plan.
     pub plan: HostPlan,
     /// The state after the plan, as far as it can be predicted.
@@ -71,7 +71,7 @@ pub fn queries(steps: &[Wanted]) -> Queries {
 ///
 /// # Errors
 /// Every step that could not be planned; a plan with a hole in it is none.
-pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Outcome, Vec<StepError>> {
+pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forecast, Vec<StepError>> {
     let mut predicted = host.clone();
     let mut wants = Queries::new();
     let mut plans = Vec::with_capacity(steps.len());
@@ -110,7 +110,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Outco
     }
     plans.extend(owed(&plans, host));
     predicted.owed.clear();
-    Ok(Outcome { plan: HostPlan::new(name, plans), predicted, wants })
+    Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants })
 }
 
 /// Restarts and reloads that the changing steps ask for, or that an earlier

@@ -199,7 +199,7 @@ impl OpScript {
             Op::SetHostname { name } => self.run(Command::new("set_hostname").arg(name)),
             Op::SetTimezone { zone } => self.run(Command::new("set_timezone").arg(zone)),
 
-            Op::Run { script, environment, user, directory } => {
+            Op::Run { script, environment, user, directory, .. } => {
                 let mut text = environment_text(environment)?;
                 if let Some(directory) = directory {
                     text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
@@ -210,7 +210,7 @@ impl OpScript {
                 let user = user.as_ref().map_or("", UserName::as_str);
                 self.run(Command::new("run_text").args([number.as_str(), user]));
             }
-            Op::Exec { argv } => {
+            Op::Exec { argv, .. } => {
                 self.run(Command::new("env").arg("--").args(argv));
             }
             Op::Check(check) => {

@@ -22,11 +22,7 @@ pub(super) struct Record(Mutex<BTreeMap<String, Arc<[u8]>>>);
 
 impl Record {
     /// The bytes under a name; `read` is asked the first time.
-    pub fn get(
-        &self,
-        name: &str,
-        read: impl FnOnce() -> std::io::Result<Vec<u8>>,
-    ) -> std::io::Result<Arc<[u8]>> {
+    pub fn get(&self, name: &str, read: impl FnOnce() -> std::io::Result<Vec<u8>>) -> std::io::Result<Arc<[u8]>> {
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = files.get(name) {
             return Ok(Arc::clone(bytes));
@@ -138,7 +134,10 @@ impl StepFiles {
         let bytes = self.find(path)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(format!("'{path}' is not UTF-8 text (byte {}); use 'source' for a file that is not text", error.valid_up_to())),
+            Err(error) => Err(format!(
+                "'{path}' is not UTF-8 text (byte {}); use 'source' for a file that is not text",
+                error.valid_up_to()
+            )),
         }
     }
 

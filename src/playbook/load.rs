@@ -320,8 +320,7 @@ impl<'k> Loader<'k> {
                 None
             }
             [first, second, ..] => {
-                let message =
-                    format!("a step describes one thing: this one has '{}' and '{}'", first.key, second.key);
+                let message = format!("a step describes one thing: this one has '{}' and '{}'", first.key, second.key);
                 self.say(Some(&second.key_span), message).help =
                     Some("put the second under a [[step]] of its own".to_owned());
                 None
@@ -387,8 +386,8 @@ impl<'k> Loader<'k> {
         let text = self.string(entry)?;
         let span = &entry.node.span;
         if form(text) != Form::Plain {
-            self.say(Some(span), "'use' is read before anything is rendered and cannot be a template".to_owned()).help =
-                Some("use two steps with 'when'".to_owned());
+            self.say(Some(span), "'use' is read before anything is rendered and cannot be a template".to_owned())
+                .help = Some("use two steps with 'when'".to_owned());
             return None;
         }
         let target = match (is_bundled_name(text), place) {

@@ -91,7 +91,8 @@ impl Steps<'_> {
             Outcome::Value(other) => {
                 let error = format!("'when' must give a boolean, not {}", type_name(&other));
                 self.errors.push(
-                    Diagnostic::new(when.span.clone(), error).with_help("compare it: \"x == 'y'\", \"x is defined\", \"x | length > 0\""),
+                    Diagnostic::new(when.span.clone(), error)
+                        .with_help("compare it: \"x == 'y'\", \"x is defined\", \"x | length > 0\""),
                 );
                 false
             }
@@ -228,7 +229,11 @@ fn flag(renderer: &mut Renderer<'_>, key: &str, node: Option<&Node>) -> bool {
     let Some(rendered) = renderer.node(node) else { return false };
     match rendered.value {
         NodeValue::Bool(flag) => flag,
-        NodeValue::String(ref text) if renderer.errors.len() > told || super::template::form(text) != super::template::Form::Plain => true,
+        NodeValue::String(ref text)
+            if renderer.errors.len() > told || super::template::form(text) != super::template::Form::Plain =>
+        {
+            true
+        }
         _ => {
             wrong(renderer, &node.span, format!("'{key}' must give a boolean, not {}", rendered.type_name()));
             true

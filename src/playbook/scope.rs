@@ -110,13 +110,13 @@ impl Scope {
         match renderer.context(&template.needs) {
             Ok(context) => template.render(&context).map_err(said),
             Err(Miss::Unknown) => Ok(text.to_owned()),
-            Err(Miss::Told) => {
-                Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; "))
-            }
+            Err(Miss::Told) => Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; ")),
             Err(Miss::Undefined(name, help)) => {
                 let word = template.needs.paths.iter().find(|path| path.names[0] == name);
                 // Where it stands is known only for the file itself.
-                let range = word.map(|path| path.range.clone()).filter(|r| text.get(r.clone()).is_some_and(|t| t.starts_with(&name)));
+                let range = word
+                    .map(|path| path.range.clone())
+                    .filter(|r| text.get(r.clone()).is_some_and(|t| t.starts_with(&name)));
                 let fault = Fault { message: format!("undefined variable '{name}'"), range, file: None };
                 Err(said(fault) + &help.map_or(String::new(), |help| format!("; {help}")))
             }
@@ -357,10 +357,16 @@ fn dead_end<'n>(needs: &'n Needs, context: &Context) -> Option<(&'n PathUse, Opt
         for (depth, name) in path.names.iter().enumerate().skip(1) {
             match value.get_from_path(name) {
                 Some(inner) if !inner.is_undefined() => value = inner,
-                _ if guarded.iter().any(|known| path.names[..=depth].starts_with(known) || known.starts_with(&path.names[..=depth])) => return None,
+                _ if guarded.iter().any(|known| {
+                    path.names[..=depth].starts_with(known) || known.starts_with(&path.names[..=depth])
+                }) =>
+                {
+                    return None;
+                }
                 _ => {
                     let near = value.as_map().and_then(|map| {
-                        suggest(name, map.keys().filter_map(|key| key.as_str())).map(|near| format!("did you mean '{near}'?"))
+                        suggest(name, map.keys().filter_map(|key| key.as_str()))
+                            .map(|near| format!("did you mean '{near}'?"))
                     });
                     return Some((path, near));
                 }

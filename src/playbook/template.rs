@@ -109,13 +109,7 @@ impl Engine {
         self.needs(&wrapped(expression), expression, LEAD.len(), paths_in_expression)
     }
 
-    fn needs(
-        &self,
-        code: &str,
-        text: &str,
-        lead: usize,
-        paths: fn(&str) -> Vec<PathUse>,
-    ) -> Result<Arc<Needs>, Fault> {
+    fn needs(&self, code: &str, text: &str, lead: usize, paths: fn(&str) -> Vec<PathUse>) -> Result<Arc<Needs>, Fault> {
         if let Some(known) = open(&self.known).get(code) {
             return known.clone();
         }
@@ -197,9 +191,8 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
                 }
                 _ => lower(said),
             };
-            let file = elsewhere.then(|| {
-                format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1)
-            });
+            let file = elsewhere
+                .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
             Fault { message, range: inside.then_some(place), file }
         }
         kind => {

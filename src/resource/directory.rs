@@ -35,7 +35,8 @@ pub(super) const KIND: Kind = Kind {
 /// Directories that make the system what it is: no step may take them over or
 /// remove them. (`/home`, `/root`, `/tmp` and the like may get another mode.)
 const SYSTEM: [&str; 14] = [
-    "/", "/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
+    "/", "/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys", "/usr",
+    "/var",
 ];
 
 /// Directories below those that are never removed either.

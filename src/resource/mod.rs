@@ -5,22 +5,23 @@
 //! project's files comes through [`Assets`].
 
 mod args;
+mod authorized_keys;
+mod check_step;
+mod command;
+mod directory;
+mod draft;
 mod env;
 pub mod environment_file;
-mod authorized_keys;
-mod draft;
 mod fields;
 mod file;
+mod firewall;
 mod group;
 mod key_file;
-mod ssh_dir;
-mod sudoers;
-mod directory;
-mod fields;
-mod file;
 mod ownership;
 mod package;
 mod service;
+mod ssh_dir;
+mod sudoers;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -71,13 +72,18 @@ pub trait Assets {
 }
 
 /// Every kind, in the order of the documentation.
-pub static KINDS: &[Kind] = &[file::KIND, env::KIND];
-pub static KINDS: &[Kind] = &[file::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
 pub static KINDS: &[Kind] = &[
+    group::KIND,
+    authorized_keys::KIND,
+    sudoers::KIND,
     directory::KIND,
     file::KIND,
     package::KIND,
     service::KIND,
+    firewall::KIND,
+    env::KIND,
+    command::KIND,
+    check_step::KIND,
 ];
 
 /// The kind of a name.

@@ -302,7 +302,9 @@ impl Install<'_> {
             Some(Candidate { version: Some(version), .. }) => (version != found).then(|| version.clone()),
             None if self.lists_are_fresh() => Some(KNOWN_AFTER_APPLY.to_owned()),
             None => {
-                planned.notes.push(format!("the package lists are old: whether {name} has a newer version is known after their update"));
+                planned.notes.push(format!(
+                    "the package lists are old: whether {name} has a newer version is known after their update"
+                ));
                 self.update = true;
                 Some(KNOWN_AFTER_APPLY.to_owned())
             }

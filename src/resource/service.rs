@@ -57,7 +57,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let name = unit_name(args, "name")?;
     if running.is_some() && name.as_str().contains("@.") {
-        args.refuse("name", format!("{name} is a template: only an instance of it, such as {}, can run", instance(&name)));
+        args.refuse(
+            "name",
+            format!("{name} is a template: only an instance of it, such as {}, can run", instance(&name)),
+        );
     }
     Some(Box::new(Service { name, enabled, running, masked }))
 }
@@ -170,7 +173,9 @@ impl Work<'_> {
                 self.say(Verb::Disable, "enabled", before, "false");
             }
             "alias" => {
-                self.planned.notes.push(format!("{} is an alias of another unit: disable that one by its own name", self.name));
+                self.planned
+                    .notes
+                    .push(format!("{} is an alias of another unit: disable that one by its own name", self.name));
             }
             _ => {}
         }

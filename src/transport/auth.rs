@@ -189,7 +189,8 @@ impl Login<'_> {
             return Ok(true);
         }
         self.tried.push("keyboard-interactive".to_owned());
-        let mut answers = Answers { ask, password: Some(password), host: self.route.name.clone(), took: Duration::ZERO };
+        let mut answers =
+            Answers { ask, password: Some(password), host: self.route.name.clone(), took: Duration::ZERO };
         let accepted = self.attempt(|session| session.userauth_keyboard_interactive(&user, &mut answers));
         self.deadline.extend(answers.took);
         accepted

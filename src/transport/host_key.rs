@@ -108,8 +108,9 @@ pub(super) fn verify(
                 )));
             }
             if let Some(file) = expected.remember_in {
-                remember(file, field, blob)
-                    .map_err(|error| refuse(format!("the host key cannot be remembered in {}: {error}", file.display())))?;
+                remember(file, field, blob).map_err(|error| {
+                    refuse(format!("the host key cannot be remembered in {}: {error}", file.display()))
+                })?;
             }
             Ok(HostKeyVerified(()))
         }

@@ -4,9 +4,9 @@
 //! our own session on the other. So the whole of ssh_config (Match, FIDO keys,
 //! certificates) serves the hop, and the host behind it is still verified here.
 
+use super::route::{Route, Via};
 use super::ssh_config;
 use super::{HostKeyChecking, Policy, TransportError};
-use super::route::{Route, Via};
 use std::io::{IsTerminal, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -147,12 +147,8 @@ fn spawn(mut command: Command) -> Result<(UnixStream, Proxy), String> {
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let input: OwnedFd = theirs.try_clone().map_err(failed)?.into();
     let output: OwnedFd = theirs.into();
-    let mut child = command
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::from(output))
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut child =
+        command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let said = Arc::new(Mutex::new(Vec::new()));
     let (done, silent) = mpsc::channel();
     if let Some(mut errors) = child.stderr.take() {
@@ -182,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_jump_host_is_read_with_and_without_user_and_port() {
-        let hop = |user: Option<&str>, host: &str, port| Hop { user: user.map(str::to_owned), host: host.to_owned(), port };
+        let hop =
+            |user: Option<&str>, host: &str, port| Hop { user: user.map(str::to_owned), host: host.to_owned(), port };
         for (text, expected) in [
             ("bastion", hop(None, "bastion", None)),
             ("me@bastion:2200", hop(Some("me"), "bastion", Some(2200))),

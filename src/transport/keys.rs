@@ -100,7 +100,9 @@ static OPENED: LazyLock<Mutex<HashMap<PathBuf, Result<Unlocked, String>>>> = Laz
 fn open(path: &Path, text: &Secret, ask: &dyn Ask) -> Result<Unlocked, String> {
     let shown = path.display();
     let Some(passphrase) = ask.secret(&format!("Passphrase of the key {shown}")) else {
-        return Err(format!("{shown}: it is encrypted and no passphrase was given (ssh-add it to an agent, or run on a terminal)"));
+        return Err(format!(
+            "{shown}: it is encrypted and no passphrase was given (ssh-add it to an agent, or run on a terminal)"
+        ));
     };
     if let Ok(parsed) = PrivateKey::from_openssh(text.expose()) {
         return match parsed.decrypt(passphrase.expose()).and_then(|clear| clear.to_openssh(LineEnding::LF)) {

@@ -75,7 +75,8 @@ fn is_complete(target: &Target) -> bool {
 /// These become arguments of ssh(1); none may look like an option or hold
 /// what no host or login name holds (OpenSSH refuses the same since 9.6).
 fn check_words(target: &Target) -> Result<(), String> {
-    let words = [("address", Some(&target.address)), ("user", target.user.as_ref()), ("jump host", target.jump.as_ref())];
+    let words =
+        [("address", Some(&target.address)), ("user", target.user.as_ref()), ("jump host", target.jump.as_ref())];
     for (what, word) in words {
         let Some(word) = word else { continue };
         check_word(what, word)?;
@@ -111,18 +112,28 @@ fn fill_in(target: &Target, options: Options) -> Result<Route, String> {
     } else if options.known_hosts.is_empty() {
         vec![ssh_config::path("~/.ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")]
     } else {
-        options.known_hosts.iter().map(|text| tokens.expand(text, plain).map(|text| ssh_config::path(&text))).collect::<Result<_, _>>()?
+        options
+            .known_hosts
+            .iter()
+            .map(|text| tokens.expand(text, plain).map(|text| ssh_config::path(&text)))
+            .collect::<Result<_, _>>()?
     };
     let usual_keys = if options.identity_files.is_empty() {
         ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"].iter().map(|text| ssh_config::path(text)).collect()
     } else {
-        options.identity_files.iter().map(|text| tokens.expand(text, plain).map(|text| ssh_config::path(&text))).collect::<Result<_, _>>()?
+        options
+            .identity_files
+            .iter()
+            .map(|text| tokens.expand(text, plain).map(|text| ssh_config::path(&text)))
+            .collect::<Result<_, _>>()?
     };
     let via = match (&target.jump, options.proxy_jump, options.proxy_command) {
         (Some(jump), _, _) if jump == "none" => Via::Direct,
         (Some(jump), _, _) => Via::Jump(jump.clone()),
         (None, Some(jump), _) => Via::Jump(jump),
-        (None, None, Some(command)) => Via::Command(tokens.expand(&command, |word| crate::shell::quote(word).unwrap_or_default())?),
+        (None, None, Some(command)) => {
+            Via::Command(tokens.expand(&command, |word| crate::shell::quote(word).unwrap_or_default())?)
+        }
         (None, None, None) => Via::Direct,
     };
     Ok(Route {

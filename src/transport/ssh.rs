@@ -287,7 +287,8 @@ impl SshLink {
     /// standard input. The rest is not sent before sudo has taken it: after a
     /// wrong password sudo would read the next lines as further attempts.
     fn start_with(&mut self, password: &Secret, idle: Duration) -> Result<(), TransportError> {
-        let marks = sudo::Marks::new().map_err(|why| TransportError::Protocol { host: self.route.name.clone(), why })?;
+        let marks =
+            sudo::Marks::new().map_err(|why| TransportError::Protocol { host: self.route.name.clone(), why })?;
         let command = sudo::command(&self.route.user, Some(&marks));
         let deadline = Deadline::new(&self.route.name, self.limit);
         self.said.clear();

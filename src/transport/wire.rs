@@ -5,9 +5,9 @@
 //! [`Deadline`] covers any number of calls exactly. `set_timeout` would be per
 //! call and in whole seconds.
 
+use super::TransportError;
 use super::deadline::Deadline;
 use super::jump::Proxy;
-use super::TransportError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, ErrorCode};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};

@@ -143,7 +143,8 @@ fn settings(at: &Path, more: &str) -> String {
 
 /// Makes a key pair.
 pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f"]).arg(path).status();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f"]).arg(path).status();
     assert!(made.unwrap().success(), "ssh-keygen");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -1,0 +1,44 @@
+//! What is known to hold after an operation that a plan cannot look into.
+//!
+//! The effect of shell text is not known, but what its step promises is: the
+//! guard that decides whether it is due. Predicting exactly that keeps later
+//! steps honest and makes a second plan empty.
+
+use crate::observe::{Content, HostState, Known, Output, PathState, Run};
+use crate::values::AbsPath;
+
+/// One promise of an operation, kept when it has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something stands at this path; what, only the apply will tell.
+    Exists(AbsPath),
+    /// Nothing stands at this path.
+    Gone(AbsPath),
+    /// This looking command succeeds.
+    Succeeds(Run),
+    /// This file, if the host was asked about it, holds these bytes; its owner
+    /// and mode stay.
+    Holds(AbsPath, Vec<u8>),
+}
+
+impl Outcome {
+    /// The question that stands for "an earlier operation promised this path".
+    pub fn promise(path: &AbsPath) -> Run {
+        Run::new(["test", "-e", path.as_str()])
+    }
+
+    /// Plays the promise on a predicted state.
+    pub fn effect(&self, host: &mut HostState) {
+        let success = Known::Is(Output { code: 0, stdout: String::new() });
+        match self {
+            Outcome::Exists(path) => {
+                host.set_path(path, PathState::AfterApply);
+                host.set_content(path, Content::AfterApply);
+                host.set_output(&Outcome::promise(path), success);
+            }
+            Outcome::Gone(path) => host.remove_tree(path),
+            Outcome::Succeeds(run) => host.set_output(run, success),
+            Outcome::Holds(path, bytes) => host.set_content(path, Content::Bytes(bytes.clone())),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! `command`: shell text with the check that makes it idempotent.
+//!
+//! A guard is always required: without one nobody could say whether the host
+//! differs, neither before the apply nor after it.
+
+use super::{Args, Field, Kind, Resource, Type};
+use crate::observe::{HostState, Known, PathState, Queries, Query, Run};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, Outcome, PlanError, Planned};
+use crate::shell::quote;
+use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
+
+pub(super) const KIND: Kind = Kind {
+    name: "command",
+    summary: "Shell text that runs where its guard says that it is due.",
+    main: "run",
+    fields: &[
+        Field::required("run", Type::String, "the shell text, run by sh with set -e"),
+        Field::optional("creates", Type::String, "a path; where it exists there is nothing to do"),
+        Field::optional("removes", Type::String, "a path; where it does not exist there is nothing to do"),
+        Field::optional(
+            "unless",
+            Type::String,
+            "shell text that changes nothing; where it exits with 0 there is nothing to do",
+        ),
+        Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
+        Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
+        Field::optional("directory", Type::String, "where it runs, default \"/\""),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+struct Shell {
+    run: String,
+    creates: Option<AbsPath>,
+    removes: Option<AbsPath>,
+    unless: Option<Run>,
+    environment: Vec<(EnvKey, Secret)>,
+    user: Option<UserName>,
+    directory: Option<AbsPath>,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let run = args.string("run")?;
+    if run.trim().is_empty() {
+        args.refuse("run", "'run' is empty");
+    }
+    for field in ["run", "unless"] {
+        if args.string(field).is_some_and(|text| text.contains('\0')) {
+            args.refuse(field, format!("'{field}' holds a NUL byte, which no shell can take"));
+        }
+    }
+    if ["creates", "removes", "unless"].iter().all(|field| args.node(field).is_none()) {
+        args.error(
+            Diagnostic::new(args.span("run"), "a command needs one of 'creates', 'removes' and 'unless'")
+                .with_help("it says when there is nothing to do; without it the command would run at every apply"),
+        );
+    }
+    let user: Option<UserName> = args.parse("as");
+    let unless =
+        args.string("unless").map(|text| Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) });
+    Some(Box::new(Shell {
+        run,
+        creates: args.parse("creates"),
+        removes: args.parse("removes"),
+        unless,
+        environment: environment(args),
+        user: user.filter(|user| !is_root(user)),
+        directory: args.parse("directory"),
+    }))
+}
+
+fn is_root(user: &UserName) -> bool {
+    user.as_str() == "root"
+}
+
+fn environment(args: &mut Args<'_>) -> Vec<(EnvKey, Secret)> {
+    let entries = args.node("environment").and_then(|node| node.as_table()).unwrap_or_default();
+    let mut variables = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let value = match &entry.node.value {
+            NodeValue::String(text) => text.clone(),
+            NodeValue::Integer(number) => number.to_string(),
+            NodeValue::Float(number) => number.to_string(),
+            NodeValue::Bool(flag) => flag.to_string(),
+            _ => continue,
+        };
+        if value.contains('\0') {
+            args.error(Diagnostic::new(entry.node.span.clone(), "a variable's value cannot hold a NUL byte"));
+        }
+        match entry.key.parse() {
+            Ok(key) => variables.push((key, Secret::new(value))),
+            Err(error) => args.error(Diagnostic::new(entry.key_span.clone(), format!("{error}"))),
+        }
+    }
+    variables
+}
+
+/// What the guards say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    No,
+    Yes,
+    AfterApply,
+}
+
+impl Shell {
+    /// Nothing is to be done as soon as one guard says so.
+    fn due(&self, host: &HostState) -> Result<Due, PlanError> {
+        let mut verdicts = Vec::new();
+        if let Some(path) = &self.creates {
+            verdicts.push(match host.path(path)? {
+                PathState::Present(_) => Due::No,
+                PathState::Absent => Due::Yes,
+                PathState::AfterApply => match host.output(&Outcome::promise(path)) {
+                    Ok(Known::Is(output)) if output.code == 0 => Due::No,
+                    _ => Due::AfterApply,
+                },
+            });
+        }
+        if let Some(path) = &self.removes {
+            verdicts.push(match host.path(path)? {
+                PathState::Present(_) => Due::Yes,
+                PathState::Absent => Due::No,
+                PathState::AfterApply => Due::AfterApply,
+            });
+        }
+        if let Some(run) = &self.unless {
+            verdicts.push(match host.output(run)? {
+                Known::Is(output) if output.code == 0 => Due::No,
+                // What a package brings may satisfy the guard before its turn comes.
+                Known::Is(_) if host.accounts_may_appear() => Due::AfterApply,
+                Known::Is(_) => Due::Yes,
+                Known::AfterApply => Due::AfterApply,
+            });
+        }
+        Ok(match verdicts {
+            v if v.contains(&Due::No) => Due::No,
+            v if v.contains(&Due::AfterApply) => Due::AfterApply,
+            _ => Due::Yes,
+        })
+    }
+
+    /// The text, preceded by the guards where only the apply can tell.
+    fn script(&self, due: Due) -> Result<String, PlanError> {
+        if due != Due::AfterApply {
+            return Ok(self.run.clone());
+        }
+        let word = |text: &str| quote(text).map_err(|error| PlanError::Refused(error.to_string()));
+        let mut text = String::new();
+        if let Some(path) = &self.creates {
+            text.push_str(&format!("if [ -e {0} ] || [ -L {0} ]; then exit 0; fi\n", word(path.as_str())?));
+        }
+        if let Some(path) = &self.removes {
+            text.push_str(&format!("if ! [ -e {0} ] && ! [ -L {0} ]; then exit 0; fi\n", word(path.as_str())?));
+        }
+        if let Some(guard) = self.unless.as_ref().and_then(|run| run.argv.last()) {
+            text.push_str(&format!("if sh -c {}; then exit 0; fi\n", word(guard)?));
+        }
+        text.push_str(&self.run);
+        Ok(text)
+    }
+
+    fn achieves(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        outcomes.extend(self.creates.clone().map(Outcome::Exists));
+        outcomes.extend(self.removes.clone().map(Outcome::Gone));
+        outcomes.extend(self.unless.clone().map(Outcome::Succeeds));
+        outcomes
+    }
+}
+
+impl Resource for Shell {
+    fn queries(&self, queries: &mut Queries) {
+        for path in self.creates.iter().chain(&self.removes) {
+            queries.ask(Query::Path(path.clone()));
+        }
+        if let Some(run) = &self.unless {
+            queries.ask(Query::Run(run.clone()));
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        let due = self.due(host)?;
+        if due == Due::No {
+            return Ok(planned);
+        }
+        planned.action = Some(if due == Due::Yes { Action::Run } else { Action::Unknown });
+        if due == Due::AfterApply {
+            planned.notes.push(format!("whether it is due: {KNOWN_AFTER_APPLY}"));
+        }
+        planned.change("run", None::<&str>, Some(self.run.trim_end()));
+        if let Some(user) = &self.user {
+            planned.change("as", None::<&str>, Some(user.as_str()));
+        }
+        for (key, _) in &self.environment {
+            planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));
+        }
+        planned.ops.push(Op::Run {
+            script: self.script(due)?,
+            environment: self.environment.clone(),
+            user: self.user.clone(),
+            directory: self.directory.clone(),
+            achieves: self.achieves(),
+        });
+        Ok(planned)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_that_an_earlier_package_may_satisfy_is_asked_again_on_the_host() {
+        let unless = Run::shell("docker info | grep 'x'");
+        let shell = Shell {
+            run: "make it".into(),
+            creates: None,
+            removes: None,
+            unless: Some(unless.clone()),
+            environment: vec![],
+            user: None,
+            directory: None,
+        };
+        let mut host = HostState::default();
+        host.set_output(&unless, Known::Is(crate::observe::Output { code: 127, stdout: String::new() }));
+        assert_eq!(shell.plan(&host).unwrap().action(), Action::Run);
+        host.packages_will_appear();
+        let planned = shell.plan(&host).unwrap();
+        assert_eq!(planned.action(), Action::Unknown);
+        let [Op::Run { script, .. }] = &planned.ops[..] else { panic!("one operation") };
+        assert_eq!(script, "if sh -c 'docker info | grep '\\''x'\\'''; then exit 0; fi\nmake it");
+        planned.ops[0].effect(&mut host);
+        assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
+    }
+}
