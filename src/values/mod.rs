@@ -9,11 +9,13 @@ mod name;
 mod node;
 mod path;
 mod secret;
+mod variable;
 
 pub use diagnostic::{Diagnostic, suggest};
-pub use document::parse_document;
+pub use document::{parse_document, utf8_source};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};
 pub use path::AbsPath;
 pub use secret::Secret;
+pub use variable::{RESERVED_VARIABLES, check_variable};
