@@ -7,10 +7,12 @@
 use super::bundled;
 use super::files::{Folder, Record, folder_of};
 use super::model::{RawAction, RawStep, Unit};
-use super::scope::{RESERVED, diagnose};
+use super::scope::diagnose;
 use super::template::{Engine, Form, form};
 use super::{COMMON_KEYS, TOP_KEYS, Vars};
-use crate::values::{Diagnostic, Node, NodeValue, Source, Span, TableEntry, parse_document, suggest};
+use crate::values::{
+    Diagnostic, Node, NodeValue, Source, Span, TableEntry, check_variable, parse_document, suggest, utf8_source,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,18 +139,7 @@ impl<'k> Loader<'k> {
                 return None;
             }
         };
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Some(Source::new(shown, text)),
-            Err(error) => {
-                let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let good = Source::new(shown.clone(), String::from_utf8_lossy(before).into_owned());
-                let at = good.text.len();
-                let span = Span { source: good, range: at..at };
-                self.say(Some(&span), format!("the playbook '{shown}' is not UTF-8: byte {at} starts no character"))
-                    .help = Some("save it as UTF-8".to_owned());
-                None
-            }
-        }
+        utf8_source(&shown, &bytes).map_err(|error| self.errors.push(error)).ok()
     }
 
     fn parse(&mut self, place: &Place, source: Arc<Source>) -> Option<Unit> {
@@ -235,9 +226,7 @@ impl<'k> Loader<'k> {
             return Vars::new();
         };
         for entry in entries {
-            if let Some(why) = super::bad_variable(&entry.key) {
-                self.errors.push(why.at(&entry.key_span));
-            }
+            self.errors.extend(check_variable(&entry.key, &entry.key_span));
             self.syntax(&entry.node);
         }
         entries.iter().map(|entry| (entry.key.clone(), entry.node.clone())).collect()
@@ -433,8 +422,8 @@ impl<'k> Loader<'k> {
         });
         for entry in entries {
             let key = entry.key.as_str();
-            if RESERVED.contains(&key) {
-                self.errors.extend(super::bad_variable(key).map(|why| why.at(&entry.key_span)));
+            if let Some(bad) = check_variable(key, &entry.key_span) {
+                self.errors.push(bad);
                 continue;
             }
             let is_word = |c: char| c.is_alphanumeric() || c == '_';

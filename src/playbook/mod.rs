@@ -17,7 +17,6 @@ mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use files::StepFiles;
-pub use scope::RESERVED;
 
 use crate::values::{Diagnostic, Node, Span, UnitName};
 use files::{Folder, Record};
@@ -207,37 +206,4 @@ fn told_once(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
         }
     }
     told
-}
-
-/// Why a name cannot be a variable's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadVariable {
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
-}
-
-impl BadVariable {
-    /// The same as an error at a place.
-    pub fn at(&self, span: &Span) -> Diagnostic {
-        Diagnostic::new(span.clone(), &self.message).with_help(&self.help)
-    }
-}
-
-/// What is wrong with a variable's name, if anything.
-pub fn bad_variable(name: &str) -> Option<BadVariable> {
-    if RESERVED.contains(&name) {
-        return Some(BadVariable {
-            message: format!("the variable '{name}' is the program's own"),
-            help: "choose another name".to_owned(),
-        });
-    }
-    let first = name.chars().next();
-    let fits = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    (!fits).then(|| BadVariable {
-        message: format!("'{}' cannot be the name of a variable: templates could not name it", name.escape_debug()),
-        help: "use letters, digits and '_', and begin with a letter".to_owned(),
-    })
 }

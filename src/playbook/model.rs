@@ -52,17 +52,3 @@ impl Unit {
         }
     }
 }
-
-impl RawStep {
-    /// Every value of the step that may hold a template.
-    pub fn values(&self) -> impl Iterator<Item = &Node> {
-        let action: Vec<&Node> = match &self.action {
-            RawAction::Resource { table, .. } => vec![table],
-            RawAction::Use { with, .. } => with.iter().map(|entry| &entry.node).collect(),
-        };
-        [&self.name, &self.restart, &self.reload, &self.guard, &self.sensitive, &self.control]
-            .into_iter()
-            .flatten()
-            .chain(action)
-    }
-}

@@ -15,9 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tera::Context;
 
-/// The names that are not the operator's to give.
-pub const RESERVED: [&str; 5] = ["item", "host", "facts", "stage", "env"];
-
 /// What a variable is before it is needed.
 #[derive(Debug, Clone)]
 pub(super) enum Var {

@@ -7,6 +7,24 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+/// A file's bytes as a text to parse.
+///
+/// # Errors
+/// They are not UTF-8; says at which line and column.
+pub fn utf8_source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(error) => {
+            let at = error.valid_up_to();
+            let good = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default()).into_owned();
+            let place = span(&Source::new(name, good), at..at);
+            let byte = bytes.get(at).copied().unwrap_or_default();
+            Err(Diagnostic::new(place, format!("this file is not UTF-8: byte {at} is 0x{byte:02x}"))
+                .with_help("save it as UTF-8"))
+        }
+    }
+}
+
 /// Parses a document; what could be understood comes back beside the errors.
 pub fn parse_document(source: &Arc<Source>) -> (Node, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(&source.text);

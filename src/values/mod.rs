@@ -13,9 +13,11 @@ mod public_key;
 mod secret;
 mod unit_file;
 
-pub use diagnostic::{Diagnostic, suggest};
-pub use document::parse_document;
 pub use key_options::{InvalidOptions, KeyOptions};
+mod variable;
+
+pub use diagnostic::{Diagnostic, suggest};
+pub use document::{parse_document, utf8_source};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};
@@ -23,3 +25,4 @@ pub use path::AbsPath;
 pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
 pub use unit_file::{InvalidUnitFile, UnitFile};
+pub use variable::{RESERVED_VARIABLES, check_variable};
