@@ -15,6 +15,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The environment of a stage: show it, compare two, run a command with it.
+    Env(crate::commands::env::EnvArgs),
     /// Disposable test hosts on this machine, as containers of a local Docker engine.
     Lab(crate::commands::lab::LabArgs),
 }

@@ -31,7 +31,6 @@ fn plan(host: &str) -> HostPlan {
     let mut created = step("1", "file /etc/x", Action::Create);
     created.changes = vec![FieldChange::new("mode", None::<&str>, Some("0644"))];
     created.diff = Some("--- /dev/null\n+++ /etc/x\n@@ -0,0 +1 @@\n+```\n".into());
-    created.restart = vec!["x.service".parse().unwrap()];
     let mut updated = step("3.2[1]", "motd is ours", Action::Update);
     updated.changes = vec![FieldChange::new("mode", Some("0600"), Some("0644"))];
     updated.notes = vec!["a remark".into()];
@@ -73,13 +72,20 @@ fn a_plan_shows_only_what_differs_and_ends_in_the_counts() {
              --- /dev/null\n      \
              +++ /etc/x\n      \
              @@ -0,0 +1 @@\n      \
-             +```\n      \
-             then restart x.service once, at the end\n  \
+             +```\n  \
          ~ update  file \"motd is ours\"  (step 3.2[1])\n      \
              mode: 0600 → 0644\n      \
              note: a remark\n\n\
          web1: 1 to create, 1 to update, 0 to delete, 0 to run; 1 unchanged\n"
     );
+}
+
+#[test]
+fn a_restart_that_is_due_has_no_number() {
+    let mut due = step("restart:x.service", "restart x.service", Action::Run);
+    due.changes = vec![FieldChange::new("restart", None::<&str>, Some("step 1 changes"))];
+    let text = plan_text(&[HostPlan::new("web1", vec![due])], TextOptions::default());
+    assert!(text.starts_with("web1\n  ! run     restart x.service\n      restart: step 1 changes\n"), "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! an [`Exit`]; errors are `anyhow` from here up, and [`exit_of`] finds the
 //! exit code that an error stands for.
 
+pub mod env;
 pub mod lab;
 
 use crate::transport::TransportError;
@@ -63,6 +64,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// Whatever ended it early; [`exit_of`] gives its exit code.
 pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) -> anyhow::Result<Exit> {
     match command {
+        crate::cli::Command::Env(args) => env::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
     }
 }

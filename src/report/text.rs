@@ -95,17 +95,25 @@ pub fn action_words(action: Action) -> (&'static str, &'static str, Paint) {
 /// What a step is: its kind with its main field, or with the operator's name
 /// for it, and its number.
 pub fn title(step: &StepPlan) -> String {
-    format!("{}  (step {})", subject(step), step.id)
+    let subject = subject(step);
+    // A restart that is due has no number: it belongs to all that ask for it.
+    if is_due(step) { subject } else { format!("{subject}  (step {})", step.id) }
 }
 
 /// As [`title`], without the number.
 pub fn subject(step: &StepPlan) -> String {
     let name = one_line(&step.name);
     match name.strip_prefix(step.kind) {
+        _ if is_due(step) => name,
         // A name made from the kind says the kind already.
         Some(rest) if rest.is_empty() || rest.starts_with([' ', ':']) => name,
         _ => format!("{} \"{name}\"", step.kind),
     }
+}
+
+/// Whether this is no step of the playbook but a restart or reload that is due.
+fn is_due(step: &StepPlan) -> bool {
+    step.action == Action::Run && step.id == step.name.replacen(' ', ":", 1)
 }
 
 fn step_text(text: &mut String, step: &StepPlan, color: bool) {
@@ -120,14 +128,6 @@ fn step_text(text: &mut String, step: &StepPlan, color: bool) {
     for note in &step.notes {
         let note = visible(note).replace('\n', "\n            ");
         text.push_str(&format!("      {} {note}\n", Paint::Yellow.over("note:", color)));
-    }
-    if step.action != Action::None {
-        for (verb, units) in [("restart", &step.restart), ("reload", &step.reload)] {
-            if !units.is_empty() {
-                let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
-                text.push_str(&format!("      then {verb} {} once, at the end\n", units.join(", ")));
-            }
-        }
     }
 }
 

@@ -166,7 +166,9 @@ impl Resource for Env {
         let mut planned = Planned::nothing();
         match &self.wanted {
             Some(wanted) => plan_file(&mut planned, host, &self.path, wanted)?,
-            None => drop(plan_absence(&mut planned, host, &self.path, "state")?),
+            None => {
+                plan_absence(&mut planned, host, &self.path, "state")?;
+            }
         }
         if let Some(loader) = &self.unit {
             match self.wanted {

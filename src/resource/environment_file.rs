@@ -74,10 +74,10 @@ pub fn read(bytes: &[u8]) -> BTreeMap<EnvKey, Secret> {
             rest.next();
         } else if matches!(first, '#' | ';') {
             rest.by_ref().find(|c| is_newline(*c));
-        } else if let Some((key, value)) = assignment(&mut rest) {
-            if let Ok(key) = key.trim_end().parse::<EnvKey>() {
-                found.insert(key, Secret::new(value));
-            }
+        } else if let Some((key, value)) = assignment(&mut rest)
+            && let Ok(key) = key.trim_end().parse::<EnvKey>()
+        {
+            found.insert(key, Secret::new(value));
         }
     }
     found

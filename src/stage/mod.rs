@@ -16,7 +16,7 @@ pub use name::{InvalidStageName, StageName};
 use crate::values::{Diagnostic, EnvKey, Node, Secret};
 use file::StageFile;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fmt, fs, io};
 
 /// The folder of stages in a project.
@@ -155,7 +155,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Vec<Diagnostic>> {
     }
 }
 
-fn undefined(dir: &Path, name: &StageName, path: &PathBuf) -> Diagnostic {
+fn undefined(dir: &Path, name: &StageName, path: &Path) -> Diagnostic {
     let names = Stage::list(dir).unwrap_or_default();
     let names: Vec<&str> = names.iter().map(StageName::as_str).collect();
     let message = format!("there is no stage '{name}': no file {}", path.display());

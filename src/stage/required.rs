@@ -4,9 +4,11 @@ use super::file::{EnvValue, StageFile};
 use crate::values::{AbsPath, Diagnostic, EnvKey, TableEntry};
 use std::collections::BTreeMap;
 
-/// The types, with the test for each and what it wants. No message of these may
-/// show the value: it is a secret.
-const TYPES: [(&str, fn(&str) -> bool, &str); 6] = [
+/// A type: its name, the test for it, and what it wants.
+type Type = (&'static str, fn(&str) -> bool, &'static str);
+
+/// The types. No message about them may show a value: it is a secret.
+const TYPES: [Type; 6] = [
     ("string", |_| true, "any text"),
     ("integer", |text| text.parse::<i64>().is_ok(), "a whole number"),
     ("boolean", |text| matches!(text, "true" | "false"), "true or false"),
