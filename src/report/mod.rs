@@ -4,6 +4,7 @@
 //! [`apply_json`], …); progress is shown by a [`Reporter`]. What comes from a
 //! host or a playbook passes [`visible`] before it reaches a terminal.
 
+mod ask;
 mod console;
 mod event;
 mod json;
@@ -16,6 +17,8 @@ mod text;
 mod visible;
 
 pub use console::{Console, Remarks};
+pub use ask::TerminalAsk;
+pub use console::Console;
 pub use event::{Event, Reporter};
 pub use json::{FORMAT_VERSION, apply_json, plan_json};
 pub use markdown::{apply_markdown, plan_markdown};

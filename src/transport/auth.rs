@@ -40,12 +40,6 @@ struct Login<'a> {
     offered: usize,
 }
 
-/// How an attempt ended, unless the login is over.
-enum Attempt {
-    Accepted,
-    Refused,
-}
-
 /// Logs in as the route's user. The proof that the host key is right is
 /// needed: an attempt tells the other end who we are.
 ///
@@ -205,20 +199,16 @@ impl Login<'_> {
         let doing = format!("logging in as {}", self.route.user);
         match self.wire.drive(self.deadline, &doing, step)? {
             Ok(()) => Ok(true),
-            Err(error) => match judge(&error) {
-                Some(Attempt::Accepted) => Ok(true),
-                Some(Attempt::Refused) => Ok(false),
-                None if is_local(&error) => {
-                    let what = self.tried.last().cloned().unwrap_or_default();
-                    self.notes.push(format!("{what}: {}", error.message()));
-                    Ok(false)
-                }
-                None => Err(self.error(format!(
-                    "the host ended the connection ({}) after: {}",
-                    error.message(),
-                    self.tried.join(", ")
-                ))),
-            },
+            Err(error) if is_refusal(&error) => Ok(false),
+            Err(error) if is_local(&error) => {
+                let what = self.tried.last().cloned().unwrap_or_default();
+                self.notes.push(format!("{what}: {}", error.message()));
+                Ok(false)
+            }
+            Err(error) => {
+                let tried = self.tried.join(", ");
+                Err(self.error(format!("the host ended the connection ({}) after: {tried}", error.message())))
+            }
         }
     }
 
@@ -245,13 +235,12 @@ fn held_by(agent: &ssh2::Agent) -> Vec<ssh2::PublicKey> {
     agent.identities().unwrap_or_default()
 }
 
-fn judge(error: &ssh2::Error) -> Option<Attempt> {
-    match error.code() {
-        ErrorCode::Session(code::LIBSSH2_ERROR_AUTHENTICATION_FAILED | code::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) => {
-            Some(Attempt::Refused)
-        }
-        _ => None,
-    }
+/// Whether the host said no to this identity and waits for another.
+fn is_refusal(error: &ssh2::Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::Session(code::LIBSSH2_ERROR_AUTHENTICATION_FAILED | code::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+    )
 }
 
 /// Whether the identity could not even be offered.

@@ -5,7 +5,7 @@
 //! refusal that shows fingerprints as `ssh-keygen -l` does.
 
 use super::known_hosts::{Entry, KnownHosts, Verdict, blob_type};
-use super::{Ask, HostKeyChecking, TransportError};
+use super::{HostKeyChecking, TransportError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -115,11 +115,6 @@ pub(super) fn verify(
             Ok(HostKeyVerified(()))
         }
     }
-}
-
-/// The question of [`verify`] for an [`Ask`].
-pub(super) fn confirm(ask: &dyn Ask) -> impl FnOnce(&str) -> bool + '_ {
-    move |question| ask.confirm(question)
 }
 
 /// Adds a line. The file is made for its owner alone, as is its directory.

@@ -6,10 +6,12 @@
 
 mod auth;
 mod deadline;
+pub mod fake;
 mod host_key;
 mod jump;
 mod keys;
 mod known_hosts;
+mod local;
 mod route;
 mod session;
 mod ssh;
@@ -49,7 +51,10 @@ pub trait Link: Send {
 /// # Errors
 /// See [`TransportError`]; each says what to do.
 pub fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> Result<Box<dyn Link>, TransportError> {
-    ssh::connect(target, policy, ask)
+    match &target.local_root {
+        Some(root) => Ok(Box::new(local::connect(&target.name, root)?)),
+        None => ssh::connect(target, policy, ask),
+    }
 }
 
 /// How a host is reached.

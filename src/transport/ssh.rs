@@ -157,6 +157,8 @@ enum Stop {
     Done,
     /// The far end closed.
     Closed,
+    /// What came on standard error is a reason to stop.
+    Halted,
 }
 
 impl Link for SshLink {
@@ -172,14 +174,14 @@ impl Link for SshLink {
                 why: "the program before this one ended without reading all of its data".to_owned(),
             });
         }
-        if let Stop::Closed = self.pump(input, idle, "waiting for the host's answer", sink)? {
+        if let Stop::Closed = self.pump(input, idle, sink, &|_| false)? {
             if self.established {
                 return Err(self.closed());
             }
             // The shell never spoke: sudo may want a password.
             let password = self.sudo_password()?;
             self.start_with(&password, idle)?;
-            if let Stop::Closed = self.pump(input, idle, "waiting for the host's answer", sink)? {
+            if let Stop::Closed = self.pump(input, idle, sink, &|_| false)? {
                 return Err(self.closed());
             }
         }
@@ -189,13 +191,14 @@ impl Link for SshLink {
 }
 
 impl SshLink {
-    /// Moves bytes both ways until the sink breaks off or the other end closes.
+    /// Moves bytes both ways until the sink breaks off, `halt` finds a reason
+    /// in standard error, or the other end closes.
     fn pump(
         &mut self,
         input: &[u8],
         idle: Duration,
-        doing: &str,
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        halt: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Stop, TransportError> {
         let mut sent = 0;
         let mut moved_at = Instant::now();
@@ -235,6 +238,9 @@ impl SshLink {
                 Ok(count) => {
                     moved = true;
                     keep_last(&mut self.said, &self.buffer[..count]);
+                    if halt(&self.said) {
+                        return Ok(Stop::Halted);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => outbound |= self.wire.wants_out(),
                 Err(error) => return Err(self.broken(&error)),
@@ -247,7 +253,7 @@ impl SshLink {
                 continue;
             }
             let Some(left) = idle.checked_sub(moved_at.elapsed()).filter(|left| !left.is_zero()) else {
-                return Err(deadline::timeout(&self.route.name, idle, doing));
+                return Err(deadline::timeout(&self.route.name, idle, "waiting for the host's answer"));
             };
             self.rest(outbound, left)?;
         }
@@ -296,48 +302,24 @@ impl SshLink {
         let line = format!("{}\n", password.expose());
         let mut heard = Vec::new();
         let ready = marks.ready.as_bytes().to_vec();
-        let stop = self.await_ready(line.as_bytes(), idle, &marks, &mut |bytes| {
-            heard.extend_from_slice(bytes);
-            if heard.windows(ready.len()).any(|window| window == ready) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
+        // Asked a second time: the password was wrong. Closing is the answer.
+        let wrong = |said: &[u8]| sudo::asked(said, &marks) > 1;
+        let stop = self.pump(
+            line.as_bytes(),
+            idle,
+            &mut |bytes| {
+                heard.extend_from_slice(bytes);
+                let reached = heard.windows(ready.len()).any(|window| window == ready);
+                if reached { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+            &wrong,
+        )?;
         match stop {
             Stop::Done => Ok(()),
+            Stop::Halted => Err(sudo::error(&self.route.name, &self.route.user, "sudo does not accept the password")),
             Stop::Closed => {
                 let said = self.last_words().replace(&marks.prompt, "");
                 Err(sudo::error(&self.route.name, &self.route.user, &said))
-            }
-        }
-    }
-
-    fn await_ready(
-        &mut self,
-        line: &[u8],
-        idle: Duration,
-        marks: &sudo::Marks,
-        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> Result<Stop, TransportError> {
-        let mut sent = false;
-        let until = Instant::now();
-        loop {
-            let step = Duration::from_millis(200).min(idle);
-            let done = match self.pump(if sent { b"" } else { line }, step, "waiting for sudo", sink) {
-                Err(TransportError::Timeout { .. }) => None,
-                other => Some(other?),
-            };
-            sent = true;
-            if let Some(stop) = done {
-                return Ok(stop);
-            }
-            // Asked again: the password was wrong. Closing is the answer.
-            if sudo::asked(&self.said, marks) > 1 {
-                return Ok(Stop::Closed);
-            }
-            if until.elapsed() >= idle {
-                return Err(deadline::timeout(&self.route.name, idle, "waiting for sudo to take the password"));
             }
         }
     }

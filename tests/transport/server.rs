@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -25,11 +26,12 @@ impl Server {
     /// user key in `authorized_keys`. None, with the reason printed, where
     /// that is not possible.
     pub fn start() -> Option<Server> {
-        Server::with("")
+        Server::with_keys("", &[])
     }
 
-    /// The same with further lines of sshd_config.
-    pub fn with(config: &str) -> Option<Server> {
+    /// The same with further lines of sshd_config (`{at}`: the directory) and
+    /// further RSA keys for them.
+    pub fn with_keys(config: &str, rsa: &[&str]) -> Option<Server> {
         let reason = if !Path::new("/usr/sbin/sshd").exists() {
             Some("/usr/sbin/sshd is missing")
         } else if !rustix::process::geteuid().is_root() {
@@ -46,6 +48,9 @@ impl Server {
         let at = directory.path();
         keygen(&at.join("host_key"), "ed25519", "");
         keygen(&at.join("id"), "ed25519", "");
+        for name in rsa {
+            keygen(&at.join(name), "rsa", "");
+        }
         fs::copy(at.join("id.pub"), at.join("authorized_keys")).unwrap();
         let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
         // A port may be taken between the look and the start: try another.
@@ -63,7 +68,7 @@ impl Server {
             let mut server = Server { directory: tempfile::tempdir().unwrap(), port, child };
             if server.answers() {
                 server.directory = directory;
-                server.know(&server.host_key("host_key"));
+                server.know(&server.public_key("host_key"));
                 return Some(server);
             }
         }
@@ -93,9 +98,17 @@ impl Server {
     }
 
     /// The type and base64 of a public key file.
-    pub fn host_key(&self, name: &str) -> String {
+    pub fn public_key(&self, name: &str) -> String {
         let text = fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap();
         text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Lets root log in with one more key.
+    pub fn authorize(&self, key: &Path) {
+        let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+        let mut text = fs::read_to_string(self.path("authorized_keys")).unwrap();
+        text.push_str(&public);
+        fs::write(self.path("authorized_keys"), text).unwrap();
     }
 
     /// Makes the host's line in known_hosts this key.
@@ -135,9 +148,10 @@ impl Drop for Server {
 fn settings(at: &Path, more: &str) -> String {
     let at = at.display();
     format!(
-        "{more}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nAuthorizedKeysFile {at}/authorized_keys\n\
+        "{}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nAuthorizedKeysFile {at}/authorized_keys\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-         PermitRootLogin yes\nLogLevel VERBOSE\nPidFile none\n"
+         PermitRootLogin yes\nLogLevel VERBOSE\nPidFile none\n",
+        more.replace("{at}", &at.to_string())
     )
 }
 
@@ -153,6 +167,43 @@ pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
 pub fn fingerprint(public: &Path) -> String {
     let output = Command::new("ssh-keygen").arg("-lf").arg(public).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+}
+
+/// An ssh-agent of the test's own; it ends with this value.
+pub struct Agent {
+    pub socket: PathBuf,
+    child: Child,
+}
+
+impl Agent {
+    /// Starts one. None, with the reason printed, where that is not possible.
+    pub fn start(at: &Path) -> Option<Agent> {
+        let socket = at.join("agent");
+        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
+        let Ok(child) = child else {
+            assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "cannot run here: ssh-agent is missing");
+            println!("SKIP: ssh-agent is missing");
+            return None;
+        };
+        let until = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < until, "ssh-agent does not start");
+            std::thread::yield_now();
+        }
+        Some(Agent { socket, child })
+    }
+
+    pub fn add(&self, key: &Path) {
+        let added = Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket).status();
+        assert!(added.unwrap().success(), "ssh-add");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn free_port() -> u16 {
