@@ -15,6 +15,10 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// What differs between the playbook and the hosts; nothing is touched.
+    Plan(crate::commands::plan::PlanArgs),
+    /// Make the hosts what the playbook says, and look again.
+    Apply(crate::commands::apply::ApplyArgs),
     /// The environment of a stage: show it, compare two, run a command with it.
     Env(crate::commands::env::EnvArgs),
     /// Disposable test hosts on this machine, as containers of a local Docker engine.

@@ -2,7 +2,7 @@
 
 use super::Program;
 use crate::plan::{HostPlan, StepPlan};
-use crate::report::{Event, Reporter};
+use crate::report::{Event, Reporter, StepEnding};
 use crate::shell::Script;
 use crate::transport::{Session, TransportError};
 use std::fmt;
@@ -40,8 +40,10 @@ impl fmt::Display for RunId {
 /// What a failed operation left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// Index of the step in the plan.
+    pub step: usize,
     /// The step's id.
-    pub step: String,
+    pub id: String,
     /// The operation's exit code.
     pub code: i32,
     /// The last of what it printed.
@@ -55,7 +57,7 @@ pub enum ApplyError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// An operation failed; those after it were not begun.
-    #[error("step {} failed with exit code {}", .0.step, .0.code)]
+    #[error("step {} failed with exit code {}", .0.id, .0.code)]
     Step(Failure),
     /// Another run holds the host.
     #[error("another run is at work on this host: {0}; wait for it, or look at it there")]
@@ -101,48 +103,23 @@ cat "$R/failed" 2>/dev/null
 exit 0
 "#;
 
-/// Carries a compiled plan out and tells what happens as it happens.
-///
-/// # Errors
-/// See [`ApplyError`].
-pub fn execute(
-    session: &mut Session,
-    plan: &HostPlan,
-    program: &Program,
-    run: &RunId,
-    reporter: &dyn Reporter,
-) -> Result<(), ApplyError> {
-    let data = archive(program).map_err(|error| ApplyError::Program(error.to_string()))?;
-    let mut script = Script::new();
-    script.set("ID", run.as_str()).set("SIZE", &data.len().to_string()).line(START);
-    reporter.event(&Event::Applying { host: &plan.name, run: run.as_str(), operations: program.operations.len() });
+/// What a run did, step by step, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// One for each step of the plan.
+    pub steps: Vec<StepEnding>,
+    /// Whether all operations were done.
+    pub result: Result<(), ApplyError>,
+}
 
-    let mut journal = Journal { plan, program, reporter, text: Vec::new(), state: State::default() };
-    let code = session.stream(&script, &data, IDLE, &mut |bytes| journal.read(bytes))?;
-    let Journal { state, text, .. } = journal;
-    let rest = String::from_utf8_lossy(&text).into_owned();
-    if code != 0 {
-        return Err(ApplyError::Start(rest.trim().to_owned()));
-    }
-    if let Some(holder) = state.locked {
-        return Err(ApplyError::Locked(holder));
-    }
-    let Some(tail) = state.result else { return Err(ApplyError::Lost(run.to_string())) };
-    match (tail.as_str(), state.failed) {
-        ("ok", None) => Ok(()),
-        (_, Some((operation, code))) => {
-            let step = step_of(plan, program, operation).ok_or_else(|| ApplyError::Lost(run.to_string()))?;
-            let output = if step.sensitive { String::new() } else { rest };
-            reporter.event(&Event::StepFailed {
-                host: &plan.name,
-                step,
-                message: &format!("exit code {code}"),
-                output: &output,
-            });
-            Err(ApplyError::Step(Failure { step: step.id.clone(), code, output }))
-        }
-        _ => Err(ApplyError::Lost(run.to_string())),
-    }
+/// Carries a compiled plan out and tells what happens as it happens.
+pub fn execute(session: &mut Session, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran {
+    let endings =
+        plan.steps.iter().map(|step| if step.ops.is_empty() { StepEnding::Unchanged } else { StepEnding::NotReached });
+    let state = State { steps: endings.collect(), ..State::default() };
+    let mut journal = Journal { plan, program, reporter, text: Vec::new(), state };
+    let result = journal.follow(session, run);
+    Ran { steps: journal.state.steps, result }
 }
 
 /// Script and payloads as one archive.
@@ -164,6 +141,7 @@ fn step_of<'a>(plan: &'a HostPlan, program: &Program, operation: usize) -> Optio
 
 #[derive(Default)]
 struct State {
+    steps: Vec<StepEnding>,
     failed: Option<(usize, i32)>,
     locked: Option<String>,
     result: Option<String>,
@@ -179,6 +157,42 @@ struct Journal<'a> {
 }
 
 impl Journal<'_> {
+    fn follow(&mut self, session: &mut Session, run: &RunId) -> Result<(), ApplyError> {
+        let data = archive(self.program).map_err(|error| ApplyError::Program(error.to_string()))?;
+        let mut script = Script::new();
+        script.set("ID", run.as_str()).set("SIZE", &data.len().to_string()).line(START);
+        let operations = self.program.operations.len();
+        self.reporter.event(&Event::Applying { host: &self.plan.name, run: run.as_str(), operations });
+
+        let code = session.stream(&script, &data, IDLE, &mut |bytes| self.read(bytes))?;
+        let rest = String::from_utf8_lossy(&self.text).into_owned();
+        if code != 0 {
+            return Err(ApplyError::Start(rest.trim().to_owned()));
+        }
+        if let Some(holder) = self.state.locked.take() {
+            return Err(ApplyError::Locked(holder));
+        }
+        match (self.state.result.as_deref(), self.state.failed) {
+            (Some("ok"), None) => Ok(()),
+            (_, Some((operation, code))) => self.fail(operation, code, rest, run),
+            _ => Err(ApplyError::Lost(run.to_string())),
+        }
+    }
+
+    fn fail(&mut self, operation: usize, code: i32, output: String, run: &RunId) -> Result<(), ApplyError> {
+        let lost = || ApplyError::Lost(run.to_string());
+        let scheduled =
+            operation.checked_sub(1).and_then(|index| self.program.operations.get(index)).ok_or_else(lost)?;
+        let step = self.plan.steps.get(scheduled.step).ok_or_else(lost)?;
+        if let Some(ending) = self.state.steps.get_mut(scheduled.step) {
+            *ending = StepEnding::Failed;
+        }
+        let output = if step.sensitive { String::new() } else { output };
+        let message = format!("exit code {code}");
+        self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message: &message, output: &output });
+        Err(ApplyError::Step(Failure { step: scheduled.step, id: step.id.clone(), code, output }))
+    }
+
     fn read(&mut self, bytes: &[u8]) {
         self.text.extend_from_slice(bytes);
         // After the result comes the failed operation's output, which is not a journal.
@@ -225,7 +239,12 @@ impl Journal<'_> {
         for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
             let later = &operations[operation..];
             let goes_on = later.iter().any(|next| next.step == step || next.also.contains(&step));
-            if let (false, Some(step)) = (goes_on, self.plan.steps.get(step)) {
+            if goes_on {
+                continue;
+            }
+            if let (Some(planned), Some(ending)) = (self.plan.steps.get(step), self.state.steps.get_mut(step)) {
+                *ending = StepEnding::Done;
+                let step = planned;
                 self.reporter.event(&Event::StepDone { host: &self.plan.name, step });
             }
         }

@@ -10,6 +10,6 @@ mod execute;
 mod program;
 mod schedule;
 
-pub use execute::{ApplyError, Failure, RunId, execute};
+pub use execute::{ApplyError, Failure, Ran, RunId, execute};
 pub use program::Program;
 pub use schedule::{Scheduled, schedule};

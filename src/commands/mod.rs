@@ -2,8 +2,13 @@
 //! an [`Exit`]; errors are `anyhow` from here up, and [`exit_of`] finds the
 //! exit code that an error stands for.
 
+pub mod apply;
+mod engine;
 pub mod env;
 pub mod lab;
+pub mod plan;
+mod saved;
+pub mod select;
 
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
@@ -64,6 +69,8 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// Whatever ended it early; [`exit_of`] gives its exit code.
 pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) -> anyhow::Result<Exit> {
     match command {
+        crate::cli::Command::Plan(args) => plan::run(args, console),
+        crate::cli::Command::Apply(args) => apply::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
     }

@@ -16,9 +16,8 @@ mod terminal;
 mod text;
 mod visible;
 
-pub use console::{Console, Remarks};
 pub use ask::TerminalAsk;
-pub use console::Console;
+pub use console::{Console, Remarks};
 pub use event::{Event, Reporter};
 pub use json::{FORMAT_VERSION, apply_json, plan_json};
 pub use markdown::{apply_markdown, plan_markdown};

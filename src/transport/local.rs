@@ -52,7 +52,10 @@ pub(super) fn connect(host: &str, root: &Path) -> Result<LocalLink, TransportErr
     words.extend(["/bin/sh", "-c", BOOTSTRAP].map(std::ffi::OsStr::new));
     let mut command = Command::new(words[0]);
     // chroot(8) is in /usr/sbin, which a user's PATH may lack.
-    command.args(&words[1..]).env("LC_ALL", "C").env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .args(&words[1..])
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     start(host, command)
 }
 
@@ -64,12 +67,8 @@ pub(super) fn start(host: &str, mut command: Command) -> Result<LocalLink, Trans
         address: program.clone(),
         why: error.to_string(),
     };
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(failed(ErrorKind::BrokenPipe.into()));

@@ -1,0 +1,236 @@
+//! One host from connection to plan: what plan and apply share.
+
+use super::RunFailed;
+use super::select::Selected;
+use crate::inventory;
+use crate::observe::{HostState, Queries, probe};
+use crate::plan::{Forecast, HostPlan, StepError, Wanted, plan_host, queries};
+use crate::playbook::{HostScope, Playbook, Step, StepFiles};
+use crate::report::{Event, Reporter};
+use crate::resource::{self, Assets};
+use crate::transport::{self, Ask, Policy, Session, Target};
+use crate::values::{Diagnostic, EnvKey, Secret};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the host may be silent while it is looked at.
+const LOOK: Duration = Duration::from_secs(120);
+
+/// What all hosts of a run share.
+pub struct Run<'a> {
+    /// The playbook.
+    pub playbook: &'a Playbook,
+    /// Limits of connections.
+    pub policy: &'a Policy,
+    /// Questions to the operator.
+    pub ask: &'a Arc<dyn Ask>,
+    /// Who shows what happens.
+    pub reporter: &'a dyn Reporter,
+}
+
+/// A host that was looked at and planned for, with its open connection.
+pub struct Prepared {
+    /// The connection.
+    pub session: Session,
+    /// What is wanted of the host.
+    pub steps: Vec<Wanted>,
+    /// What was found.
+    pub state: HostState,
+    /// What differs.
+    pub plan: HostPlan,
+}
+
+impl Run<'_> {
+    /// Connects, looks and plans.
+    ///
+    /// # Errors
+    /// The host cannot be reached or read, or the playbook is wrong for it.
+    pub fn prepare(&self, selected: &Selected) -> anyhow::Result<Prepared> {
+        let Selected { host, scope, stage } = selected;
+        let env = stage.as_ref().map(|stage| &stage.env);
+        let target = target_of(host);
+        let shown =
+            target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
+        self.reporter.event(&Event::Connecting { host: &host.name, to: &shown });
+        let link = transport::connect(&target, self.policy, self.ask)?;
+        let mut session = Session::open(&host.name, link)?;
+
+        // Where nothing depends on facts, facts and questions go in one message.
+        let mut state = HostState::default();
+        let steps = if self.playbook.needs_facts(scope) {
+            look(&mut session, &mut state, &Queries::new(), true)?;
+            let mut scope = scope.clone();
+            scope.facts = Some(serde_json::to_value(&state.facts)?);
+            let steps = self.steps(&scope, env)?;
+            look(&mut session, &mut state, &queries(&steps), false)?;
+            steps
+        } else {
+            let steps = self.steps(scope, env)?;
+            look(&mut session, &mut state, &queries(&steps), true)?;
+            steps
+        };
+        if !state.facts.os.is_debian_like() {
+            let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
+            return Err(RunFailed(format!(
+                "{}: this is {found}; only Debian and Ubuntu can be provisioned",
+                host.name
+            ))
+            .into());
+        }
+        self.reporter.event(&Event::Observing { host: &host.name, questions: state.questions().iter().count() });
+        let plan = plan(&host.name, &mut session, &steps, &mut state)?;
+        self.reporter.event(&Event::Planned { plan: &plan });
+        Ok(Prepared { session, steps, state, plan })
+    }
+
+    /// The resources of all steps, rendered for a host.
+    fn steps(&self, scope: &HostScope, env: Option<&BTreeMap<EnvKey, Secret>>) -> anyhow::Result<Vec<Wanted>> {
+        let rendered = self.playbook.render(scope).map_err(super::InputErrors)?;
+        let mut errors = Vec::new();
+        let wanted = rendered.into_iter().filter_map(|step| match wanted(step, env) {
+            Ok(wanted) => Some(wanted),
+            Err(found) => {
+                errors.extend(found);
+                None
+            }
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
+        if errors.is_empty() { Ok(wanted) } else { Err(super::InputErrors(errors).into()) }
+    }
+}
+
+impl Prepared {
+    /// Looks and plans again, over the same connection.
+    ///
+    /// # Errors
+    /// The host cannot be read any more.
+    pub fn again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
+        let mut state = HostState::default();
+        look(&mut self.session, &mut state, &queries(&self.steps), true)?;
+        let plan = plan(name, &mut self.session, &self.steps, &mut state)?;
+        self.state = state;
+        Ok(plan)
+    }
+}
+
+/// Asks the host and adds the answers to what is known.
+fn look(session: &mut Session, state: &mut HostState, asked: &Queries, facts: bool) -> anyhow::Result<()> {
+    if asked.is_empty() && !facts {
+        return Ok(());
+    }
+    let program = probe::program(asked, facts);
+    let reply = session.run(&program, &[], LOOK)?;
+    probe::read_reply(state, asked, facts, session.nonce(), &reply.output)
+        .map_err(|error| RunFailed(error.to_string()))?;
+    Ok(())
+}
+
+/// Plans; asks what the plan would like to know; plans again.
+fn plan(name: &str, session: &mut Session, steps: &[Wanted], state: &mut HostState) -> anyhow::Result<HostPlan> {
+    // Answers may raise further questions, but not for ever.
+    for _ in 0..4 {
+        let Forecast { plan, wants, .. } = plan_host(name, steps, state).map_err(|errors| refusal(name, &errors))?;
+        if wants.is_empty() {
+            return Ok(plan);
+        }
+        look(session, state, &wants, false)?;
+    }
+    let outcome = plan_host(name, steps, state).map_err(|errors| refusal(name, &errors))?;
+    Ok(outcome.plan)
+}
+
+/// All steps that cannot be planned, as one error: refusals are wrong input,
+/// what the host could not tell is a failure of the host.
+fn refusal(host: &str, errors: &[StepError]) -> anyhow::Error {
+    let lines: Vec<String> = errors.iter().map(|error| format!("{host}: {error}")).collect();
+    let text = format!("{}\nnothing was touched", lines.join("\n"));
+    if errors.iter().any(|error| matches!(error.error, crate::plan::PlanError::State(_))) {
+        RunFailed(text).into()
+    } else {
+        anyhow::Error::msg(text)
+    }
+}
+
+/// The files around a step, as resources see them.
+struct StepAssets<'a> {
+    files: StepFiles,
+    env: Option<&'a BTreeMap<EnvKey, Secret>>,
+}
+
+impl Assets for StepAssets<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.read(path)
+    }
+    fn render(&self, path: &str) -> Result<String, String> {
+        self.files.render(path)
+    }
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        self.files.glob(pattern)
+    }
+    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
+        self.env
+    }
+}
+
+fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, Vec<Diagnostic>> {
+    let Some(kind) = resource::kind(&step.kind) else {
+        return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
+    };
+    let assets = StepAssets { files: step.files.clone(), env };
+    let resource = resource::build(kind, &step.table, &assets)?;
+    Ok(Wanted {
+        id: step.id,
+        name: step.name,
+        kind: kind.name,
+        resource,
+        restart: step.restart,
+        reload: step.reload,
+        guard: step.guard,
+        sensitive: step.sensitive,
+        span: Some(step.span),
+    })
+}
+
+fn target_of(host: &inventory::Host) -> Target {
+    Target {
+        name: host.name.clone(),
+        address: host.address.clone(),
+        port: host.port,
+        user: host.user.clone(),
+        keys: host.keys.clone(),
+        known_hosts: host.known_hosts.clone(),
+        jump: host.jump.clone(),
+        local_root: host.local_root.clone(),
+    }
+}
+
+/// Does the same for all hosts, `forks` at a time; the results are in the
+/// hosts' order. A host's failure is its own.
+pub fn for_each_host<T: Send, R: Send>(
+    hosts: Vec<T>,
+    forks: usize,
+    work: impl Fn(T) -> R + Sync,
+) -> anyhow::Result<Vec<R>> {
+    use std::sync::{Mutex, PoisonError};
+    let count = hosts.len();
+    let queue = Mutex::new(hosts.into_iter().enumerate());
+    let results = Mutex::new((0..count).map(|_| None).collect::<Vec<Option<R>>>());
+    std::thread::scope(|scope| {
+        for _ in 0..forks.clamp(1, count.max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((index, host)) = next else { break };
+                    let result = work(host);
+                    if let Some(slot) = results.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+                        *slot = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().collect::<Option<Vec<R>>>().context("a host was not worked on")
+}

@@ -1,0 +1,150 @@
+//! `plan`: what differs, exactly, and nothing touched.
+
+use super::engine::{Prepared, Run, for_each_host};
+use super::select::{SelectArgs, Selection};
+use super::{Exit, exit_of, saved};
+use crate::plan::HostPlan;
+use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, TextOptions};
+use crate::transport::{Ask, HostKeyChecking, Policy};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs (schema/plan.json, schema/apply.json).
+    Json,
+    /// For a comment on a merge request.
+    Markdown,
+}
+
+/// What to do about unknown host keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyChecking {
+    /// Refuse, or ask on a terminal.
+    Strict,
+    /// Accept keys of hosts never seen before.
+    AcceptNew,
+}
+
+/// Arguments of `plan`, and of `apply` beside its own.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: PlanFormat,
+    /// Save the plan for `apply FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Exit code 2 if anything differs.
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+    /// Show steps that find nothing to do, too.
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// How many hosts are worked on at once.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    forks_wanted: u16,
+    /// What to do about a host key that known_hosts does not have.
+    #[arg(long, value_enum, default_value = "strict")]
+    host_key_checking: KeyChecking,
+    /// Seconds until a host must have let us in.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    connect_timeout: u16,
+}
+
+/// What planning all hosts gives.
+pub struct Planned {
+    /// The playbook and its hosts.
+    pub selection: Selection,
+    /// Hosts that were planned for.
+    pub hosts: Vec<Prepared>,
+    /// Hosts that could not be: unreachable or unreadable.
+    pub outcomes: Vec<HostOutcome>,
+    /// Who shows what happens.
+    pub reporter: Box<dyn Reporter>,
+}
+
+/// Plans for all selected hosts.
+///
+/// # Errors
+/// The input is wrong. A host's own failure is an outcome instead.
+pub fn plan_all(args: &PlanArgs, console: &Console) -> anyhow::Result<Planned> {
+    let selection = args.select.load()?;
+    let reporter = report::reporter(console, args.format != PlanFormat::Text);
+    let policy = Policy {
+        connect_timeout: Duration::from_secs(u64::from(args.connect_timeout)),
+        host_keys: match args.host_key_checking {
+            KeyChecking::Strict => HostKeyChecking::Strict,
+            KeyChecking::AcceptNew => HostKeyChecking::AcceptNew,
+        },
+        ..Policy::default()
+    };
+    let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
+    let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref() };
+    let results = for_each_host(selection.hosts.iter().collect(), args.forks(), |selected| {
+        run.prepare(selected).map_err(|error| (selected.host.name.clone(), error))
+    })?;
+    let (mut hosts, mut outcomes, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(prepared) => hosts.push(prepared),
+            Err((name, error)) => match exit_of(&error) {
+                Exit::Input => wrong.push(error),
+                exit => {
+                    let text = format!("{error:#}");
+                    reporter.event(&Event::HostFailed { host: &name, error: &text });
+                    let ending = if exit == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
+                    outcomes.push(HostOutcome { error: Some(text), ..HostOutcome::new(name, ending) });
+                }
+            },
+        }
+    }
+    // Wrong input is wrong for all: no host is touched because another's is right.
+    let mut said = std::collections::BTreeSet::new();
+    wrong.retain(|error| said.insert(format!("{error:#}")));
+    if let Some(first) = wrong.drain(..).reduce(|all, next| anyhow::anyhow!("{all:#}\n\n{next:#}")) {
+        return Err(first);
+    }
+    Ok(Planned { selection, hosts, outcomes, reporter })
+}
+
+impl PlanArgs {
+    /// How many hosts at once.
+    pub fn forks(&self) -> usize {
+        usize::from(self.forks_wanted)
+    }
+}
+
+/// Shows what differs.
+///
+/// # Errors
+/// The input is wrong, or the plan cannot be saved.
+pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let Planned { selection, hosts, outcomes, reporter } = plan_all(args, console)?;
+    drop(reporter);
+    let plans: Vec<HostPlan> = hosts.iter().map(|host| host.plan.clone()).collect();
+    let (stage, playbook) = (selection.stage_name(), selection.playbook_name());
+    let text = match args.format {
+        PlanFormat::Text => report::plan_text(&plans, TextOptions { verbose: args.verbose, color: console.color }),
+        PlanFormat::Json => format!("{}\n", serde_json::to_string_pretty(&report::plan_json(stage, playbook, &plans))?),
+        PlanFormat::Markdown => report::plan_markdown(stage, playbook, &plans),
+    };
+    console.print(&text);
+    if !outcomes.is_empty() {
+        let unreachable = outcomes.iter().all(|outcome| outcome.ending == Ending::Unreachable);
+        return Ok(if unreachable { Exit::Unreachable } else { Exit::Failed });
+    }
+    if let Some(file) = &args.out {
+        saved::SavedPlan::new(args, &selection, &hosts)?.save(file)?;
+        console.remark(&format!("the plan is saved; carry it out with: stockade apply {}", file.display()));
+    }
+    let differs = plans.iter().any(|plan| !plan.is_empty());
+    Ok(if differs && args.detailed_exitcode { Exit::Differs } else { Exit::Done })
+}
