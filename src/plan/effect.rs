@@ -2,7 +2,7 @@
 
 use super::{KNOWN_AFTER_APPLY, Meta, Op, Verb};
 use crate::observe::{
-    Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Shadow, Unit,
+    Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Unit,
 };
 use crate::values::{AbsPath, Mode, Secret, UnitFile, UnitName};
 
@@ -55,11 +55,21 @@ impl Op {
                 let locked = Shadow { hash: Secret::new("!"), expires: None };
                 host.shadow_mut().insert(name.to_string(), locked);
                 if let Some(home) = home {
+                    // useradd(8) makes the directories above it too.
+                    let missing: Vec<AbsPath> =
+                        home.ancestors().filter(|path| host.path(path) == Ok(&PathState::Absent)).collect();
+                    missing
+                        .iter()
+                        .for_each(|path| host.set_path(path, present(FileType::Directory, &Meta::root(0o755), None)));
                     let meta = Meta { owner: name.to_string(), group: primary, mode: Mode::from_bits(0o750) };
                     host.set_path(home, present(FileType::Directory, &meta, None));
                 }
             }
-            Op::UserChange { name, uid, group, shell, home, comment } => {
+            Op::UserChange { name, uid, group, shell, home, move_home, comment } => {
+                let old_home = host.user(name.as_str()).ok().flatten().and_then(|account| account.home.parse().ok());
+                if let (true, Some(old), Some(new)) = (move_home, old_home, home) {
+                    move_tree(host, &old, new);
+                }
                 if let Some(account) = host.users_mut().get_mut(name.as_str()) {
                     if let Some(uid) = uid {
                         account.uid = Known::Is(*uid);
@@ -174,6 +184,35 @@ fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group:
     if let Some(content) = content {
         host.set_content(path, content);
     }
+}
+
+/// What is at and below a path will be at and below another, which is free.
+fn move_tree(host: &mut HostState, old: &AbsPath, new: &AbsPath) {
+    let within = |top: &AbsPath| -> Vec<AbsPath> {
+        let path = |query: &Query| match query {
+            Query::Path(path) if path.is_within(top) => Some(path.clone()),
+            _ => None,
+        };
+        host.questions().iter().filter_map(path).collect()
+    };
+    let (sources, targets) = (within(old), within(new));
+    // What nobody looked at before the move is known after it.
+    for path in targets {
+        host.set_path(&path, PathState::AfterApply);
+        host.set_content(&path, Content::AfterApply);
+    }
+    for path in sources {
+        let below = path.as_str().strip_prefix(old.as_str()).unwrap_or_default();
+        let Ok(place) = format!("{new}{below}").parse::<AbsPath>() else { continue };
+        let content = host.content(&path).ok().cloned();
+        if let Ok(state) = host.path(&path).cloned() {
+            host.set_path(&place, state);
+        }
+        if let Some(content) = content {
+            host.set_content(&place, content);
+        }
+    }
+    host.remove_tree(old);
 }
 
 fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {

@@ -143,8 +143,10 @@ pub enum Op {
         uid: Option<u32>,
         group: Option<GroupName>,
         shell: Option<String>,
-        /// The new home; its content is moved along.
+        /// The new home.
         home: Option<AbsPath>,
+        /// Whether the old home is moved to the new one's place, which must be free.
+        move_home: bool,
         comment: Option<String>,
     },
     UserRemove {

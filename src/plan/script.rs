@@ -128,7 +128,7 @@ impl OpScript {
                     self.run(Command::new("chmod").args(["--", "0750", home.as_str()]));
                 }
             }
-            Op::UserChange { name, uid, group, shell, home, comment } => {
+            Op::UserChange { name, uid, group, shell, home, move_home, comment } => {
                 let mut command = Command::new("usermod");
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);
@@ -140,7 +140,10 @@ impl OpScript {
                     command = command.args(["--shell", shell]);
                 }
                 if let Some(home) = home {
-                    command = command.args(["--move-home", "--home", home.as_str()]);
+                    command = command.args(["--home", home.as_str()]);
+                    if *move_home {
+                        command = command.arg("--move-home");
+                    }
                 }
                 if let Some(comment) = comment {
                     command = command.args(["--comment", comment]);

@@ -4,6 +4,7 @@
 //! states its questions and plans. Kinds do no I/O: what they need from the
 //! project's files comes through [`Assets`].
 
+mod account;
 mod args;
 mod authorized_keys;
 mod check_step;
@@ -22,6 +23,7 @@ mod package;
 mod service;
 mod ssh_dir;
 mod sudoers;
+mod user;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -85,6 +87,7 @@ pub static KINDS: &[Kind] = &[
     command::KIND,
     check_step::KIND,
 ];
+pub static KINDS: &[Kind] = &[file::KIND, user::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -8,7 +8,7 @@
 use super::draft::Draft;
 use super::key_file::{Wanted, merge};
 use crate::observe::{Content, Entry, FileType, PathState, Queries, Query};
-use crate::plan::{Meta, Op, PlanError, diff_files};
+use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
 /// The keys that a step wants for a user.
@@ -187,7 +187,8 @@ pub(super) fn home(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanErr
             let meta = Meta { group: entry.group.clone(), ..owner.meta(kept) };
             repair(draft, &home, "home", &entry, &meta);
         }
-        _ => make(draft, &owner),
+        PathState::Absent => make(draft, &owner),
+        PathState::AfterApply => draft.note(format!("what {home} is: {KNOWN_AFTER_APPLY}; it is left as it is")),
     }
     Ok(())
 }

@@ -1,0 +1,390 @@
+//! The entries of a user in the databases: passwd, group and shadow.
+//!
+//! Each attribute that differs is a change of its own; what the step does not
+//! mention is left alone. Nothing here may lock out the operator: the user who
+//! is logged in keeps number, home and a shell to log in with.
+
+use super::draft::Draft;
+use super::ssh_dir;
+use crate::observe::{Account, Known, PathState, Query};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError};
+use crate::values::{AbsPath, GroupName, PasswordHash, Secret, UserName};
+use std::collections::BTreeSet;
+
+/// What a step says of a user's entries; none where it says nothing.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub name: UserName,
+    pub uid: Option<u32>,
+    pub system: bool,
+    pub shell: Option<AbsPath>,
+    pub home: Option<AbsPath>,
+    pub comment: Option<String>,
+    pub groups: Option<Vec<GroupName>>,
+    pub exclusive_groups: bool,
+    pub password: Option<PasswordHash>,
+    pub locked: Option<bool>,
+    /// Days since 1970-01-01; the inner none stands for "never".
+    pub expires: Option<Option<i64>>,
+    /// Whether a home is needed though the account is a system's.
+    pub needs_home: bool,
+}
+
+/// Homes that stand for "none".
+const NO_HOME: [&str; 4] = ["/nonexistent", "/dev/null", "/", "/run/nonexistent"];
+/// Shells that are on every Debian and Ubuntu host (packages marked essential).
+const ESSENTIAL_SHELLS: [&str; 10] = [
+    "/bin/bash",
+    "/usr/bin/bash",
+    "/bin/sh",
+    "/usr/bin/sh",
+    "/bin/dash",
+    "/usr/sbin/nologin",
+    "/sbin/nologin",
+    "/bin/false",
+    "/usr/bin/false",
+    "/bin/true",
+];
+
+fn refused<T>(why: String) -> Result<T, PlanError> {
+    Err(PlanError::Refused(why))
+}
+
+impl Wanted {
+    /// The home that the account will have if it is new.
+    pub(super) fn new_home(&self) -> Option<AbsPath> {
+        self.home.clone().or_else(|| ssh_dir::default_home(&self.name))
+    }
+
+    /// The questions to ask up front.
+    pub(super) fn queries(&self) -> Vec<Query> {
+        let mut queries = vec![Query::Accounts];
+        for home in self.new_home().into_iter().chain(ssh_dir::default_home(&self.name)) {
+            queries.extend(ssh_dir::home_queries(&home));
+        }
+        let other = |shell: &&AbsPath| !ESSENTIAL_SHELLS.contains(&shell.as_str());
+        queries.extend(self.shell.iter().filter(other).cloned().map(Query::Path));
+        queries
+    }
+
+    fn is_login(&self, draft: &Draft<'_>) -> bool {
+        draft.host().facts.login_user == self.name.as_str()
+    }
+
+    /// Whether a directory is made for a new account: not for a system's,
+    /// unless the step names one.
+    fn has_home(&self) -> bool {
+        let named_none = self.home.as_ref().is_some_and(|home| NO_HOME.contains(&home.as_str()));
+        !named_none && (!self.system || self.home.is_some() || self.needs_home)
+    }
+}
+
+/// Plans a user's entries.
+///
+/// # Errors
+/// What is wanted is refused, or the state cannot tell.
+pub(super) fn plan(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    check_uid(draft, wanted)?;
+    match draft.host().user(wanted.name.as_str())?.cloned() {
+        None => create(draft, wanted)?,
+        Some(account) => update(draft, wanted, &account)?,
+    }
+    groups(draft, wanted)?;
+    password(draft, wanted)?;
+    expiry(draft, wanted)
+}
+
+fn check_uid(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let Some(uid) = wanted.uid else { return Ok(()) };
+    let name = wanted.name.as_str();
+    match draft.host().users()?.iter().find(|(other, account)| *other != name && account.uid == Known::Is(uid)) {
+        Some((other, _)) => {
+            refused(format!("the user '{name}' cannot have the number {uid}: the user '{other}' has it"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_shell(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let Some(shell) = &wanted.shell else { return Ok(()) };
+    let no_login = ["nologin", "false", "true"].contains(&shell.file_name());
+    if no_login && wanted.is_login(draft) {
+        return refused(format!(
+            "the shell {shell} would lock out '{}', as whom you are logged in; log in as another user first",
+            wanted.name
+        ));
+    }
+    if ESSENTIAL_SHELLS.contains(&shell.as_str()) || draft.host().accounts_may_appear() {
+        return Ok(());
+    }
+    match draft.host().path(shell)? {
+        PathState::Absent => refused(format!(
+            "the shell {shell} is not on the host, so '{}' could not log in; add a 'package' step that brings it before this one",
+            wanted.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn create(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    check_shell(draft, wanted)?;
+    let name = &wanted.name;
+    // useradd(8) would refuse to make a group that is there.
+    let group = if draft.host().group(name.as_str())?.is_some() { name.as_str().parse().ok() } else { None };
+    let default_shell = if wanted.system { "/usr/sbin/nologin" } else { "/bin/bash" };
+    let shell = wanted.shell.as_ref().map_or(default_shell, AbsPath::as_str).to_owned();
+    let home = wanted.new_home();
+    let occupied = match &home {
+        Some(home) if wanted.has_home() => *draft.host().path(home)? != PathState::Absent,
+        _ => false,
+    };
+    draft.planned.action = Some(Action::Create);
+    draft.change("uid", None::<&str>, Some(wanted.uid.map_or(KNOWN_AFTER_APPLY.to_owned(), |uid| uid.to_string())));
+    draft.change("shell", None::<&str>, Some(&shell));
+    if let Some(home) = &home {
+        draft.change("home", None::<&str>, Some(home.as_str()));
+    }
+    if let Some(comment) = &wanted.comment {
+        draft.change("comment", None::<&str>, Some(comment));
+    }
+    draft.push(Op::UserAdd {
+        name: name.clone(),
+        uid: wanted.uid,
+        group,
+        system: wanted.system,
+        shell: Some(shell),
+        home: home.clone().filter(|_| wanted.has_home() && !occupied),
+        comment: wanted.comment.clone(),
+    });
+    // A home that is there is not touched by useradd: neither copied into nor given to the user.
+    if draft
+        .host()
+        .user(name.as_str())?
+        .is_some_and(|account| Some(account.home.as_str()) != home.as_ref().map(AbsPath::as_str))
+    {
+        draft.push(change_home(name, home.clone(), false));
+    }
+    if occupied {
+        draft.note("the home is there already: what is in it is kept");
+    }
+    if occupied && (!wanted.system || wanted.needs_home) {
+        ssh_dir::home(draft, name)?;
+    }
+    Ok(())
+}
+
+fn change_home(name: &UserName, home: Option<AbsPath>, move_home: bool) -> Op {
+    Op::UserChange { name: name.clone(), uid: None, group: None, shell: None, home, move_home, comment: None }
+}
+
+fn update(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(), PlanError> {
+    let name = &wanted.name;
+    let uid = wanted.uid.filter(|uid| account.uid != Known::Is(*uid));
+    if let Some(uid) = uid {
+        if wanted.is_login(draft) || name.as_str() == "root" {
+            return refused(format!(
+                "the number of '{name}' cannot change from {} to {uid}: {}",
+                shown(&account.uid),
+                if name.as_str() == "root" { "it is root" } else { "you are logged in as this user" }
+            ));
+        }
+        draft.change("uid", Some(shown(&account.uid)), Some(uid.to_string()));
+        draft.note(format!(
+            "files of '{name}' outside of the home keep the old number; find them with: find / -xdev -nouser"
+        ));
+    }
+    let shell = wanted.shell.as_ref().map(AbsPath::as_str).filter(|shell| *shell != account.shell);
+    if let Some(shell) = shell {
+        check_shell(draft, wanted)?;
+        draft.change("shell", Some(&account.shell), Some(shell));
+    }
+    let comment = wanted.comment.as_ref().filter(|comment| **comment != account.comment);
+    if let Some(comment) = comment {
+        draft.change("comment", Some(&account.comment), Some(comment));
+    }
+    let (home, move_home) = new_home(draft, wanted, account)?;
+    if uid.is_some() || shell.is_some() || comment.is_some() || home.is_some() {
+        draft.push(Op::UserChange {
+            name: name.clone(),
+            uid,
+            group: None,
+            shell: shell.map(str::to_owned),
+            home,
+            move_home,
+            comment: comment.cloned(),
+        });
+    }
+    match &wanted.home {
+        Some(home) if !NO_HOME.contains(&home.as_str()) => ssh_dir::home_exists(draft, name),
+        _ => Ok(()),
+    }
+}
+
+fn shown(uid: &Known<u32>) -> String {
+    match uid {
+        Known::Is(uid) => uid.to_string(),
+        Known::AfterApply => KNOWN_AFTER_APPLY.to_owned(),
+    }
+}
+
+/// The home to change to, and whether the old one is moved there.
+fn new_home(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(Option<AbsPath>, bool), PlanError> {
+    let Some(home) = wanted.home.clone().filter(|home| home.as_str() != account.home) else {
+        return Ok((None, false));
+    };
+    let name = &wanted.name;
+    if wanted.is_login(draft) || name.as_str() == "root" {
+        return refused(format!(
+            "the home of '{name}' cannot move from {} to {home} while {} uses it; make the change as another user",
+            account.home.escape_debug(),
+            if name.as_str() == "root" { "the system" } else { "your own login" }
+        ));
+    }
+    draft.change("home", Some(&account.home), Some(home.as_str()));
+    let Ok(old) = account.home.parse::<AbsPath>() else { return Ok((Some(home), false)) };
+    if NO_HOME.contains(&home.as_str()) || NO_HOME.contains(&old.as_str()) {
+        return Ok((Some(home), false));
+    }
+    // With what is asked here the effect can carry keys and their modes along.
+    if !draft.answered(ssh_dir::key_queries(&old)) {
+        return Ok((Some(home), true));
+    }
+    let PathState::Present(entry) = draft.host().path(&old)? else { return Ok((Some(home), false)) };
+    if entry.owner != name.as_str() {
+        let owner = entry.owner.clone();
+        draft.note(format!("{old} belongs to '{owner}' and stays where it is"));
+        return Ok((Some(home), false));
+    }
+    if *draft.host().path(&home)? != PathState::Absent {
+        draft.note(format!("{home} is there already: what is in {old} stays there"));
+        return Ok((Some(home), false));
+    }
+    Ok((Some(home), true))
+}
+
+fn groups(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let Some(list) = &wanted.groups else { return Ok(()) };
+    let name = wanted.name.as_str();
+    let primary = draft.host().user(name)?.map(|account| account.group.clone()).unwrap_or_default();
+    let target: BTreeSet<&GroupName> = list.iter().filter(|group| group.as_str() != primary).collect();
+    let current: BTreeSet<String> = draft
+        .host()
+        .groups()?
+        .iter()
+        .filter(|(_, group)| group.members.contains(name))
+        .map(|(group, _)| group.clone())
+        .collect();
+    let mut after = current.clone();
+    let mut ops = Vec::new();
+    for group in target.iter().filter(|group| !current.contains(group.as_str())) {
+        if draft.host().group(group.as_str())?.is_none() {
+            if !draft.host().accounts_may_appear() {
+                return refused(format!(
+                    "there is no group '{group}' on the host for '{name}' to be in; add a step before this one: group = {{ name = \"{group}\" }}"
+                ));
+            }
+            draft.note(format!("group '{group}': {KNOWN_AFTER_APPLY}; a package of this run is expected to bring it"));
+        }
+        after.insert(group.to_string());
+        ops.push(Op::Join { user: wanted.name.clone(), group: (*group).clone() });
+    }
+    if wanted.exclusive_groups {
+        for group in current.iter().filter(|group| !target.iter().any(|wanted| wanted.as_str() == **group)) {
+            // A name that this program would not accept is the host's own affair.
+            let Ok(parsed) = group.parse::<GroupName>() else { continue };
+            after.remove(group);
+            if wanted.is_login(draft) && ["sudo", "admin", "wheel", "root"].contains(&group.as_str()) {
+                draft.note(format!(
+                    "'{name}', as whom you are logged in, leaves the group '{group}', which may give sudo"
+                ));
+            }
+            ops.push(Op::Leave { user: wanted.name.clone(), group: parsed });
+        }
+    }
+    if !ops.is_empty() {
+        let text = |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        draft.change("groups", Some(text(&current)).filter(|t| !t.is_empty()), Some(text(&after)));
+        ops.into_iter().for_each(|op| draft.push(op));
+    }
+    Ok(())
+}
+
+fn password(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let name = &wanted.name;
+    let found = draft.host().shadow(name.as_str())?.map(|shadow| shadow.hash.expose().to_owned()).unwrap_or_default();
+    let was_locked = found.starts_with('!');
+    let bare = found.trim_start_matches('!').to_owned();
+    let mut usable = !matches!(bare.as_str(), "" | "*");
+    let mut locked = was_locked;
+    if let Some(hash) = &wanted.password
+        && hash.secret().expose() != bare
+    {
+        let before = usable.then_some(Secret::MASK);
+        draft.change("password_hash", before, Some(Secret::MASK));
+        draft.push(Op::SetPasswordHash { user: name.clone(), hash: hash.secret().clone() });
+        // A lock on a password that was one is kept; "!" alone is no password yet.
+        let keep = was_locked && usable && wanted.locked.is_none();
+        (usable, locked) = (true, false);
+        if keep {
+            draft.push(Op::LockPassword { user: name.clone(), lock: true });
+            return Ok(());
+        }
+    }
+    match wanted.locked {
+        Some(true) if !locked && (usable || bare != "*") => {
+            if wanted.is_login(draft) {
+                draft.note(format!(
+                    "the password of '{name}', as whom you are logged in, no longer works for sudo; keys still log in"
+                ));
+            }
+            if !was_locked {
+                draft.change("locked", Some("false"), Some("true"));
+            }
+            draft.push(Op::LockPassword { user: name.clone(), lock: true });
+        }
+        Some(false) if locked && usable => {
+            draft.change("locked", Some("true"), Some("false"));
+            draft.push(Op::LockPassword { user: name.clone(), lock: false });
+        }
+        Some(false) if !usable => {
+            draft.note(format!("'{name}' has no password, so there is nothing to unlock; give 'password_hash'"));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn expiry(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let Some(day) = wanted.expires else { return Ok(()) };
+    let found = draft.host().shadow(wanted.name.as_str())?.and_then(|shadow| shadow.expires);
+    if found == day {
+        return Ok(());
+    }
+    if day.is_some() && (wanted.is_login(draft) || wanted.name.as_str() == "root") {
+        draft.note(format!("'{}' cannot log in from that day on", wanted.name));
+    }
+    draft.change("expires", found.map(date), Some(day.map_or("never".to_owned(), date)));
+    draft.push(Op::SetExpiry { user: wanted.name.clone(), day });
+    Ok(())
+}
+
+/// A day since 1970-01-01 as people write it.
+fn date(day: i64) -> String {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    jiff::Span::new()
+        .try_days(day)
+        .and_then(|span| epoch.checked_add(span))
+        .map_or_else(|_| format!("day {day}"), |date| date.to_string())
+}
+
+/// The day since 1970-01-01 of an ISO 8601 date.
+pub(super) fn day(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{}' is not a date such as \"2030-01-31\", nor \"never\"", text.escape_debug());
+    let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+    let span = jiff::civil::date(1970, 1, 1).until(date).map_err(|_| wrong())?;
+    match i64::from(span.get_days()) {
+        day if plain && day > 0 => Ok(day),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,310 @@
+//! `user`: an account with all that a person or a service needs to log in.
+//!
+//! In this order: the account, its groups, password and expiry (`account`),
+//! the keys and the way to them (`ssh_dir`), the right to use sudo
+//! (`sudoers`). Each is planned on the state that the ones before it leave.
+
+use super::draft::Draft;
+use super::group::MAX_ID;
+use super::ssh_dir::{self, Keys};
+use super::sudoers::{self, Grant};
+use super::{Args, Field, Kind, Resource, Type, account, key_file};
+use crate::observe::{Content, HostState, PathState, Queries, Query};
+use crate::plan::{Action, Op, PlanError, Planned};
+use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
+
+pub(super) const KIND: Kind = Kind {
+    name: "user",
+    summary: "An account: its entries, groups, keys and right to use sudo.",
+    main: "name",
+    fields: &[
+        Field::required("name", Type::String, "the user's name"),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        Field::optional(
+            "uid",
+            Type::Integer,
+            "the user's number; default: the next free one, any number is left alone",
+        ),
+        Field::optional(
+            "system",
+            Type::Bool,
+            "makes a new account one of the system: number from that range, no home unless named; default false",
+        ),
+        Field::optional(
+            "shell",
+            Type::String,
+            "login shell; default for a new account \"/bin/bash\", \"/usr/sbin/nologin\" with system = true",
+        ),
+        Field::optional(
+            "home",
+            Type::String,
+            "home directory; default for a new account \"/home/NAME\"; a home that is elsewhere is moved",
+        ),
+        Field::optional("comment", Type::String, "the GECOS field, such as the full name"),
+        Field::optional(
+            "groups",
+            Type::Strings,
+            "supplementary groups, which must exist or come with a package of the run",
+        ),
+        Field::optional("exclusive_groups", Type::Bool, "whether the user leaves all other groups; default false"),
+        Field::optional(
+            "password_hash",
+            Type::String,
+            "hash of crypt(5): yescrypt, SHA-512, SHA-256 or bcrypt; never shown",
+        ),
+        Field::optional("locked", Type::Bool, "whether the password is locked; keys work all the same"),
+        Field::optional("expires", Type::Any, "date such as \"2030-01-31\" from which nobody can log in, or \"never\""),
+        Field::optional(
+            "sudo",
+            Type::Enum(&["none", "password", "nopasswd"]),
+            "right to all commands by a file of this program's in /etc/sudoers.d; \"none\" removes that file",
+        ),
+        Field::optional(
+            "authorized_keys",
+            Type::StringOrStrings,
+            "keys: literal, or paths and patterns of local files with one key each",
+        ),
+        Field::optional("exclusive_keys", Type::Bool, "whether other keys are removed; default false"),
+        Field::optional("remove_home", Type::Bool, "with state = \"absent\": whether the home goes too; default false"),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+enum User {
+    Present { wanted: account::Wanted, keys: Option<Keys>, grant: Option<(AbsPath, Grant)> },
+    Absent { name: UserName, remove_home: bool, grant: AbsPath },
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let name: UserName = args.parse("name")?;
+    let grant_path = sudoers::grant_path(&name)?;
+    if args.absent() {
+        for field in KIND.fields.iter().map(|field| field.name) {
+            if !["name", "state", "remove_home"].contains(&field) && args.node(field).is_some() {
+                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+            }
+        }
+        if name.as_str() == "root" {
+            args.refuse("name", "the user 'root' cannot be removed");
+        }
+        let remove_home = args.bool("remove_home").unwrap_or(false);
+        return Some(Box::new(User::Absent { name, remove_home, grant: grant_path }));
+    }
+    if args.node("remove_home").is_some() {
+        args.refuse("remove_home", "'remove_home' has a meaning only with state = \"absent\"");
+    }
+    let keys = keys(args);
+    let grant = grant(args, &name).map(|grant| (grant_path, grant));
+    let wanted = wanted(args, name, keys.as_ref().is_some_and(|keys| !keys.wanted.is_empty()))?;
+    Some(Box::new(User::Present { wanted, keys, grant }))
+}
+
+fn keys(args: &mut Args<'_>) -> Option<Keys> {
+    let exclusive = args.bool("exclusive_keys").unwrap_or(false);
+    if args.node("authorized_keys").is_none() {
+        if exclusive {
+            args.refuse("exclusive_keys", "'exclusive_keys' needs 'authorized_keys' (which may be empty)");
+        }
+        return None;
+    }
+    Some(Keys { wanted: key_file::given(args, "authorized_keys", None), exclusive })
+}
+
+fn grant(args: &mut Args<'_>, name: &UserName) -> Option<Grant> {
+    let grant = match args.string("sudo")?.as_str() {
+        "password" => Grant::Password,
+        "nopasswd" => Grant::NoPassword,
+        _ => Grant::None,
+    };
+    if grant != Grant::None && sudoers::is_sudoers_word(name) {
+        args.refuse(
+            "sudo",
+            format!("sudoers(5) reads '{name}' as a word of its own, not as a user; give the right by a group instead"),
+        );
+    }
+    Some(grant)
+}
+
+fn wanted(args: &mut Args<'_>, name: UserName, needs_home: bool) -> Option<account::Wanted> {
+    let shell: Option<AbsPath> = args.parse("shell");
+    let home: Option<AbsPath> = args.parse("home");
+    let comment = args.string("comment");
+    for (field, text) in [
+        ("shell", shell.as_ref().map(AbsPath::as_str)),
+        ("home", home.as_ref().map(AbsPath::as_str)),
+        ("comment", comment.as_deref()),
+    ] {
+        if text.is_some_and(|text| text.contains(':') || text.chars().any(char::is_control)) {
+            args.refuse(field, format!("'{field}' cannot hold ':' or a control character (passwd(5))"));
+        }
+    }
+    let uid = args.integer("uid", 0, MAX_ID).and_then(|uid| u32::try_from(uid).ok());
+    if uid == Some(0) && name.as_str() != "root" {
+        args.refuse("uid", "the number 0 is root's: a second user with it would be root");
+    }
+    let groups = args.node("groups").map(|_| args.parse_list::<GroupName>("groups"));
+    let exclusive_groups = args.bool("exclusive_groups").unwrap_or(false);
+    if exclusive_groups && groups.is_none() {
+        args.refuse("exclusive_groups", "'exclusive_groups' needs 'groups' (which may be empty)");
+    }
+    Some(account::Wanted {
+        uid,
+        system: args.bool("system").unwrap_or(false),
+        shell,
+        home,
+        comment,
+        groups,
+        exclusive_groups,
+        password: password(args),
+        locked: args.bool("locked"),
+        expires: expires(args),
+        needs_home,
+        name,
+    })
+}
+
+/// The hash; errors about it never show the line it stands in.
+fn password(args: &mut Args<'_>) -> Option<crate::values::PasswordHash> {
+    let text = args.string("password_hash")?;
+    match text.parse() {
+        Ok(hash) => Some(hash),
+        Err(why) => {
+            let place = args.span("password_hash");
+            args.error(Diagnostic::general(format!("{place}: 'password_hash': {why}")));
+            None
+        }
+    }
+}
+
+fn expires(args: &mut Args<'_>) -> Option<Option<i64>> {
+    let node = args.node("expires")?;
+    let (NodeValue::String(text) | NodeValue::Datetime(text)) = &node.value else {
+        args.refuse("expires", format!("'expires' must be a date, not {}", node.type_name()));
+        return None;
+    };
+    if text == "never" {
+        return Some(None);
+    }
+    account::day(text).map(Some).map_err(|why| args.refuse("expires", why)).ok()
+}
+
+impl Resource for User {
+    fn queries(&self, queries: &mut Queries) {
+        match self {
+            User::Present { wanted, keys, grant } => {
+                queries.extend(wanted.queries());
+                if let (Some(_), Some(home)) = (keys, wanted.new_home()) {
+                    ssh_dir::ask(queries, &home);
+                }
+                if let Some((path, _)) = grant {
+                    sudoers::ask_file(queries, path);
+                }
+            }
+            User::Absent { name, grant, .. } => {
+                queries.ask(Query::Accounts);
+                queries.extend(ssh_dir::default_home(name).map(Query::Path));
+                sudoers::ask_file(queries, grant);
+            }
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut draft = Draft::new(host);
+        match self {
+            User::Present { wanted, keys, grant } => {
+                account::plan(&mut draft, wanted)?;
+                // While a home's content is not known, keys wait for the answers.
+                if let (Some(keys), true) = (keys, draft.planned.wants.is_empty()) {
+                    ssh_dir::plan(&mut draft, &wanted.name, keys)?;
+                }
+                if let Some((path, grant)) = grant {
+                    plan_grant(&mut draft, &wanted.name, path, *grant)?;
+                }
+            }
+            User::Absent { name, remove_home, grant } => absent(&mut draft, name, *remove_home, grant)?,
+        }
+        Ok(draft.planned)
+    }
+}
+
+fn plan_grant(draft: &mut Draft<'_>, name: &UserName, path: &AbsPath, grant: Grant) -> Result<(), PlanError> {
+    let rules = grant.rules(name);
+    let before = match draft.host().content(path)? {
+        Content::Bytes(bytes) => {
+            let known = [(Grant::Password, "password"), (Grant::NoPassword, "nopasswd")];
+            let fits = |(grant, _): &(Grant, &str)| grant.rules(name).as_ref() == Some(bytes);
+            known.into_iter().find(fits).map_or("other rules", |(_, word)| word)
+        }
+        _ if draft.host().path(path)? == &PathState::Absent => "none",
+        _ => "other rules",
+    };
+    let after = match grant {
+        Grant::None => "none",
+        Grant::Password => "password",
+        Grant::NoPassword => "nopasswd",
+    };
+    let mut file = Planned::nothing();
+    sudoers::plan_file(draft.host(), path, rules.as_deref(), &mut file)?;
+    if before != after {
+        draft.change("sudo", Some(before), Some(after));
+    } else {
+        for change in file.changes {
+            draft.change(&format!("sudo file {}", change.field), change.before, change.after);
+        }
+    }
+    if !file.ops.is_empty() && draft.host().facts.login_user == name.as_str() && grant != Grant::NoPassword {
+        draft.note(format!(
+            "'{name}', as whom you are logged in, may need a password for sudo from then on, or lose it"
+        ));
+    }
+    file.diff.into_iter().for_each(|diff| draft.diff(diff));
+    file.ops.into_iter().for_each(|op| draft.push(op));
+    Ok(())
+}
+
+fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &AbsPath) -> Result<(), PlanError> {
+    if draft.host().facts.login_user == name.as_str() {
+        return Err(PlanError::Refused(format!(
+            "the user '{name}' cannot be removed: you are logged in as this user; log in as another one"
+        )));
+    }
+    if *draft.host().path(grant)? != PathState::Absent {
+        draft.change("sudo", Some("granted"), Some("none"));
+        draft.push(Op::Remove { path: grant.clone(), recursive: false });
+    }
+    let account = draft.host().user(name.as_str())?.cloned();
+    if let Some(account) = account {
+        if account.uid == crate::observe::Known::Is(0) {
+            return Err(PlanError::Refused(format!("the user '{name}' has the number 0, which is root's")));
+        }
+        let home = match account.home.parse::<AbsPath>() {
+            Ok(home) if remove_home => removable_home(draft, name, &home)?,
+            _ => false,
+        };
+        draft.change("state", Some("present"), Some("absent"));
+        if home {
+            draft.change("home", Some(account.home), None::<&str>);
+        }
+        draft.push(Op::UserRemove { name: name.clone(), remove_home: home });
+    }
+    if !draft.planned.ops.is_empty() {
+        draft.planned.action = Some(Action::Delete);
+    }
+    Ok(())
+}
+
+/// Whether there is a home to remove; one that is not the user's own is refused.
+fn removable_home(draft: &mut Draft<'_>, name: &UserName, home: &AbsPath) -> Result<bool, PlanError> {
+    if !draft.answered([Query::Path(home.clone())]) {
+        return Ok(true);
+    }
+    match draft.host().path(home)? {
+        PathState::Present(entry) if entry.owner != name.as_str() => Err(PlanError::Refused(format!(
+            "{home}, the home of '{name}', belongs to '{}' and is not removed; leave out 'remove_home'",
+            entry.owner
+        ))),
+        PathState::Present(_) => Ok(true),
+        PathState::Absent | PathState::AfterApply => Ok(false),
+    }
+}
