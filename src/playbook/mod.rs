@@ -149,8 +149,7 @@ impl Playbook {
     /// All that is wrong for this host.
     pub fn render(&self, host: &HostScope) -> Result<Vec<Step>, Vec<Diagnostic>> {
         let scope = Arc::new(Scope::new(&self.engine, &self.unit.vars, host));
-        let mut steps =
-            render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
+        let mut steps = render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
         steps.playbook(&self.unit, &scope);
         if steps.errors.is_empty() { Ok(steps.steps) } else { Err(told_once(steps.errors)) }
     }
@@ -161,9 +160,8 @@ impl Playbook {
     pub fn needs_facts(&self, host: &HostScope) -> bool {
         let speaks = |text: &str| text.contains("facts");
         let in_vars = |vars: &Vars| vars.values().any(|node| speaks(&node.to_json().to_string()));
-        let mut needed = in_vars(&host.vars)
-            || in_vars(&host.cli)
-            || host.stage.as_ref().is_some_and(|(_, vars)| in_vars(vars));
+        let mut needed =
+            in_vars(&host.vars) || in_vars(&host.cli) || host.stage.as_ref().is_some_and(|(_, vars)| in_vars(vars));
         self.unit.walk(&mut |unit| needed |= speaks(&unit.source.text));
         needed || self.templates_speak_of_facts(&self.unit, &[])
     }
@@ -178,9 +176,9 @@ impl Playbook {
             RawAction::Resource { table, .. } => match table.get("template").and_then(Node::as_str) {
                 None => false,
                 Some(path) if template::form(path) != template::Form::Plain => true,
-                Some(path) => files
-                    .with_includes(path)
-                    .map_or(true, |files| files.iter().any(|(_, text)| text.contains("facts"))),
+                Some(path) => {
+                    files.with_includes(path).map_or(true, |files| files.iter().any(|(_, text)| text.contains("facts")))
+                }
             },
         })
     }

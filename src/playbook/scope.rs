@@ -109,9 +109,7 @@ impl Scope {
         let template: FileTemplate = self.engine.files(files).map_err(said)?;
         let mut renderer = Renderer::new(self);
         match renderer.context(&template.needs) {
-            Ok(context) => {
-                template.render(&context).map_err(|fault| said(clearer(fault, &template.needs, &context)))
-            }
+            Ok(context) => template.render(&context).map_err(|fault| said(clearer(fault, &template.needs, &context))),
             Err(Miss::Unknown) => Ok(text.to_owned()),
             Err(Miss::Told) => Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; ")),
             Err(Miss::Undefined(name, help)) => {

@@ -118,13 +118,7 @@ impl Engine {
         self.needs(&wrapped(expression), expression, LEAD.len(), paths_in_expression)
     }
 
-    fn needs(
-        &self,
-        code: &str,
-        text: &str,
-        lead: usize,
-        paths: fn(&str) -> Vec<PathUse>,
-    ) -> Result<Arc<Needs>, Fault> {
+    fn needs(&self, code: &str, text: &str, lead: usize, paths: fn(&str) -> Vec<PathUse>) -> Result<Arc<Needs>, Fault> {
         if let Some(known) = open(&self.known).get(code) {
             return known.clone();
         }
@@ -202,9 +196,8 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
                 }
                 _ => lower(said),
             };
-            let file = elsewhere.then(|| {
-                format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1)
-            });
+            let file = elsewhere
+                .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
             Fault { file, ..Fault::new(message, inside.then_some(place)) }
         }
         kind => {
