@@ -366,7 +366,10 @@ fn a_template_file_sees_the_variables_of_its_step() {
         Err("bad.conf:2:5: undefined variable 'aa'; did you mean 'a'?".to_owned())
     );
     write("deep.conf", "x\n {{ host.nam }}\n");
-    assert_eq!(steps[1].files.render("deep.conf"), Err("deep.conf:2:5: 'host.nam' is undefined".to_owned()));
+    assert_eq!(
+        steps[1].files.render("deep.conf"),
+        Err("deep.conf:2:5: 'host.nam' is undefined; did you mean 'name'?".to_owned())
+    );
     write("gone.conf", "{% include 'none.conf' %}");
     let why = steps[1].files.render("gone.conf").unwrap_err();
     assert!(why.starts_with("'gone.conf' includes 'none.conf': there is no file 'none.conf'"), "{why}");

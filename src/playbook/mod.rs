@@ -148,7 +148,7 @@ impl Playbook {
     /// # Errors
     /// All that is wrong for this host.
     pub fn render(&self, host: &HostScope) -> Result<Vec<Step>, Vec<Diagnostic>> {
-        let scope = Scope::new(&self.engine, &self.unit.vars, host);
+        let scope = Arc::new(Scope::new(&self.engine, &self.unit.vars, host));
         let mut steps = render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
         steps.playbook(&self.unit, &scope);
         if steps.errors.is_empty() { Ok(steps.steps) } else { Err(told_once(steps.errors)) }

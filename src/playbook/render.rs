@@ -35,11 +35,11 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     /// Renders all steps of a playbook.
-    pub fn playbook(&mut self, unit: &Unit, scope: &Scope) {
+    pub fn playbook(&mut self, unit: &Unit, scope: &Arc<Scope>) {
         self.unit(unit, scope, &Above::default());
     }
 
-    fn unit(&mut self, unit: &Unit, scope: &Scope, above: &Above) {
+    fn unit(&mut self, unit: &Unit, scope: &Arc<Scope>, above: &Above) {
         let mut above = above.clone();
         above.folders.insert(0, unit.folder.clone());
         for (number, step) in unit.steps.iter().enumerate() {
@@ -58,10 +58,10 @@ impl Steps<'_> {
         }
     }
 
-    fn step(&mut self, step: &RawStep, scope: &Scope, above: &Above) {
+    fn step(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
         let Some(each) = &step.each else {
             if self.wanted(step, scope) {
-                self.one(step, &Arc::new(scope.above([])), above);
+                self.one(step, scope, above);
             }
             return;
         };
@@ -156,7 +156,7 @@ impl Steps<'_> {
                 let clean = renderer.errors.is_empty();
                 self.errors.append(&mut renderer.errors);
                 if clean {
-                    self.unit(unit, &scope.inside(&unit.vars, given), &above);
+                    self.unit(unit, &Arc::new(scope.inside(&unit.vars, given)), &above);
                 }
             }
             RawAction::Resource { kind, kind_span, table } => {

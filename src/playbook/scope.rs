@@ -12,6 +12,7 @@ use super::{HostScope, Vars};
 use crate::values::{Diagnostic, Node, NodeValue, TableEntry, suggest};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tera::Context;
 
@@ -101,21 +102,22 @@ impl Scope {
             }
             (None, None) => name.to_owned(),
         };
-        let said = |fault: Fault| format!("{}: {}", place(&fault), fault.message);
+        let said = |fault: Fault| {
+            let help = fault.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
+            format!("{}: {}{help}", place(&fault), fault.message)
+        };
         let template: FileTemplate = self.engine.files(files).map_err(said)?;
         let mut renderer = Renderer::new(self);
         match renderer.context(&template.needs) {
-            Ok(context) => template.render(&context).map_err(said),
+            Ok(context) => template.render(&context).map_err(|fault| said(clearer(fault, &template.needs, &context))),
             Err(Miss::Unknown) => Ok(text.to_owned()),
             Err(Miss::Told) => Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; ")),
             Err(Miss::Undefined(name, help)) => {
                 let word = template.needs.paths.iter().find(|path| path.names[0] == name);
-                // Where it stands is known only for the file itself.
-                let range = word
-                    .map(|path| path.range.clone())
-                    .filter(|r| text.get(r.clone()).is_some_and(|t| t.starts_with(&name)));
-                let fault = Fault { message: format!("undefined variable '{name}'"), range, file: None };
-                Err(said(fault) + &help.map_or(String::new(), |help| format!("; {help}")))
+                // The places of paths are those of their own file, which need not be this one.
+                let here = |range: &Range<usize>| text.get(range.clone()).is_some_and(|t| t.starts_with(&name));
+                let range = word.map(|path| path.range.clone()).filter(here);
+                Err(said(Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) }))
             }
         }
     }
@@ -193,13 +195,17 @@ impl<'s> Renderer<'s> {
     }
 
     fn text(&mut self, node: &Node, text: &str) -> Outcome {
-        let done = self.scope.engine.text_needs(text).map(|needs| match self.context_at(node, 0, &needs) {
-            Err(missing) => Ok(missing),
-            Ok(context) => self.scope.engine.text(text, &context).map(|text| Outcome::Value(text.into())),
-        });
-        match done.and_then(|inner| inner) {
-            Ok(outcome) => outcome,
-            Err(fault) => self.fault(node, 0, fault),
+        let needs = match self.scope.engine.text_needs(text) {
+            Ok(needs) => needs,
+            Err(fault) => return self.fault(node, 0, fault),
+        };
+        let context = match self.context_at(node, 0, &needs) {
+            Ok(context) => context,
+            Err(outcome) => return outcome,
+        };
+        match self.scope.engine.text(text, &context) {
+            Ok(text) => Outcome::Value(text.into()),
+            Err(fault) => self.fault(node, 0, clearer(fault, &needs, &context)),
         }
     }
 
@@ -221,21 +227,12 @@ impl<'s> Renderer<'s> {
             Ok(context) => context,
             Err(outcome) => return outcome,
         };
-        if strict && let Some((path, help)) = dead_end(&needs, &context) {
-            let fault = Fault {
-                message: format!("'{}' is undefined", path.names.join(".")),
-                range: Some(path.range.clone()),
-                file: None,
-            };
-            self.fault(node, offset, fault);
-            if let (Some(help), Some(error)) = (help, self.errors.pop()) {
-                self.errors.push(error.with_help(help));
-            }
-            return Outcome::Bad;
+        if strict && let Some(fault) = dead_end(&needs, &context) {
+            return self.fault(node, offset, fault);
         }
         match self.scope.engine.value(code, &context) {
             Ok(value) => Outcome::Value(value),
-            Err(fault) => self.fault(node, offset, fault),
+            Err(fault) => self.fault(node, offset, clearer(fault, &needs, &context)),
         }
     }
 
@@ -252,12 +249,8 @@ impl<'s> Renderer<'s> {
             Miss::Undefined(name, help) => {
                 let range = needs.paths.iter().find(|path| path.names[0] == name).map(|path| path.range.clone());
                 let range = range.map(|r| r.start..r.start + name.len());
-                let fault = Fault { message: format!("undefined variable '{name}'"), range, file: None };
-                self.fault(node, offset, fault);
-                if let (Some(help), Some(error)) = (help, self.errors.pop()) {
-                    self.errors.push(error.with_help(help));
-                }
-                Outcome::Bad
+                let fault = Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) };
+                self.fault(node, offset, fault)
             }
         })
     }
@@ -295,6 +288,21 @@ impl<'s> Renderer<'s> {
         })
     }
 
+    /// Tells of a circle of variables, in the same words from wherever it is
+    /// entered.
+    fn circle(&self, start: usize) -> Diagnostic {
+        let mut circle = self.trail[start..].to_vec();
+        let first = circle.iter().enumerate().min_by_key(|(_, name)| *name).map_or(0, |(at, _)| at);
+        circle.rotate_left(first);
+        let name = circle[0].clone();
+        circle.push(name.clone());
+        let message = format!("the variable '{name}' is made from itself: {}", circle.join(" → "));
+        match self.scope.layers.iter().rev().find_map(|layer| layer.get(&name)) {
+            Some(Var::Written(node)) => Diagnostic::new(node.span.clone(), message),
+            _ => Diagnostic::general(message),
+        }
+    }
+
     fn variable(&mut self, name: &str) -> Found {
         if let Some(found) = self.scope.rendered.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
             return found.clone();
@@ -308,12 +316,8 @@ impl<'s> Renderer<'s> {
             Var::Written(node) => node,
         };
         if let Some(start) = self.trail.iter().position(|known| known == name) {
-            let mut circle = self.trail[start..].to_vec();
-            circle.push(name.to_owned());
-            self.errors.push(Diagnostic::new(
-                node.span.clone(),
-                format!("the variable '{name}' is made from itself: {}", circle.join(" → ")),
-            ));
+            let circle = self.circle(start);
+            self.errors.push(circle);
             return Found::Bad;
         }
         self.trail.push(name.to_owned());
@@ -343,29 +347,42 @@ pub(super) fn diagnose(node: &Node, offset: usize, fault: Fault) -> Diagnostic {
         _ => node.span.clone(),
     };
     let place = fault.file.map_or(String::new(), |file| format!("{file}: "));
-    Diagnostic::new(span, format!("{place}{}", fault.message))
+    let error = Diagnostic::new(span, format!("{place}{}", fault.message));
+    match fault.help {
+        Some(help) => error.with_help(help),
+        None => error,
+    }
+}
+
+/// A fault in the engine's words, in ours where it is about an undefined value.
+fn clearer(fault: Fault, needs: &Needs, context: &Context) -> Fault {
+    let about = ["is undefined", "is not defined", "undefined value"];
+    if fault.file.is_some() || !about.iter().any(|words| fault.message.contains(words)) {
+        return fault;
+    }
+    dead_end(needs, context).unwrap_or(fault)
 }
 
 /// The first path that leads to nothing though nothing says it may.
-fn dead_end<'n>(needs: &'n Needs, context: &Context) -> Option<(&'n PathUse, Option<String>)> {
+fn dead_end(needs: &Needs, context: &Context) -> Option<Fault> {
     let guarded: Vec<&[String]> = needs.paths.iter().filter(|p| p.guarded).map(|p| p.names.as_slice()).collect();
     needs.paths.iter().find_map(|path| {
         let mut value = context.get(&path.names[0]).filter(|_| needs.variables.contains(&path.names[0]))?;
         for (depth, name) in path.names.iter().enumerate().skip(1) {
+            let so_far = &path.names[..=depth];
             match value.get_from_path(name) {
                 Some(inner) if !inner.is_undefined() => value = inner,
-                _ if guarded.iter().any(|known| {
-                    path.names[..=depth].starts_with(known) || known.starts_with(&path.names[..=depth])
-                }) =>
-                {
-                    return None;
-                }
+                _ if guarded.iter().any(|known| so_far.starts_with(known) || known.starts_with(so_far)) => return None,
                 _ => {
-                    let near = value.as_map().and_then(|map| {
-                        suggest(name, map.keys().filter_map(|key| key.as_str()))
-                            .map(|near| format!("did you mean '{near}'?"))
-                    });
-                    return Some((path, near));
+                    let names = value.as_map().map(|map| map.keys().filter_map(|key| key.as_str()));
+                    let names: Vec<&str> = names.into_iter().flatten().collect();
+                    let help = match suggest(name, names.iter().copied()) {
+                        Some(near) => Some(format!("did you mean '{near}'?")),
+                        None if names.is_empty() => None,
+                        None => Some(format!("'{}' has: {}", path.names[..depth].join("."), names.join(", "))),
+                    };
+                    let message = format!("'{}' is undefined", path.names.join("."));
+                    return Some(Fault { help, ..Fault::new(message, Some(path.range.clone())) });
                 }
             }
         }

@@ -19,6 +19,15 @@ pub(super) struct Fault {
     pub range: Option<Range<usize>>,
     /// In which file, if it is not the text itself.
     pub file: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Fault {
+    /// A fault at a place of the text.
+    pub fn new(message: String, range: Option<Range<usize>>) -> Fault {
+        Fault { message, range, file: None, help: None }
+    }
 }
 
 /// What a text needs.
@@ -134,7 +143,7 @@ impl Engine {
     pub fn value(&self, expression: &str, context: &Context) -> Result<Value, Fault> {
         let bad = |error: tera::Error| fault(&error, "__tera_one_off", expression, LEAD.len());
         let json = self.base.render_str(&wrapped(expression), context, false).map_err(bad)?;
-        serde_json::from_str(&json).map_err(|error| Fault { message: error.to_string(), range: None, file: None })
+        serde_json::from_str(&json).map_err(|error| Fault::new(error.to_string(), None))
     }
 
     /// A set of files, the first of which is to be rendered.
@@ -183,17 +192,13 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
             let message = match said {
                 "Tried to render a variable that is undefined" if inside => format!("'{quoted}' is undefined"),
                 _ if said.ends_with(UNDEFINED) => {
-                    return Fault {
-                        message: format!("'{}' is undefined", text.trim()),
-                        range: Some(trimmed(text)),
-                        file: None,
-                    };
+                    return Fault::new(format!("'{}' is undefined", text.trim()), Some(trimmed(text)));
                 }
                 _ => lower(said),
             };
             let file = elsewhere
                 .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
-            Fault { message, range: inside.then_some(place), file }
+            Fault { file, ..Fault::new(message, inside.then_some(place)) }
         }
         kind => {
             // Several reports in one text; the first names its word in backticks.
@@ -201,7 +206,7 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
             let first = whole.lines().next().unwrap_or("").trim_start_matches("error: ");
             let word = first.split('`').nth(1).unwrap_or("");
             let range = text.find(word).filter(|_| !word.is_empty()).map(|at| at..at + word.len());
-            Fault { message: lower(first), range, file: None }
+            Fault::new(lower(first), range)
         }
     }
 }
