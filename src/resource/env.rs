@@ -5,10 +5,10 @@
 
 use super::environment_file;
 use super::file::meta_changes;
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
-use crate::values::{AbsPath, Diagnostic, EnvKey, Mode, NodeValue, Secret, UnitName};
+use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,11 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("from", Type::Enum(&["stage"]), "where the variables come from; default \"stage\""),
         Field::optional("required", Type::Strings, "names of variables that must be there"),
         Field::optional("values", Type::Map, "further variables; none of them may be in the stage too"),
-        Field::optional("unit", Type::String, "a unit that loads the file, by a drop-in of its own"),
+        Field::optional(
+            "unit",
+            Type::String,
+            "a unit that loads the file, by a drop-in of its own; name it in 'restart' too, so that changes reach it",
+        ),
         Field::optional("owner", Type::String, "default \"root\""),
         Field::optional("group", Type::String, "default \"root\""),
         Field::optional("mode", Type::String, "default \"0600\": values are secrets"),
@@ -75,13 +79,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         return Some(Box::new(Env { path: path?, wanted: None, unit }));
     }
     let environment = environment(args)?;
-    let meta = Meta {
-        owner: args.string("owner").unwrap_or_else(|| "root".into()),
-        group: args.string("group").unwrap_or_else(|| "root".into()),
-        mode: if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o600) },
-    };
+    let meta = ownership::meta(args, 0o600);
     let content = environment_file::write(&environment).map_err(|why| args.refuse("path", why.to_string())).ok()?;
-    Some(Box::new(Env { path: path?, wanted: Some(Wanted { environment, content, meta }), unit }))
+    Some(Box::new(Env { path: path?, wanted: Some(Wanted { environment, content, meta: meta? }), unit }))
 }
 
 /// The stage's variables and those of the step, with all that is required.

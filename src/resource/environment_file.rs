@@ -3,8 +3,8 @@
 //!
 //! Every value stands between double quotes, where only `"`, `\`, `` ` `` and
 //! `$` need a backslash and where newlines, `#`, `;`, quotes and white space
-//! are just text. systemd expands nothing in such a file. What it would drop
-//! (with a line in its log only) is refused here.
+//! are just text. systemd expands nothing in such a file. What would keep the
+//! unit from starting, or be dropped with a line in the log only, is refused here.
 
 use crate::values::{EnvKey, Secret};
 use std::collections::BTreeMap;
@@ -54,9 +54,9 @@ fn unfit(key: &EnvKey, value: &str) -> Option<&'static str> {
     if value.chars().any(|c| c.is_ascii_control() && !matches!(c, '\n' | '\t' | '\r')) {
         return Some("it has a control character other than newline, return and tab");
     }
-    // utf8_is_valid() of systemd refuses Unicode's noncharacters.
+    // To systemd a noncharacter is not UTF-8: the unit would not start ("Invalid argument").
     if value.chars().any(|c| matches!(c as u32, 0xfdd0..=0xfdef) || (c as u32) & 0xfffe == 0xfffe) {
-        return Some("it has a Unicode noncharacter, which systemd refuses");
+        return Some("it has a Unicode noncharacter, at which systemd refuses the whole file");
     }
     if key.as_str().len() + value.len() + 2 > LONGEST {
         return Some("it is longer than 128 KiB, which no program can be given");
