@@ -6,11 +6,14 @@
 
 mod args;
 mod directory;
+mod docker_daemon;
+mod dropin;
 mod fields;
 mod file;
 mod ownership;
 mod package;
 mod service;
+mod unit;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -66,6 +69,8 @@ pub static KINDS: &[Kind] = &[
     file::KIND,
     package::KIND,
     service::KIND,
+    unit::KIND,
+    dropin::KIND,
 ];
 
 /// The kind of a name.
