@@ -10,9 +10,11 @@ mod docker_daemon;
 mod dropin;
 mod fields;
 mod file;
+mod link;
 mod ownership;
 mod package;
 mod service;
+mod sysctl;
 mod unit;
 
 pub use args::Args;
@@ -67,10 +69,12 @@ pub trait Assets {
 pub static KINDS: &[Kind] = &[
     directory::KIND,
     file::KIND,
+    link::KIND,
     package::KIND,
     service::KIND,
     unit::KIND,
     dropin::KIND,
+    sysctl::KIND,
 ];
 
 /// The kind of a name.
