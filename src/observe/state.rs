@@ -206,6 +206,9 @@ pub struct HostState {
     /// Set once packages are planned for installation: accounts that did not
     /// exist may exist afterwards.
     pub(super) accounts_may_appear: bool,
+    /// Set once a kernel module is planned to be loaded: parameters that did
+    /// not exist may exist afterwards.
+    pub(super) sysctl_may_appear: bool,
     /// How many changes have been played on this state.
     pub(super) changes: u32,
     /// Assertions that hold, with the number of changes played before each.
@@ -312,6 +315,11 @@ impl HostState {
     /// Whether a package installed earlier in the run may bring users and groups with it.
     pub fn accounts_may_appear(&self) -> bool {
         self.accounts_may_appear
+    }
+
+    /// Whether a kernel module loaded earlier in the run may bring parameters with it.
+    pub fn sysctl_may_appear(&self) -> bool {
+        self.sysctl_may_appear
     }
 
     /// A package ([`Query::Package`]).
@@ -497,6 +505,11 @@ impl HostState {
     pub fn set_module(&mut self, name: &str, module: Module) {
         self.asked.ask(Query::Module(name.to_owned()));
         self.modules.insert(name.to_owned(), module);
+    }
+
+    /// A kernel module will be loaded: parameters that do not exist may exist then.
+    pub fn module_will_load(&mut self) {
+        self.sysctl_may_appear = true;
     }
 
     /// A looking command will give this.

@@ -154,7 +154,12 @@ impl Op {
             Op::DaemonReload => host.units_reloaded(),
             Op::Systemctl { verb, unit } => systemctl(host, *verb, unit),
             Op::Sysctl { key, value } => host.set_sysctl(key, value),
-            Op::Module { name, load } => host.set_module(name, Module { loaded: *load, builtin: false }),
+            Op::Module { name, load } => {
+                host.set_module(name, Module { loaded: *load, builtin: false });
+                if *load {
+                    host.module_will_load();
+                }
+            }
             Op::SetHostname { name } => host.facts.hostname.clone_from(name),
             Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
             Op::Run { achieves, .. } | Op::Exec { achieves, .. } => {

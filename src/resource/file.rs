@@ -1,6 +1,6 @@
 //! `file`: a regular file with exact content, owner, group and mode.
 
-use super::{Args, Field, Kind, Resource, Type, ownership};
+use super::{Args, Field, Kind, Resource, Type, docker_daemon, ownership};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
@@ -37,11 +37,7 @@ enum File {
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let path: Option<AbsPath> = args.parse("path");
     if args.absent() {
-        for field in ["content", "source", "template"] {
-            if args.node(field).is_some() {
-                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
-            }
-        }
+        no_content(args);
         return Some(Box::new(File::Absent { path: path? }));
     }
     let content = content(args);
@@ -50,12 +46,32 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         args.refuse("validate", "'validate' must name the file to check as %s");
     }
     let meta = ownership::meta(args, 0o644);
+    if let (Some(path), Some(content)) = (&path, &content) {
+        docker_daemon::check_daemon_json(args, content_field(args), path, content);
+    }
     Some(Box::new(File::Present { path: path?, content: content?, meta: meta?, validate }))
+}
+
+/// The fields that give content, one of which does.
+const CONTENT: [&str; 3] = ["content", "source", "template"];
+
+/// The field that gives the content, for errors about it.
+pub(super) fn content_field(args: &Args<'_>) -> &'static str {
+    CONTENT.into_iter().find(|field| args.node(field).is_some()).unwrap_or("content")
+}
+
+/// Refuses content for what shall be absent.
+pub(super) fn no_content(args: &mut Args<'_>) {
+    for field in CONTENT {
+        if args.node(field).is_some() {
+            args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+        }
+    }
 }
 
 /// The content from whichever of the fields `content`, `source` and `template` is given.
 pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
-    let given: Vec<&str> = ["content", "source", "template"].into_iter().filter(|f| args.node(f).is_some()).collect();
+    let given: Vec<&str> = CONTENT.into_iter().filter(|f| args.node(f).is_some()).collect();
     let [field] = given[..] else {
         args.refuse(given.get(1).unwrap_or(&"path"), "there must be exactly one of 'content', 'source' and 'template'");
         return None;
@@ -72,14 +88,21 @@ pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
 impl Resource for File {
     fn queries(&self, queries: &mut Queries) {
         match self {
-            File::Present { path, .. } => queries.ask(Query::Digest(path.clone())),
+            File::Present { path, content, .. } => {
+                queries.ask(Query::Digest(path.clone()));
+                docker_daemon::daemon_json_queries(path, content, queries);
+            }
             File::Absent { path } => queries.ask(Query::Path(path.clone())),
         }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
-            File::Present { path, content, meta, validate } => present(host, path, content, meta, validate),
+            File::Present { path, content, meta, validate } => {
+                let mut planned = present(host, path, content, meta, validate)?;
+                docker_daemon::check_daemon_json_clash(host, path, content, &mut planned)?;
+                Ok(planned)
+            }
             File::Absent { path } => absent(host, path),
         }
     }

@@ -24,6 +24,16 @@ mod service;
 mod ssh_dir;
 mod sudoers;
 mod user;
+mod docker_daemon;
+mod dropin;
+mod fields;
+mod file;
+mod link;
+mod ownership;
+mod package;
+mod service;
+mod sysctl;
+mod unit;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -80,12 +90,16 @@ pub static KINDS: &[Kind] = &[
     sudoers::KIND,
     directory::KIND,
     file::KIND,
+    link::KIND,
     package::KIND,
     service::KIND,
     firewall::KIND,
     env::KIND,
     command::KIND,
     check_step::KIND,
+    unit::KIND,
+    dropin::KIND,
+    sysctl::KIND,
 ];
 pub static KINDS: &[Kind] = &[file::KIND, user::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
 

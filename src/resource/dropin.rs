@@ -1,0 +1,171 @@
+//! `dropin`: a file that adds to a unit's settings (systemd.unit(5)).
+//!
+//! What systemd would refuse or ignore is found before it is written: lines
+//! outside a section, and an `ExecStart=` that adds a second command to a
+//! service that can have only one.
+
+use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, service};
+use crate::observe::{FileType, HostState, Known, PathState, Queries, Query};
+use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::values::{AbsPath, UnitFile, UnitName};
+
+pub(super) const KIND: Kind = Kind {
+    name: "dropin",
+    summary: "A file in /etc/systemd/system/<unit>.d that adds to or replaces settings of a unit.",
+    main: "unit",
+    fields: &[
+        Field::required("unit", Type::String, "the unit; \".service\" is added to a name without a unit type"),
+        Field::required("name", Type::String, "the file's name, with or without \".conf\"; files are read in the order of their names"),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        Field::optional("content", Type::String, "the content itself"),
+        Field::optional("source", Type::String, "a local file whose bytes are the content"),
+        Field::optional("template", Type::String, "a local file that is rendered to the content"),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+struct DropIn {
+    unit: UnitName,
+    path: AbsPath,
+    /// None: the file shall be absent.
+    content: Option<(Vec<u8>, UnitFile)>,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let unit = service::unit_name(args, "unit");
+    let name = args.string("name")?;
+    let stem = name.strip_suffix(".conf").unwrap_or(&name);
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-:@+".contains(&b);
+    if stem.is_empty() || stem.starts_with(['.', '-']) || !stem.bytes().all(legal) || stem.len() > 200 {
+        args.refuse(
+            "name",
+            format!("'{}' is not a name for a drop-in: use letters, digits and '_.-:@+'", name.escape_debug()),
+        );
+        return None;
+    }
+    let content = if args.absent() {
+        file::no_content(args);
+        None
+    } else {
+        let (bytes, parsed) = unit_content(args)?;
+        if unit.as_ref().is_some_and(|unit| unit.as_str().ends_with(".service")) {
+            if let Err(why) = one_command(&parsed) {
+                args.refuse(file::content_field(args), why);
+            }
+        }
+        Some((bytes, parsed))
+    };
+    let unit = unit?;
+    let path = directory(&unit)?.join(&format!("{stem}.conf")).ok()?;
+    Some(Box::new(DropIn { unit, path, content }))
+}
+
+fn directory(unit: &UnitName) -> Option<AbsPath> {
+    format!("/etc/systemd/system/{unit}.d").parse().ok()
+}
+
+/// The content of a unit file or drop-in, which systemd must be able to read.
+pub(super) fn unit_content(args: &mut Args<'_>) -> Option<(Vec<u8>, UnitFile)> {
+    let bytes = file::content(args)?;
+    let field = file::content_field(args);
+    let parsed = match std::str::from_utf8(&bytes) {
+        Ok(text) => UnitFile::parse(text).map_err(|error| error.to_string()),
+        Err(_) => Err("it is not UTF-8".to_owned()),
+    };
+    match parsed {
+        Ok(parsed) => Some((bytes, parsed)),
+        Err(why) => {
+            args.refuse(field, format!("systemd cannot use this content: {why}"));
+            None
+        }
+    }
+}
+
+/// systemd.service(5): unless Type=oneshot there is exactly one ExecStart=, and
+/// a drop-in adds to the unit's own unless it clears it with an empty one.
+fn one_command(file: &UnitFile) -> Result<(), String> {
+    if file.values("Service", "Type").last() == Some("oneshot") {
+        return Ok(());
+    }
+    let (mut cleared, mut commands) = (false, 0);
+    for value in file.values("Service", "ExecStart") {
+        if value.is_empty() {
+            (cleared, commands) = (true, 0);
+        } else {
+            commands += 1;
+        }
+    }
+    match (commands, cleared) {
+        (0, _) | (1, true) => Ok(()),
+        (_, false) => Err("this ExecStart= adds a second command to the unit's own, and systemd refuses to start it: \
+             put an empty 'ExecStart=' line before it to replace the command. (For a unit of Type=oneshot, \
+             where a second command is right, say Type=oneshot in the drop-in too)"
+            .to_owned()),
+        (_, true) => Err("there are several ExecStart= lines, which only a unit of Type=oneshot may have".to_owned()),
+    }
+}
+
+impl Resource for DropIn {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Digest(self.path.clone()));
+        queries.extend(self.path.parent().map(Query::Path));
+        if self.content.is_some() {
+            docker_daemon::unit_queries(&self.unit, queries);
+        }
+        // systemctl(1) cannot show a template, only its instances.
+        if !self.unit.as_str().contains("@.") {
+            queries.ask(Query::Unit(self.unit.clone()));
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = match &self.content {
+            None => file::absent(host, &self.path)?,
+            Some((bytes, parsed)) => {
+                docker_daemon::check_unit(host, &self.unit, parsed)?;
+                let mut planned = file::present(host, &self.path, bytes, &Meta::root(0o644), &None)?;
+                if let (Some(directory), false) = (self.path.parent(), planned.ops.is_empty()) {
+                    make_room(host, directory, &mut planned)?;
+                }
+                planned
+            }
+        };
+        let unit = if self.unit.as_str().contains("@.") { None } else { Some(host.unit(&self.unit)?) };
+        if let (Some(Known::Is(unit)), true) = (unit, self.content.is_some() && !planned.ops.is_empty()) {
+            if unit.load == "not-found" {
+                planned.notes.push(format!("there is no unit {} on this host yet", self.unit));
+            }
+        }
+        reload(host, unit, &mut planned);
+        Ok(planned)
+    }
+}
+
+/// The directory of the drop-ins, made first if it is not there.
+fn make_room(host: &HostState, directory: AbsPath, planned: &mut Planned) -> Result<(), PlanError> {
+    match host.path(&directory)? {
+        PathState::Absent => {
+            planned.ops.insert(0, Op::MakeDirectory { path: directory, meta: Meta::root(0o755) });
+            Ok(())
+        }
+        PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
+            Err(PlanError::Refused(format!("{directory} is not a directory on the host: remove it first")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Has systemd read unit files again if some change now, or did without it.
+pub(super) fn reload(host: &HostState, unit: Option<&Known<crate::observe::Unit>>, planned: &mut Planned) {
+    if host.facts.init != "systemd" {
+        return;
+    }
+    let stale = matches!(unit, Some(Known::Is(unit)) if unit.needs_reload);
+    if planned.ops.is_empty() && stale {
+        planned.change("files", Some("changed since systemd read them"), Some("read again"));
+    }
+    if stale || !planned.ops.is_empty() {
+        planned.ops.push(Op::DaemonReload);
+    }
+}

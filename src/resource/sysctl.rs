@@ -1,0 +1,166 @@
+//! `sysctl`: a kernel parameter, persisted for the next boot and live now.
+//!
+//! The two can differ, and each difference is a change of its own: what is
+//! persisted but not live takes effect at some later boot, which is when
+//! nobody is looking. Files after sysctl.d(5).
+
+use super::{Args, Field, Kind, Resource, Type, file};
+use crate::observe::{Content, HostState, Queries, Query};
+use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned};
+use crate::values::{AbsPath, SysctlKey};
+
+pub(super) const KIND: Kind = Kind {
+    name: "sysctl",
+    summary: "A kernel parameter: persisted in a file of its own in /etc/sysctl.d, and live.",
+    main: "key",
+    fields: &[
+        Field::required("key", Type::String, "the dotted name, such as \"net.ipv4.ip_forward\""),
+        Field::optional("value", Type::Scalar, "the value; true and false mean 1 and 0"),
+        Field::optional(
+            "state",
+            Type::Enum(&["present", "absent"]),
+            "default \"present\"; \"absent\" removes the file and leaves the live value until the next boot",
+        ),
+        Field::optional("live", Type::Bool, "whether the running kernel gets the value too; default true"),
+        Field::optional(
+            "ignore_missing",
+            Type::Bool,
+            "does nothing where the kernel has no such parameter; default false: that is an error",
+        ),
+    ],
+    build,
+};
+
+/// Files that are applied after ours, by whom.
+const LATER: [(&str, &str); 2] =
+    [("/etc/sysctl.conf", "'sysctl --system'"), ("/etc/ufw/sysctl.conf", "ufw, whenever it starts")];
+
+#[derive(Debug)]
+struct Sysctl {
+    key: SysctlKey,
+    path: AbsPath,
+    /// None: the file shall be absent.
+    value: Option<String>,
+    live: bool,
+    ignore_missing: bool,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let key: SysctlKey = args.parse("key")?;
+    let path = format!("/etc/sysctl.d/99-zz-stockade-{}.conf", key.as_str().replace('/', "-")).parse().ok()?;
+    let value = if args.absent() {
+        for field in ["value", "live", "ignore_missing"] {
+            if args.node(field).is_some() {
+                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+            }
+        }
+        None
+    } else {
+        let text = match args.bool("value") {
+            Some(flag) => u8::from(flag).to_string(),
+            None => args.scalar("value").unwrap_or_default(),
+        };
+        if text.chars().any(|c| c.is_control() && c != '\t') {
+            args.refuse("value", "'value' must be one line");
+        }
+        let value = normal(&text);
+        if value.is_empty() {
+            args.refuse("value", "a kernel parameter needs a 'value'");
+        }
+        Some(value)
+    };
+    let live = args.bool("live").unwrap_or(true);
+    let ignore_missing = args.bool("ignore_missing").unwrap_or(false);
+    Some(Box::new(Sysctl { key, path, value, live, ignore_missing }))
+}
+
+/// The kernel separates several numbers by tabs, people by spaces.
+fn normal(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The value that a file in the form of sysctl.d(5) gives to a key; the last one counts.
+fn value_in(text: &str, key: &SysctlKey) -> Option<String> {
+    let lines = text.lines().filter_map(|line| {
+        let line = line.trim().trim_start_matches('-');
+        let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
+        (parts(name.trim()) == parts(key.as_str())).then(|| normal(value))
+    });
+    lines.last()
+}
+
+/// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.
+fn parts(key: &str) -> String {
+    match key.find(['.', '/']).and_then(|at| key.as_bytes().get(at)) {
+        Some(b'.') => key.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        _ => key.to_owned(),
+    }
+}
+
+impl Resource for Sysctl {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Content(self.path.clone()));
+        if self.value.is_some() {
+            queries.ask(Query::Sysctl(self.key.clone()));
+            queries.extend(LATER.iter().filter_map(|(path, _)| path.parse().ok()).map(Query::Content));
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let Some(value) = &self.value else {
+            let mut planned = file::absent(host, &self.path)?;
+            if !planned.ops.is_empty() {
+                planned.notes.push(format!("the live value of {} stays until the next boot", self.key));
+            }
+            return Ok(planned);
+        };
+        let now = host.sysctl(&self.key)?;
+        if now.is_none() && !host.sysctl_may_appear() {
+            if self.ignore_missing {
+                let mut planned = Planned::nothing();
+                planned.notes.push(format!("the kernel of this host has no parameter {}", self.key));
+                return Ok(planned);
+            }
+            return Err(PlanError::Refused(format!(
+                "the kernel of this host has no parameter {}: check its name, load the kernel module it belongs to \
+                 with a 'kernel_module' step before, or say ignore_missing = true",
+                self.key
+            )));
+        }
+        let mut planned = self.persisted(host, value)?;
+        if host.facts.init.is_empty() {
+            planned.notes.push("no kernel of its own runs here: the value is persisted only".to_owned());
+        } else if self.live && now.map(normal).as_ref() != Some(value) {
+            planned.change("live", Some(now.map_or(KNOWN_AFTER_APPLY.to_owned(), normal)), Some(value));
+            planned.ops.push(Op::Sysctl { key: self.key.clone(), value: value.clone() });
+        }
+        for (path, who) in LATER {
+            let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else { continue };
+            if let Some(other) = value_in(&String::from_utf8_lossy(bytes), &self.key).filter(|other| other != value) {
+                planned.notes.push(format!("{path} sets {} to {other}, and {who} applies it after this", self.key));
+            }
+        }
+        Ok(planned)
+    }
+}
+
+fn refused_path(path: &str) -> PlanError {
+    PlanError::Refused(format!("{path} is not a path"))
+}
+
+impl Sysctl {
+    fn persisted(&self, host: &HostState, value: &str) -> Result<Planned, PlanError> {
+        let content = format!("{} = {value}\n", self.key);
+        let mut planned = file::present(host, &self.path, content.as_bytes(), &Meta::root(0o644), &None)?;
+        let before = match host.content(&self.path)? {
+            Content::Bytes(bytes) => value_in(&String::from_utf8_lossy(bytes), &self.key),
+            _ => None,
+        };
+        if before.as_deref() != Some(value) {
+            // The value says it all; mode and owner of a new file say nothing.
+            planned.changes.clear();
+            planned.change("persisted", before, Some(value));
+        }
+        Ok(planned)
+    }
+}

@@ -1,0 +1,128 @@
+//! `unit`: a unit file of the operator's own in /etc/systemd/system.
+
+use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, service};
+use crate::observe::{HostState, Known, PathState, Queries, Query};
+use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, Verb};
+use crate::values::{AbsPath, UnitFile, UnitName};
+
+pub(super) const KIND: Kind = Kind {
+    name: "unit",
+    summary: "A unit file in /etc/systemd/system; whether it runs is said by a 'service' step.",
+    main: "name",
+    fields: &[
+        Field::required("name", Type::String, "the unit; \".service\" is added to a name without a unit type"),
+        Field::optional(
+            "state",
+            Type::Enum(&["present", "absent"]),
+            "default \"present\"; \"absent\" stops and disables the unit before its file is removed",
+        ),
+        Field::optional("content", Type::String, "the content itself"),
+        Field::optional("source", Type::String, "a local file whose bytes are the content"),
+        Field::optional("template", Type::String, "a local file that is rendered to the content"),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+struct UnitInPlace {
+    name: UnitName,
+    path: AbsPath,
+    /// None: the file shall be absent.
+    content: Option<(Vec<u8>, UnitFile)>,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let name = service::unit_name(args, "name");
+    let content = if args.absent() {
+        file::no_content(args);
+        None
+    } else {
+        Some(dropin::unit_content(args)?)
+    };
+    let name = name?;
+    if let Some((_, parsed)) = &content {
+        if let Some(section) = section(&name).filter(|section| !parsed.has_section(section)) {
+            args.refuse(file::content_field(args), format!("{name} needs a section [{section}]"));
+        }
+    }
+    let path = format!("/etc/systemd/system/{name}").parse().ok()?;
+    Some(Box::new(UnitInPlace { name, path, content }))
+}
+
+/// The section that a unit of this type must have (systemd.service(5) and its siblings).
+fn section(name: &UnitName) -> Option<&'static str> {
+    match name.as_str().rsplit('.').next() {
+        Some("service") => Some("Service"),
+        Some("socket") => Some("Socket"),
+        Some("timer") => Some("Timer"),
+        Some("path") => Some("Path"),
+        Some("mount") => Some("Mount"),
+        Some("automount") => Some("Automount"),
+        Some("swap") => Some("Swap"),
+        _ => None,
+    }
+}
+
+impl UnitInPlace {
+    fn is_template(&self) -> bool {
+        self.name.as_str().contains("@.")
+    }
+
+    fn absent(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = file::absent(host, &self.path)?;
+        if planned.ops.is_empty() || self.is_template() {
+            return Ok(planned);
+        }
+        let (active, enabled) = match host.unit(&self.name)? {
+            Known::Is(unit) => (unit.active.as_str(), unit.file.as_str()),
+            Known::AfterApply => (KNOWN_AFTER_APPLY, KNOWN_AFTER_APPLY),
+        };
+        let mut before = Vec::new();
+        if ["active", "activating", "reloading", "deactivating", KNOWN_AFTER_APPLY].contains(&active)
+            && host.facts.init == "systemd"
+        {
+            planned.change("running", Some(if active == "active" { "true" } else { active }), Some("false"));
+            before.push(Op::Systemctl { verb: Verb::Stop, unit: self.name.clone() });
+        }
+        if ["enabled", "enabled-runtime", KNOWN_AFTER_APPLY].contains(&enabled) {
+            planned.change("enabled", Some(if enabled == "enabled" { "true" } else { enabled }), Some("false"));
+            before.push(Op::Systemctl { verb: Verb::Disable, unit: self.name.clone() });
+        }
+        planned.ops.splice(0..0, before);
+        Ok(planned)
+    }
+}
+
+impl Resource for UnitInPlace {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Digest(self.path.clone()));
+        if self.content.is_some() {
+            docker_daemon::unit_queries(&self.name, queries);
+        }
+        if !self.is_template() {
+            queries.ask(Query::Unit(self.name.clone()));
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = match &self.content {
+            None => self.absent(host)?,
+            Some((bytes, parsed)) => {
+                docker_daemon::check_unit(host, &self.name, parsed)?;
+                let planned = file::present(host, &self.path, bytes, &Meta::root(0o644), &None)?;
+                if let PathState::Present(entry) = host.path(&self.path)? {
+                    if entry.target.as_deref() == Some("/dev/null") {
+                        return Err(PlanError::Refused(format!(
+                            "{} is masked on this host: take the mask off with a 'service' step (masked = false) before this one",
+                            self.name
+                        )));
+                    }
+                }
+                planned
+            }
+        };
+        let unit = if self.is_template() { None } else { Some(host.unit(&self.name)?) };
+        dropin::reload(host, unit, &mut planned);
+        Ok(planned)
+    }
+}
