@@ -12,6 +12,11 @@ mod directory;
 mod draft;
 mod env;
 pub mod environment_file;
+mod binary;
+mod check_step;
+mod command;
+mod download;
+mod elf;
 mod fields;
 mod file;
 mod firewall;
@@ -85,6 +90,7 @@ pub static KINDS: &[Kind] = &[
     command::KIND,
     check_step::KIND,
 ];
+pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND, firewall::KIND, binary::KIND, download::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
