@@ -234,7 +234,7 @@ impl Http {
     fn plain(&self) -> Result<Option<String>, NulByte> {
         let Some(rest) = self.url.strip_prefix("http://").filter(|_| self.socket.is_none()) else { return Ok(None) };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let Some((host, port)) = address(authority).or_else(|| Some((authority, 80))) else { return Ok(None) };
+        let Some((host, port)) = address(authority).or(Some((authority, 80))) else { return Ok(None) };
         let path = if path.is_empty() { "/" } else { path };
         let mut request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n");
         for header in &self.headers {

@@ -203,6 +203,7 @@ pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanEr
     Ok(planned)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,6 +13,11 @@ mod directory;
 mod draft;
 mod env;
 pub mod environment_file;
+mod binary;
+mod check_step;
+mod command;
+mod download;
+mod elf;
 mod fields;
 mod file;
 mod firewall;
@@ -102,6 +107,7 @@ pub static KINDS: &[Kind] = &[
     sysctl::KIND,
 ];
 pub static KINDS: &[Kind] = &[file::KIND, user::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
+pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND, firewall::KIND, binary::KIND, download::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

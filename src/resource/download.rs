@@ -1,0 +1,145 @@
+//! `download`: a file that the host fetches itself, pinned by its digest.
+//!
+//! The part of a URL after `?` may be a signature that grants access; with
+//! any user name and password in it, it is a secret and is never shown.
+
+use super::{Args, Field, Kind, Resource, Type, binary, file};
+use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::values::{AbsPath, Mode, Secret};
+use sha2::{Digest, Sha256};
+
+pub(super) const KIND: Kind = Kind {
+    name: "download",
+    summary: "A file that the host fetches over HTTP, pinned by its SHA-256.",
+    main: "path",
+    fields: &[
+        Field::required("url", Type::String, "an http or https URL; what follows the '?' is kept secret"),
+        Field::required("sha256", Type::String, "the digest of the content, 64 hexadecimal digits"),
+        Field::required("path", Type::String, "absolute path on the host"),
+        Field::optional("owner", Type::String, "default \"root\""),
+        Field::optional("group", Type::String, "default \"root\""),
+        Field::optional("mode", Type::String, "default \"0644\""),
+    ],
+    build,
+};
+
+#[derive(Debug)]
+struct Download {
+    url: Secret,
+    shown: String,
+    sha256: String,
+    path: AbsPath,
+    meta: Meta,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let url = args.string("url")?;
+    let shown = shown(&url);
+    if shown.is_none() {
+        args.refuse("url", "'url' must be an http or https URL without spaces, quotes and control characters");
+    }
+    let sha256 = binary::digest(args, "sha256");
+    let path: Option<AbsPath> = args.parse("path");
+    let mode = if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o644) };
+    let meta = Meta {
+        owner: args.string("owner").unwrap_or_else(|| "root".into()),
+        group: args.string("group").unwrap_or_else(|| "root".into()),
+        mode,
+    };
+    Some(Box::new(Download { url: Secret::new(url), shown: shown?, sha256: sha256?, path: path?, meta }))
+}
+
+/// The URL without what may be secret in it; none if it is no usable URL
+/// (RFC 3986: spaces and quotes would have to be percent-encoded).
+fn shown(url: &str) -> Option<String> {
+    if url.chars().any(|c| c.is_control() || c.is_whitespace() || "\"'\\<>".contains(c)) {
+        return None;
+    }
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?;
+    let rest = &url[scheme.len()..];
+    let (rest, secret) = rest.split_once(['?', '#']).map_or((rest, false), |(rest, _)| (rest, true));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (login, host) = authority.rsplit_once('@').map_or((false, authority), |(_, host)| (true, host));
+    if host.is_empty() {
+        return None;
+    }
+    let login = if login { format!("{}@", Secret::MASK) } else { String::new() };
+    Some(format!("{scheme}{login}{host}{path}{}", if secret { format!("?{}", Secret::MASK) } else { String::new() }))
+}
+
+impl Resource for Download {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Digest(self.path.clone()));
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        let fetch = Op::Download {
+            url: self.url.clone(),
+            sha256: self.sha256.clone(),
+            path: self.path.clone(),
+            meta: self.meta.clone(),
+        };
+        let entry = match host.path(&self.path)? {
+            PathState::Absent | PathState::AfterApply => {
+                planned.action = Some(Action::Create);
+                planned.change("url", None::<&str>, Some(&self.shown));
+                planned.change("sha256", None::<&str>, Some(&self.sha256));
+                planned.change("mode", None::<&str>, Some(self.meta.mode.to_string()));
+                planned.change("owner", None::<&str>, Some(format!("{}:{}", self.meta.owner, self.meta.group)));
+                planned.ops.push(fetch);
+                return Ok(planned);
+            }
+            PathState::Present(entry) if entry.file_type == FileType::Directory => {
+                return Err(PlanError::Refused(format!(
+                    "{} is a directory on the host; name the file in it that is to be written",
+                    self.path
+                )));
+            }
+            PathState::Present(entry) => entry,
+        };
+        file::meta_changes(&mut planned, entry, &self.meta);
+        let found = match (entry.file_type, host.content(&self.path)?) {
+            (FileType::File, Content::Digest(digest)) => Some(digest.clone()),
+            (FileType::File, Content::Bytes(bytes)) => Some(file::hex(&Sha256::digest(bytes))),
+            _ => None,
+        };
+        if found.as_ref() != Some(&self.sha256) {
+            planned.change("url", None::<&str>, Some(&self.shown));
+            let before = found.unwrap_or_else(|| format!("{:?}", entry.file_type).to_lowercase());
+            planned.change("sha256", Some(before), Some(&self.sha256));
+            planned.ops.push(fetch);
+        } else if !planned.changes.is_empty() {
+            planned.ops.push(Op::SetMeta {
+                path: self.path.clone(),
+                owner: (entry.owner != self.meta.owner).then(|| self.meta.owner.clone()),
+                group: (entry.group != self.meta.group).then(|| self.meta.group.clone()),
+                mode: Some(self.meta.mode),
+            });
+        }
+        Ok(planned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_signature_and_login() {
+        for (url, wanted) in [
+            ("https://h/p?sig=hunter2", Some("https://h/p?•••")),
+            ("http://u:hunter2@h:8/p", Some("http://•••@h:8/p")),
+            ("https://h/p#frag", Some("https://h/p?•••")),
+            ("https://h", Some("https://h")),
+            ("ftp://h/p", None),
+            ("file:///etc/shadow", None),
+            ("https://", None),
+            ("https://h/\nurl = x", None),
+            ("https://h/\"", None),
+        ] {
+            assert_eq!(shown(url).as_deref(), wanted, "{url}");
+        }
+    }
+}
