@@ -27,7 +27,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let file = args.plan.select.playbook_path();
     let loaded = if saved::SavedPlan::is_one(file) { Some(saved::SavedPlan::load(file)?) } else { None };
     let options = loaded.as_ref().map_or_else(|| args.plan.clone(), |saved| saved.options(&args.plan));
-    let Planned { selection, outcomes, mut hosts, reporter } = super::plan::plan_all(&options, console)?;
+    let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, console)?;
     if let Some(saved) = &loaded {
         saved.verify(&selection, &hosts)?;
     }
@@ -42,8 +42,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     }
     let who = format!("{}@{}", login_name(), rustix::system::uname().nodename().to_string_lossy());
     let forks = options.forks();
-    let started: Vec<Prepared> = hosts.drain(..).collect();
-    let applied = for_each_host(started, forks, |host| apply_host(host, &who, reporter.as_ref()))?;
+    let applied = for_each_host(hosts, forks, |host| apply_host(host, &who, reporter.as_ref()))?;
 
     let outcomes: Vec<HostOutcome> = applied.into_iter().chain(outcomes).collect();
     drop(reporter);

@@ -100,16 +100,14 @@ impl SelectArgs {
     /// # Errors
     /// All that is wrong with them.
     pub fn load(&self) -> anyhow::Result<Selection> {
-        let mut errors = Vec::new();
-        let mut keep = |result: Result<_, Vec<Diagnostic>>| result.map_err(|found| errors.extend(found)).ok();
         let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        let playbook = keep(playbook::load(&self.playbook, &kinds).map(Loaded::Playbook));
-        let inventory = keep(self.inventory().map(Loaded::Inventory));
-        let cli = keep(variables(&self.var).map(Loaded::Variables));
-        let (Some(Loaded::Playbook(playbook)), Some(Loaded::Inventory(inventory)), Some(Loaded::Variables(cli))) =
-            (playbook, inventory, cli)
-        else {
-            return Err(InputErrors(errors).into());
+        let playbook = playbook::load(&self.playbook, &kinds);
+        let (playbook, inventory, cli) = match (playbook, self.inventory(), variables(&self.var)) {
+            (Ok(playbook), Ok(inventory), Ok(cli)) => (playbook, inventory, cli),
+            (playbook, inventory, cli) => {
+                let all = [playbook.err(), inventory.err(), cli.err()];
+                return Err(InputErrors(all.into_iter().flatten().flatten().collect()).into());
+            }
         };
         let hosts = inventory.select(&playbook.hosts, &self.limit).map_err(InputErrors)?;
         self.selection(playbook, &inventory, hosts, &cli)
@@ -207,12 +205,6 @@ impl SelectArgs {
         let found = candidates.into_iter().flatten().find(|dir| dir.join("stages").is_dir());
         found.unwrap_or_else(|| PathBuf::from("."))
     }
-}
-
-enum Loaded {
-    Playbook(Playbook),
-    Inventory(Inventory),
-    Variables(BTreeMap<String, Node>),
 }
 
 /// The values of `--var`.

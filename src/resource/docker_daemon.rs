@@ -53,7 +53,9 @@ impl Listens {
                     listens.tls_verify = true;
                     None
                 }
-                _ => word.strip_prefix("--host=").or_else(|| word.strip_prefix("-H")).map(|a| a.trim_start_matches('=')),
+                _ => {
+                    word.strip_prefix("--host=").or_else(|| word.strip_prefix("-H")).map(|a| a.trim_start_matches('='))
+                }
             };
             if let Some(address) = address {
                 listens.addresses.get_or_insert_default().push(address.trim_matches(['"', '\'']).to_owned());

@@ -15,7 +15,11 @@ pub(super) const KIND: Kind = Kind {
     main: "unit",
     fields: &[
         Field::required("unit", Type::String, "the unit; \".service\" is added to a name without a unit type"),
-        Field::required("name", Type::String, "the file's name, with or without \".conf\"; files are read in the order of their names"),
+        Field::required(
+            "name",
+            Type::String,
+            "the file's name, with or without \".conf\"; files are read in the order of their names",
+        ),
         Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
         Field::optional("content", Type::String, "the content itself"),
         Field::optional("source", Type::String, "a local file whose bytes are the content"),

@@ -7,38 +7,31 @@
 mod account;
 mod args;
 mod authorized_keys;
-mod check_step;
-mod command;
-mod directory;
-mod draft;
-mod env;
-pub mod environment_file;
 mod binary;
 mod check_step;
 mod command;
+mod directory;
+mod docker_daemon;
 mod download;
+mod draft;
+mod dropin;
 mod elf;
+mod env;
+pub mod environment_file;
 mod fields;
 mod file;
 mod firewall;
 mod group;
 mod key_file;
+mod link;
 mod ownership;
 mod package;
 mod service;
 mod ssh_dir;
 mod sudoers;
-mod user;
-mod docker_daemon;
-mod dropin;
-mod fields;
-mod file;
-mod link;
-mod ownership;
-mod package;
-mod service;
 mod sysctl;
 mod unit;
+mod user;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
@@ -90,6 +83,7 @@ pub trait Assets {
 
 /// Every kind, in the order of the documentation.
 pub static KINDS: &[Kind] = &[
+    user::KIND,
     group::KIND,
     authorized_keys::KIND,
     sudoers::KIND,
@@ -98,16 +92,16 @@ pub static KINDS: &[Kind] = &[
     link::KIND,
     package::KIND,
     service::KIND,
-    firewall::KIND,
-    env::KIND,
-    command::KIND,
-    check_step::KIND,
     unit::KIND,
     dropin::KIND,
     sysctl::KIND,
+    firewall::KIND,
+    env::KIND,
+    binary::KIND,
+    download::KIND,
+    command::KIND,
+    check_step::KIND,
 ];
-pub static KINDS: &[Kind] = &[file::KIND, user::KIND, group::KIND, sudoers::KIND, authorized_keys::KIND];
-pub static KINDS: &[Kind] = &[file::KIND, command::KIND, check_step::KIND, firewall::KIND, binary::KIND, download::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

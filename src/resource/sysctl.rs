@@ -92,7 +92,18 @@ fn value_in(text: &str, key: &SysctlKey) -> Option<String> {
 /// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.
 fn parts(key: &str) -> String {
     match key.find(['.', '/']).and_then(|at| key.as_bytes().get(at)) {
-        Some(b'.') => key.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        Some(b'.') => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
         _ => key.to_owned(),
     }
 }
@@ -135,7 +146,9 @@ impl Resource for Sysctl {
             planned.ops.push(Op::Sysctl { key: self.key.clone(), value: value.clone() });
         }
         for (path, who) in LATER {
-            let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else { continue };
+            let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else {
+                continue;
+            };
             if let Some(other) = value_in(&String::from_utf8_lossy(bytes), &self.key).filter(|other| other != value) {
                 planned.notes.push(format!("{path} sets {} to {other}, and {who} applies it after this", self.key));
             }
