@@ -2,8 +2,12 @@
 //! an [`Exit`]; errors are `anyhow` from here up, and [`exit_of`] finds the
 //! exit code that an error stands for.
 
+pub mod check;
+pub mod completions;
 pub mod env;
 pub mod lab;
+pub mod schema;
+pub mod select;
 
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
@@ -64,7 +68,10 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// Whatever ended it early; [`exit_of`] gives its exit code.
 pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) -> anyhow::Result<Exit> {
     match command {
+        crate::cli::Command::Check(args) => check::run(args, console),
+        crate::cli::Command::Completions(args) => completions::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
+        crate::cli::Command::Schema(args) => schema::run(args, console),
     }
 }

@@ -1,0 +1,339 @@
+//! What a run is about: a playbook, hosts, and what each host is told.
+//!
+//! The same arguments mean the same to check, plan and apply.
+
+use super::InputErrors;
+use crate::inventory::{Host, Inventory};
+use crate::playbook::{self, HostScope, Playbook, StepFiles, TagFilter, Vars};
+use crate::resource::{Assets, KINDS};
+use crate::stage::{self, Stage, StageName};
+use crate::transport::Target;
+use crate::values::{
+    Diagnostic, EnvKey, Node, NodeValue, Secret, Source, Span, check_variable, parse_document, suggest,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The arguments that say which hosts, which steps and which values.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SelectArgs {
+    /// The inventory of hosts.
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// A host by address, without or beside an inventory; may be repeated.
+    #[arg(long = "host", value_name = "[USER@]ADDRESS[:PORT]")]
+    pub hosts: Vec<String>,
+    /// The stage whose variables and environment are used.
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<StageName>,
+    /// The folder that holds 'stages'; looked for around playbook and inventory if not given.
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Only these of the playbook's hosts: names, groups, patterns such as 'web*', '!name' to leave out.
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub limit: Vec<String>,
+    /// Only steps with one of these tags.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// No step with one of these tags.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub skip_tags: Vec<String>,
+    /// Sets a variable, above all other places; the value is read as TOML if it is TOML, else as text.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// A private key to log in with, instead of the inventory's; may be repeated.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// A file of known host keys, instead of the inventory's; may be repeated.
+    #[arg(long = "known-hosts", value_name = "FILE")]
+    pub known_hosts: Vec<PathBuf>,
+}
+
+/// What was selected.
+#[derive(Debug)]
+pub struct Selection {
+    /// The playbook.
+    pub playbook: Playbook,
+    /// The hosts, in the order of the inventory; at least one.
+    pub hosts: Vec<SelectedHost>,
+    /// Inventory and stages: the files read, with their bytes (they may hold
+    /// secrets). Those of the playbook are its own to tell.
+    pub inputs: Vec<(String, Vec<u8>)>,
+}
+
+/// One host of a run.
+#[derive(Debug, Clone)]
+pub struct SelectedHost {
+    /// How it is reached.
+    pub target: Target,
+    /// What its steps are rendered with; facts are added when they are known.
+    pub scope: HostScope,
+    /// Its stage.
+    pub stage: Option<Arc<Stage>>,
+}
+
+/// The names of all kinds.
+pub fn kind_names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
+}
+
+impl SelectArgs {
+    /// Reads playbook, inventory and stages and selects the hosts.
+    ///
+    /// # Errors
+    /// All that is wrong with any of them.
+    pub fn select(&self, path: &Path) -> Result<Selection, InputErrors> {
+        self.load(path, false)
+    }
+
+    /// The same, with a host that stands for any if none is named.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn select_or_any(&self, path: &Path) -> Result<Selection, InputErrors> {
+        self.load(path, true)
+    }
+
+    fn load(&self, path: &Path, any: bool) -> Result<Selection, InputErrors> {
+        let mut errors = Vec::new();
+        let mut keep = |found: Vec<Diagnostic>| errors.extend(found);
+        let playbook = playbook::load(path, &kind_names()).map_err(&mut keep).ok();
+        let cli = self.variables(playbook.as_ref()).map_err(&mut keep).unwrap_or_default();
+        let inventory = self.inventory(any).map_err(&mut keep).ok();
+        if let Some(playbook) = &playbook {
+            keep(self.unknown_tags(playbook));
+        }
+        let (Some(playbook), Some(inventory)) = (playbook, inventory) else { return Err(InputErrors(errors)) };
+        let hosts = match inventory.select(&playbook.hosts, &self.limit) {
+            Ok(hosts) => hosts,
+            Err(found) => {
+                errors.extend(found);
+                return Err(InputErrors(errors));
+            }
+        };
+        let mut inputs = inventory.inputs().to_vec();
+        let stages = self.stages(path, &hosts, &mut inputs, &mut errors);
+        if !errors.is_empty() {
+            return Err(InputErrors(errors));
+        }
+        let hosts = hosts.into_iter().zip(stages).map(|(host, stage)| self.selected(host, stage, &cli)).collect();
+        Ok(Selection { playbook, hosts, inputs })
+    }
+
+    fn inventory(&self, any: bool) -> Result<Inventory, Vec<Diagnostic>> {
+        match &self.inventory {
+            Some(path) if self.hosts.is_empty() => Inventory::load(path),
+            Some(path) => Inventory::load(path)?.only(&self.hosts),
+            None if self.hosts.is_empty() && any => Inventory::from_hosts(&["any".to_owned()]),
+            None if self.hosts.is_empty() => Err(vec![
+                Diagnostic::general("no host is named").with_help("give an inventory with -i, or --host user@address"),
+            ]),
+            None => Inventory::from_hosts(&self.hosts),
+        }
+    }
+
+    /// The variables of `--var`.
+    fn variables(&self, playbook: Option<&Playbook>) -> Result<Vars, Vec<Diagnostic>> {
+        let mut vars = Vars::new();
+        let mut errors = Vec::new();
+        for text in &self.vars {
+            match variable(text) {
+                Ok((name, node)) => {
+                    if let Some(playbook) = playbook.filter(|playbook| !playbook.mentions(&name)) {
+                        let known = playbook.variables();
+                        errors.push(
+                            Diagnostic::general(format!("--var: nothing in the playbook speaks of '{name}'"))
+                                .with_suggestion(&name, known.iter().map(String::as_str)),
+                        );
+                    }
+                    vars.insert(name, node);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(vars) } else { Err(errors) }
+    }
+
+    fn unknown_tags(&self, playbook: &Playbook) -> Vec<Diagnostic> {
+        let known = playbook.tags();
+        let asked = [("--tags", &self.tags), ("--skip-tags", &self.skip_tags)];
+        let unknown = asked.iter().flat_map(|(option, tags)| tags.iter().map(move |tag| (option, tag)));
+        unknown
+            .filter(|(_, tag)| !known.contains(*tag))
+            .map(|(option, tag)| {
+                let error = Diagnostic::general(format!("{option}: no step has the tag '{}'", tag.escape_debug()));
+                match suggest(tag, known.iter().map(String::as_str)) {
+                    Some(near) => error.with_help(format!("did you mean '{near}'?")),
+                    None if known.is_empty() => error,
+                    None => error.with_help(format!("tags: {}", Vec::from_iter(known.iter().cloned()).join(", "))),
+                }
+            })
+            .collect()
+    }
+
+    /// For every host its stage; each stage is read once.
+    fn stages(
+        &self,
+        playbook: &Path,
+        hosts: &[Host],
+        inputs: &mut Vec<(String, Vec<u8>)>,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Vec<Option<Arc<Stage>>> {
+        let mut read: BTreeMap<StageName, Option<Arc<Stage>>> = BTreeMap::new();
+        let mut chosen = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let own = match host.stage.as_deref().map(str::parse::<StageName>).transpose() {
+                Ok(own) => own,
+                Err(why) => {
+                    errors.push(Diagnostic::general(format!("host '{}': {why}", host.name)));
+                    continue;
+                }
+            };
+            let name = match stage::choose(&host.name, self.stage.as_ref(), own.as_ref()) {
+                Ok(name) => name.cloned(),
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let stage = name.and_then(|name| {
+                let load = || match Stage::load(&self.project_folder(playbook), &name) {
+                    Ok(stage) => {
+                        inputs.extend(stage.inputs.iter().cloned());
+                        errors.extend(stage.vars.iter().filter_map(|(name, node)| check_variable(name, &node.span)));
+                        Some(Arc::new(stage))
+                    }
+                    Err(found) => {
+                        errors.extend(found);
+                        None
+                    }
+                };
+                read.entry(name.clone()).or_insert_with(load).clone()
+            });
+            chosen.push(stage);
+        }
+        inputs.sort();
+        inputs.dedup();
+        chosen
+    }
+
+    /// The folder that holds `stages`: as said, else around the playbook, the
+    /// inventory, or where the program runs.
+    fn project_folder(&self, playbook: &Path) -> PathBuf {
+        if let Some(project) = &self.project {
+            return project.clone();
+        }
+        let playbook = if playbook.is_dir() { playbook.join("playbook.toml") } else { playbook.to_path_buf() };
+        let near = [Some(playbook), self.inventory.clone()];
+        let near = near.into_iter().flatten().filter_map(|path| std::path::absolute(path).ok());
+        near.flat_map(|path| path.ancestors().skip(1).take(2).map(Path::to_path_buf).collect::<Vec<_>>())
+            .find(|folder| folder.join("stages").is_dir())
+            .unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    fn selected(&self, host: Host, stage: Option<Arc<Stage>>, cli: &Vars) -> SelectedHost {
+        let or = |own: Vec<PathBuf>, given: &Vec<PathBuf>| if given.is_empty() { own } else { given.clone() };
+        let stage_vars = |stage: &Arc<Stage>| (stage.name.to_string(), stage.vars.iter().cloned().collect());
+        SelectedHost {
+            scope: HostScope {
+                host: host.name.clone(),
+                address: host.address.clone(),
+                groups: host.groups,
+                vars: host.vars,
+                stage: stage.as_ref().map(stage_vars),
+                cli: cli.clone(),
+                facts: None,
+                tags: TagFilter { only: self.tags.clone(), skip: self.skip_tags.clone() },
+            },
+            target: Target {
+                name: host.name,
+                address: host.address,
+                port: host.port,
+                user: host.user,
+                keys: or(host.keys, &self.keys),
+                known_hosts: or(host.known_hosts, &self.known_hosts),
+                jump: host.jump,
+                local_root: host.local_root,
+            },
+            stage,
+        }
+    }
+}
+
+/// Reads `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, Node), Diagnostic> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(Diagnostic::general(format!("--var '{}' has no '='", text.escape_debug()))
+            .with_help("write --var NAME=VALUE"));
+    };
+    let source = Source::new("--var", text);
+    let span = |range| Span { source: Arc::clone(&source), range };
+    if let Some(bad) = check_variable(name, &span(0..name.len())) {
+        return Err(bad);
+    }
+    let as_text = Node { span: span(name.len() + 1..text.len()), value: NodeValue::String(value.to_owned()) };
+    let (root, errors) = parse_document(&source);
+    let node = match root.as_table() {
+        Some([entry]) if errors.is_empty() && entry.key == name => entry.node.clone(),
+        _ => as_text,
+    };
+    Ok((name.to_owned(), node))
+}
+
+/// The files and the environment that the kinds may see of a step.
+#[derive(Debug)]
+pub struct StepAssets<'a> {
+    /// The step's files.
+    pub files: &'a StepFiles,
+    /// The host's stage.
+    pub stage: Option<&'a Stage>,
+}
+
+impl Assets for StepAssets<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.read(path)
+    }
+
+    fn render(&self, path: &str) -> Result<String, String> {
+        self.files.render(path)
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        self.files.glob(pattern)
+    }
+
+    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
+        self.stage.map(|stage| &stage.env)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_variable_is_toml_where_it_is_toml_and_text_where_it_is_not() {
+        for (text, value) in [
+            ("a=1", json!(1)),
+            ("a=true", json!(true)),
+            ("a=[\"x\", 2]", json!(["x", 2])),
+            ("a={ b = 1 }", json!({ "b": 1 })),
+            ("a=\"1\"", json!("1")),
+            ("a=hello world", json!("hello world")),
+            ("a=", json!("")),
+            ("a=x=y", json!("x=y")),
+            ("a=1.2.3", json!("1.2.3")),
+            ("a=1\nb=2", json!("1\nb=2")),
+            ("a=yes # no", json!("yes # no")),
+        ] {
+            let (name, node) = variable(text).unwrap();
+            assert_eq!((name.as_str(), node.to_json()), ("a", value), "{text}");
+        }
+        for bad in ["a", "=1", "a.b=1", "a b=1", "facts=1", "1a=2"] {
+            assert!(variable(bad).is_err(), "{bad}");
+        }
+    }
+}
