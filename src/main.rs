@@ -2,11 +2,23 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use stockade::{cli::Cli, commands, report::Console};
+use stockade::commands::{self, Exit};
+use stockade::{cli::Cli, report::Console};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let mut console = Console::standard();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are results; a wrong argument is wrong input, code 1.
+        Err(text) if !text.use_stderr() => {
+            console.print(&text.render().to_string());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            console.remark(error.render().to_string().trim_end());
+            return ExitCode::from(Exit::Input as u8);
+        }
+    };
     match commands::run(&cli.command, &mut console) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {

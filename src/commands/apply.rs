@@ -24,7 +24,7 @@ pub struct ApplyArgs {
 /// # Errors
 /// The input is wrong, or the operator said no.
 pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
-    let file = args.plan.select.playbook_path();
+    let file = &args.plan.playbook;
     let loaded = if saved::SavedPlan::is_one(file) { Some(saved::SavedPlan::load(file)?) } else { None };
     let options = loaded.as_ref().map_or_else(|| args.plan.clone(), |saved| saved.options(&args.plan));
     let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, console)?;
@@ -46,7 +46,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
 
     let outcomes: Vec<HostOutcome> = applied.into_iter().chain(outcomes).collect();
     drop(reporter);
-    show(&options, selection.stage_name(), selection.playbook_name(), &outcomes, console)?;
+    show(&options, selection.stage(), &selection.title(&options.playbook), &outcomes, console)?;
     Ok(exit(&outcomes))
 }
 

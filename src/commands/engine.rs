@@ -1,17 +1,16 @@
 //! One host from connection to plan: what plan and apply share.
 
 use super::RunFailed;
-use super::select::Selected;
-use crate::inventory;
+use super::select::{SelectedHost, StepAssets};
 use crate::observe::{HostState, Queries, probe};
 use crate::plan::{Forecast, HostPlan, StepError, Wanted, plan_host, queries};
-use crate::playbook::{HostScope, Playbook, Step, StepFiles};
+use crate::playbook::{HostScope, Playbook, Step};
 use crate::report::{Event, Reporter};
-use crate::resource::{self, Assets};
-use crate::transport::{self, Ask, Policy, Session, Target};
-use crate::values::{Diagnostic, EnvKey, Secret};
+use crate::resource;
+use crate::stage::Stage;
+use crate::transport::{self, Ask, Policy, Session};
+use crate::values::Diagnostic;
 use anyhow::Context;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,15 +46,14 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The host cannot be reached or read, or the playbook is wrong for it.
-    pub fn prepare(&self, selected: &Selected) -> anyhow::Result<Prepared> {
-        let Selected { host, scope, stage } = selected;
-        let env = stage.as_ref().map(|stage| &stage.env);
-        let target = target_of(host);
+    pub fn prepare(&self, selected: &SelectedHost) -> anyhow::Result<Prepared> {
+        let SelectedHost { target, scope, stage } = selected;
+        let stage = stage.as_deref();
         let shown =
             target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
-        self.reporter.event(&Event::Connecting { host: &host.name, to: &shown });
-        let link = transport::connect(&target, self.policy, self.ask)?;
-        let mut session = Session::open(&host.name, link)?;
+        self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
+        let link = transport::connect(target, self.policy, self.ask)?;
+        let mut session = Session::open(&target.name, link)?;
 
         // Where nothing depends on facts, facts and questions go in one message.
         let mut state = HostState::default();
@@ -63,11 +61,11 @@ impl Run<'_> {
             look(&mut session, &mut state, &Queries::new(), true)?;
             let mut scope = scope.clone();
             scope.facts = Some(serde_json::to_value(&state.facts)?);
-            let steps = self.steps(&scope, env)?;
+            let steps = self.steps(&scope, stage)?;
             look(&mut session, &mut state, &queries(&steps), false)?;
             steps
         } else {
-            let steps = self.steps(scope, env)?;
+            let steps = self.steps(scope, stage)?;
             look(&mut session, &mut state, &queries(&steps), true)?;
             steps
         };
@@ -75,21 +73,21 @@ impl Run<'_> {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
             return Err(RunFailed(format!(
                 "{}: this is {found}; only Debian and Ubuntu can be provisioned",
-                host.name
+                target.name
             ))
             .into());
         }
-        self.reporter.event(&Event::Observing { host: &host.name, questions: state.questions().iter().count() });
-        let plan = plan(&host.name, &mut session, &steps, &mut state)?;
+        self.reporter.event(&Event::Observing { host: &target.name, questions: state.questions().iter().count() });
+        let plan = plan(&target.name, &mut session, &steps, &mut state)?;
         self.reporter.event(&Event::Planned { plan: &plan });
         Ok(Prepared { session, steps, state, plan })
     }
 
     /// The resources of all steps, rendered for a host.
-    fn steps(&self, scope: &HostScope, env: Option<&BTreeMap<EnvKey, Secret>>) -> anyhow::Result<Vec<Wanted>> {
+    fn steps(&self, scope: &HostScope, stage: Option<&Stage>) -> anyhow::Result<Vec<Wanted>> {
         let rendered = self.playbook.render(scope).map_err(super::InputErrors)?;
         let mut errors = Vec::new();
-        let wanted = rendered.into_iter().filter_map(|step| match wanted(step, env) {
+        let wanted = rendered.into_iter().filter_map(|step| match wanted(step, stage) {
             Ok(wanted) => Some(wanted),
             Err(found) => {
                 errors.extend(found);
@@ -153,32 +151,11 @@ fn refusal(host: &str, errors: &[StepError]) -> anyhow::Error {
     }
 }
 
-/// The files around a step, as resources see them.
-struct StepAssets<'a> {
-    files: StepFiles,
-    env: Option<&'a BTreeMap<EnvKey, Secret>>,
-}
-
-impl Assets for StepAssets<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.files.read(path)
-    }
-    fn render(&self, path: &str) -> Result<String, String> {
-        self.files.render(path)
-    }
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        self.files.glob(pattern)
-    }
-    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
-        self.env
-    }
-}
-
-fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, Vec<Diagnostic>> {
+fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnostic>> {
     let Some(kind) = resource::kind(&step.kind) else {
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };
-    let assets = StepAssets { files: step.files.clone(), env };
+    let assets = StepAssets { files: &step.files, stage };
     let resource = resource::build(kind, &step.table, &assets)?;
     Ok(Wanted {
         id: step.id,
@@ -191,20 +168,6 @@ fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, 
         sensitive: step.sensitive,
         span: Some(step.span),
     })
-}
-
-/// How a host of the inventory is reached.
-pub(super) fn target_of(host: &inventory::Host) -> Target {
-    Target {
-        name: host.name.clone(),
-        address: host.address.clone(),
-        port: host.port,
-        user: host.user.clone(),
-        keys: host.keys.clone(),
-        known_hosts: host.known_hosts.clone(),
-        jump: host.jump.clone(),
-        local_root: host.local_root.clone(),
-    }
 }
 
 /// Does the same for all hosts, `forks` at a time; the results are in the

@@ -1,6 +1,6 @@
 //! `facts`: what a host is, as templates and `when` see it.
 
-use super::engine::{for_each_host, look, target_of};
+use super::engine::{for_each_host, look};
 use super::select::HostArgs;
 use super::{Exit, exit_of};
 use crate::observe::{HostState, Queries};
@@ -22,9 +22,9 @@ pub struct FactsArgs {
 /// The input is wrong. A host that cannot be reached is named on standard error.
 pub fn run(args: &FactsArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(crate::report::TerminalAsk::new());
-    let results = for_each_host(args.hosts.hosts()?, 20, |host| {
+    let results = for_each_host(args.hosts.targets()?, 20, |host| {
         let facts = || -> anyhow::Result<serde_json::Value> {
-            let link = transport::connect(&target_of(&host), &Policy::default(), &ask)?;
+            let link = transport::connect(&host, &Policy::default(), &ask)?;
             let mut session = Session::open(&host.name, link)?;
             let mut state = HostState::default();
             look(&mut session, &mut state, &Queries::new(), true)?;

@@ -34,6 +34,8 @@ pub enum KeyChecking {
 /// Arguments of `plan`, and of `apply` beside its own.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
+    /// A playbook file, or the name of a bundled playbook.
+    pub(super) playbook: PathBuf,
     #[command(flatten)]
     pub(super) select: SelectArgs,
     /// How the result is written.
@@ -76,7 +78,7 @@ pub struct Planned {
 /// # Errors
 /// The input is wrong. A host's own failure is an outcome instead.
 pub fn plan_all(args: &PlanArgs, console: &Console) -> anyhow::Result<Planned> {
-    let selection = args.select.load()?;
+    let selection = args.select.select(&args.playbook)?;
     let reporter = report::reporter(console, args.format != PlanFormat::Text);
     let policy = Policy {
         connect_timeout: Duration::from_secs(u64::from(args.connect_timeout)),
@@ -89,7 +91,7 @@ pub fn plan_all(args: &PlanArgs, console: &Console) -> anyhow::Result<Planned> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
     let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref() };
     let results = for_each_host(selection.hosts.iter().collect(), args.forks(), |selected| {
-        run.prepare(selected).map_err(|error| (selected.host.name.clone(), error))
+        run.prepare(selected).map_err(|error| (selected.target.name.clone(), error))
     })?;
     let (mut hosts, mut outcomes, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for result in results {
@@ -130,7 +132,8 @@ pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let Planned { selection, hosts, outcomes, reporter } = plan_all(args, console)?;
     drop(reporter);
     let plans: Vec<HostPlan> = hosts.iter().map(|host| host.plan.clone()).collect();
-    let (stage, playbook) = (selection.stage_name(), selection.playbook_name());
+    let (stage, title) = (selection.stage(), selection.title(&args.playbook));
+    let playbook = title.as_str();
     let text = match args.format {
         PlanFormat::Text => report::plan_text(&plans, TextOptions { verbose: args.verbose, color: console.color }),
         PlanFormat::Json => format!("{}\n", serde_json::to_string_pretty(&report::plan_json(stage, playbook, &plans))?),

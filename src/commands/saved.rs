@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
 
@@ -28,6 +28,7 @@ pub struct SavedPlan {
     saved_plan_version: u32,
     stockade: String,
     created: String,
+    playbook: PathBuf,
     select: SelectArgs,
     salt: String,
     inputs: BTreeMap<String, String>,
@@ -62,10 +63,11 @@ impl SavedPlan {
             saved_plan_version: FORMAT,
             stockade: env!("CARGO_PKG_VERSION").to_owned(),
             created: jiff::Timestamp::now().to_string(),
+            playbook: args.playbook.clone(),
             select: args.select.clone(),
             inputs: inputs(selection, &salt),
             hosts: hosts.iter().map(|host| SavedHost::new(host, &salt)).collect(),
-            plan: plan_json(selection.stage_name(), selection.playbook_name(), &plans),
+            plan: plan_json(selection.stage(), &selection.title(&args.playbook), &plans),
             salt,
         })
     }
@@ -107,6 +109,7 @@ impl SavedPlan {
     /// apply's own choice.
     pub fn options(&self, given: &PlanArgs) -> PlanArgs {
         let mut options = given.clone();
+        options.playbook.clone_from(&self.playbook);
         options.select = self.select.clone();
         options
     }
@@ -154,7 +157,7 @@ impl SavedHost {
 
 fn inputs(selection: &Selection, salt: &str) -> BTreeMap<String, String> {
     let digest = |(name, bytes): (String, Vec<u8>)| (name, salted(salt, &format!("{bytes:?}")));
-    selection.inputs().into_iter().map(digest).collect()
+    selection.all_inputs().into_iter().map(digest).collect()
 }
 
 fn differences(what: &str, then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {

@@ -1,263 +1,389 @@
-//! Which playbook, on which hosts, with which stage and variables: the
-//! arguments that plan, apply and check share.
+//! What a run is about: a playbook, hosts, and what each host is told.
+//!
+//! The same arguments mean the same to check, plan and apply.
 
 use super::InputErrors;
 use crate::inventory::{Host, Inventory};
-use crate::playbook::{self, HostScope, Playbook, TagFilter};
-use crate::resource::KINDS;
+use crate::playbook::{self, HostScope, Playbook, StepFiles, TagFilter, Vars};
+use crate::resource::{Assets, KINDS};
 use crate::stage::{self, Stage, StageName};
-use crate::values::{Diagnostic, Node, NodeValue, Source, Span, check_variable, parse_document};
-use clap::Args;
+use crate::transport::Target;
+use crate::values::{
+    Diagnostic, EnvKey, Node, NodeValue, Secret, Source, Span, check_variable, parse_document, suggest,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The shared arguments.
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
-pub struct SelectArgs {
-    /// A playbook, or the name of a bundled one.
-    playbook: PathBuf,
-    #[command(flatten)]
-    hosts: HostArgs,
-    /// The stage whose environment and variables are used.
-    #[arg(short, long)]
-    stage: Option<String>,
-    /// Only steps with one of these tags.
-    #[arg(short, long, value_delimiter = ',')]
-    tags: Vec<String>,
-    /// No step with one of these tags.
-    #[arg(long, value_delimiter = ',')]
-    skip_tags: Vec<String>,
-    /// A variable, as name=value; the value is read as TOML if it can be (repeatable).
-    #[arg(long, value_name = "NAME=VALUE")]
-    var: Vec<String>,
-}
-
 /// Which hosts, and how to log in to them.
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
 pub struct HostArgs {
-    /// The inventory; inventory.toml in this folder if there is one and no --host is given.
+    /// The inventory of hosts; inventory.toml in this folder if there is one and no --host is given.
     #[arg(short, long, value_name = "FILE")]
-    inventory: Option<PathBuf>,
-    /// A host: a name of the inventory, or user@address:port (repeatable).
-    #[arg(long, value_name = "HOST")]
-    host: Vec<String>,
-    /// Only these hosts: names, groups, patterns with *, !name to leave out.
-    #[arg(short, long, value_delimiter = ',', value_name = "PATTERN")]
-    limit: Vec<String>,
-    /// A private key to log in with, before those of the inventory (repeatable).
-    #[arg(short, long, value_name = "FILE")]
-    key: Vec<PathBuf>,
-    /// A file of known host keys, in place of the inventory's (repeatable).
-    #[arg(long, value_name = "FILE")]
-    known_hosts: Vec<PathBuf>,
+    pub inventory: Option<PathBuf>,
+    /// A host by address, without or beside an inventory; may be repeated.
+    #[arg(long = "host", value_name = "[USER@]ADDRESS[:PORT]")]
+    pub hosts: Vec<String>,
+    /// Only these of the playbook's hosts: names, groups, patterns such as 'web*', '!name' to leave out.
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub limit: Vec<String>,
+    /// A private key to log in with, instead of the inventory's; may be repeated.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// A file of known host keys, instead of the inventory's; may be repeated.
+    #[arg(long = "known-hosts", value_name = "FILE")]
+    pub known_hosts: Vec<PathBuf>,
 }
 
-impl HostArgs {
-    /// The hosts, whatever a playbook says.
-    ///
-    /// # Errors
-    /// All that is wrong with the inventory or the names.
-    pub fn hosts(&self) -> anyhow::Result<Vec<Host>> {
-        let inventory = self.inventory().map_err(InputErrors)?;
-        self.select(&inventory, &[everything()]).map_err(|errors| InputErrors(errors).into())
-    }
-
-    fn select(&self, inventory: &Inventory, playbook: &[Node]) -> Result<Vec<Host>, Vec<Diagnostic>> {
-        let mut hosts = inventory.select(playbook, &self.limit)?;
-        for host in &mut hosts {
-            host.keys.splice(0..0, self.key.iter().cloned());
-            if !self.known_hosts.is_empty() {
-                host.known_hosts.clone_from(&self.known_hosts);
-            }
-        }
-        Ok(hosts)
-    }
-
-    fn inventory(&self) -> Result<Inventory, Vec<Diagnostic>> {
-        let usual = Path::new("inventory.toml");
-        match &self.inventory {
-            Some(file) if self.host.is_empty() => Inventory::load(file),
-            Some(file) => Inventory::load(file)?.only(&self.host),
-            None if !self.host.is_empty() => Inventory::from_hosts(&self.host),
-            None if usual.exists() => Inventory::load(usual),
-            None => Err(vec![
-                Diagnostic::general("no hosts are given")
-                    .with_help("name an inventory with -i FILE, or hosts with --host user@address:port"),
-            ]),
-        }
-    }
+/// The arguments that say which hosts, which steps and which values.
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
+pub struct SelectArgs {
+    #[command(flatten)]
+    at: HostArgs,
+    /// The stage whose variables and environment are used.
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<StageName>,
+    /// The folder that holds 'stages'; looked for around playbook and inventory if not given.
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Only steps with one of these tags.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// No step with one of these tags.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub skip_tags: Vec<String>,
+    /// Sets a variable, above all other places; the value is read as TOML if it is TOML, else as text.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
 }
 
-/// What a playbook for all hosts says.
-fn everything() -> Node {
-    let source = Source::new("all hosts", "all");
-    Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) }
-}
-
-/// A host with what its steps are rendered from.
+/// What was selected.
 #[derive(Debug)]
-pub struct Selected {
+pub struct Selection {
+    /// The playbook.
+    pub playbook: Playbook,
+    /// The hosts, in the order of the inventory; at least one.
+    pub hosts: Vec<SelectedHost>,
+    /// Inventory and stages: the files read, with their bytes (they may hold
+    /// secrets). Those of the playbook are its own to tell.
+    pub inputs: Vec<(String, Vec<u8>)>,
+}
+
+impl Selection {
+    /// What results call the playbook: its name, else its file.
+    pub fn title(&self, path: &Path) -> String {
+        self.playbook.name.clone().unwrap_or_else(|| path.display().to_string())
+    }
+
+    /// The stage, where all hosts have the same.
+    pub fn stage(&self) -> Option<&str> {
+        let name = |host: &SelectedHost| host.stage.as_ref().map(|stage| stage.name.to_string());
+        let first = self.hosts.first().and_then(name)?;
+        let same = self.hosts.iter().all(|host| name(host).as_ref() == Some(&first));
+        if same { self.hosts.first()?.stage.as_ref().map(|stage| stage.name.as_str()) } else { None }
+    }
+
+    /// Every file that was read, with its bytes.
+    pub fn all_inputs(&self) -> Vec<(String, Vec<u8>)> {
+        let mut inputs = self.playbook.inputs();
+        inputs.extend(self.inputs.iter().cloned());
+        inputs
+    }
+}
+
+/// One host of a run.
+#[derive(Debug, Clone)]
+pub struct SelectedHost {
     /// How it is reached.
-    pub host: Host,
-    /// What templates see.
+    pub target: Target,
+    /// What its steps are rendered with; facts are added when they are known.
     pub scope: HostScope,
     /// Its stage.
     pub stage: Option<Arc<Stage>>,
 }
 
-/// Everything that was selected.
-#[derive(Debug)]
-pub struct Selection {
-    /// The playbook.
-    pub playbook: Playbook,
-    /// The hosts, in the inventory's order.
-    pub hosts: Vec<Selected>,
-    name: String,
-    stage: Option<String>,
-    files: Vec<(String, Vec<u8>)>,
+/// The names of all kinds.
+pub fn kind_names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
 }
 
-impl Selection {
-    /// What results call the playbook.
-    pub fn playbook_name(&self) -> &str {
-        &self.name
+impl HostArgs {
+    /// How each host is reached, whatever a playbook says.
+    ///
+    /// # Errors
+    /// All that is wrong with the inventory or the names.
+    pub fn targets(&self) -> Result<Vec<Target>, InputErrors> {
+        let source = Source::new("all hosts", "all");
+        let all = Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) };
+        let inventory = self.inventory(false).map_err(InputErrors)?;
+        let hosts = inventory.select(&[all], &self.limit).map_err(InputErrors)?;
+        Ok(hosts.iter().map(|host| self.target(host)).collect())
     }
 
-    /// The stage, where all hosts have the same.
-    pub fn stage_name(&self) -> Option<&str> {
-        self.stage.as_deref()
+    fn inventory(&self, any: bool) -> Result<Inventory, Vec<Diagnostic>> {
+        let usual = Path::new("inventory.toml");
+        match &self.inventory {
+            Some(path) if self.hosts.is_empty() => Inventory::load(path),
+            Some(path) => Inventory::load(path)?.only(&self.hosts),
+            None if !self.hosts.is_empty() => Inventory::from_hosts(&self.hosts),
+            None if usual.exists() => Inventory::load(usual),
+            None if any => Inventory::from_hosts(&["any".to_owned()]),
+            None => Err(vec![
+                Diagnostic::general("no host is named").with_help("give an inventory with -i, or --host user@address"),
+            ]),
+        }
     }
 
-    /// Every input file with its bytes.
-    pub fn inputs(&self) -> Vec<(String, Vec<u8>)> {
-        let mut inputs = self.playbook.inputs();
-        inputs.extend(self.files.iter().cloned());
-        inputs
+    fn target(&self, host: &Host) -> Target {
+        let or = |own: &Vec<PathBuf>, given: &Vec<PathBuf>| if given.is_empty() { own.clone() } else { given.clone() };
+        Target {
+            name: host.name.clone(),
+            address: host.address.clone(),
+            port: host.port,
+            user: host.user.clone(),
+            keys: or(&host.keys, &self.keys),
+            known_hosts: or(&host.known_hosts, &self.known_hosts),
+            jump: host.jump.clone(),
+            local_root: host.local_root.clone(),
+        }
     }
 }
 
 impl SelectArgs {
-    /// The playbook as it was given.
-    pub fn playbook_path(&self) -> &Path {
-        &self.playbook
-    }
-
-    /// Reads the playbook, the inventory and the stages.
+    /// Reads playbook, inventory and stages and selects the hosts.
     ///
     /// # Errors
-    /// All that is wrong with them.
-    pub fn load(&self) -> anyhow::Result<Selection> {
-        let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        let playbook = playbook::load(&self.playbook, &kinds);
-        let (playbook, inventory, cli) = match (playbook, self.hosts.inventory(), variables(&self.var)) {
-            (Ok(playbook), Ok(inventory), Ok(cli)) => (playbook, inventory, cli),
-            (playbook, inventory, cli) => {
-                let all = [playbook.err(), inventory.err(), cli.err()];
-                return Err(InputErrors(all.into_iter().flatten().flatten().collect()).into());
-            }
-        };
-        let hosts = self.hosts.select(&inventory, &playbook.hosts).map_err(InputErrors)?;
-        self.selection(playbook, &inventory, hosts, &cli)
+    /// All that is wrong with any of them.
+    pub fn select(&self, path: &Path) -> Result<Selection, InputErrors> {
+        self.load(path, false)
     }
 
-    fn selection(
-        &self,
-        playbook: Playbook,
-        inventory: &Inventory,
-        hosts: Vec<Host>,
-        cli: &BTreeMap<String, Node>,
-    ) -> anyhow::Result<Selection> {
+    /// The same, with a host that stands for any if none is named.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn select_or_any(&self, path: &Path) -> Result<Selection, InputErrors> {
+        self.load(path, true)
+    }
+
+    fn load(&self, path: &Path, any: bool) -> Result<Selection, InputErrors> {
         let mut errors = Vec::new();
-        let mut files = inventory.inputs().to_vec();
-        let mut stages: BTreeMap<StageName, Arc<Stage>> = BTreeMap::new();
-        let asked = self.stage.as_deref().map(str::parse::<StageName>).transpose()?;
-        let mut selected = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            let own = host.stage.as_deref().map(str::parse::<StageName>).transpose()?;
-            let stage = match stage::choose(&host.name, asked.as_ref(), own.as_ref()) {
-                Ok(name) => match name.map(|name| self.stage(name, &mut stages)).transpose() {
-                    Ok(stage) => stage,
-                    Err(found) => {
-                        errors.extend(found);
-                        continue;
+        let mut keep = |found: Vec<Diagnostic>| errors.extend(found);
+        let playbook = playbook::load(path, &kind_names()).map_err(&mut keep).ok();
+        let cli = self.variables(playbook.as_ref()).map_err(&mut keep).unwrap_or_default();
+        let inventory = self.at.inventory(any).map_err(&mut keep).ok();
+        if let Some(playbook) = &playbook {
+            keep(self.unknown_tags(playbook));
+        }
+        let (Some(playbook), Some(inventory)) = (playbook, inventory) else { return Err(InputErrors(errors)) };
+        let hosts = match inventory.select(&playbook.hosts, &self.at.limit) {
+            Ok(hosts) => hosts,
+            Err(found) => {
+                errors.extend(found);
+                return Err(InputErrors(errors));
+            }
+        };
+        let mut inputs = inventory.inputs().to_vec();
+        let stages = self.stages(path, &hosts, &mut inputs, &mut errors);
+        if !errors.is_empty() {
+            return Err(InputErrors(errors));
+        }
+        let hosts = hosts.into_iter().zip(stages).map(|(host, stage)| self.selected(host, stage, &cli)).collect();
+        Ok(Selection { playbook, hosts, inputs })
+    }
+
+    /// The variables of `--var`.
+    fn variables(&self, playbook: Option<&Playbook>) -> Result<Vars, Vec<Diagnostic>> {
+        let mut vars = Vars::new();
+        let mut errors = Vec::new();
+        for text in &self.vars {
+            match variable(text) {
+                Ok((name, node)) => {
+                    if let Some(playbook) = playbook.filter(|playbook| !playbook.mentions(&name)) {
+                        let known = playbook.variables();
+                        errors.push(
+                            Diagnostic::general(format!("--var: nothing in the playbook speaks of '{name}'"))
+                                .with_suggestion(&name, known.iter().map(String::as_str)),
+                        );
                     }
-                },
+                    vars.insert(name, node);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(vars) } else { Err(errors) }
+    }
+
+    fn unknown_tags(&self, playbook: &Playbook) -> Vec<Diagnostic> {
+        let known = playbook.tags();
+        let asked = [("--tags", &self.tags), ("--skip-tags", &self.skip_tags)];
+        let unknown = asked.iter().flat_map(|(option, tags)| tags.iter().map(move |tag| (option, tag)));
+        unknown
+            .filter(|(_, tag)| !known.contains(*tag))
+            .map(|(option, tag)| {
+                let error = Diagnostic::general(format!("{option}: no step has the tag '{}'", tag.escape_debug()));
+                match suggest(tag, known.iter().map(String::as_str)) {
+                    Some(near) => error.with_help(format!("did you mean '{near}'?")),
+                    None if known.is_empty() => error,
+                    None => error.with_help(format!("tags: {}", Vec::from_iter(known.iter().cloned()).join(", "))),
+                }
+            })
+            .collect()
+    }
+
+    /// For every host its stage; each stage is read once.
+    fn stages(
+        &self,
+        playbook: &Path,
+        hosts: &[Host],
+        inputs: &mut Vec<(String, Vec<u8>)>,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Vec<Option<Arc<Stage>>> {
+        let mut read: BTreeMap<StageName, Option<Arc<Stage>>> = BTreeMap::new();
+        let mut chosen = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let own = match host.stage.as_deref().map(str::parse::<StageName>).transpose() {
+                Ok(own) => own,
+                Err(why) => {
+                    errors.push(Diagnostic::general(format!("host '{}': {why}", host.name)));
+                    continue;
+                }
+            };
+            let name = match stage::choose(&host.name, self.stage.as_ref(), own.as_ref()) {
+                Ok(name) => name.cloned(),
                 Err(error) => {
                     errors.push(error);
                     continue;
                 }
             };
-            let scope = HostScope {
+            let stage = name.and_then(|name| {
+                let load = || match Stage::load(&self.project_folder(playbook), &name) {
+                    Ok(stage) => {
+                        inputs.extend(stage.inputs.iter().cloned());
+                        errors.extend(stage.vars.iter().filter_map(|(name, node)| check_variable(name, &node.span)));
+                        Some(Arc::new(stage))
+                    }
+                    Err(found) => {
+                        errors.extend(found);
+                        None
+                    }
+                };
+                read.entry(name.clone()).or_insert_with(load).clone()
+            });
+            chosen.push(stage);
+        }
+        inputs.sort();
+        inputs.dedup();
+        chosen
+    }
+
+    /// The folder that holds `stages`: as said, else around the playbook, the
+    /// inventory, or where the program runs.
+    fn project_folder(&self, playbook: &Path) -> PathBuf {
+        if let Some(project) = &self.project {
+            return project.clone();
+        }
+        let playbook = if playbook.is_dir() { playbook.join("playbook.toml") } else { playbook.to_path_buf() };
+        let near = [Some(playbook), self.at.inventory.clone()];
+        let near = near.into_iter().flatten().filter_map(|path| std::path::absolute(path).ok());
+        near.flat_map(|path| path.ancestors().skip(1).take(2).map(Path::to_path_buf).collect::<Vec<_>>())
+            .find(|folder| folder.join("stages").is_dir())
+            .unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    fn selected(&self, host: Host, stage: Option<Arc<Stage>>, cli: &Vars) -> SelectedHost {
+        let stage_vars = |stage: &Arc<Stage>| (stage.name.to_string(), stage.vars.iter().cloned().collect());
+        SelectedHost {
+            target: self.at.target(&host),
+            scope: HostScope {
                 host: host.name.clone(),
                 address: host.address.clone(),
-                groups: host.groups.clone(),
-                vars: host.vars.clone(),
-                stage: stage.as_ref().map(|s| (s.name.to_string(), s.vars.iter().cloned().collect())),
+                groups: host.groups,
+                vars: host.vars,
+                stage: stage.as_ref().map(stage_vars),
                 cli: cli.clone(),
                 facts: None,
                 tags: TagFilter { only: self.tags.clone(), skip: self.skip_tags.clone() },
-            };
-            selected.push(Selected { host, scope, stage });
+            },
+            stage,
         }
-        if !errors.is_empty() {
-            return Err(InputErrors(errors).into());
-        }
-        files.extend(stages.values().flat_map(|stage| stage.inputs.clone()));
-        let stage = match &stages.keys().collect::<Vec<_>>()[..] {
-            [one] => Some(one.to_string()),
-            _ => None,
-        };
-        let name = playbook.name.clone().unwrap_or_else(|| self.playbook.display().to_string());
-        Ok(Selection { playbook, hosts: selected, name, stage, files })
-    }
-
-    fn stage(
-        &self,
-        name: &StageName,
-        stages: &mut BTreeMap<StageName, Arc<Stage>>,
-    ) -> Result<Arc<Stage>, Vec<Diagnostic>> {
-        if let Some(stage) = stages.get(name) {
-            return Ok(Arc::clone(stage));
-        }
-        let stage = Arc::new(Stage::load(&self.project(), name)?);
-        stages.insert(name.clone(), Arc::clone(&stage));
-        Ok(stage)
-    }
-
-    /// The folder that holds `stages`: the playbook's, the inventory's, or this one.
-    fn project(&self) -> PathBuf {
-        let folder = |file: &Path| {
-            let parent = if file.is_dir() { Some(file) } else { file.parent() };
-            parent.map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() })
-        };
-        let candidates = [folder(&self.playbook), self.hosts.inventory.as_deref().and_then(folder)];
-        let found = candidates.into_iter().flatten().find(|dir| dir.join("stages").is_dir());
-        found.unwrap_or_else(|| PathBuf::from("."))
     }
 }
 
-/// The values of `--var`.
-fn variables(texts: &[String]) -> Result<BTreeMap<String, Node>, Vec<Diagnostic>> {
-    let (mut vars, mut errors) = (BTreeMap::new(), Vec::new());
-    for text in texts {
-        let Some((name, value)) = text.split_once('=') else {
-            errors.push(Diagnostic::general(format!("--var {text}: write name=value")));
-            continue;
-        };
-        let source = Source::new(format!("--var {name}"), format!("value = {value}"));
-        let all = Span { range: 0..source.text.len(), source: Arc::clone(&source) };
-        if let Some(error) = check_variable(name, &all) {
-            errors.push(error);
-            continue;
-        }
-        let (tree, wrong) = parse_document(&source);
-        let node = match (wrong.is_empty(), tree.get("value"), tree.as_table().map(<[_]>::len)) {
-            (true, Some(node), Some(1)) => node.clone(),
-            _ => Node { span: all, value: NodeValue::String(value.to_owned()) },
-        };
-        vars.insert(name.to_owned(), node);
+/// Reads `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, Node), Diagnostic> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(Diagnostic::general(format!("--var '{}' has no '='", text.escape_debug()))
+            .with_help("write --var NAME=VALUE"));
+    };
+    let source = Source::new("--var", text);
+    let span = |range| Span { source: Arc::clone(&source), range };
+    if let Some(bad) = check_variable(name, &span(0..name.len())) {
+        return Err(bad);
     }
-    if errors.is_empty() { Ok(vars) } else { Err(errors) }
+    let as_text = Node { span: span(name.len() + 1..text.len()), value: NodeValue::String(value.to_owned()) };
+    let (root, errors) = parse_document(&source);
+    let node = match root.as_table() {
+        Some([entry]) if errors.is_empty() && entry.key == name => entry.node.clone(),
+        _ => as_text,
+    };
+    Ok((name.to_owned(), node))
+}
+
+/// The files and the environment that the kinds may see of a step.
+#[derive(Debug)]
+pub struct StepAssets<'a> {
+    /// The step's files.
+    pub files: &'a StepFiles,
+    /// The host's stage.
+    pub stage: Option<&'a Stage>,
+}
+
+impl Assets for StepAssets<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.read(path)
+    }
+
+    fn render(&self, path: &str) -> Result<String, String> {
+        self.files.render(path)
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        self.files.glob(pattern)
+    }
+
+    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
+        self.stage.map(|stage| &stage.env)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_variable_is_toml_where_it_is_toml_and_text_where_it_is_not() {
+        for (text, value) in [
+            ("a=1", json!(1)),
+            ("a=true", json!(true)),
+            ("a=[\"x\", 2]", json!(["x", 2])),
+            ("a={ b = 1 }", json!({ "b": 1 })),
+            ("a=\"1\"", json!("1")),
+            ("a=hello world", json!("hello world")),
+            ("a=", json!("")),
+            ("a=x=y", json!("x=y")),
+            ("a=1.2.3", json!("1.2.3")),
+            ("a=1\nb=2", json!("1\nb=2")),
+            ("a=yes # no", json!("yes # no")),
+        ] {
+            let (name, node) = variable(text).unwrap();
+            assert_eq!((name.as_str(), node.to_json()), ("a", value), "{text}");
+        }
+        for bad in ["a", "=1", "a.b=1", "a b=1", "facts=1", "1a=2"] {
+            assert!(variable(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Names of stages.
 
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// The name of a stage: part of a file name, so never a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct StageName(String);
 
 /// Why a text is not such a name.
@@ -18,6 +20,19 @@ impl StageName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for StageName {
+    type Error = InvalidStageName;
+    fn try_from(text: String) -> Result<Self, InvalidStageName> {
+        text.parse()
+    }
+}
+
+impl From<StageName> for String {
+    fn from(name: StageName) -> String {
+        name.0
     }
 }
 
