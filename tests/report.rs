@@ -193,6 +193,20 @@ fn markdown_cannot_be_broken_out_of() {
 }
 
 #[test]
+fn markdown_tells_equal_plans_once_and_stays_short_enough_for_a_comment() {
+    let mut plans: Vec<HostPlan> = ["a", "b", "c"].map(plan).into();
+    let text = plan_markdown(None, "p.toml", &plans);
+    assert_eq!((text.matches("<details>").count(), text.matches("| `a` |").count()), (1, 1), "{text}");
+    assert!(text.contains("<summary>a, b, c (3 hosts): 1 to create"), "{text}");
+    for (number, host) in plans.iter_mut().enumerate() {
+        host.steps[0].diff = Some(format!("+{number}{}\n", "x".repeat(25_000)));
+    }
+    let text = plan_markdown(None, "p.toml", &plans);
+    assert!(text.len() < 65_536 && text.contains("| `c` | 1 | 1 |"), "{}", text.len());
+    assert_eq!((text.matches("<details>").count(), text.matches("was left out").count()), (2, 1));
+}
+
+#[test]
 fn the_closing_summary_says_where_why_and_what_to_do() {
     let text = apply_text(&outcomes(), TextOptions::default());
     for part in [

@@ -5,11 +5,16 @@
 //! (and so notify) anybody. GitHub Flavored Markdown 0.29, 4.5, 4.10 and 6.3.
 
 use super::outcome::{Ending, HostOutcome};
-use super::text::{action_words, advice, counts};
+use super::text::{action_words, advice, counts, group};
 use super::visible::{last_lines, one_line, visible};
 use crate::plan::{Action, HostPlan, StepPlan};
 
-/// The plan as a comment: a table of hosts, the differing steps folded away.
+/// The most characters of a comment. GitHub takes 65,536; the rest is left to
+/// whoever posts it.
+const LONGEST: usize = 60_000;
+
+/// The plan as a comment: a table of hosts, the differing steps folded
+/// away, those of hosts with equal plans once.
 pub fn plan_markdown(stage: Option<&str>, playbook: &str, plans: &[HostPlan]) -> String {
     let mut text = head("plan", stage, playbook);
     text.push_str("| host | create | update | delete | run | unknown | unchanged |\n");
@@ -30,12 +35,24 @@ pub fn plan_markdown(stage: Option<&str>, playbook: &str, plans: &[HostPlan]) ->
     if plans.iter().all(HostPlan::is_empty) {
         text.push_str("\nNothing differs.\n");
     }
-    for plan in plans.iter().filter(|plan| !plan.is_empty()) {
-        open(&mut text, &format!("{}: {}", plan.name, counts(&plan.summary)));
-        plan.steps.iter().filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut text, step));
-        text.push_str("\n</details>\n");
+    for (hosts, plan) in group(plans).into_iter().filter(|(_, plan)| !plan.is_empty()) {
+        let mut section = String::new();
+        open(&mut section, &format!("{hosts}: {}", counts(&plan.summary)));
+        plan.steps.iter().filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut section, step));
+        section.push_str("\n</details>\n");
+        push_section(&mut text, &section);
     }
     text
+}
+
+/// Adds a section if the comment does not become too long for it.
+fn push_section(text: &mut String, section: &str) {
+    const LEFT_OUT: &str = "\nMore was left out: a comment may not be longer. The text or JSON form has all of it.\n";
+    if text.chars().count() + section.chars().count() + LEFT_OUT.len() <= LONGEST {
+        text.push_str(section);
+    } else if !text.ends_with(LEFT_OUT) {
+        text.push_str(LEFT_OUT);
+    }
 }
 
 /// The result of an apply as a comment.
@@ -47,24 +64,26 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
         text.push_str(&format!("| {name} | {word} | {} | {:.1} |\n", o.changed, o.seconds));
     }
     for outcome in outcomes.iter().filter(|outcome| outcome.ending != Ending::Converged) {
-        open(&mut text, &format!("{}: {}", outcome.name, outcome.ending.word()));
+        let mut section = String::new();
+        open(&mut section, &format!("{}: {}", outcome.name, outcome.ending.word()));
         if let Some(failure) = &outcome.failure {
             let place = failure.step.span.as_ref().map(|span| format!(", {}", code(&span.to_string())));
-            text.push_str(&format!("\nAt {}{}:\n", step_title(&failure.step), place.unwrap_or_default()));
-            fence(&mut text, "", &failure.message);
+            section.push_str(&format!("\nAt {}{}:\n", step_title(&failure.step), place.unwrap_or_default()));
+            fence(&mut section, "", &failure.message);
             if !failure.step.sensitive && !failure.output.trim().is_empty() {
-                fence(&mut text, "", &last_lines(&failure.output, 40).join("\n"));
+                fence(&mut section, "", &last_lines(&failure.output, 40).join("\n"));
             }
         }
         if let Some(error) = outcome.error_beside_failure() {
-            fence(&mut text, "", error);
+            fence(&mut section, "", error);
         }
         let left = outcome.remaining.iter().flat_map(|plan| &plan.steps);
-        left.filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut text, step));
+        left.filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut section, step));
         if let Some(advice) = advice(outcome) {
-            text.push_str(&format!("\nWhat to do: {}\n", html(&advice)));
+            section.push_str(&format!("\nWhat to do: {}\n", html(&advice)));
         }
-        text.push_str("\n</details>\n");
+        section.push_str("\n</details>\n");
+        push_section(&mut text, &section);
     }
     text
 }

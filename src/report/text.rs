@@ -41,7 +41,7 @@ pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
 }
 
 /// Hosts whose plans are the same, under one head, in order of first appearance.
-fn group(plans: &[HostPlan]) -> Vec<(String, &HostPlan)> {
+pub(super) fn group(plans: &[HostPlan]) -> Vec<(String, &HostPlan)> {
     let mut groups: Vec<(Vec<&str>, &HostPlan)> = Vec::new();
     for plan in plans {
         match groups.iter_mut().find(|(_, other)| same(other, plan)) {
