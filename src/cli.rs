@@ -19,8 +19,14 @@ pub enum Command {
     Plan(crate::commands::plan::PlanArgs),
     /// Make the hosts what the playbook says, and look again.
     Apply(crate::commands::apply::ApplyArgs),
+    /// Says everything that is wrong with a playbook, its inventory and stages, without touching a host.
+    Check(crate::commands::check::CheckArgs),
+    /// Prints a script that completes the command line in a shell.
+    Completions(crate::commands::completions::CompletionsArgs),
     /// The environment of a stage: show it, compare two, run a command with it.
     Env(crate::commands::env::EnvArgs),
     /// Disposable test hosts on this machine, as containers of a local Docker engine.
     Lab(crate::commands::lab::LabArgs),
+    /// Prints the JSON Schema of playbooks, inventories or stages, for editors.
+    Schema(crate::commands::schema::SchemaArgs),
 }

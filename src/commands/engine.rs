@@ -174,7 +174,11 @@ impl Assets for StepAssets<'_> {
     }
 }
 
-fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, Vec<Diagnostic>> {
+/// The resource of a rendered step.
+///
+/// # Errors
+/// All that is wrong with its table.
+pub(super) fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, Vec<Diagnostic>> {
     let Some(kind) = resource::kind(&step.kind) else {
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };

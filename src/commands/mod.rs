@@ -3,11 +3,14 @@
 //! exit code that an error stands for.
 
 pub mod apply;
+pub mod check;
+pub mod completions;
 mod engine;
 pub mod env;
 pub mod lab;
 pub mod plan;
 mod saved;
+pub mod schema;
 pub mod select;
 
 use crate::transport::TransportError;
@@ -71,7 +74,10 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
     match command {
         crate::cli::Command::Plan(args) => plan::run(args, console),
         crate::cli::Command::Apply(args) => apply::run(args, console),
+        crate::cli::Command::Check(args) => check::run(args, console),
+        crate::cli::Command::Completions(args) => completions::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
+        crate::cli::Command::Schema(args) => schema::run(args, console),
     }
 }

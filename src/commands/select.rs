@@ -6,12 +6,15 @@ use crate::inventory::{Host, Inventory};
 use crate::playbook::{self, HostScope, Playbook, TagFilter};
 use crate::resource::KINDS;
 use crate::stage::{self, Stage, StageName};
-use crate::values::{Diagnostic, Node, NodeValue, Source, Span, check_variable, parse_document};
+use crate::values::{Diagnostic, Node, NodeValue, Source, Span, check_variable, parse_document, suggest};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The inventory that is read where none is named.
+const USUAL: &str = "inventory.toml";
 
 /// The shared arguments.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -100,21 +103,61 @@ impl SelectArgs {
     /// # Errors
     /// All that is wrong with them.
     pub fn load(&self) -> anyhow::Result<Selection> {
+        self.load_from(self.inventory())
+    }
+
+    /// The same, with one host that stands for any if none is named.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn load_or_any(&self) -> anyhow::Result<Selection> {
+        if self.inventory.is_none() && self.host.is_empty() && !Path::new(USUAL).exists() {
+            return self.load_from(Inventory::from_hosts(&["any".to_owned()]));
+        }
+        self.load()
+    }
+
+    fn load_from(&self, inventory: Result<Inventory, Vec<Diagnostic>>) -> anyhow::Result<Selection> {
         let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         let playbook = playbook::load(&self.playbook, &kinds);
-        let (playbook, inventory, cli) = match (playbook, self.inventory(), variables(&self.var)) {
+        let (playbook, inventory, cli) = match (playbook, inventory, variables(&self.var)) {
             (Ok(playbook), Ok(inventory), Ok(cli)) => (playbook, inventory, cli),
             (playbook, inventory, cli) => {
                 let all = [playbook.err(), inventory.err(), cli.err()];
                 return Err(InputErrors(all.into_iter().flatten().flatten().collect()).into());
             }
         };
-        let hosts = inventory.select(&playbook.hosts, &self.limit).map_err(InputErrors)?;
-        self.selection(playbook, &inventory, hosts, &cli)
+        let mut errors = self.strangers(&playbook, cli.keys());
+        let hosts = inventory.select(&playbook.hosts, &self.limit);
+        match hosts {
+            Ok(hosts) if errors.is_empty() => self.selection(playbook, &inventory, hosts, &cli),
+            hosts => {
+                errors.extend(hosts.err().unwrap_or_default());
+                Err(InputErrors(errors).into())
+            }
+        }
+    }
+
+    /// Tags and variables of the command line that the playbook knows nothing
+    /// of: a slip there would silently do nothing, or too much.
+    fn strangers<'v>(&self, playbook: &Playbook, vars: impl Iterator<Item = &'v String>) -> Vec<Diagnostic> {
+        let (tags, known) = (playbook.tags(), playbook.variables());
+        let asked = [("--tags", &self.tags), ("--skip-tags", &self.skip_tags)];
+        let mut errors = Vec::new();
+        for (option, tag) in asked.iter().flat_map(|(option, tags)| tags.iter().map(move |tag| (option, tag))) {
+            if !tags.contains(tag) {
+                let message = format!("{option}: no step has the tag '{}'", tag.escape_debug());
+                errors.push(told(message, tag, "tags", &tags));
+            }
+        }
+        for name in vars.filter(|name| !playbook.mentions(name)) {
+            errors.push(told(format!("--var: the playbook knows no variable '{name}'"), name, "variables", &known));
+        }
+        errors
     }
 
     fn inventory(&self) -> Result<Inventory, Vec<Diagnostic>> {
-        let usual = Path::new("inventory.toml");
+        let usual = Path::new(USUAL);
         match &self.inventory {
             Some(file) if self.host.is_empty() => Inventory::load(file),
             Some(file) => Inventory::load(file)?.only(&self.host),
@@ -143,7 +186,11 @@ impl SelectArgs {
             let own = host.stage.as_deref().map(str::parse::<StageName>).transpose()?;
             let stage = match stage::choose(&host.name, asked.as_ref(), own.as_ref()) {
                 Ok(name) => match name.map(|name| self.stage(name, &mut stages)).transpose() {
-                    Ok(stage) => stage,
+                    Ok(stage) => {
+                        let vars = stage.iter().flat_map(|stage| &stage.vars);
+                        errors.extend(vars.filter_map(|(name, node)| check_variable(name, &node.span)));
+                        stage
+                    }
                     Err(found) => {
                         errors.extend(found);
                         continue;
@@ -207,18 +254,28 @@ impl SelectArgs {
     }
 }
 
+/// An unknown name, with the nearest known one, or all.
+fn told(message: String, name: &str, sort: &str, known: &BTreeSet<String>) -> Diagnostic {
+    let error = Diagnostic::general(message);
+    match suggest(name, known.iter().map(String::as_str)) {
+        Some(near) => error.with_help(format!("did you mean '{near}'?")),
+        None if known.is_empty() => error,
+        None => error.with_help(format!("{sort}: {}", Vec::from_iter(known.iter().map(String::as_str)).join(", "))),
+    }
+}
+
 /// The values of `--var`.
 fn variables(texts: &[String]) -> Result<BTreeMap<String, Node>, Vec<Diagnostic>> {
     let (mut vars, mut errors) = (BTreeMap::new(), Vec::new());
     for text in texts {
         let Some((name, value)) = text.split_once('=') else {
-            errors.push(Diagnostic::general(format!("--var {text}: write name=value")));
+            errors.push(Diagnostic::general(format!("--var {}: write name=value", text.escape_debug())));
             continue;
         };
         let source = Source::new(format!("--var {name}"), format!("value = {value}"));
         let all = Span { range: 0..source.text.len(), source: Arc::clone(&source) };
         if let Some(error) = check_variable(name, &all) {
-            errors.push(error);
+            errors.push(Diagnostic { span: None, message: format!("--var: {}", error.message), ..error });
             continue;
         }
         let (tree, wrong) = parse_document(&source);
@@ -229,4 +286,32 @@ fn variables(texts: &[String]) -> Result<BTreeMap<String, Node>, Vec<Diagnostic>
         vars.insert(name.to_owned(), node);
     }
     if errors.is_empty() { Ok(vars) } else { Err(errors) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_variable_is_toml_where_it_is_toml_and_text_where_it_is_not() {
+        for (text, value) in [
+            ("a=1", json!(1)),
+            ("a=true", json!(true)),
+            ("a=[\"x\", 2]", json!(["x", 2])),
+            ("a={ b = 1 }", json!({ "b": 1 })),
+            ("a=\"1\"", json!("1")),
+            ("a=hello world", json!("hello world")),
+            ("a=", json!("")),
+            ("a=x=y", json!("x=y")),
+            ("a=1.2.3", json!("1.2.3")),
+            ("a=1\nb=2", json!("1\nb=2")),
+        ] {
+            assert_eq!(variables(&[text.to_owned()]).unwrap()["a"].to_json(), value, "{text}");
+        }
+        for bad in ["a", "=1", "a.b=1", "a b=1", "facts=1", "1a=2"] {
+            assert!(variables(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ mod address;
 mod load;
 mod select;
 
+pub use load::{HOST_KEYS, SETTINGS};
+
 use crate::values::{Diagnostic, Node};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn paths_are_found_and_words_that_are_none_are_not() {
         let code = "a.b in ['x', y] and not c | default(value=d) or e is not defined and f is string ~ g(h=1)";
-        assert_eq!(shown(paths_in_expression(code)), ["a.b", "y", "c?", "d", "e?"]);
+        assert_eq!(shown(paths_in_expression(code)), ["a.b", "y", "c?", "d", "e?", "f"]);
     }
 
     #[test]

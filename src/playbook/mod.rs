@@ -148,10 +148,17 @@ impl Playbook {
     /// # Errors
     /// All that is wrong for this host.
     pub fn render(&self, host: &HostScope) -> Result<Vec<Step>, Vec<Diagnostic>> {
+        let (steps, errors) = self.render_all(host);
+        if errors.is_empty() { Ok(steps) } else { Err(errors) }
+    }
+
+    /// The steps of a host that can be rendered, and all that is wrong with the
+    /// others: for checks, which tell as much as they can.
+    pub fn render_all(&self, host: &HostScope) -> (Vec<Step>, Vec<Diagnostic>) {
         let scope = Arc::new(Scope::new(&self.engine, &self.unit.vars, host));
         let mut steps = render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
         steps.playbook(&self.unit, &scope);
-        if steps.errors.is_empty() { Ok(steps.steps) } else { Err(told_once(steps.errors)) }
+        (steps.steps, told_once(steps.errors))
     }
 
     /// Whether the steps of a host depend on its facts: whether any template,
@@ -163,22 +170,22 @@ impl Playbook {
         let mut needed =
             in_vars(&host.vars) || in_vars(&host.cli) || host.stage.as_ref().is_some_and(|(_, vars)| in_vars(vars));
         self.unit.walk(&mut |unit| needed |= speaks(&unit.source.text));
-        needed || self.templates_speak_of_facts(&self.unit, &[])
+        needed || self.any_template(&self.unit, &[], &speaks)
     }
 
-    fn templates_speak_of_facts(&self, unit: &Unit, outer: &[Folder]) -> bool {
+    /// Whether a template file that a step names passes a test; true where its
+    /// name is itself a template or it cannot be read.
+    fn any_template(&self, unit: &Unit, outer: &[Folder], test: &dyn Fn(&str) -> bool) -> bool {
         let mut folders = vec![unit.folder.clone()];
         folders.extend(outer.iter().cloned());
         let scope = Arc::new(Scope::new(&self.engine, &unit.vars, &HostScope::default()));
         let files = StepFiles { folders: folders.clone(), record: Arc::clone(&self.record), scope };
         unit.steps.iter().any(|step| match &step.action {
-            RawAction::Use { unit, .. } => self.templates_speak_of_facts(unit, &folders),
+            RawAction::Use { unit, .. } => self.any_template(unit, &folders, test),
             RawAction::Resource { table, .. } => match table.get("template").and_then(Node::as_str) {
                 None => false,
                 Some(path) if template::form(path) != template::Form::Plain => true,
-                Some(path) => {
-                    files.with_includes(path).map_or(true, |files| files.iter().any(|(_, text)| text.contains("facts")))
-                }
+                Some(path) => files.with_includes(path).map_or(true, |files| files.iter().any(|(_, text)| test(text))),
             },
         })
     }
@@ -187,6 +194,22 @@ impl Playbook {
     /// those it uses, and what its steps have read.
     pub fn inputs(&self) -> Vec<(String, Vec<u8>)> {
         self.record.all()
+    }
+
+    /// The variables that the playbook and those it uses give a value to.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.unit.walk(&mut |unit| names.extend(unit.vars.keys().cloned()));
+        names
+    }
+
+    /// Whether a word stands anywhere in the playbook, in those it uses, or in
+    /// the template files they name; true where a file's name is not yet known.
+    pub fn mentions(&self, word: &str) -> bool {
+        let holds = |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|part| part == word);
+        let mut found = false;
+        self.unit.walk(&mut |unit| found |= holds(&unit.source.text));
+        found || self.any_template(&self.unit, &[], &holds)
     }
 
     /// Every tag that a step has.

@@ -164,7 +164,10 @@ impl Steps<'_> {
                 let rendered = renderer.node(table).unwrap_or_else(|| table.clone());
                 let name = told.unwrap_or_else(|| default_name(kind, &rendered));
                 let unknown = renderer.unknown;
-                self.errors.append(&mut renderer.errors);
+                if !renderer.errors.is_empty() {
+                    self.errors.append(&mut renderer.errors);
+                    return;
+                }
                 self.steps.push(Step {
                     id: above.id,
                     name,

@@ -218,7 +218,8 @@ fn trimmed(text: &str) -> Range<usize> {
 
 fn lower(message: &str) -> String {
     let mut chars = message.chars();
-    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+    let lowered: String = chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect());
+    lowered.trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -268,7 +269,7 @@ mod tests {
         let place = |fault: Fault, text: &str| (fault.message, fault.range.map(|r| text[r].to_owned()));
         let text = "a {{ t.none }}";
         let (message, at) = place(engine.text(text, &context).unwrap_err(), text);
-        assert_eq!((message.as_str(), at.as_deref()), ("'t.none' is undefined", Some("t.none")));
+        assert_eq!((message.as_str(), at.as_deref()), ("field `none` is not defined", Some("none")));
         let text = " t.none ";
         let (message, at) = place(engine.value(text, &context).unwrap_err(), text);
         assert_eq!((message.as_str(), at.as_deref()), ("'t.none' is undefined", Some("t.none")));

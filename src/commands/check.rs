@@ -1,0 +1,60 @@
+//! `check`: everything that is wrong with a playbook, without touching a host.
+
+use super::engine::wanted;
+use super::select::SelectArgs;
+use super::{Exit, InputErrors};
+use crate::playbook::Step;
+use crate::report::Console;
+use crate::resource;
+use crate::stage::Stage;
+use crate::values::Diagnostic;
+
+/// `stockade check PLAYBOOK`
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+}
+
+/// Runs the command: load, render for every host, build every resource.
+///
+/// # Errors
+/// All that is wrong with the playbook, the inventory and the stages.
+pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let selection = args.select.load_or_any()?;
+    let mut errors: Vec<Diagnostic> = Vec::new();
+    let mut count = 0;
+    for host in &selection.hosts {
+        let (steps, found) = selection.playbook.render_all(&host.scope);
+        count = count.max(steps.len());
+        errors.extend(found);
+        errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
+    }
+    let errors = each_once(errors);
+    if !errors.is_empty() {
+        return Err(InputErrors(errors).into());
+    }
+    let hosts = selection.hosts.len();
+    let s = |number: usize| if number == 1 { "" } else { "s" };
+    console.line(&format!("{count} step{}, {hosts} host{}: no error", s(count), s(hosts)));
+    Ok(Exit::Done)
+}
+
+/// What is wrong with a step as far as it can be told without the host's facts.
+fn wrong_with(step: Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
+    match resource::kind(&step.kind) {
+        Some(kind) if step.unknown => resource::check(kind, &step.table),
+        _ => wanted(step, stage.map(|stage| &stage.env)).err().unwrap_or_default(),
+    }
+}
+
+/// Hosts mostly share what is wrong.
+fn each_once(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut once: Vec<Diagnostic> = Vec::new();
+    for error in errors {
+        if !once.contains(&error) {
+            once.push(error);
+        }
+    }
+    once
+}
