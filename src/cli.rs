@@ -19,10 +19,10 @@ pub enum Command {
     Plan(crate::commands::plan::PlanArgs),
     /// Make the hosts what the playbook says, and look again.
     Apply(crate::commands::apply::ApplyArgs),
-    /// What hosts are, as templates see it.
-    Facts(crate::commands::facts::FactsArgs),
     /// The environment of a stage: show it, compare two, run a command with it.
     Env(crate::commands::env::EnvArgs),
+    /// An SSH key pair on this machine, protected by a passphrase.
+    Keygen(crate::commands::keygen::KeygenArgs),
     /// Disposable test hosts on this machine, as containers of a local Docker engine.
     Lab(crate::commands::lab::LabArgs),
 }

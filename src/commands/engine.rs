@@ -116,7 +116,7 @@ impl Prepared {
 }
 
 /// Asks the host and adds the answers to what is known.
-pub(super) fn look(session: &mut Session, state: &mut HostState, asked: &Queries, facts: bool) -> anyhow::Result<()> {
+fn look(session: &mut Session, state: &mut HostState, asked: &Queries, facts: bool) -> anyhow::Result<()> {
     if asked.is_empty() && !facts {
         return Ok(());
     }
@@ -193,8 +193,7 @@ fn wanted(step: Step, env: Option<&BTreeMap<EnvKey, Secret>>) -> Result<Wanted, 
     })
 }
 
-/// How a host of the inventory is reached.
-pub(super) fn target_of(host: &inventory::Host) -> Target {
+fn target_of(host: &inventory::Host) -> Target {
     Target {
         name: host.name.clone(),
         address: host.address.clone(),

@@ -5,7 +5,7 @@
 pub mod apply;
 mod engine;
 pub mod env;
-pub mod facts;
+pub mod keygen;
 pub mod lab;
 pub mod plan;
 mod saved;
@@ -72,8 +72,8 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
     match command {
         crate::cli::Command::Plan(args) => plan::run(args, console),
         crate::cli::Command::Apply(args) => apply::run(args, console),
-        crate::cli::Command::Facts(args) => facts::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
+        crate::cli::Command::Keygen(args) => keygen::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
     }
 }

@@ -18,11 +18,18 @@ use std::sync::Arc;
 pub struct SelectArgs {
     /// A playbook, or the name of a bundled one.
     playbook: PathBuf,
-    #[command(flatten)]
-    hosts: HostArgs,
+    /// The inventory; inventory.toml in this folder if there is one and no --host is given.
+    #[arg(short, long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// A host: a name of the inventory, or user@address:port (repeatable).
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
     /// The stage whose environment and variables are used.
     #[arg(short, long)]
     stage: Option<String>,
+    /// Only these hosts: names, groups, patterns with *, !name to leave out.
+    #[arg(short, long, value_delimiter = ',', value_name = "PATTERN")]
+    limit: Vec<String>,
     /// Only steps with one of these tags.
     #[arg(short, long, value_delimiter = ',')]
     tags: Vec<String>,
@@ -32,68 +39,12 @@ pub struct SelectArgs {
     /// A variable, as name=value; the value is read as TOML if it can be (repeatable).
     #[arg(long, value_name = "NAME=VALUE")]
     var: Vec<String>,
-}
-
-/// Which hosts, and how to log in to them.
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
-pub struct HostArgs {
-    /// The inventory; inventory.toml in this folder if there is one and no --host is given.
-    #[arg(short, long, value_name = "FILE")]
-    inventory: Option<PathBuf>,
-    /// A host: a name of the inventory, or user@address:port (repeatable).
-    #[arg(long, value_name = "HOST")]
-    host: Vec<String>,
-    /// Only these hosts: names, groups, patterns with *, !name to leave out.
-    #[arg(short, long, value_delimiter = ',', value_name = "PATTERN")]
-    limit: Vec<String>,
     /// A private key to log in with, before those of the inventory (repeatable).
     #[arg(short, long, value_name = "FILE")]
     key: Vec<PathBuf>,
     /// A file of known host keys, in place of the inventory's (repeatable).
     #[arg(long, value_name = "FILE")]
     known_hosts: Vec<PathBuf>,
-}
-
-impl HostArgs {
-    /// The hosts, whatever a playbook says.
-    ///
-    /// # Errors
-    /// All that is wrong with the inventory or the names.
-    pub fn hosts(&self) -> anyhow::Result<Vec<Host>> {
-        let inventory = self.inventory().map_err(InputErrors)?;
-        self.select(&inventory, &[everything()]).map_err(|errors| InputErrors(errors).into())
-    }
-
-    fn select(&self, inventory: &Inventory, playbook: &[Node]) -> Result<Vec<Host>, Vec<Diagnostic>> {
-        let mut hosts = inventory.select(playbook, &self.limit)?;
-        for host in &mut hosts {
-            host.keys.splice(0..0, self.key.iter().cloned());
-            if !self.known_hosts.is_empty() {
-                host.known_hosts.clone_from(&self.known_hosts);
-            }
-        }
-        Ok(hosts)
-    }
-
-    fn inventory(&self) -> Result<Inventory, Vec<Diagnostic>> {
-        let usual = Path::new("inventory.toml");
-        match &self.inventory {
-            Some(file) if self.host.is_empty() => Inventory::load(file),
-            Some(file) => Inventory::load(file)?.only(&self.host),
-            None if !self.host.is_empty() => Inventory::from_hosts(&self.host),
-            None if usual.exists() => Inventory::load(usual),
-            None => Err(vec![
-                Diagnostic::general("no hosts are given")
-                    .with_help("name an inventory with -i FILE, or hosts with --host user@address:port"),
-            ]),
-        }
-    }
-}
-
-/// What a playbook for all hosts says.
-fn everything() -> Node {
-    let source = Source::new("all hosts", "all");
-    Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) }
 }
 
 /// A host with what its steps are rendered from.
@@ -151,15 +102,29 @@ impl SelectArgs {
     pub fn load(&self) -> anyhow::Result<Selection> {
         let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         let playbook = playbook::load(&self.playbook, &kinds);
-        let (playbook, inventory, cli) = match (playbook, self.hosts.inventory(), variables(&self.var)) {
+        let (playbook, inventory, cli) = match (playbook, self.inventory(), variables(&self.var)) {
             (Ok(playbook), Ok(inventory), Ok(cli)) => (playbook, inventory, cli),
             (playbook, inventory, cli) => {
                 let all = [playbook.err(), inventory.err(), cli.err()];
                 return Err(InputErrors(all.into_iter().flatten().flatten().collect()).into());
             }
         };
-        let hosts = self.hosts.select(&inventory, &playbook.hosts).map_err(InputErrors)?;
+        let hosts = inventory.select(&playbook.hosts, &self.limit).map_err(InputErrors)?;
         self.selection(playbook, &inventory, hosts, &cli)
+    }
+
+    fn inventory(&self) -> Result<Inventory, Vec<Diagnostic>> {
+        let usual = Path::new("inventory.toml");
+        match &self.inventory {
+            Some(file) if self.host.is_empty() => Inventory::load(file),
+            Some(file) => Inventory::load(file)?.only(&self.host),
+            None if !self.host.is_empty() => Inventory::from_hosts(&self.host),
+            None if usual.exists() => Inventory::load(usual),
+            None => Err(vec![
+                Diagnostic::general("no hosts are given")
+                    .with_help("name an inventory with -i FILE, or hosts with --host user@address:port"),
+            ]),
+        }
     }
 
     fn selection(
@@ -174,7 +139,7 @@ impl SelectArgs {
         let mut stages: BTreeMap<StageName, Arc<Stage>> = BTreeMap::new();
         let asked = self.stage.as_deref().map(str::parse::<StageName>).transpose()?;
         let mut selected = Vec::with_capacity(hosts.len());
-        for host in hosts {
+        for mut host in hosts {
             let own = host.stage.as_deref().map(str::parse::<StageName>).transpose()?;
             let stage = match stage::choose(&host.name, asked.as_ref(), own.as_ref()) {
                 Ok(name) => match name.map(|name| self.stage(name, &mut stages)).transpose() {
@@ -189,6 +154,10 @@ impl SelectArgs {
                     continue;
                 }
             };
+            host.keys.splice(0..0, self.key.iter().cloned());
+            if !self.known_hosts.is_empty() {
+                host.known_hosts.clone_from(&self.known_hosts);
+            }
             let scope = HostScope {
                 host: host.name.clone(),
                 address: host.address.clone(),
@@ -232,7 +201,7 @@ impl SelectArgs {
             let parent = if file.is_dir() { Some(file) } else { file.parent() };
             parent.map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() })
         };
-        let candidates = [folder(&self.playbook), self.hosts.inventory.as_deref().and_then(folder)];
+        let candidates = [folder(&self.playbook), self.inventory.as_deref().and_then(folder)];
         let found = candidates.into_iter().flatten().find(|dir| dir.join("stages").is_dir());
         found.unwrap_or_else(|| PathBuf::from("."))
     }
