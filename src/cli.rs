@@ -27,6 +27,8 @@ pub enum Command {
     Completions(crate::commands::completions::CompletionsArgs),
     /// The environment of a stage: show it, compare two, run a command with it.
     Env(crate::commands::env::EnvArgs),
+    /// An SSH key pair on this machine, protected by a passphrase.
+    Keygen(crate::commands::keygen::KeygenArgs),
     /// Disposable test hosts on this machine, as containers of a local Docker engine.
     Lab(crate::commands::lab::LabArgs),
     /// Prints the JSON Schema of playbooks, inventories or stages, for editors.

@@ -8,6 +8,7 @@ pub mod completions;
 mod engine;
 pub mod env;
 pub mod facts;
+pub mod keygen;
 pub mod lab;
 pub mod plan;
 mod saved;
@@ -79,6 +80,7 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
         crate::cli::Command::Check(args) => check::run(args, console),
         crate::cli::Command::Completions(args) => completions::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
+        crate::cli::Command::Keygen(args) => keygen::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),
         crate::cli::Command::Schema(args) => schema::run(args, console),
     }

@@ -23,7 +23,7 @@ macro_rules! bundle {
 }
 
 /// Every file of every bundled playbook, sorted by path.
-pub static BUNDLED: &[BundledFile] = bundle![];
+pub static BUNDLED: &[BundledFile] = bundle!["users/playbook.toml"];
 
 /// The names of the bundled playbooks.
 pub fn names() -> impl Iterator<Item = &'static str> {

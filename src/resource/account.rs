@@ -203,6 +203,10 @@ fn update(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(
         draft.change("comment", Some(&account.comment), Some(comment));
     }
     let (home, move_home) = new_home(draft, wanted, account)?;
+    if let (Some(home), true) = (&home, move_home) {
+        // usermod(8) notes the new home first and only then finds that it cannot move there.
+        ssh_dir::make_above(draft, home);
+    }
     if uid.is_some() || shell.is_some() || comment.is_some() || home.is_some() {
         draft.push(Op::UserChange {
             name: name.clone(),

@@ -204,14 +204,19 @@ pub(super) fn home_exists(draft: &mut Draft<'_>, user: &UserName) -> Result<(), 
 
 /// Makes a home, and the directories above it that are missing.
 fn make(draft: &mut Draft<'_>, owner: &Owner) {
-    let missing: Vec<AbsPath> =
-        owner.home.ancestors().filter(|path| matches!(draft.host().path(path), Ok(PathState::Absent))).collect();
-    for path in missing.into_iter().rev().filter(|path| path.parent().is_some()) {
-        draft.push(Op::MakeDirectory { path, meta: Meta::root(0o755) });
-    }
+    make_above(draft, &owner.home);
     let meta = owner.meta(0o750);
     draft.change("home mode", None::<&str>, Some(meta.mode.to_string()));
     draft.push(Op::MakeDirectory { path: owner.home.clone(), meta });
+}
+
+/// Makes the directories above a path that are missing.
+pub(super) fn make_above(draft: &mut Draft<'_>, home: &AbsPath) {
+    let missing: Vec<AbsPath> =
+        home.ancestors().filter(|path| matches!(draft.host().path(path), Ok(PathState::Absent))).collect();
+    for path in missing.into_iter().rev().filter(|path| path.parent().is_some()) {
+        draft.push(Op::MakeDirectory { path, meta: Meta::root(0o755) });
+    }
 }
 
 /// A home that is somebody else's, or a directory of the system, is not taken over.
