@@ -23,13 +23,16 @@ mod file;
 mod firewall;
 mod group;
 mod key_file;
+mod line;
 mod link;
 mod ownership;
 mod package;
 mod service;
 mod ssh_dir;
 mod sudoers;
+mod setting;
 mod sysctl;
+mod text_file;
 mod unit;
 mod user;
 
@@ -90,6 +93,8 @@ pub static KINDS: &[Kind] = &[
     directory::KIND,
     file::KIND,
     link::KIND,
+    line::KIND,
+    setting::KIND,
     package::KIND,
     service::KIND,
     unit::KIND,
