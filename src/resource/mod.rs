@@ -5,6 +5,7 @@
 //! project's files comes through [`Assets`].
 
 mod account;
+mod apt_repository;
 mod args;
 mod authorized_keys;
 mod binary;
@@ -23,6 +24,7 @@ mod file;
 mod firewall;
 mod group;
 mod key_file;
+mod keyring;
 mod line;
 mod link;
 mod ownership;
@@ -96,6 +98,7 @@ pub static KINDS: &[Kind] = &[
     line::KIND,
     setting::KIND,
     package::KIND,
+    apt_repository::KIND,
     service::KIND,
     unit::KIND,
     dropin::KIND,
