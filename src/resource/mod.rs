@@ -24,6 +24,8 @@ mod file;
 mod firewall;
 mod group;
 mod key_file;
+mod hostname;
+mod kernel_module;
 mod keyring;
 mod line;
 mod link;
@@ -35,6 +37,7 @@ mod sudoers;
 mod setting;
 mod sysctl;
 mod text_file;
+mod timezone;
 mod unit;
 mod user;
 
@@ -109,6 +112,9 @@ pub static KINDS: &[Kind] = &[
     download::KIND,
     command::KIND,
     check_step::KIND,
+    kernel_module::KIND,
+    hostname::KIND,
+    timezone::KIND,
 ];
 
 /// The kind of a name.
