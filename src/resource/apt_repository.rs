@@ -18,13 +18,21 @@ pub(super) const KIND: Kind = Kind {
     fields: &[
         Field::required("name", Type::String, "the name of its files, such as \"docker\""),
         Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
-        Field::optional("uris", Type::StringOrStrings, "its addresses, such as \"https://download.docker.com/linux/ubuntu\""),
+        Field::optional(
+            "uris",
+            Type::StringOrStrings,
+            "its addresses, such as \"https://download.docker.com/linux/ubuntu\"",
+        ),
         Field::optional(
             "suites",
             Type::StringOrStrings,
             "its suites, such as \"{{ facts.os.codename }}\", or a path that ends in '/' where it has none",
         ),
-        Field::optional("components", Type::StringOrStrings, "its components, such as \"stable\"; none for a path as suite"),
+        Field::optional(
+            "components",
+            Type::StringOrStrings,
+            "its components, such as \"stable\"; none for a path as suite",
+        ),
         Field::optional(
             "signed_by",
             Type::String,
@@ -36,8 +44,16 @@ pub(super) const KIND: Kind = Kind {
             "the whole fingerprints of every key in 'signed_by'; required for a local file and for text",
         ),
         Field::optional("sha256", Type::String, "the SHA-256 of the key file, in hexadecimal; required for a URL"),
-        Field::optional("types", Type::StringOrStrings, "\"deb\" for packages, \"deb-src\" for sources; default \"deb\""),
-        Field::optional("architectures", Type::StringOrStrings, "only for these, such as \"amd64\"; default: all of the host's"),
+        Field::optional(
+            "types",
+            Type::StringOrStrings,
+            "\"deb\" for packages, \"deb-src\" for sources; default \"deb\"",
+        ),
+        Field::optional(
+            "architectures",
+            Type::StringOrStrings,
+            "only for these, such as \"amd64\"; default: all of the host's",
+        ),
     ],
     build,
 };
@@ -75,7 +91,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     // sources.list(5): apt ignores files with other characters in their names.
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.bytes().all(legal) || name.len() > 100 {
-        args.refuse("name", format!("'{}' is not a name for a repository: use letters, digits and '_-.'", name.escape_debug()));
+        args.refuse(
+            "name",
+            format!("'{}' is not a name for a repository: use letters, digits and '_-.'", name.escape_debug()),
+        );
         return None;
     }
     let path = |text: String| text.parse::<AbsPath>().ok();
@@ -134,7 +153,9 @@ fn words(args: &mut Args<'_>, field: &str, required: bool) -> Vec<String> {
     if required && words.is_empty() && args.is_clean() {
         args.refuse(field, format!("there must be '{field}'"));
     }
-    if let Some(bad) = words.iter().find(|word| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control())) {
+    if let Some(bad) =
+        words.iter().find(|word| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()))
+    {
         let message = format!("'{}' in '{field}' must be one word", bad.escape_debug());
         args.refuse(field, message);
     }
@@ -153,7 +174,10 @@ fn uris(args: &mut Args<'_>) -> Vec<String> {
         }
         let authority = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
         if authority.contains('@') {
-            args.refuse("uris", "a password does not belong in an address that every user can read: put it in /etc/apt/auth.conf.d");
+            args.refuse(
+                "uris",
+                "a password does not belong in an address that every user can read: put it in /etc/apt/auth.conf.d",
+            );
         }
     }
     uris
@@ -162,7 +186,10 @@ fn uris(args: &mut Args<'_>) -> Vec<String> {
 fn key(args: &mut Args<'_>, keys: &[AbsPath; 2]) -> Option<Key> {
     let [armored, binary] = keys;
     let Some(signed_by) = args.string("signed_by") else {
-        args.refuse("signed_by", "there must be 'signed_by': without a key of its own a repository cannot be told from a forged one");
+        args.refuse(
+            "signed_by",
+            "there must be 'signed_by': without a key of its own a repository cannot be told from a forged one",
+        );
         return None;
     };
     let mut pinned = Vec::new();
@@ -206,7 +233,9 @@ fn key(args: &mut Args<'_>, keys: &[AbsPath; 2]) -> Option<Key> {
     match Keyring::parse(&bytes).and_then(|keyring| {
         if pinned.is_empty() {
             let found = keyring.fingerprints.join(", ");
-            return Err(format!("'fingerprint' must say which key is meant (this one is {found}: compare it with its publisher's)"));
+            return Err(format!(
+                "'fingerprint' must say which key is meant (this one is {found}: compare it with its publisher's)"
+            ));
         }
         check_pinned(&keyring, &pinned).map(|()| keyring)
     }) {
@@ -313,7 +342,10 @@ impl Key {
                     }
                     Content::Absent | Content::AfterApply => None,
                 };
-                let kept = host.path(path)?.entry().is_some_and(|e| (e.owner.as_str(), e.group.as_str(), e.mode.bits()) == ("root", "root", 0o644));
+                let kept = host
+                    .path(path)?
+                    .entry()
+                    .is_some_and(|e| (e.owner.as_str(), e.group.as_str(), e.mode.bits()) == ("root", "root", 0o644));
                 if before.as_ref() != Some(sha256) || !kept {
                     planned.change("key sha256", before, Some(sha256));
                     let (url, sha256, path) = (url.clone(), sha256.clone(), path.clone());
@@ -330,7 +362,9 @@ impl Key {
                 }
                 match host.content(path)? {
                     Content::Absent if host.accounts_may_appear() => {
-                        planned.notes.push(format!("{path} is not there yet: a package installed before must bring it"));
+                        planned
+                            .notes
+                            .push(format!("{path} is not there yet: a package installed before must bring it"));
                     }
                     Content::Absent => {
                         return refuse("is not there: install the package that brings it before this step, or give the key as a local file".to_owned());
@@ -366,7 +400,8 @@ impl Repository {
             let Content::Bytes(bytes) = content else { continue };
             let text = String::from_utf8_lossy(bytes);
             let mut live = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-            let same = |word: &str| wanted.uris.iter().any(|uri| word.trim_end_matches('/') == uri.trim_end_matches('/'));
+            let same =
+                |word: &str| wanted.uris.iter().any(|uri| word.trim_end_matches('/') == uri.trim_end_matches('/'));
             if live.any(|line| line.split_whitespace().any(same)) {
                 planned.notes.push(format!(
                     "{path} lists the same address: if it is for the same suite, apt refuses both; remove it with a 'file' step (state = \"absent\") before this one"

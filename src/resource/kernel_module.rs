@@ -122,7 +122,9 @@ impl Resource for KernelModule {
                 planned.change("loaded", Some(module.loaded.to_string()), Some((!self.blocked).to_string()));
                 planned.ops.push(Op::Module { name: name.clone(), load: !self.blocked });
                 if self.blocked {
-                    planned.notes.push(format!("if {name} is in use, it cannot be unloaded and the apply says so: restart the host then"));
+                    planned.notes.push(format!(
+                        "if {name} is in use, it cannot be unloaded and the apply says so: restart the host then"
+                    ));
                 }
             }
         }

@@ -99,7 +99,8 @@ fn dearmor(text: &str) -> Result<Vec<u8>, String> {
         }
     }
     let bytes = STANDARD.decode(encoded).map_err(|error| format!("it is damaged: {error}"))?;
-    let sum_is_right = sum.is_none_or(|text| STANDARD.decode(text).is_ok_and(|sum| sum == crc24(&bytes).to_be_bytes()[1..]));
+    let sum_is_right =
+        sum.is_none_or(|text| STANDARD.decode(text).is_ok_and(|sum| sum == crc24(&bytes).to_be_bytes()[1..]));
     if !ended || !sum_is_right {
         return Err("it is damaged: its end is missing or its checksum is wrong".to_owned());
     }
@@ -153,9 +154,7 @@ fn fingerprint(body: &[u8]) -> Result<String, String> {
     let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
     let length = u32::try_from(body.len()).map_err(|_| "it is too large for a key".to_owned())?.to_be_bytes();
     match body.first() {
-        Some(4) if body.len() <= 0xFFFF => {
-            Ok(hex(&openssl::sha::sha1(&[&[0x99], &length[2..], body].concat())))
-        }
+        Some(4) if body.len() <= 0xFFFF => Ok(hex(&openssl::sha::sha1(&[&[0x99], &length[2..], body].concat()))),
         Some(6) => Ok(hex(&openssl::sha::sha256(&[&[0x9B], &length[..], body].concat()))),
         Some(version) => Err(format!("it is a key of version {version}, which apt does not take")),
         None => Err("it is damaged: a key without content".to_owned()),
@@ -200,7 +199,8 @@ mod tests {
         let armored = Keyring::parse(ONE.as_bytes()).unwrap();
         assert_eq!(Keyring::parse(&armored.packets).unwrap(), armored);
         assert_eq!(armored.armored(), ONE);
-        let with_more = format!("deb evil\n{}\nTrusted: yes\n", ONE.replace("BLOCK-----\n\n", "BLOCK-----\nVersion: 1\n\n"));
+        let with_more =
+            format!("deb evil\n{}\nTrusted: yes\n", ONE.replace("BLOCK-----\n\n", "BLOCK-----\nVersion: 1\n\n"));
         assert_eq!(Keyring::parse(with_more.as_bytes()).unwrap().armored(), ONE);
     }
 
@@ -231,10 +231,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_whole_or_none() {
-        assert_eq!(
-            parse_fingerprint("825c feae 8cf5 feed 7dab  4d5b 78af e4a4 d467 b2cc").unwrap(),
-            FINGERPRINTS[0]
-        );
+        assert_eq!(parse_fingerprint("825c feae 8cf5 feed 7dab  4d5b 78af e4a4 d467 b2cc").unwrap(), FINGERPRINTS[0]);
         for bad in ["", "D467B2CC", "78AFE4A4D467B2CC", &"G".repeat(40)] {
             assert!(parse_fingerprint(bad).is_err(), "{bad}");
         }

@@ -50,7 +50,9 @@ impl TextFile {
                 Err(_) => return refuse("its content is not UTF-8 text".to_owned()),
             },
             Content::Digest(_) => return refuse("it is larger than 4 MiB".to_owned()),
-            Content::Absent | Content::AfterApply => return refuse("what it will hold is known after apply".to_owned()),
+            Content::Absent | Content::AfterApply => {
+                return refuse("what it will hold is known after apply".to_owned());
+            }
         };
         let meta = Meta { owner: entry.owner.clone(), group: entry.group.clone(), mode: entry.mode };
         let ended = text.is_empty() || text.ends_with('\n');

@@ -30,7 +30,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if !(2..=3).contains(&parts.len()) && name != "UTC" || !parts.iter().all(|p| part(p)) {
         args.refuse(
             "value",
-            format!("'{}' is not a time zone: write Area/City, such as \"Europe/Berlin\", or \"Etc/UTC\"", name.escape_debug()),
+            format!(
+                "'{}' is not a time zone: write Area/City, such as \"Europe/Berlin\", or \"Etc/UTC\"",
+                name.escape_debug()
+            ),
         );
         return None;
     }
@@ -64,7 +67,9 @@ impl Resource for TimeZone {
                     self.name
                 )));
             }
-            planned.notes.push("the host does not know this time zone yet: a package installed before must bring it".to_owned());
+            planned
+                .notes
+                .push("the host does not know this time zone yet: a package installed before must bring it".to_owned());
         }
         planned.change("value", Some(before).filter(|zone| !zone.is_empty()), Some(&self.name));
         planned.ops.push(Op::SetTimezone { zone: self.name.clone() });
