@@ -160,7 +160,16 @@ impl Op {
                     host.module_will_load();
                 }
             }
-            Op::SetHostname { name } => host.facts.hostname.clone_from(name),
+            Op::SetHostname { name } => {
+                host.facts.hostname.clone_from(name);
+                if let Ok(path) = "/etc/hostname".parse() {
+                    let before = host.path(&path).ok().and_then(PathState::entry).is_some();
+                    if !before {
+                        host.set_path(&path, present(FileType::File, &Meta::root(0o644), None));
+                    }
+                    host.set_content(&path, Content::Bytes(format!("{name}\n").into_bytes()));
+                }
+            }
             Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
             Op::Run { achieves, .. } | Op::Exec { achieves, .. } => {
                 achieves.iter().for_each(|outcome| outcome.effect(host));

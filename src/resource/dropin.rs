@@ -53,10 +53,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         None
     } else {
         let (bytes, parsed) = unit_content(args)?;
-        if unit.as_ref().is_some_and(|unit| unit.as_str().ends_with(".service")) {
-            if let Err(why) = one_command(&parsed) {
-                args.refuse(file::content_field(args), why);
-            }
+        if unit.as_ref().is_some_and(|unit| unit.as_str().ends_with(".service"))
+            && let Err(why) = one_command(&parsed)
+        {
+            args.refuse(file::content_field(args), why);
         }
         Some((bytes, parsed))
     };
@@ -136,10 +136,9 @@ impl Resource for DropIn {
             }
         };
         let unit = if self.unit.as_str().contains("@.") { None } else { Some(host.unit(&self.unit)?) };
-        if let (Some(Known::Is(unit)), true) = (unit, self.content.is_some() && !planned.ops.is_empty()) {
-            if unit.load == "not-found" {
-                planned.notes.push(format!("there is no unit {} on this host yet", self.unit));
-            }
+        let writes = self.content.is_some() && !planned.ops.is_empty();
+        if writes && matches!(unit, Some(Known::Is(unit)) if unit.load == "not-found") {
+            planned.notes.push(format!("there is no unit {} on this host yet", self.unit));
         }
         reload(host, unit, &mut planned);
         Ok(planned)

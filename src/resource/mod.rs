@@ -5,6 +5,7 @@
 //! project's files comes through [`Assets`].
 
 mod account;
+mod apt_repository;
 mod args;
 mod authorized_keys;
 mod binary;
@@ -23,13 +24,20 @@ mod file;
 mod firewall;
 mod group;
 mod key_file;
+mod hostname;
+mod kernel_module;
+mod keyring;
+mod line;
 mod link;
 mod ownership;
 mod package;
 mod service;
 mod ssh_dir;
 mod sudoers;
+mod setting;
 mod sysctl;
+mod text_file;
+mod timezone;
 mod unit;
 mod user;
 
@@ -90,7 +98,10 @@ pub static KINDS: &[Kind] = &[
     directory::KIND,
     file::KIND,
     link::KIND,
+    line::KIND,
+    setting::KIND,
     package::KIND,
+    apt_repository::KIND,
     service::KIND,
     unit::KIND,
     dropin::KIND,
@@ -101,6 +112,9 @@ pub static KINDS: &[Kind] = &[
     download::KIND,
     command::KIND,
     check_step::KIND,
+    kernel_module::KIND,
+    hostname::KIND,
+    timezone::KIND,
 ];
 
 /// The kind of a name.

@@ -81,12 +81,11 @@ fn normal(value: &str) -> String {
 
 /// The value that a file in the form of sysctl.d(5) gives to a key; the last one counts.
 fn value_in(text: &str, key: &SysctlKey) -> Option<String> {
-    let lines = text.lines().filter_map(|line| {
+    text.lines().rev().find_map(|line| {
         let line = line.trim().trim_start_matches('-');
         let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
         (parts(name.trim()) == parts(key.as_str())).then(|| normal(value))
-    });
-    lines.last()
+    })
 }
 
 /// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.

@@ -1,7 +1,7 @@
 //! `unit`: a unit file of the operator's own in /etc/systemd/system.
 
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, service};
-use crate::observe::{HostState, Known, PathState, Queries, Query};
+use crate::observe::{HostState, Known, Queries, Query};
 use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
@@ -40,10 +40,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         Some(dropin::unit_content(args)?)
     };
     let name = name?;
-    if let Some((_, parsed)) = &content {
-        if let Some(section) = section(&name).filter(|section| !parsed.has_section(section)) {
-            args.refuse(file::content_field(args), format!("{name} needs a section [{section}]"));
-        }
+    if let Some((_, parsed)) = &content
+        && let Some(section) = section(&name).filter(|section| !parsed.has_section(section))
+    {
+        args.refuse(file::content_field(args), format!("{name} needs a section [{section}]"));
     }
     let path = format!("/etc/systemd/system/{name}").parse().ok()?;
     Some(Box::new(UnitInPlace { name, path, content }))
@@ -110,13 +110,11 @@ impl Resource for UnitInPlace {
             Some((bytes, parsed)) => {
                 docker_daemon::check_unit(host, &self.name, parsed)?;
                 let planned = file::present(host, &self.path, bytes, &Meta::root(0o644), &None)?;
-                if let PathState::Present(entry) = host.path(&self.path)? {
-                    if entry.target.as_deref() == Some("/dev/null") {
-                        return Err(PlanError::Refused(format!(
-                            "{} is masked on this host: take the mask off with a 'service' step (masked = false) before this one",
-                            self.name
-                        )));
-                    }
+                if host.path(&self.path)?.entry().is_some_and(|entry| entry.target.as_deref() == Some("/dev/null")) {
+                    return Err(PlanError::Refused(format!(
+                        "{} is masked on this host: take the mask off with a 'service' step (masked = false) before this one",
+                        self.name
+                    )));
                 }
                 planned
             }

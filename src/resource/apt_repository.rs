@@ -1,0 +1,413 @@
+//! `apt_repository`: a package repository whose signing key is pinned.
+//!
+//! Written as deb822 (sources.list(5)) with a key of its own in `Signed-By`,
+//! so that the key can vouch for this repository only. `Trusted: yes` is never
+//! written. A key given by the operator must have the pinned fingerprint; a
+//! key that the host fetches, the given SHA-256.
+
+use super::keyring::{Keyring, parse_fingerprint};
+use super::{Args, Field, Kind, Resource, Type, file};
+use crate::observe::{Content, HostState, PathState, Queries, Query};
+use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::values::{AbsPath, Secret};
+
+pub(super) const KIND: Kind = Kind {
+    name: "apt_repository",
+    summary: "A package repository for apt, with its signing key pinned; the package lists are updated from it at once.",
+    main: "name",
+    fields: &[
+        Field::required("name", Type::String, "the name of its files, such as \"docker\""),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        Field::optional(
+            "uris",
+            Type::StringOrStrings,
+            "its addresses, such as \"https://download.docker.com/linux/ubuntu\"",
+        ),
+        Field::optional(
+            "suites",
+            Type::StringOrStrings,
+            "its suites, such as \"{{ facts.os.codename }}\", or a path that ends in '/' where it has none",
+        ),
+        Field::optional(
+            "components",
+            Type::StringOrStrings,
+            "its components, such as \"stable\"; none for a path as suite",
+        ),
+        Field::optional(
+            "signed_by",
+            Type::String,
+            "its signing key: a local file, the armored text itself, an absolute path on the host, or a URL that the host fetches",
+        ),
+        Field::optional(
+            "fingerprint",
+            Type::StringOrStrings,
+            "the whole fingerprints of every key in 'signed_by'; required for a local file and for text",
+        ),
+        Field::optional("sha256", Type::String, "the SHA-256 of the key file, in hexadecimal; required for a URL"),
+        Field::optional(
+            "types",
+            Type::StringOrStrings,
+            "\"deb\" for packages, \"deb-src\" for sources; default \"deb\"",
+        ),
+        Field::optional(
+            "architectures",
+            Type::StringOrStrings,
+            "only for these, such as \"amd64\"; default: all of the host's",
+        ),
+    ],
+    build,
+};
+
+const KEYRINGS: &str = "/etc/apt/keyrings";
+const SOURCES: &str = "/etc/apt/sources.list.d";
+
+#[derive(Debug)]
+struct Repository {
+    sources: AbsPath,
+    /// Where our own key is or would be: armored, binary.
+    keys: [AbsPath; 2],
+    wanted: Option<Wanted>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    uris: Vec<String>,
+    content: String,
+    key: Key,
+}
+
+#[derive(Debug)]
+enum Key {
+    /// Given by the operator, the pinned fingerprints found in it.
+    Given { path: AbsPath, content: String, fingerprints: String },
+    /// Fetched by the host.
+    Fetched { path: AbsPath, url: Secret, sha256: String },
+    /// On the host already; its fingerprints are checked if any are pinned.
+    OnHost { path: AbsPath, pinned: Vec<String> },
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let name = args.string("name")?;
+    // sources.list(5): apt ignores files with other characters in their names.
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.bytes().all(legal) || name.len() > 100 {
+        args.refuse(
+            "name",
+            format!("'{}' is not a name for a repository: use letters, digits and '_-.'", name.escape_debug()),
+        );
+        return None;
+    }
+    let path = |text: String| text.parse::<AbsPath>().ok();
+    let sources = path(format!("{SOURCES}/{name}.sources"))?;
+    let keys = [path(format!("{KEYRINGS}/{name}.asc"))?, path(format!("{KEYRINGS}/{name}.gpg"))?];
+    let fields = ["uris", "suites", "components", "signed_by", "fingerprint", "sha256", "types", "architectures"];
+    if args.absent() {
+        for field in fields {
+            if args.node(field).is_some() {
+                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
+            }
+        }
+        return Some(Box::new(Repository { sources, keys, wanted: None }));
+    }
+    let key = key(args, &keys);
+    let uris = uris(args);
+    let suites = words(args, "suites", true);
+    let components = words(args, "components", false);
+    let flat = suites.iter().filter(|suite| suite.ends_with('/')).count();
+    if flat == 0 && components.is_empty() && !suites.is_empty() && args.node("components").is_none() {
+        args.refuse("components", "there must be 'components' (only a suite that ends in '/' has none)");
+    }
+    if flat > 0 && (flat < suites.len() || !components.is_empty()) {
+        args.refuse("suites", "a suite that ends in '/' stands alone, without 'components'");
+    }
+    let mut types = words(args, "types", false);
+    if let Some(other) = types.iter().find(|ty| !["deb", "deb-src"].contains(&ty.as_str())) {
+        let message = format!("'types' are \"deb\" and \"deb-src\", not \"{other}\"");
+        args.refuse("types", message);
+    }
+    if types.is_empty() {
+        types.push("deb".to_owned());
+    }
+    let architectures = words(args, "architectures", false);
+    let key = key?;
+    let (Key::Given { path, .. } | Key::Fetched { path, .. } | Key::OnHost { path, .. }) = &key;
+    let mut content = String::new();
+    for (field, values) in [
+        ("Types", &types),
+        ("URIs", &uris),
+        ("Suites", &suites),
+        ("Components", &components),
+        ("Architectures", &architectures),
+        ("Signed-By", &vec![path.to_string()]),
+    ] {
+        if !values.is_empty() {
+            content.push_str(&format!("{field}: {}\n", values.join(" ")));
+        }
+    }
+    Some(Box::new(Repository { sources, keys, wanted: Some(Wanted { uris, content, key }) }))
+}
+
+/// Words of a deb822 field: a blank or a line end in one would begin another.
+fn words(args: &mut Args<'_>, field: &str, required: bool) -> Vec<String> {
+    let words: Vec<String> = args.parse_list(field);
+    if required && words.is_empty() && args.is_clean() {
+        args.refuse(field, format!("there must be '{field}'"));
+    }
+    if let Some(bad) =
+        words.iter().find(|word| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()))
+    {
+        let message = format!("'{}' in '{field}' must be one word", bad.escape_debug());
+        args.refuse(field, message);
+    }
+    words
+}
+
+fn uris(args: &mut Args<'_>) -> Vec<String> {
+    let uris = words(args, "uris", true);
+    for uri in &uris {
+        let Some((scheme, rest)) = uri.split_once(':') else {
+            args.refuse("uris", format!("'{}' is not an address such as https://host/path", uri.escape_debug()));
+            continue;
+        };
+        if !["http", "https", "file", "copy", "mirror+http", "mirror+https", "mirror+file"].contains(&scheme) {
+            args.refuse("uris", format!("apt does not fetch from '{}:' addresses", scheme.escape_debug()));
+        }
+        let authority = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+        if authority.contains('@') {
+            args.refuse(
+                "uris",
+                "a password does not belong in an address that every user can read: put it in /etc/apt/auth.conf.d",
+            );
+        }
+    }
+    uris
+}
+
+fn key(args: &mut Args<'_>, keys: &[AbsPath; 2]) -> Option<Key> {
+    let [armored, binary] = keys;
+    let Some(signed_by) = args.string("signed_by") else {
+        args.refuse(
+            "signed_by",
+            "there must be 'signed_by': without a key of its own a repository cannot be told from a forged one",
+        );
+        return None;
+    };
+    let mut pinned = Vec::new();
+    for text in args.parse_list::<String>("fingerprint") {
+        match parse_fingerprint(&text) {
+            Ok(fingerprint) => pinned.push(fingerprint),
+            Err(why) => args.refuse("fingerprint", why),
+        }
+    }
+    if signed_by.starts_with("https://") || signed_by.starts_with("http://") {
+        if args.node("fingerprint").is_some() {
+            args.refuse("fingerprint", "the fingerprint of a key that the host fetches cannot be checked before: give its 'sha256', or the key as a local file");
+        }
+        let sha256 = args.string("sha256").unwrap_or_default().to_ascii_lowercase();
+        if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            args.refuse("sha256", "a key from a URL needs its 'sha256', 64 hexadecimal digits");
+        }
+        if signed_by.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            args.refuse("signed_by", "a URL must be one word");
+        }
+        let path = if signed_by.ends_with(".gpg") { binary } else { armored };
+        return Some(Key::Fetched { path: path.clone(), url: Secret::new(signed_by), sha256 });
+    }
+    if args.node("sha256").is_some() {
+        args.refuse("sha256", "'sha256' is for a key from a URL; any other is checked by its 'fingerprint'");
+    }
+    if signed_by.starts_with('/') {
+        return Some(Key::OnHost { path: args.parse("signed_by")?, pinned });
+    }
+    let bytes = if signed_by.contains("-----BEGIN") {
+        signed_by.into_bytes()
+    } else {
+        match args.assets.read(&signed_by) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                args.refuse("signed_by", why);
+                return None;
+            }
+        }
+    };
+    match Keyring::parse(&bytes).and_then(|keyring| {
+        if pinned.is_empty() {
+            let found = keyring.fingerprints.join(", ");
+            return Err(format!(
+                "'fingerprint' must say which key is meant (this one is {found}: compare it with its publisher's)"
+            ));
+        }
+        check_pinned(&keyring, &pinned).map(|()| keyring)
+    }) {
+        Ok(keyring) => Some(Key::Given {
+            path: armored.clone(),
+            content: keyring.armored(),
+            fingerprints: keyring.fingerprints.join(", "),
+        }),
+        Err(why) => {
+            args.refuse("signed_by", format!("this signing key is refused: {why}"));
+            None
+        }
+    }
+}
+
+/// Every key is pinned, and every pinned key is there.
+fn check_pinned(keyring: &Keyring, pinned: &[String]) -> Result<(), String> {
+    let strange = keyring.fingerprints.iter().find(|found| !pinned.contains(found));
+    let missing = pinned.iter().find(|wanted| !keyring.fingerprints.contains(wanted));
+    match (strange, missing) {
+        (None, None) => Ok(()),
+        (Some(found), _) => Err(format!("its fingerprint is {found}, pinned is {}", pinned.join(", "))),
+        (None, Some(wanted)) => {
+            Err(format!("the pinned {wanted} is not in it, only {}", keyring.fingerprints.join(", ")))
+        }
+    }
+}
+
+impl Resource for Repository {
+    fn queries(&self, queries: &mut Queries) {
+        queries.ask(Query::Content(self.sources.clone()));
+        let Some(wanted) = &self.wanted else {
+            queries.extend(self.keys.iter().cloned().map(Query::Path));
+            return;
+        };
+        queries.extend(SOURCES.parse().ok().map(Query::Names));
+        match &wanted.key {
+            Key::Given { path, .. } | Key::OnHost { path, .. } => queries.ask(Query::Content(path.clone())),
+            Key::Fetched { path, .. } => queries.ask(Query::Digest(path.clone())),
+        }
+        queries.extend(KEYRINGS.parse().ok().map(Query::Path));
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        let Some(wanted) = &self.wanted else {
+            for path in [&self.sources].into_iter().chain(&self.keys) {
+                planned.ops.extend(file::absent(host, path)?.ops);
+            }
+            if !planned.ops.is_empty() {
+                planned.action = Some(Action::Delete);
+                planned.change("state", Some("present"), Some("absent"));
+                planned.ops.push(Op::AptUpdate { only: None });
+            }
+            return Ok(planned);
+        };
+        wanted.key.plan(host, &mut planned)?;
+        if matches!(planned.ops.first(), Some(Op::WriteFile { .. } | Op::Download { .. })) {
+            let keyrings = KEYRINGS.parse().map_err(|_| PlanError::Refused(format!("{KEYRINGS} is not a path")))?;
+            if *host.path(&keyrings)? == PathState::Absent {
+                planned.ops.insert(0, Op::MakeDirectory { path: keyrings, meta: Meta::root(0o755) });
+            }
+        }
+        let sources = file::present(host, &self.sources, wanted.content.as_bytes(), &Meta::root(0o644), &None)?;
+        planned.action = sources.action;
+        planned.diff = sources.diff;
+        planned.changes.extend(sources.changes);
+        planned.ops.extend(sources.ops);
+        if !planned.ops.is_empty() {
+            planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
+            self.others(host, wanted, &mut planned)?;
+        }
+        Ok(planned)
+    }
+}
+
+impl Key {
+    fn plan(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+        match self {
+            Key::Given { path, content, fingerprints } => {
+                let key = file::present(host, path, content.as_bytes(), &Meta::root(0o644), &None)?;
+                let before = match host.content(path)? {
+                    Content::Bytes(bytes) if *bytes != content.as_bytes() => {
+                        Some(Keyring::parse(bytes).map_or("not a key".to_owned(), |old| old.fingerprints.join(", ")))
+                    }
+                    Content::Bytes(_) => {
+                        planned.changes.extend(key.changes.into_iter().map(|mut change| {
+                            change.field = format!("key {}", change.field);
+                            change
+                        }));
+                        planned.ops.extend(key.ops);
+                        return Ok(());
+                    }
+                    _ => None,
+                };
+                planned.change("key", before, Some(fingerprints));
+                planned.ops.extend(key.ops);
+            }
+            Key::Fetched { path, url, sha256 } => {
+                let before = match host.content(path)? {
+                    Content::Digest(found) => Some(found.clone()),
+                    Content::Bytes(bytes) => {
+                        Some(openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+                    }
+                    Content::Absent | Content::AfterApply => None,
+                };
+                let kept = host
+                    .path(path)?
+                    .entry()
+                    .is_some_and(|e| (e.owner.as_str(), e.group.as_str(), e.mode.bits()) == ("root", "root", 0o644));
+                if before.as_ref() != Some(sha256) || !kept {
+                    planned.change("key sha256", before, Some(sha256));
+                    let (url, sha256, path) = (url.clone(), sha256.clone(), path.clone());
+                    planned.ops.push(Op::Download { url, sha256, path, meta: Meta::root(0o644) });
+                }
+            }
+            Key::OnHost { path, pinned } => {
+                let refuse = |why: String| Err(PlanError::Refused(format!("the signing key {path} on the host {why}")));
+                if let Some(target) = host.path(path)?.entry().and_then(|entry| entry.target.as_ref()) {
+                    if !pinned.is_empty() {
+                        return refuse(format!("is a link: name the file it points to ({})", target.escape_debug()));
+                    }
+                    return Ok(());
+                }
+                match host.content(path)? {
+                    Content::Absent if host.accounts_may_appear() => {
+                        planned
+                            .notes
+                            .push(format!("{path} is not there yet: a package installed before must bring it"));
+                    }
+                    Content::Absent => {
+                        return refuse("is not there: install the package that brings it before this step, or give the key as a local file".to_owned());
+                    }
+                    Content::Bytes(bytes) if !pinned.is_empty() => {
+                        if let Err(why) = Keyring::parse(bytes).and_then(|keyring| check_pinned(&keyring, pinned)) {
+                            return refuse(format!("is refused: {why}"));
+                        }
+                    }
+                    Content::Digest(_) if !pinned.is_empty() => return refuse("is too large to be checked".to_owned()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Repository {
+    /// Tells which other files of apt name the same address: apt refuses two
+    /// entries for one repository with different keys.
+    fn others(&self, host: &HostState, wanted: &Wanted, planned: &mut Planned) -> Result<(), PlanError> {
+        let directory: AbsPath = SOURCES.parse().map_err(|_| PlanError::Refused(format!("{SOURCES} is not a path")))?;
+        for name in host.names(&directory)? {
+            let Ok(path) = directory.join(name) else { continue };
+            if path == self.sources || !(name.ends_with(".list") || name.ends_with(".sources")) {
+                continue;
+            }
+            let Ok(content) = host.content(&path) else {
+                planned.wants.push(Query::Content(path));
+                continue;
+            };
+            let Content::Bytes(bytes) = content else { continue };
+            let text = String::from_utf8_lossy(bytes);
+            let mut live = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            let same =
+                |word: &str| wanted.uris.iter().any(|uri| word.trim_end_matches('/') == uri.trim_end_matches('/'));
+            if live.any(|line| line.split_whitespace().any(same)) {
+                planned.notes.push(format!(
+                    "{path} lists the same address: if it is for the same suite, apt refuses both; remove it with a 'file' step (state = \"absent\") before this one"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! `hostname`: the host's own name, live and persistent, and a line in
+//! /etc/hosts that resolves it without the network (hostname(5), hosts(5)).
+
+use super::{Args, Field, Kind, Resource, Type, file, text_file};
+use crate::observe::{Content, HostState, PathState, Queries};
+use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::values::{AbsPath, HostName};
+use text_file::TextFile;
+
+pub(super) const KIND: Kind = Kind {
+    name: "hostname",
+    summary: "The name of the host: live, in /etc/hostname, and resolved by /etc/hosts.",
+    main: "value",
+    fields: &[Field::required("value", Type::String, "the name, short or fully qualified")],
+    build,
+};
+
+#[derive(Debug)]
+struct Name {
+    name: HostName,
+    hostname: AbsPath,
+    hosts: AbsPath,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let name: HostName = args.parse("value")?;
+    // hostname(7): the kernel keeps 64 characters.
+    if name.as_str().len() > 64 {
+        args.refuse("value", format!("'{name}' is longer than the 64 characters a host name may have"));
+    }
+    let (hostname, hosts) = ("/etc/hostname".parse().ok()?, "/etc/hosts".parse().ok()?);
+    Some(Box::new(Name { name, hostname, hosts }))
+}
+
+impl Resource for Name {
+    fn queries(&self, queries: &mut Queries) {
+        text_file::queries(&self.hostname, queries);
+        text_file::queries(&self.hosts, queries);
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        self.hosts(host, &mut planned)?;
+        planned.action = None;
+        if host.facts.init.is_empty() {
+            // A chroot: telling the running kernel would rename the machine around it.
+            let content = format!("{}\n", self.name);
+            let kept = file::present(host, &self.hostname, content.as_bytes(), &Meta::root(0o644), &None)?;
+            if !kept.ops.is_empty() {
+                planned.change("persisted", self.persisted(host)?, Some(self.name.as_str()));
+                planned.ops.extend(kept.ops);
+            }
+            return Ok(planned);
+        }
+        let persisted = self.persisted(host)?;
+        let (live_differs, differs) =
+            (host.facts.hostname != self.name.as_str(), persisted.as_deref() != Some(self.name.as_str()));
+        if live_differs {
+            planned.change("live", Some(&host.facts.hostname), Some(self.name.as_str()));
+        }
+        if differs {
+            planned.change("persisted", persisted, Some(self.name.as_str()));
+        }
+        if live_differs || differs {
+            planned.ops.push(Op::SetHostname { name: self.name.to_string() });
+        }
+        Ok(planned)
+    }
+}
+
+impl Name {
+    /// The name in /etc/hostname: its first line that is no comment.
+    fn persisted(&self, host: &HostState) -> Result<Option<String>, PlanError> {
+        if let PathState::Absent = host.path(&self.hostname)? {
+            return Ok(None);
+        }
+        let Content::Bytes(bytes) = host.content(&self.hostname)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Ok(lines.next().map(str::to_owned))
+    }
+
+    /// Has /etc/hosts resolve the name: unless a line does, the one for
+    /// 127.0.1.1 (Debian's address for a host's own name) is made to.
+    fn hosts(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+        let file = TextFile::read_or_create(host, &self.hosts, true)?;
+        let words = |line: &str| -> Vec<String> {
+            line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        let resolves =
+            |line: &String| words(line).iter().skip(1).any(|name| name.eq_ignore_ascii_case(self.name.as_str()));
+        if file.lines.iter().any(resolves) {
+            return Ok(());
+        }
+        let short = self.name.as_str().split('.').next().unwrap_or_default();
+        let line = match short == self.name.as_str() {
+            true => format!("127.0.1.1\t{short}"),
+            false => format!("127.0.1.1\t{}\t{short}", self.name),
+        };
+        let of = |address: &'static str| move |line: &String| words(line).first().is_some_and(|word| word == address);
+        let mut lines = file.lines.clone();
+        if let Some(at) = lines.iter().position(of("127.0.1.1")) {
+            planned.change("hosts", Some(lines[at].replace('\t', " ")), Some(line.replace('\t', " ")));
+            lines[at] = line;
+        } else {
+            if lines.is_empty() {
+                lines.push("127.0.0.1\tlocalhost".to_owned());
+            }
+            let at = lines.iter().position(of("127.0.0.1")).map_or(lines.len(), |at| at + 1);
+            planned.change("hosts", None::<&str>, Some(line.replace('\t', " ")));
+            lines.insert(at, line);
+        }
+        file.replace(lines, planned);
+        Ok(())
+    }
+}
