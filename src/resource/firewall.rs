@@ -276,6 +276,10 @@ impl Firewall {
                 Some(text) if wanted.is_some() || self.exclusive => {
                     let after = docker_user::with_block(text, wanted, v6);
                     if after != *text {
+                        if wanted.is_none() && !v6 {
+                            let note = "the rules of DOCKER-USER stay in the kernel until the next reboot";
+                            plan.planned.notes.push(note.into());
+                        }
                         let diff = diff_files(path.as_str(), Some(text.as_bytes()), Some(after.as_bytes()));
                         plan.planned.diff.get_or_insert_default().push_str(&diff);
                         let content = after.into_bytes();

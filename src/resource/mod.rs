@@ -23,18 +23,18 @@ mod fields;
 mod file;
 mod firewall;
 mod group;
-mod key_file;
 mod hostname;
 mod kernel_module;
+mod key_file;
 mod keyring;
 mod line;
 mod link;
 mod ownership;
 mod package;
 mod service;
+mod setting;
 mod ssh_dir;
 mod sudoers;
-mod setting;
 mod sysctl;
 mod text_file;
 mod timezone;
@@ -106,15 +106,15 @@ pub static KINDS: &[Kind] = &[
     unit::KIND,
     dropin::KIND,
     sysctl::KIND,
+    kernel_module::KIND,
     firewall::KIND,
+    hostname::KIND,
+    timezone::KIND,
     env::KIND,
     binary::KIND,
     download::KIND,
     command::KIND,
     check_step::KIND,
-    kernel_module::KIND,
-    hostname::KIND,
-    timezone::KIND,
 ];
 
 /// The kind of a name.
