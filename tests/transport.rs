@@ -233,8 +233,7 @@ fn the_kind_of_key_that_is_known_is_the_kind_that_is_asked_for() {
 #[test]
 fn several_files_are_read_and_hashed_names_found() {
     let Some(server) = Server::start() else { return };
-    let hashed =
-        std::process::Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(server.path("known_hosts")).output();
+    let hashed = std::process::Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(server.path("known_hosts")).output();
     assert!(hashed.unwrap().status.success());
     assert!(fs::read_to_string(server.path("known_hosts")).unwrap().starts_with("|1|"));
     let known_hosts = vec![server.path("absent"), server.path("known_hosts")];
@@ -247,11 +246,8 @@ fn a_port_where_nobody_listens_is_named() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let target = Target { port: Some(port), ..nowhere() };
     let error = refusal(&target, &policy());
-    assert!(
-        matches!(&error, TransportError::Unreachable { address, why, .. }
-        if *address == format!("127.0.0.1:{port}") && why.contains("refused")),
-        "{error}"
-    );
+    assert!(matches!(&error, TransportError::Unreachable { address, why, .. }
+        if *address == format!("127.0.0.1:{port}") && why.contains("refused")), "{error}");
 }
 
 #[test]
@@ -281,8 +277,7 @@ fn an_encrypted_key_is_asked_for_once_in_a_run() {
     keygen(&server.path("locked"), "ed25519", "open sesame");
     server.authorize(&server.path("locked"));
     let target = Target { keys: vec![server.path("locked")], ..server.target() };
-    let answers =
-        Arc::new(Answers { secrets: [("locked".to_owned(), "open sesame".to_owned())].into(), ..Answers::default() });
+    let answers = Arc::new(Answers { secrets: [("locked".to_owned(), "open sesame".to_owned())].into(), ..Answers::default() });
     let ask: Arc<dyn Ask> = answers.clone();
     for _ in 0..2 {
         assert_eq!(say(&mut try_open(&target, &policy(), &ask).unwrap(), "in"), "in");
@@ -317,9 +312,8 @@ fn every_identity_of_the_agent_is_tried() {
     let home = server.path("home");
     fs::create_dir_all(home.join(".ssh")).unwrap();
     // The agent's socket is found by the environment, so this runs the check in a child.
-    let output =
-        child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home.as_os_str())], &server, "agent");
-    assert!(output.contains("agent works"), "{output}");
+    let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home.as_os_str())], &server, "agent");
+    assert!(output.contains("it works"), "{output}");
     let log = server.log();
     assert_eq!(log.matches("Failed publickey").count(), 2, "{log}");
 }
@@ -340,14 +334,14 @@ fn the_agent_answers_for_an_encrypted_key_that_is_named() {
         .output();
     assert!(locked.unwrap().status.success());
     let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str())], &server, "named");
-    assert!(output.contains("agent works"), "{output}");
+    assert!(output.contains("it works"), "{output}");
     assert_eq!(server.log().matches("Failed publickey").count(), 0, "{}", server.log());
 }
 
-/// Runs [`agent_child`] in a process with an environment of its own.
+/// Runs [`child`] in a process with an environment of its own.
 fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &str) -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "agent_child", "--nocapture"])
+        .args(["--ignored", "--exact", "child", "--nocapture"])
         .envs(environment.iter().copied())
         .env("TEST_SERVER", format!("{mode} {} {}", server.port, server.directory.path().display()))
         .output()
@@ -355,20 +349,63 @@ fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Not a test of its own: the part that needs its own SSH_AUTH_SOCK.
+/// Not a test of its own: what needs another SSH_AUTH_SOCK or PATH.
 #[test]
-#[ignore = "run by the tests of the agent, in a process with its own environment (issue 2)"]
-fn agent_child() {
+#[ignore = "run by other tests, in a process with an environment of its own (issue 2)"]
+fn child() {
     let Ok(given) = std::env::var("TEST_SERVER") else { return };
     let mut words = given.splitn(3, ' ');
     let (mode, port, at) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
-    let target = Target {
-        port: Some(port.parse().unwrap()),
-        known_hosts: vec![std::path::Path::new(at).join("known_hosts")],
-        keys: if mode == "named" { vec![std::path::Path::new(at).join("id")] } else { Vec::new() },
-        ..nowhere()
+    let at = std::path::Path::new(at);
+    let known_hosts = vec![at.join("known_hosts")];
+    let target = Target { port: Some(port.parse().unwrap()), known_hosts, ..nowhere() };
+    let alias = |name: &str| Target { address: name.to_owned(), user: None, known_hosts: Vec::new(), ..nowhere() };
+    let (target, use_ssh_config) = match mode {
+        "agent" => (target, false),
+        "named" => (Target { keys: vec![at.join("id")], ..target }, false),
+        name => (alias(name), true),
     };
-    println!("{}", say(&mut open(&target), "agent works"));
+    let mut session = try_open(&target, &Policy { use_ssh_config, ..policy() }, &silent()).expect("a session");
+    println!("{}", say(&mut session, "it works"));
+}
+
+#[test]
+fn ssh_config_says_where_a_host_is_and_how_to_get_there() {
+    let Some(server) = Server::start() else { return };
+    let at = server.directory.path().display();
+    let config = format!(
+        "Host plain proxied jumped\n HostName 127.0.0.1\n Port {port}\n User root\n IdentityFile {at}/id\n \
+         UserKnownHostsFile {at}/known_hosts\n IdentityAgent none\n\
+         Host proxied\n ProxyCommand ssh -W %h:%p plain\n\
+         Host jumped\n ProxyJump plain\n",
+        port = server.port
+    );
+    fs::write(server.path("ssh_config"), config).unwrap();
+    // ssh(1) finds its configuration by the password database, not by HOME.
+    let found = std::process::Command::new("sh").args(["-c", "command -v ssh"]).output().unwrap();
+    let real = String::from_utf8(found.stdout).unwrap();
+    fs::create_dir(server.path("bin")).unwrap();
+    let wrapper = format!("#!/bin/sh\nexec {} -F {at}/ssh_config \"$@\"\n", real.trim());
+    fs::write(server.path("bin/ssh"), wrapper).unwrap();
+    fs::set_permissions(server.path("bin/ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut path = server.path("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    for (mode, logins) in [("plain", 1), ("proxied", 3), ("jumped", 5)] {
+        let output = child_with(&[("PATH", &path)], &server, mode);
+        assert!(output.contains("it works"), "{mode}: {output}");
+        assert_eq!(server.log().matches("Accepted publickey").count(), logins, "{mode}: {}", server.log());
+    }
+}
+
+#[test]
+fn a_name_with_several_addresses_is_tried_at_each() {
+    let Some(server) = Server::start() else { return };
+    // On many machines localhost is ::1 first, where this sshd does not listen.
+    let target = Target { address: "localhost".to_owned(), ..server.target() };
+    assert_eq!(say(&mut try_open(&target, &accept_new(), &silent()).unwrap(), "in"), "in");
+    let known = fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert!(known.contains(&format!("\n[localhost]:{} ssh-ed25519 ", server.port)), "{known}");
 }
 
 #[test]
