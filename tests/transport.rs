@@ -1,7 +1,7 @@
 //! The transport against real sshd processes on loopback, each with host keys
 //! and users of its own in a temporary directory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "transport/server.rs"]
 mod server;
@@ -233,7 +233,8 @@ fn the_kind_of_key_that_is_known_is_the_kind_that_is_asked_for() {
 #[test]
 fn several_files_are_read_and_hashed_names_found() {
     let Some(server) = Server::start() else { return };
-    let hashed = std::process::Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(server.path("known_hosts")).output();
+    let hashed =
+        std::process::Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(server.path("known_hosts")).output();
     assert!(hashed.unwrap().status.success());
     assert!(fs::read_to_string(server.path("known_hosts")).unwrap().starts_with("|1|"));
     let known_hosts = vec![server.path("absent"), server.path("known_hosts")];
@@ -246,8 +247,11 @@ fn a_port_where_nobody_listens_is_named() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let target = Target { port: Some(port), ..nowhere() };
     let error = refusal(&target, &policy());
-    assert!(matches!(&error, TransportError::Unreachable { address, why, .. }
-        if *address == format!("127.0.0.1:{port}") && why.contains("refused")), "{error}");
+    assert!(
+        matches!(&error, TransportError::Unreachable { address, why, .. }
+        if *address == format!("127.0.0.1:{port}") && why.contains("refused")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -277,7 +281,8 @@ fn an_encrypted_key_is_asked_for_once_in_a_run() {
     keygen(&server.path("locked"), "ed25519", "open sesame");
     server.authorize(&server.path("locked"));
     let target = Target { keys: vec![server.path("locked")], ..server.target() };
-    let answers = Arc::new(Answers { secrets: [("locked".to_owned(), "open sesame".to_owned())].into(), ..Answers::default() });
+    let answers =
+        Arc::new(Answers { secrets: [("locked".to_owned(), "open sesame".to_owned())].into(), ..Answers::default() });
     let ask: Arc<dyn Ask> = answers.clone();
     for _ in 0..2 {
         assert_eq!(say(&mut try_open(&target, &policy(), &ask).unwrap(), "in"), "in");
@@ -312,7 +317,8 @@ fn every_identity_of_the_agent_is_tried() {
     let home = server.path("home");
     fs::create_dir_all(home.join(".ssh")).unwrap();
     // The agent's socket is found by the environment, so this runs the check in a child.
-    let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home.as_os_str())], &server, "agent");
+    let output =
+        child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home.as_os_str())], &server, "agent");
     assert!(output.contains("it works"), "{output}");
     let log = server.log();
     assert_eq!(log.matches("Failed publickey").count(), 2, "{log}");
