@@ -112,6 +112,17 @@ fn a_program_that_says_nothing_is_given_up() {
 }
 
 #[test]
+fn a_silent_connection_is_kept_alive() {
+    let Some(server) = Server::with_keys("LogLevel DEBUG3", &[]) else { return };
+    let policy = Policy { keepalive: Duration::from_secs(2), ..policy() };
+    let mut session = try_open(&server.target(), &policy, &silent()).unwrap();
+    let mut script = Script::new();
+    script.set("log", &server.path("log").to_string_lossy());
+    script.line("until grep -q keepalive@libssh2.org \"$log\"; do sleep 0.1; done; echo seen");
+    assert_eq!(session.run(&script, b"", IDLE).unwrap().output, b"seen\n");
+}
+
+#[test]
 fn a_key_that_the_host_does_not_know_is_refused_by_name() {
     let Some(server) = Server::start() else { return };
     keygen(&server.path("other"), "ed25519", "");
@@ -322,6 +333,23 @@ fn every_identity_of_the_agent_is_tried() {
     assert!(output.contains("it works"), "{output}");
     let log = server.log();
     assert_eq!(log.matches("Failed publickey").count(), 2, "{log}");
+}
+
+#[test]
+fn an_agent_full_of_keys_stays_below_the_limit_of_the_host() {
+    let Some(server) = Server::start() else { return };
+    let Some(agent) = Agent::start(server.directory.path()) else { return };
+    for number in 0..7 {
+        let key = server.path(&format!("key{number}"));
+        keygen(&key, "ed25519", "");
+        agent.add(&key);
+    }
+    let home = server.directory.path().as_os_str();
+    let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home)], &server, "agent");
+    assert!(output.contains("more keys than the 5 that are tried"), "{output}");
+    let log = server.log();
+    assert_eq!(log.matches("Failed publickey").count(), 5, "{log}");
+    assert!(!log.contains("Too many authentication failures"), "{log}");
 }
 
 #[test]
