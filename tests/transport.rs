@@ -1,7 +1,7 @@
 //! The transport against real sshd processes on loopback, each with host keys
 //! and users of its own in a temporary directory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "transport/server.rs"]
 mod server;
@@ -109,6 +109,17 @@ fn a_program_that_says_nothing_is_given_up() {
     let began = Instant::now();
     drop(session);
     assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_silent_connection_is_kept_alive() {
+    let Some(server) = Server::with_keys("LogLevel DEBUG3", &[]) else { return };
+    let policy = Policy { keepalive: Duration::from_secs(2), ..policy() };
+    let mut session = try_open(&server.target(), &policy, &silent()).unwrap();
+    let mut script = Script::new();
+    script.set("log", &server.path("log").to_string_lossy());
+    script.line("until grep -q keepalive@libssh2.org \"$log\"; do sleep 0.1; done; echo seen");
+    assert_eq!(session.run(&script, b"", IDLE).unwrap().output, b"seen\n");
 }
 
 #[test]
@@ -319,9 +330,26 @@ fn every_identity_of_the_agent_is_tried() {
     // The agent's socket is found by the environment, so this runs the check in a child.
     let output =
         child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home.as_os_str())], &server, "agent");
-    assert!(output.contains("agent works"), "{output}");
+    assert!(output.contains("it works"), "{output}");
     let log = server.log();
     assert_eq!(log.matches("Failed publickey").count(), 2, "{log}");
+}
+
+#[test]
+fn an_agent_full_of_keys_stays_below_the_limit_of_the_host() {
+    let Some(server) = Server::start() else { return };
+    let Some(agent) = Agent::start(server.directory.path()) else { return };
+    for number in 0..7 {
+        let key = server.path(&format!("key{number}"));
+        keygen(&key, "ed25519", "");
+        agent.add(&key);
+    }
+    let home = server.directory.path().as_os_str();
+    let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str()), ("HOME", home)], &server, "agent");
+    assert!(output.contains("more keys than the 5 that are tried"), "{output}");
+    let log = server.log();
+    assert_eq!(log.matches("Failed publickey").count(), 5, "{log}");
+    assert!(!log.contains("Too many authentication failures"), "{log}");
 }
 
 #[test]
@@ -340,14 +368,14 @@ fn the_agent_answers_for_an_encrypted_key_that_is_named() {
         .output();
     assert!(locked.unwrap().status.success());
     let output = child_with(&[("SSH_AUTH_SOCK", agent.socket.as_os_str())], &server, "named");
-    assert!(output.contains("agent works"), "{output}");
+    assert!(output.contains("it works"), "{output}");
     assert_eq!(server.log().matches("Failed publickey").count(), 0, "{}", server.log());
 }
 
-/// Runs [`agent_child`] in a process with an environment of its own.
+/// Runs [`child`] in a process with an environment of its own.
 fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &str) -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "agent_child", "--nocapture"])
+        .args(["--ignored", "--exact", "child", "--nocapture"])
         .envs(environment.iter().copied())
         .env("TEST_SERVER", format!("{mode} {} {}", server.port, server.directory.path().display()))
         .output()
@@ -355,20 +383,63 @@ fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Not a test of its own: the part that needs its own SSH_AUTH_SOCK.
+/// Not a test of its own: what needs another SSH_AUTH_SOCK or PATH.
 #[test]
-#[ignore = "run by the tests of the agent, in a process with its own environment (issue 2)"]
-fn agent_child() {
+#[ignore = "run by other tests, in a process with an environment of its own (issue 2)"]
+fn child() {
     let Ok(given) = std::env::var("TEST_SERVER") else { return };
     let mut words = given.splitn(3, ' ');
     let (mode, port, at) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
-    let target = Target {
-        port: Some(port.parse().unwrap()),
-        known_hosts: vec![std::path::Path::new(at).join("known_hosts")],
-        keys: if mode == "named" { vec![std::path::Path::new(at).join("id")] } else { Vec::new() },
-        ..nowhere()
+    let at = std::path::Path::new(at);
+    let known_hosts = vec![at.join("known_hosts")];
+    let target = Target { port: Some(port.parse().unwrap()), known_hosts, ..nowhere() };
+    let alias = |name: &str| Target { address: name.to_owned(), user: None, known_hosts: Vec::new(), ..nowhere() };
+    let (target, use_ssh_config) = match mode {
+        "agent" => (target, false),
+        "named" => (Target { keys: vec![at.join("id")], ..target }, false),
+        name => (alias(name), true),
     };
-    println!("{}", say(&mut open(&target), "agent works"));
+    let mut session = try_open(&target, &Policy { use_ssh_config, ..policy() }, &silent()).expect("a session");
+    println!("{}", say(&mut session, "it works"));
+}
+
+#[test]
+fn ssh_config_says_where_a_host_is_and_how_to_get_there() {
+    let Some(server) = Server::start() else { return };
+    let at = server.directory.path().display();
+    let config = format!(
+        "Host plain proxied jumped\n HostName 127.0.0.1\n Port {port}\n User root\n IdentityFile {at}/id\n \
+         UserKnownHostsFile {at}/known_hosts\n IdentityAgent none\n\
+         Host proxied\n ProxyCommand ssh -W %h:%p plain\n\
+         Host jumped\n ProxyJump plain\n",
+        port = server.port
+    );
+    fs::write(server.path("ssh_config"), config).unwrap();
+    // ssh(1) finds its configuration by the password database, not by HOME.
+    let found = std::process::Command::new("sh").args(["-c", "command -v ssh"]).output().unwrap();
+    let real = String::from_utf8(found.stdout).unwrap();
+    fs::create_dir(server.path("bin")).unwrap();
+    let wrapper = format!("#!/bin/sh\nexec {} -F {at}/ssh_config \"$@\"\n", real.trim());
+    fs::write(server.path("bin/ssh"), wrapper).unwrap();
+    fs::set_permissions(server.path("bin/ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut path = server.path("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    for (mode, logins) in [("plain", 1), ("proxied", 3), ("jumped", 5)] {
+        let output = child_with(&[("PATH", &path)], &server, mode);
+        assert!(output.contains("it works"), "{mode}: {output}");
+        assert_eq!(server.log().matches("Accepted publickey").count(), logins, "{mode}: {}", server.log());
+    }
+}
+
+#[test]
+fn a_name_with_several_addresses_is_tried_at_each() {
+    let Some(server) = Server::start() else { return };
+    // On many machines localhost is ::1 first, where this sshd does not listen.
+    let target = Target { address: "localhost".to_owned(), ..server.target() };
+    assert_eq!(say(&mut try_open(&target, &accept_new(), &silent()).unwrap(), "in"), "in");
+    let known = fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert!(known.contains(&format!("\n[localhost]:{} ssh-ed25519 ", server.port)), "{known}");
 }
 
 #[test]

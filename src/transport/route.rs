@@ -95,6 +95,12 @@ fn check_word(what: &str, word: &str) -> Result<(), String> {
 }
 
 fn fill_in(target: &Target, options: Options) -> Result<Route, String> {
+    if let Some(file) = options.revoked_host_keys {
+        // To pass it over could be to trust a key that is revoked.
+        return Err(format!(
+            "RevokedHostKeys {file} of ssh_config is not supported: mark the keys @revoked in known_hosts instead"
+        ));
+    }
     let host = options.hostname.unwrap_or_else(|| target.address.clone());
     check_word("host name", &host)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -207,6 +213,12 @@ mod tests {
     fn a_host_key_alias_is_the_name_in_known_hosts() {
         let options = Options { host_key_alias: Some("cluster".to_owned()), ..options() };
         assert_eq!(fill_in(&target(), options).unwrap().known_as, "cluster");
+    }
+
+    #[test]
+    fn a_list_of_revoked_keys_that_is_not_read_is_refused() {
+        let options = Options { revoked_host_keys: Some("/etc/ssh/krl".to_owned()), ..options() };
+        assert!(fill_in(&target(), options).is_err());
     }
 
     #[test]

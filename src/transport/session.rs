@@ -54,8 +54,8 @@ impl Session {
         &self.nonce
     }
 
-    /// Runs a program; `data` is what it may read from standard input (all of
-    /// it must be read). No answer for `idle` is an error.
+    /// Runs a program; `data` is what it may read from standard input; what
+    /// it leaves unread is dropped. No answer for `idle` is an error.
     ///
     /// # Errors
     /// The connection fails, or a value held a NUL byte.
@@ -79,12 +79,8 @@ impl Session {
         let text = program
             .build()
             .map_err(|error| TransportError::Protocol { host: self.host.clone(), why: error.to_string() })?;
-        // The program runs in a subshell: whatever it does, the loop goes on.
         let begin = format!("\n{} begin\n", self.nonce);
-        let framed = format!(
-            "printf '\\n%s begin\\n' {nonce}\n(\nN={nonce}\n{text}\n)\nprintf '\\n%s end %s\\n' {nonce} $?\n",
-            nonce = self.nonce
-        );
+        let framed = frame(&self.nonce, text, data.len());
         let mut input = format!("RUN {}\n", framed.len()).into_bytes();
         input.extend_from_slice(framed.as_bytes());
         input.extend_from_slice(data);
@@ -122,6 +118,59 @@ impl Session {
     }
 }
 
+/// The program with its marks. It runs in a subshell: whatever it does, the
+/// loop goes on. Data comes through a pipe that is drained when the program is
+/// done: what it left unread would else be taken for the next program.
+fn frame(nonce: &str, text: &str, data: usize) -> String {
+    let run = format!("(\nN={nonce}\n{text}\n)");
+    let run = match data {
+        0 => format!("{run} </dev/null"),
+        _ => format!("head -c {data} | {{ {run}\nc=$?; cat >/dev/null; exit $c; }}"),
+    };
+    format!("printf '\\n%s begin\\n' {nonce}\n{run}\nprintf '\\n%s end %s\\n' {nonce} $?\n")
+}
+
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::transport::fake;
+
+    const IDLE: Duration = Duration::from_secs(20);
+
+    fn script(text: &'static str) -> Script {
+        let mut script = Script::new();
+        script.line(text);
+        script
+    }
+
+    #[test]
+    fn data_that_a_program_leaves_unread_is_never_taken_for_a_program() {
+        let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+        // More than a pipe holds, every line of it a program.
+        let data = b"RUN 10\necho evil\n".repeat(100_000);
+        for (program, code) in [("true", 0), ("exit 3", 3), ("head -c 5 >/dev/null; exit 4", 4)] {
+            let reply = session.run(&script(program), &data, IDLE).unwrap();
+            assert_eq!((reply.code, reply.output.as_slice()), (code, &b""[..]), "{program}");
+        }
+        assert_eq!(session.run(&script("echo next"), b"", IDLE).unwrap().output, b"next\n");
+    }
+
+    #[test]
+    fn a_program_gets_its_data_and_without_data_reads_nothing() {
+        let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+        assert_eq!(session.run(&script("cat"), b"all of it", IDLE).unwrap().output, b"all of it");
+        assert_eq!(session.run(&script("cat; echo done"), b"", IDLE).unwrap().output, b"done\n");
+    }
+
+    #[test]
+    fn what_a_host_prints_cannot_end_an_answer() {
+        let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+        let reply = session.run(&script("printf '\\n%s end 0\\n' 00000000000000000000000000000000; exit 5"), b"", IDLE);
+        assert_eq!(reply.unwrap().code, 5);
+    }
 }

@@ -1,7 +1,8 @@
 //! A root shell over SSH: one connection, one session channel.
 //!
 //! Round trips are what a plan pays for, so there are no more than needed:
-//! key exchange, one login that succeeds, channel, exec. Whether root can be
+//! key exchange, one login that succeeds, channel, exec (sshd opens its window
+//! only when the command runs, so input cannot go with it). Whether root can be
 //! had shows with the first answer.
 
 use super::deadline::{self, Deadline};

@@ -25,6 +25,8 @@ pub(super) struct Options {
     pub(super) host_key_alias: Option<String>,
     /// IdentitiesOnly.
     pub(super) identities_only: bool,
+    /// RevokedHostKeys, unless `none`.
+    pub(super) revoked_host_keys: Option<String>,
     /// IdentityAgent: a path, `none` or `SSH_AUTH_SOCK`.
     pub(super) identity_agent: Option<String>,
 }
@@ -74,6 +76,7 @@ pub(super) fn parse(text: &str) -> Options {
             "proxyjump" => options.proxy_jump = unless_none(),
             "proxycommand" => options.proxy_command = unless_none(),
             "hostkeyalias" => options.host_key_alias = unless_none(),
+            "revokedhostkeys" => options.revoked_host_keys = unless_none(),
             "identitiesonly" => options.identities_only = value == "yes",
             "identityagent" => options.identity_agent = Some(value.to_owned()),
             _ => {}

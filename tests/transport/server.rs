@@ -40,8 +40,7 @@ impl Server {
             None
         };
         if let Some(reason) = reason {
-            assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "cannot run here: {reason}");
-            println!("SKIP: {reason}");
+            skip(reason);
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -181,8 +180,7 @@ impl Agent {
         let socket = at.join("agent");
         let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
         let Ok(child) = child else {
-            assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "cannot run here: ssh-agent is missing");
-            println!("SKIP: ssh-agent is missing");
+            skip("ssh-agent is missing");
             return None;
         };
         let until = Instant::now() + Duration::from_secs(20);
@@ -204,6 +202,13 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Says why a test does not run; where none may be skipped it fails instead.
+fn skip(reason: &str) {
+    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!forbidden, "may not be skipped: {reason}");
+    eprintln!("SKIP {}: {reason}", std::thread::current().name().unwrap_or("test"));
 }
 
 fn free_port() -> u16 {
