@@ -51,7 +51,7 @@ pub struct PlanArgs {
     #[arg(short, long)]
     pub(super) verbose: bool,
     /// How many hosts are worked on at once.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long = "forks", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
     forks_wanted: u16,
     /// What to do about a host key that known_hosts does not have.
     #[arg(long, value_enum, default_value = "strict")]

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# From a fresh Debian or Ubuntu machine with only Rust to a Docker host that
+# one can log in to: on a disposable host of this machine, in one go.
+#   examples/quickstart.sh          takes the host down again at the end
+#   examples/quickstart.sh --keep   leaves it, with the new user's key
+# As root or with sudo, for the packages that are missing and for the engine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+keep=
+case "${1:-}" in
+  '') ;;
+  --keep) keep=yes ;;
+  *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 1 ;;
+esac
+
+say() { printf '\n== %s\n' "$*"; }
+
+work=$(mktemp -d)
+project=$work/project lab=$work/lab name=quickstart
+stockade=${CARGO_TARGET_DIR:-target}/debug/stockade
+
+finish() {
+  local code=$?
+  if [ -n "$keep" ] && [ $code = 0 ]; then
+    say "kept"
+    echo "log in:    ssh ${login[*]}"
+    echo "take down: $stockade lab down --all --dir $lab && rm -r $work"
+    return
+  fi
+  if [ -x "$stockade" ]; then "$stockade" lab down --all --dir "$lab" || true; fi
+  rm -rf "$work"
+  [ $code = 0 ] || echo "the quickstart failed (exit code $code)" >&2
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+say "what this machine lacks"
+tests/run.sh --prepare
+
+say "build"
+cargo build --locked
+
+say "a lab host, as fresh as a server from a cloud"
+"$stockade" lab up --name $name --dir "$lab"
+
+say "a project: examples/docker-host, with a key pair of your own"
+cp -R examples/docker-host "$project"
+rm "$project"/keys/*
+"$stockade" keygen "$work/deploy" --comment deploy@quickstart --no-passphrase
+cp "$work/deploy.pub" "$project/keys/"
+
+select=("$project/playbook.toml" -i "$lab/inventory.toml" --stage dev)
+
+say "plan: what differs"
+"$stockade" plan "${select[@]}"
+
+say "apply: make it so"
+"$stockade" apply "${select[@]}" --yes
+
+say "plan again: nothing"
+"$stockade" plan "${select[@]}" --detailed-exitcode
+
+say "log in as the new user with a real ssh, and ask the Docker API"
+port=$(sed -n "/^\[hosts\.$name\]/,/^port/s/^port = //p" "$lab/inventory.toml")
+login=(-F none -i "$work/deploy" -o IdentitiesOnly=yes -o BatchMode=yes
+  -o "UserKnownHostsFile=$lab/known_hosts" -o GlobalKnownHostsFile=/dev/null
+  -o StrictHostKeyChecking=yes -p "$port" deploy@127.0.0.1)
+ssh "${login[@]}" 'id && curl --fail --silent --show-error \
+  --unix-socket /var/run/docker.sock http://localhost/images/json' | tee "$work/answer"
+[ "$(tail -n 1 "$work/answer")" = '[]' ] || { echo "the Docker API did not list its images (none yet: [])" >&2; exit 1; }
+echo
+
+say "done: the new user is in, and Docker answers"

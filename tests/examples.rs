@@ -1,0 +1,129 @@
+//! Every project under `examples/` is checked as it stands, then planned and
+//! applied on a fresh lab host, and planned again: nothing may be left to do.
+//!
+//! Without a Docker engine the second part says SKIP and why; with
+//! STOCKADE_NO_SKIP=1 it fails instead.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use stockade::lab::{Lab, LabError, UpOptions};
+
+/// Each folder with a playbook.
+fn projects() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("playbook.toml").is_file())
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+fn name(project: &Path) -> String {
+    project.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// `stockade VERB playbook.toml`, run in the project's folder as its user would.
+fn stockade(project: &Path, verb: &str, inventory: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+    command.current_dir(project).args([verb, "playbook.toml", "-i"]).arg(inventory).args(more);
+    command.env("NO_COLOR", "1").output().unwrap()
+}
+
+/// Asserts the exit code; what was said, for what the test asks next.
+fn ended(output: &Output, code: i32, what: &str) -> String {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{what}:\n{said}\n{complaint}");
+    said
+}
+
+#[test]
+fn every_example_is_free_of_errors_for_the_hosts_it_names_and_every_stage() {
+    for project in projects() {
+        let mut stages = vec![None];
+        if project.join("stages").is_dir() {
+            let files = std::fs::read_dir(project.join("stages")).unwrap().map(|entry| entry.unwrap().path());
+            stages = files.map(|file| Some(file.file_stem().unwrap().to_str().unwrap().to_owned())).collect();
+            stages.retain(|stage| stage.as_deref() != Some("common"));
+        }
+        for stage in &stages {
+            let mut more = vec![];
+            if let Some(stage) = stage {
+                more.extend(["--stage", stage]);
+            }
+            let output = stockade(&project, "check", Path::new("inventory.toml"), &more);
+            ended(&output, 0, &format!("check {} {stage:?}", name(&project)));
+        }
+    }
+}
+
+/// A lab that is taken down however the test ends.
+struct TestLab(Lab, #[expect(dead_code, reason = "removed after the hosts are down")] tempfile::TempDir);
+
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.down_all() {
+            eprintln!("the lab in {} could not be taken down: {error}", self.0.dir().display());
+        }
+    }
+}
+
+/// `None`, said aloud, where no engine answers.
+fn lab() -> Option<TestLab> {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::open(dir.path().join("lab")).unwrap();
+    let unreachable = match lab.check_engine() {
+        Ok(()) if std::env::var_os("STOCKADE_FAST").is_none() => return Some(TestLab(lab, dir)),
+        Ok(()) => "only tests without real hosts are wanted".to_owned(),
+        Err(error @ (LabError::DockerMissing | LabError::EngineUnreachable { .. })) => error.to_string(),
+        Err(error) => panic!("{error}"),
+    };
+    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!forbidden, "may not be skipped: {unreachable}");
+    eprintln!("SKIP examples: {unreachable}");
+    None
+}
+
+#[test]
+fn every_example_brings_a_fresh_host_to_where_nothing_is_left_to_do() {
+    let Some(test) = lab() else { return };
+    let projects = projects();
+    // One host an example, of the base that can be had wherever apt packages can.
+    let hosts = test
+        .0
+        .up(&UpOptions {
+            count: projects.len(),
+            base: Some("debootstrap:bookworm".parse().unwrap()),
+            groups: ["docker", "web"].map(str::to_owned).to_vec(),
+            ..UpOptions::default()
+        })
+        .unwrap();
+    let inventory = test.0.inventory_path();
+    std::thread::scope(|scope| {
+        for (project, host) in projects.iter().zip(&hosts) {
+            scope.spawn(|| brings_to_nothing_to_do(project, &inventory, &host.name));
+        }
+    });
+}
+
+fn brings_to_nothing_to_do(project: &Path, inventory: &Path, host: &str) {
+    let name = name(project);
+    let mut common = vec!["--limit", host];
+    if project.join("stages/dev.toml").is_file() {
+        common.extend(["--stage", "dev"]);
+    }
+    let with = |more: &[&'static str]| [&common[..], more].concat();
+
+    let planned = stockade(project, "plan", inventory, &with(&["--detailed-exitcode"]));
+    ended(&planned, 2, &format!("plan {name} on a fresh host"));
+    let applied = stockade(project, "apply", inventory, &with(&["--yes"]));
+    ended(&applied, 0, &format!("apply {name}"));
+    let again = stockade(project, "plan", inventory, &with(&["--detailed-exitcode"]));
+    ended(&again, 0, &format!("plan {name} after the apply"));
+}
