@@ -23,9 +23,8 @@ macro_rules! bundle {
 }
 
 /// Every file of every bundled playbook, sorted by path.
-pub static BUNDLED: &[BundledFile] = bundle!["users/playbook.toml"];
 pub static BUNDLED: &[BundledFile] =
-    bundle!["docker-host/playbook.toml", "docker/daemon.json.tera", "docker/playbook.toml"];
+    bundle!["docker-host/playbook.toml", "docker/daemon.json.tera", "docker/playbook.toml", "users/playbook.toml",];
 
 /// The names of the bundled playbooks.
 pub fn names() -> impl Iterator<Item = &'static str> {
