@@ -103,13 +103,13 @@ unit = { name = "hello.service", content = "[Service]\nExecStart=/bin/sleep infi
 service = { name = "hello.service", enabled = true, running = true }
 "#,
     );
-    let before =
-        project.on_host("find /etc /srv /home -xdev -newer /proc/1/cmdline -type f | sort | xargs -r sha256sum");
+    // sudo leaves a mark of its own at a user's first use.
+    let all_files = "find /etc /srv /home /usr /var -xdev -type f ! -name .sudo_as_admin_successful ! -path '/var/log/*' \
+                     -printf '%p %s %m %u %g %T@\\n' | sort | sha256sum";
+    let before = project.on_host(all_files);
     let planned = project.run(&["plan", "site.toml", "--detailed-exitcode"]);
     assert_eq!(planned.code, 2, "{planned:?}");
-    let after =
-        project.on_host("find /etc /srv /home -xdev -newer /proc/1/cmdline -type f | sort | xargs -r sha256sum");
-    assert_eq!(before, after, "a plan must not touch the host");
+    assert_eq!(before, project.on_host(all_files), "a plan must not touch the host");
 
     project.converge();
     let stat = "stat -c '%F %a %U %G'";
@@ -344,4 +344,61 @@ fn hosts_that_cannot_be_used_are_told_apart_and_left_alone() {
     assert_eq!(project.on_host("ls -A /srv"), "full", "neither the file nor a part of it is there");
     project.on_host("umount /srv");
     project.converge();
+}
+
+#[test]
+fn all_packages_of_a_run_are_one_transaction_and_a_held_lock_is_awaited() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        r#"
+[[step]]
+package = { name = "tree" }
+[[step]]
+file = { path = "/srv/between", content = "x" }
+[[step]]
+package = { names = ["pv", "bc"] }
+[[step]]
+package = { name = "no-such-package-anywhere" }
+tags = ["wrong"]
+"#,
+    );
+    let wrong = project.run(&["apply", "site.toml", "--yes", "--tags", "wrong"]);
+    assert_eq!(wrong.code, 3, "{wrong:?}");
+    assert!(wrong.out.contains("Unable to locate package no-such-package-anywhere"), "{wrong:?}");
+
+    // Another program holds dpkg's lock until the apply has asked for it.
+    let holder = "import fcntl, os, time\n\
+                  f = open('/var/lib/dpkg/lock-frontend', 'w')\n\
+                  fcntl.lockf(f, fcntl.LOCK_EX)\n\
+                  open('/run/held', 'w').close()\n\
+                  while not os.path.exists('/run/go'): time.sleep(0.05)\n";
+    project.host.exec_with_input(&["sh", "-c", "cat >/run/holder.py"], holder.as_bytes()).unwrap();
+    project.on_host(
+        "setsid python3 /run/holder.py >/dev/null 2>&1 </dev/null & \
+         timeout 20 sh -c 'until [ -e /run/held ]; do sleep 0.05; done'",
+    );
+    let apply = project
+        .command(&["apply", "site.toml", "--yes", "--skip-tags", "wrong"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    project.on_host("timeout 60 sh -c 'until grep -qs \"Waiting for cache lock\" /run/stockade/*/out; do sleep 0.05; done'; touch /run/go");
+    let output = apply.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(project.on_host("dpkg-query -W -f '${db:Status-Status} ' tree pv bc"), "installed installed installed");
+    assert_eq!(project.on_host("grep -c '^Install:' /var/log/apt/history.log"), "1", "one transaction");
+    let again = project.run(&["plan", "site.toml", "--skip-tags", "wrong", "--detailed-exitcode"]);
+    assert_eq!(again.code, 0, "{again:?}");
+}
+
+#[test]
+fn a_guard_that_this_version_does_not_have_is_refused_not_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let playbook = "[[step]]\nguard = true\nfile = { path = \"/etc/x\", content = \"\" }\n";
+    std::fs::write(folder.path().join("site.toml"), playbook).unwrap();
+    let refused =
+        ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["check", "site.toml"]).current_dir(folder.path()));
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("site.toml:1:1") && refused.err.contains("guard"), "{refused:?}");
 }

@@ -1,6 +1,7 @@
 //! `check`: everything that is wrong with a playbook, without touching a host.
 
-use super::select::{SelectArgs, StepAssets};
+use super::engine::wanted;
+use super::select::SelectArgs;
 use super::{Exit, InputErrors};
 use crate::playbook::Step;
 use crate::report::Console;
@@ -30,7 +31,7 @@ pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
         let (steps, found) = selection.playbook.render_all(&host.scope);
         count = count.max(steps.len());
         errors.extend(found);
-        errors.extend(steps.iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
+        errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
     }
     let errors = each_once(errors);
     if !errors.is_empty() {
@@ -43,15 +44,11 @@ pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
 }
 
 /// What is wrong with a step as far as it can be told without the host's facts.
-fn wrong_with(step: &Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
-    let Some(kind) = resource::kind(&step.kind) else {
-        return vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))];
-    };
-    if step.unknown {
-        return resource::check(kind, &step.table);
+fn wrong_with(step: Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
+    match resource::kind(&step.kind) {
+        Some(kind) if step.unknown => resource::check(kind, &step.table),
+        _ => wanted(step, stage).err().unwrap_or_default(),
     }
-    let assets = StepAssets { files: &step.files, stage };
-    resource::build(kind, &step.table, &assets).err().unwrap_or_default()
 }
 
 /// Hosts mostly share what is wrong.

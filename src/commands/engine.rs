@@ -151,10 +151,21 @@ fn refusal(host: &str, errors: &[StepError]) -> anyhow::Error {
     }
 }
 
-fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnostic>> {
+/// The resource of a rendered step.
+///
+/// # Errors
+/// All that is wrong with its table.
+pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnostic>> {
     let Some(kind) = resource::kind(&step.kind) else {
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };
+    if step.guard {
+        // Better no apply than one that is believed to be guarded.
+        let error = Diagnostic::new(step.span.clone(), "'guard = true' is not supported by this version");
+        return Err(vec![
+            error.with_help("leave it out; keep a second session open while you change access to a host"),
+        ]);
+    }
     let assets = StepAssets { files: &step.files, stage };
     let resource = resource::build(kind, &step.table, &assets)?;
     Ok(Wanted {
@@ -164,7 +175,6 @@ fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnostic>> 
         resource,
         restart: step.restart,
         reload: step.reload,
-        guard: step.guard,
         sensitive: step.sensitive,
         span: Some(step.span),
     })

@@ -21,8 +21,6 @@ pub struct Wanted {
     pub restart: Vec<UnitName>,
     /// Units to reload if this step changes anything.
     pub reload: Vec<UnitName>,
-    /// Whether the operator asked for the guard.
-    pub guard: bool,
     /// Whether values must not be shown.
     pub sensitive: bool,
     /// Where it was written.
@@ -101,7 +99,6 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             restart: step.restart.clone(),
             reload: step.reload.clone(),
             sensitive: step.sensitive,
-            guard: step.guard,
             span: step.span.clone(),
         });
     }
@@ -147,7 +144,6 @@ fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
         restart: Vec::new(),
         reload: Vec::new(),
         sensitive: false,
-        guard: false,
         span: None,
     };
     due.into_iter().map(step).collect()

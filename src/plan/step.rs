@@ -143,9 +143,6 @@ pub struct StepPlan {
     /// Whether output of its operations must be kept out of logs.
     #[serde(skip)]
     pub sensitive: bool,
-    /// Whether the operator asked for the guard.
-    #[serde(skip)]
-    pub guard: bool,
     /// Where it was written.
     #[serde(skip)]
     pub span: Option<Span>,

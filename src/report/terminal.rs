@@ -190,7 +190,6 @@ mod tests {
             restart: vec![],
             reload: vec![],
             sensitive: false,
-            guard: false,
             span: None,
         }
     }
