@@ -58,6 +58,8 @@ download() {
   sync -- "$t"
   mv -fT -- "$t" "$3"
 }
+# not_a_link PATH
+not_a_link() { [ ! -L "$1" ] || { echo "$1 has become a symbolic link; nothing was done with it"; exit 1; }; }
 # make_directory PATH OWNER GROUP MODE
 make_directory() {
   [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
@@ -81,6 +83,14 @@ user_add() {
   elif getent group "$n" >/dev/null; then set -- --no-user-group --gid "$n" "$@"
   else set -- --user-group "$@"; fi
   useradd "$@" -- "$n"
+}
+# user_is_out NAME: after the last session logind keeps a user's processes for
+# some seconds (UserStopDelaySec=10), and usermod and userdel refuse meanwhile.
+user_is_out() {
+  for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    [ "$(loginctl show-user --property State --value -- "$1" 2>/dev/null)" = closing ] || return 0
+    sleep 1
+  done
 }
 set_password_hash() { chpasswd -e <"$P/$1"; }
 

@@ -6,7 +6,7 @@
 
 use super::{AptTarget, Op};
 use crate::shell::{Command, NulByte, Script, quote};
-use crate::values::{Secret, UserName};
+use crate::values::{AbsPath, Secret, UserName};
 
 /// An operation as shell text, with the data it needs.
 ///
@@ -43,9 +43,18 @@ impl OpScript {
         self.script.run(command);
     }
 
+    /// A user can put a link in place of the own `.ssh` after it was looked at:
+    /// keys must not land where it points.
+    fn refuse_swapped_keys(&mut self, path: &AbsPath) {
+        if let Some(directory) = path.parent().filter(|parent| parent.file_name() == ".ssh") {
+            self.run(Command::new("not_a_link").arg(directory));
+        }
+    }
+
     fn write(&mut self, op: &Op) -> Result<(), NulByte> {
         match op {
             Op::WriteFile { path, content, meta, validate } => {
+                self.refuse_swapped_keys(path);
                 let number = self.payload(content.clone());
                 let check = match validate {
                     Some(text) => self.payload(text.replace("%s", "\"$1\"")),
@@ -74,6 +83,7 @@ impl OpScript {
                 self.run(Command::new("rm").args(flags).args(["--", path.as_str()]));
             }
             Op::SetMeta { path, owner, group, mode } => {
+                self.refuse_swapped_keys(path);
                 if owner.is_some() || group.is_some() {
                     let who = format!(
                         "{}{}",
@@ -85,6 +95,8 @@ impl OpScript {
                 // After chown, which clears the set-id bits.
                 // Five digits: with fewer, chmod(1) keeps the set-id bits of a directory.
                 if let Some(mode) = mode {
+                    // chmod(1) would follow it.
+                    self.run(Command::new("not_a_link").arg(path));
                     self.run(Command::new("chmod").args(["--", &format!("0{mode}"), path.as_str()]));
                 }
             }
@@ -129,6 +141,9 @@ impl OpScript {
                 }
             }
             Op::UserChange { name, uid, group, shell, home, move_home, comment } => {
+                if uid.is_some() || home.is_some() {
+                    self.run(Command::new("user_is_out").arg(name));
+                }
                 let mut command = Command::new("usermod");
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);
@@ -151,6 +166,7 @@ impl OpScript {
                 self.run(command.args(["--", name.as_str()]));
             }
             Op::UserRemove { name, remove_home } => {
+                self.run(Command::new("user_is_out").arg(name));
                 let mut command = Command::new("userdel");
                 if *remove_home {
                     command = command.arg("--remove");
