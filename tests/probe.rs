@@ -40,7 +40,7 @@ fn every_kind_of_question_is_answered_as_the_host_itself_says() {
     for name in ["ssh.socket", "no-such.service", "dbus.service"] {
         queries.ask(Query::Unit(name.parse().unwrap()));
     }
-    for key in ["net.ipv4.ip_forward", "net.no.such"] {
+    for key in ["net.ipv4.ip_forward", "net.ipv4.tcp_rmem", "net.no.such"] {
         queries.ask(Query::Sysctl(key.parse().unwrap()));
     }
     let failing = Run::shell("echo 'it is'; exit 7");
@@ -85,8 +85,10 @@ fn every_kind_of_question_is_answered_as_the_host_itself_says() {
     assert_eq!(unit("no-such.service").0, "not-found");
     assert_eq!(unit("dbus.service").2, "static");
 
-    let key: SysctlKey = "net.ipv4.ip_forward".parse().unwrap();
-    assert_eq!(state.sysctl(&key).unwrap().unwrap(), on_host(host, "cat /proc/sys/net/ipv4/ip_forward"));
+    for (key, file) in [("net.ipv4.ip_forward", "ip_forward"), ("net.ipv4.tcp_rmem", "tcp_rmem")] {
+        let key: SysctlKey = key.parse().unwrap();
+        assert_eq!(state.sysctl(&key).unwrap().unwrap(), on_host(host, &format!("cat /proc/sys/net/ipv4/{file}")));
+    }
     assert_eq!(state.sysctl(&"net.no.such".parse().unwrap()).unwrap(), None);
     let Known::Is(output) = state.output(&failing).unwrap() else { panic!("an observed output is known") };
     assert_eq!((output.code, output.stdout.as_str()), (7, "it is\n"));

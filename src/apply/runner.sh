@@ -142,6 +142,8 @@ unit_verb() {
   if [ ! -d /run/systemd/system ]; then case $1 in
     enable|disable|mask|unmask) systemctl "$1" -- "$2"; return;;
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
+  # A unit that is not there is neither running nor enabled.
+  case $1 in stop|disable) [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ] || return 0;; esac
   systemctl "$1" -- "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
   r=$?
   systemctl status --no-pager -l -n 20 -- "$2"

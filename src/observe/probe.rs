@@ -36,10 +36,13 @@ q_units() {
     printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"
   done; fi
 }
-q_sysctl() { while [ $# -gt 1 ]; do v=
-  if [ -e "$2" ]; then
-    if { IFS= read -r v <"$2"; } || [ -n "$v" ]; then printf '%s\0%s\0' "$1" "$v"; else printf '%s: cannot be read\n' "$1" >&2; fi
-  fi; shift 2; done; }
+q_sysctl() { n=$#
+  while [ "$n" -gt 1 ]; do k=$1 f=$2; shift 2; n=$((n-2)); [ ! -e "$f" ] || set -- "$@" "$k" "$f"; done
+  # The kernel gives a list of numbers to one read only; dash reads byte by byte.
+  [ $# -eq 0 ] || awk 'BEGIN { for (i = 1; i < ARGC; i += 2) { v = ""; f = ARGV[i + 1]
+    if ((getline v <f) < 0) printf "%s: cannot be read\n", ARGV[i] >"/dev/stderr"
+    else printf "%s%c%s%c", ARGV[i], 0, v, 0
+    close(f) } }' "$@"; }
 q_modules() { cut -d ' ' -f 1 /proc/modules; printf '%s\n' --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; :; }
 "#;
 
