@@ -464,6 +464,38 @@ fn a_jump_host_that_fails_says_why() {
     assert!(error.contains("jump host") && error.contains("refused"), "{error}");
 }
 
+#[test]
+fn this_machine_is_reached_without_ssh() {
+    let target = Target { local_root: Some("/".into()), ..nowhere() };
+    if !rustix::process::geteuid().is_root() {
+        server::skip("becoming root here would need sudo");
+        return;
+    }
+    assert_eq!(say(&mut open(&target), "here"), "here");
+}
+
+#[test]
+fn a_root_directory_is_entered_by_chroot() {
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| std::path::Path::new(path).exists());
+    let (Some(busybox), true) = (busybox, rustix::process::geteuid().is_root()) else {
+        server::skip("a chroot of the test's own needs root and busybox-static");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let target = Target { local_root: Some(root.path().to_owned()), ..nowhere() };
+    // Empty: there is no shell in it.
+    let error = try_open(&target, &policy(), &silent()).unwrap().run(&Script::new(), b"", IDLE).unwrap_err();
+    assert!(matches!(&error, TransportError::Closed { said, .. } if said.contains("/bin/sh")), "{error}");
+
+    fs::create_dir(root.path().join("bin")).unwrap();
+    for name in ["sh", "dd", "cat", "ls"] {
+        fs::copy(busybox, root.path().join("bin").join(name)).unwrap();
+    }
+    let mut script = Script::new();
+    script.line("ls /; cat");
+    assert_eq!(open(&target).run(&script, b"data", IDLE).unwrap().output, b"bin\ndata");
+}
+
 fn nowhere() -> Target {
     Target {
         name: "host".to_owned(),

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 /// What a transport starts on the host, as root: `/bin/sh -c BOOTSTRAP`.
 /// It holds no single quote, no `!` and no newline, so that it passes as one
-/// word through whatever login shell the user has.
+/// word through whatever login shell the user has. dd(1) takes exactly the bytes
+/// it is told to; busybox's head(1) and older ones of uutils read ahead and
+/// swallow what follows.
 pub const BOOTSTRAP: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; \
 export PATH LC_ALL; umask 077; cd /; while IFS= read -r l; do case $l in \"RUN \"*) \
-p=$(head -c \"${l#RUN }\"; echo .); eval \"${p%.}\";; esac; done";
+p=$(dd bs=\"${l#RUN }\" count=1 iflag=fullblock status=none; echo .); eval \"${p%.}\";; esac; done";
 
 /// What a program gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +127,9 @@ fn frame(nonce: &str, text: &str, data: usize) -> String {
     let run = format!("(\nN={nonce}\n{text}\n)");
     let run = match data {
         0 => format!("{run} </dev/null"),
-        _ => format!("head -c {data} | {{ {run}\nc=$?; cat >/dev/null; exit $c; }}"),
+        _ => format!(
+            "dd bs=65536 count={data} iflag=fullblock,count_bytes status=none | {{ {run}\nc=$?; cat >/dev/null; exit $c; }}"
+        ),
     };
     format!("printf '\\n%s begin\\n' {nonce}\n{run}\nprintf '\\n%s end %s\\n' {nonce} $?\n")
 }

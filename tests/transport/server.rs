@@ -205,7 +205,7 @@ impl Drop for Agent {
 }
 
 /// Says why a test does not run; where none may be skipped it fails instead.
-fn skip(reason: &str) {
+pub fn skip(reason: &str) {
     let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
     assert!(!forbidden, "may not be skipped: {reason}");
     eprintln!("SKIP {}: {reason}", std::thread::current().name().unwrap_or("test"));
