@@ -105,7 +105,9 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     if !errors.is_empty() {
         return Err(errors);
     }
-    plans.extend(owed(&plans, host));
+    // Checks that end a playbook see the units as they will run.
+    let end = plans.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
+    plans.splice(end..end, owed(&plans, host));
     predicted.owed.clear();
     Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants })
 }

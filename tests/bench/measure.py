@@ -444,7 +444,8 @@ def main():
                 fleet(tools, lab, work, args.runs, args.hosts, report)
             report.close()
         finally:
-            subprocess.run([tools.stockade, "lab", "down", "--all", "--dir", work / "lab"], stdout=subprocess.DEVNULL)
+            down = [tools.stockade, "lab", "down", "--all", "--dir", work / "lab"]
+            subprocess.run(down, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             shutil.rmtree(work / "home", ignore_errors=True)
     sys.exit(1 if report.missed else 0)
 
