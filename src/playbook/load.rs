@@ -388,6 +388,7 @@ impl<'k> Loader<'k> {
                 let near = suggest(text, names.iter().copied());
                 self.say(Some(span), format!("there is no bundled playbook '{text}'")).help = Some(match near {
                     Some(near) => format!("did you mean '{near}'?"),
+                    None if names.is_empty() => "a path ends in .toml".to_owned(),
                     None => format!("a path ends in .toml; bundled playbooks: {}", names.join(", ")),
                 });
                 return None;
