@@ -103,6 +103,46 @@ fn without_hosts_one_stands_for_any_and_its_missing_groups_do_not_matter() {
 }
 
 #[test]
+fn every_bundled_playbook_is_right_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut names = 0;
+    for name in stockade::playbook::bundled_names() {
+        let (code, _, told) = stockade(folder.path(), &["check", name]);
+        assert_eq!(code, 0, "{name}: {told}");
+        names += 1;
+    }
+    assert!(names >= 3);
+}
+
+#[test]
+fn a_bundled_playbook_is_used_by_name_with_files_of_the_playbook_that_uses_it() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2C5zdHdCjcbQ3T0rBCSBd6bNIHd4xbdWAYiqpSDsGe me\n";
+    let playbook = |keys: &str| {
+        format!(
+            "[[step]]\nuse = 'users'\nwith = {{ users = [{{ name = 'deploy', keys = ['{keys}'], sudo = 'nopasswd' }}] }}\n"
+        )
+    };
+    let project = project(&[
+        ("good.toml", &playbook("keys/*.pub")),
+        ("none.toml", &playbook("keyz/*.pub")),
+        ("slip.toml", "[[step]]\nuse = 'users'\nwith = { usres = [] }\n"),
+        ("name.toml", "[[step]]\nuse = 'usrs'\n"),
+        ("keys/me.pub", key),
+    ]);
+    let (code, out, told) = stockade(project.path(), &["check", "good.toml"]);
+    assert_eq!((code, out.as_str()), (0, "1 step, 1 host: no error\n"), "{told}");
+    for (file, says) in [
+        ("none.toml", "keyz/*.pub"),
+        ("slip.toml", "the playbook 'users' has no variable 'usres'"),
+        ("name.toml", "there is no bundled playbook 'usrs'"),
+    ] {
+        let (code, _, told) = stockade(project.path(), &["check", file]);
+        assert_eq!(code, 1);
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+#[test]
 fn every_schema_is_json_and_every_shell_is_served() {
     let folder = tempfile::tempdir().unwrap();
     for of in ["playbook", "inventory", "stage"] {
