@@ -6,6 +6,8 @@
 //! `# expect: 7:3 unknown key 'uesr'` (line, column, what the message holds);
 //! `# help: did you mean 'user'?` (what the advice of the one before holds).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

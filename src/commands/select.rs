@@ -171,7 +171,7 @@ impl SelectArgs {
         let mut errors = Vec::new();
         let mut keep = |found: Vec<Diagnostic>| errors.extend(found);
         let playbook = playbook::load(path, &kind_names()).map_err(&mut keep).ok();
-        let cli = self.variables(playbook.as_ref()).map_err(&mut keep).unwrap_or_default();
+        let cli = self.variables().map_err(&mut keep).unwrap_or_default();
         let inventory = self.at.inventory(any).map_err(&mut keep).ok();
         if let Some(playbook) = &playbook {
             keep(self.unknown_tags(playbook));
@@ -186,6 +186,10 @@ impl SelectArgs {
         };
         let mut inputs = inventory.inputs().to_vec();
         let stages = self.stages(path, &hosts, &mut inputs, &mut errors);
+        let of_hosts = hosts.iter().flat_map(|host| host.vars.values());
+        let of_stages = stages.iter().flatten().flat_map(|stage| stage.vars.iter().map(|(_, node)| node));
+        let texts: Vec<String> = of_hosts.chain(of_stages).map(|node| node.to_json().to_string()).collect();
+        errors.extend(unknown_variables(&playbook, &cli, &texts));
         if !errors.is_empty() {
             return Err(InputErrors(errors));
         }
@@ -194,21 +198,12 @@ impl SelectArgs {
     }
 
     /// The variables of `--var`.
-    fn variables(&self, playbook: Option<&Playbook>) -> Result<Vars, Vec<Diagnostic>> {
+    fn variables(&self) -> Result<Vars, Vec<Diagnostic>> {
         let mut vars = Vars::new();
         let mut errors = Vec::new();
         for text in &self.vars {
             match variable(text) {
-                Ok((name, node)) => {
-                    if let Some(playbook) = playbook.filter(|playbook| !playbook.mentions(&name)) {
-                        let known = playbook.variables();
-                        errors.push(
-                            Diagnostic::general(format!("--var: nothing in the playbook speaks of '{name}'"))
-                                .with_suggestion(&name, known.iter().map(String::as_str)),
-                        );
-                    }
-                    vars.insert(name, node);
-                }
+                Ok((name, node)) => _ = vars.insert(name, node),
                 Err(error) => errors.push(error),
             }
         }
@@ -309,6 +304,19 @@ impl SelectArgs {
             stage,
         }
     }
+}
+
+/// The variables of the command line that neither the playbook nor a variable
+/// of a host or a stage speaks of: a slip there would silently do nothing.
+fn unknown_variables(playbook: &Playbook, cli: &Vars, texts: &[String]) -> Vec<Diagnostic> {
+    let known = playbook.variables();
+    cli.keys()
+        .filter(|name| !playbook.mentions(name) && !texts.iter().any(|text| text.contains(name.as_str())))
+        .map(|name| {
+            Diagnostic::general(format!("--var: nothing speaks of the variable '{name}'"))
+                .with_suggestion(name, known.iter().map(String::as_str))
+        })
+        .collect()
 }
 
 /// Reads `NAME=VALUE`.

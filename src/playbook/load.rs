@@ -1,25 +1,20 @@
-//! From files to the model: reads a playbook and every one that it uses.
+//! Finds and reads a playbook and every one that it uses.
 //!
-//! All that is wrong is told at once; nothing is rendered, but the syntax of
-//! every template is checked, so that a step that is seldom reached cannot hide
-//! a slip.
+//! Each file is read once; a circle of `use` is an error that shows the way
+//! round. All that is wrong is told at once.
 
 use super::bundled;
 use super::files::{Folder, Record, folder_of};
-use super::model::{RawAction, RawStep, Unit};
-use super::scope::diagnose;
+use super::model::{RawAction, Unit};
 use super::template::{Engine, Form, form};
-use super::{COMMON_KEYS, TOP_KEYS, Vars};
-use crate::values::{
-    Diagnostic, Node, NodeValue, Source, Span, TableEntry, check_variable, parse_document, suggest, utf8_source,
-};
+use crate::values::{Diagnostic, Source, Span, TableEntry, check_variable, suggest, utf8_source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a playbook is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+pub(super) enum Place {
     Disk(PathBuf),
     /// Bundle and path in it.
     Bundled(String, String),
@@ -34,7 +29,7 @@ impl Place {
         }
     }
 
-    fn folder(&self) -> Folder {
+    pub fn folder(&self) -> Folder {
         match self {
             Place::Disk(path) => Folder::Disk(folder_of(path)),
             Place::Bundled(name, _) => Folder::Bundled(name.clone()),
@@ -56,8 +51,8 @@ impl Place {
 
 /// Reads playbooks.
 pub(super) struct Loader<'k> {
-    kinds: &'k [&'k str],
-    engine: &'k Engine,
+    pub kinds: &'k [&'k str],
+    pub engine: &'k Engine,
     record: &'k Record,
     /// What is wrong, so far.
     pub errors: Vec<Diagnostic>,
@@ -89,7 +84,7 @@ impl<'k> Loader<'k> {
         self.unit(place, None)
     }
 
-    fn say(&mut self, at: Option<&Span>, message: String) -> &mut Diagnostic {
+    pub fn say(&mut self, at: Option<&Span>, message: String) -> &mut Diagnostic {
         self.errors.push(at.map_or_else(|| Diagnostic::general(&message), |s| Diagnostic::new(s.clone(), &message)));
         let last = self.errors.len() - 1;
         &mut self.errors[last]
@@ -142,236 +137,7 @@ impl<'k> Loader<'k> {
         utf8_source(&shown, &bytes).map_err(|error| self.errors.push(error)).ok()
     }
 
-    fn parse(&mut self, place: &Place, source: Arc<Source>) -> Option<Unit> {
-        let (root, errors) = parse_document(&source);
-        if !errors.is_empty() {
-            self.errors.extend(errors);
-            return None;
-        }
-        let mut unit = Unit {
-            source,
-            folder: place.folder(),
-            name: None,
-            hosts: Vec::new(),
-            vars: Vars::new(),
-            steps: Vec::new(),
-        };
-        let told = self.errors.len();
-        for entry in root.as_table().unwrap_or_default() {
-            match entry.key.as_str() {
-                "name" => unit.name = self.string(entry).map(str::to_owned),
-                "hosts" => unit.hosts = self.strings(entry),
-                "vars" => unit.vars = self.vars(entry),
-                "step" => {
-                    for node in self.tables(entry) {
-                        let step = self.step(place, node);
-                        unit.steps.extend(step);
-                    }
-                }
-                unknown => {
-                    let near = suggest(unknown, TOP_KEYS.iter().copied());
-                    let step = self.kinds.contains(&unknown) || COMMON_KEYS.contains(&unknown);
-                    self.say(Some(&entry.key_span), format!("unknown key '{unknown}' in a playbook")).help = near
-                        .map(|near| format!("did you mean '{near}'?"))
-                        .or_else(|| step.then(|| "it belongs under [[step]]".to_owned()));
-                }
-            }
-        }
-        if root.get("step").is_none() && self.errors.len() == told {
-            self.say(Some(&root.span), "this playbook has no step".to_owned()).help =
-                Some("describe what the host shall have under [[step]]".to_owned());
-        }
-        Some(unit)
-    }
-
-    fn string<'n>(&mut self, entry: &'n TableEntry) -> Option<&'n str> {
-        if entry.node.as_str().is_none() {
-            self.wrong_type(entry, "a string");
-        }
-        entry.node.as_str()
-    }
-
-    fn wrong_type(&mut self, entry: &TableEntry, wanted: &str) {
-        let message = format!("'{}' must be {wanted}, not {}", entry.key, entry.node.type_name());
-        self.say(Some(&entry.node.span), message);
-    }
-
-    /// A string or an array of strings.
-    fn strings(&mut self, entry: &TableEntry) -> Vec<Node> {
-        let items = match &entry.node.value {
-            NodeValue::String(_) => std::slice::from_ref(&entry.node),
-            NodeValue::Array(items) if items.iter().all(|item| item.as_str().is_some()) => items,
-            _ => {
-                self.wrong_type(entry, "a string or an array of strings");
-                return Vec::new();
-            }
-        };
-        items.to_vec()
-    }
-
-    fn tables<'n>(&mut self, entry: &'n TableEntry) -> &'n [Node] {
-        match &entry.node.value {
-            NodeValue::Array(items) if items.iter().all(|item| item.as_table().is_some()) => items,
-            _ => {
-                let message = format!("'{}' must be an array of tables, not {}", entry.key, entry.node.type_name());
-                self.say(Some(&entry.key_span), message).help = Some(format!("write [[{}]]", entry.key));
-                &[]
-            }
-        }
-    }
-
-    fn vars(&mut self, entry: &TableEntry) -> Vars {
-        let Some(entries) = entry.node.as_table() else {
-            self.wrong_type(entry, "a table");
-            return Vars::new();
-        };
-        for entry in entries {
-            self.errors.extend(check_variable(&entry.key, &entry.key_span));
-            self.syntax(&entry.node);
-        }
-        entries.iter().map(|entry| (entry.key.clone(), entry.node.clone())).collect()
-    }
-
-    /// Tells what is wrong with the templates in a value.
-    fn syntax(&mut self, node: &Node) {
-        match &node.value {
-            NodeValue::String(text) => {
-                let (checked, offset) = match form(text) {
-                    Form::Plain => return,
-                    Form::Expression(code, offset) => (self.engine.expression_needs(code), offset),
-                    Form::Text => (self.engine.text_needs(text), 0),
-                };
-                self.errors.extend(checked.err().map(|fault| diagnose(node, offset, fault)));
-            }
-            NodeValue::Array(items) => items.iter().for_each(|item| self.syntax(item)),
-            NodeValue::Table(entries) => entries.iter().for_each(|entry| self.syntax(&entry.node)),
-            _ => {}
-        }
-    }
-
-    /// Tells what is wrong with an expression given bare or as `{{ }}`.
-    fn expression_syntax(&mut self, node: &Node) {
-        let Some(text) = node.as_str() else { return };
-        let (code, offset) = match form(text) {
-            Form::Expression(code, offset) => (code, offset),
-            _ => (text, 0),
-        };
-        if let Err(fault) = self.engine.expression_needs(code) {
-            self.errors.push(diagnose(node, offset, fault));
-        }
-    }
-
-    fn step(&mut self, place: &Place, node: &Node) -> Option<RawStep> {
-        let mut found = BTreeMap::new();
-        let mut tags = Vec::new();
-        let mut actions: Vec<&TableEntry> = Vec::new();
-        let mut with = None;
-        let mut unknown = false;
-        for entry in node.as_table().unwrap_or_default() {
-            let key = entry.key.as_str();
-            let text = entry.node.as_str();
-            let flag = matches!(entry.node.value, NodeValue::Bool(_));
-            match key {
-                "name" | "control" if text.is_none() => self.wrong_type(entry, "a string"),
-                "when" if text.is_none() && !flag => self.wrong_type(entry, "an expression in a string, or a boolean"),
-                "each" if text.is_none() && entry.node.as_array().is_none() => {
-                    self.wrong_type(entry, "an array, or an expression in a string");
-                }
-                "guard" | "sensitive" if !flag && !text.is_some_and(|t| t.contains("{{")) => {
-                    self.wrong_type(entry, "a boolean");
-                }
-                "restart" | "reload" => _ = self.strings(entry),
-                "tags" => tags = self.tags(entry),
-                "with" => with = Some(entry),
-                "use" => actions.push(entry),
-                _ if COMMON_KEYS.contains(&key) => {}
-                _ if self.kinds.contains(&key) => actions.push(entry),
-                _ => {
-                    unknown = true;
-                    self.unknown_key(entry);
-                }
-            }
-            if key == "when" || key == "each" && text.is_some() {
-                self.expression_syntax(&entry.node);
-            } else if key != "use" {
-                self.syntax(&entry.node);
-            }
-            found.insert(key, entry.node.clone());
-        }
-        let action = match actions[..] {
-            [entry] if entry.key == "use" => self.used(place, entry, with),
-            [entry] => self.resource(entry, with),
-            [] => {
-                if !unknown {
-                    self.say(Some(&node.span), "this step says nothing to do".to_owned()).help =
-                        Some(format!("a step needs 'use' or exactly one of: {}", self.kinds.join(", ")));
-                }
-                None
-            }
-            [first, second, ..] => {
-                let message = format!("a step describes one thing: this one has '{}' and '{}'", first.key, second.key);
-                self.say(Some(&second.key_span), message).help =
-                    Some("put the second under a [[step]] of its own".to_owned());
-                None
-            }
-        }?;
-        let mut take = |key: &str| found.remove(key);
-        Some(RawStep {
-            name: take("name"),
-            when: take("when"),
-            each: take("each"),
-            tags,
-            restart: take("restart"),
-            reload: take("reload"),
-            guard: take("guard"),
-            sensitive: take("sensitive"),
-            control: take("control"),
-            action,
-            span: node.span.clone(),
-        })
-    }
-
-    fn unknown_key(&mut self, entry: &TableEntry) {
-        let key = &entry.key;
-        let known = COMMON_KEYS.iter().chain(self.kinds).copied();
-        let near = suggest(key, known);
-        // What holds a table can only be meant as a kind.
-        let sort = if entry.node.as_table().is_some() { "unknown kind" } else { "unknown key" };
-        let error = Diagnostic::new(entry.key_span.clone(), format!("{sort} '{key}' in a step"));
-        self.errors.push(match near {
-            Some(near) => error.with_help(format!("did you mean '{near}'?")),
-            None => error.with_help(format!("kinds: {}", self.kinds.join(", "))),
-        });
-    }
-
-    fn tags(&mut self, entry: &TableEntry) -> Vec<String> {
-        let nodes = self.strings(entry);
-        for node in &nodes {
-            if node.as_str().is_some_and(|text| form(text) != Form::Plain) {
-                let message = "a tag is not a template: it is chosen before anything is rendered".to_owned();
-                self.say(Some(&node.span), message);
-            }
-        }
-        nodes.iter().filter_map(Node::as_str).map(str::to_owned).collect()
-    }
-
-    fn resource(&mut self, entry: &TableEntry, with: Option<&TableEntry>) -> Option<RawAction> {
-        if let Some(with) = with {
-            self.say(Some(&with.key_span), "'with' goes only with 'use'".to_owned()).help =
-                Some(format!("what '{}' needs stands in its own table", entry.key));
-        }
-        if entry.node.as_table().is_none() {
-            self.wrong_type(entry, "a table");
-            return None;
-        }
-        Some(RawAction::Resource {
-            kind: entry.key.clone(),
-            kind_span: entry.key_span.clone(),
-            table: entry.node.clone(),
-        })
-    }
-
-    fn used(&mut self, place: &Place, entry: &TableEntry, with: Option<&TableEntry>) -> Option<RawAction> {
+    pub fn used(&mut self, place: &Place, entry: &TableEntry, with: Option<&TableEntry>) -> Option<RawAction> {
         let text = self.string(entry)?;
         let span = &entry.node.span;
         if form(text) != Form::Plain {
@@ -388,6 +154,7 @@ impl<'k> Loader<'k> {
                 let near = suggest(text, names.iter().copied());
                 self.say(Some(span), format!("there is no bundled playbook '{text}'")).help = Some(match near {
                     Some(near) => format!("did you mean '{near}'?"),
+                    None if names.is_empty() => "a path ends in .toml".to_owned(),
                     None => format!("a path ends in .toml; bundled playbooks: {}", names.join(", ")),
                 });
                 return None;

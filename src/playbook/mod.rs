@@ -11,6 +11,7 @@ mod files;
 mod literal;
 mod load;
 mod model;
+mod parse;
 mod render;
 mod scope;
 mod template;

@@ -65,12 +65,15 @@ pub(super) fn form(text: &str) -> Form<'_> {
     Form::Text
 }
 
+/// By text: what it needs, or what is wrong with it.
+type Learnt = HashMap<String, Result<Arc<Needs>, Fault>>;
+
 /// The template engine, with what it has learnt of texts.
 #[derive(Clone)]
 pub(super) struct Engine {
     base: Tera,
     scratch: Arc<Mutex<Tera>>,
-    known: Arc<Mutex<HashMap<String, Result<Arc<Needs>, Fault>>>>,
+    known: Arc<Mutex<Learnt>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -79,6 +82,8 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// Advice for what is written as in other template languages.
+const NAMED: &str = "arguments of filters and tests have names: default(value='x'), starting_with(pat='x')";
 const SLOT: &str = "text";
 /// What stands before an expression when it is evaluated.
 const LEAD: &str = "{{ (";
@@ -198,7 +203,8 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
             };
             let file = elsewhere
                 .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
-            Fault { file, ..Fault::new(message, inside.then_some(place)) }
+            let help = message.ends_with("expected identifier").then(|| NAMED.to_owned());
+            Fault { file, help, ..Fault::new(message, inside.then_some(place)) }
         }
         kind => {
             // Several reports in one text; the first names its word in backticks.

@@ -1,0 +1,162 @@
+//! The commands that need no host: check, schema, completions.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn stockade(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_stockade")).args(args).current_dir(folder).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_playbook_is_checked_for_every_host_without_one() {
+    let project = project(&[
+        (
+            "p.toml",
+            r#"hosts = ["web"]
+[[step]]
+when = "facts.os.id == 'ubuntu'"
+file = { path = "/etc/{{ facts.os.codename }}", content = "{{ who }}", owner = "{{ facts.login_user }}" }
+[[step]]
+when = "stage == 'prod'"
+tags = ["prod"]
+file = { path = "/etc/{{ who }}", template = "t.conf", mode = "{{ mode }}" }
+"#,
+        ),
+        ("t.conf", "{{ host.address }} {{ facts.machine }}\n"),
+        ("i.toml", "[hosts.a]\ngroups = ['web']\nvars = { who = 'x' }\n[hosts.b]\ngroups = ['web']\nstage = 'prod'\n"),
+        ("stages/prod.toml", "[vars]\nwho = 'y'\nmode = '0600'\n"),
+    ]);
+    let check = |args: &[&str]| stockade(project.path(), &[&["check", "p.toml", "-i", "i.toml"], args].concat());
+    assert_eq!(check(&[]), (0, "2 steps, 2 hosts: no error\n".into(), String::new()));
+    assert_eq!(check(&["--limit", "a"]), (0, "1 step, 1 host: no error\n".into(), String::new()));
+    let (code, _, told) = check(&["--var", "mode=999"]);
+    assert_eq!(code, 1);
+    assert!(told.contains("'mode' of 'file' must be a string, not an integer"), "{told}");
+    for (args, says) in [
+        (&["--tags", "pord"][..], "--tags: no step has the tag 'pord'\n  help: did you mean 'prod'?"),
+        (&["--var", "modes=1"], "--var: nothing speaks of the variable 'modes'"),
+        (&["--var", "mode"], "write --var NAME=VALUE"),
+        (&["--var", "facts=1"], "the variable 'facts' is the program's own"),
+        (&["--limit", "c"], "there is no host or group 'c'"),
+        (&["--stage", "test"], "host 'b' belongs to stage 'prod'"),
+        (&["--host", "-x"], "names no host"),
+    ] {
+        let joined: Vec<String> = args.chunks(2).map(|pair| format!("{}={}", pair[0], pair[1])).collect();
+        let (code, out, told) = check(&joined.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((code, out.as_str()), (1, ""), "{told}");
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+#[test]
+fn errors_of_every_sort_are_told_in_one_run() {
+    let project = project(&[(
+        "p.toml",
+        r#"[[step]]
+file = { path = "/etc/../shadow", content = "x", mode = "999" }
+[[step]]
+file = { path = "/a", contents = "x", mode = 644 }
+[[step]]
+file = { path = "/a", source = "gone" }
+[[step]]
+file = { path = "/{{ nowhere }}", content = "x" }
+"#,
+    )]);
+    let (code, out, told) = stockade(project.path(), &["check", "p.toml", "--host", "192.0.2.1"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{told}");
+    for says in [
+        "'/etc/../shadow' is not a usable path",
+        "p.toml:2:17",
+        "'999' is not a file mode",
+        "unknown key 'contents' in 'file'",
+        "did you mean 'content'?",
+        "'mode' of 'file' must be a string, not an integer",
+        "there is no file 'gone'",
+        "undefined variable 'nowhere'",
+        "4 | file = { path = \"/a\", contents",
+    ] {
+        assert!(told.contains(says), "{says:?} is not told in\n{told}");
+    }
+}
+
+#[test]
+fn without_hosts_one_stands_for_any_and_its_missing_groups_do_not_matter() {
+    let project =
+        project(&[("p.toml", "hosts = ['db']\n[[step]]\nfile = { path = '/a', content = '{{ host.name }}' }\n")]);
+    assert_eq!(stockade(project.path(), &["check", "p.toml"]), (0, "1 step, 1 host: no error\n".into(), String::new()));
+    let (code, _, told) = stockade(project.path(), &["check", "none.toml"]);
+    assert_eq!(code, 1);
+    assert!(told.contains("cannot read the playbook 'none.toml'"), "{told}");
+}
+
+#[test]
+fn every_bundled_playbook_is_right_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut names = 0;
+    for name in stockade::playbook::bundled_names() {
+        let (code, _, told) = stockade(folder.path(), &["check", name]);
+        assert_eq!(code, 0, "{name}: {told}");
+        names += 1;
+    }
+    assert!(names >= 3);
+}
+
+#[test]
+fn a_bundled_playbook_is_used_by_name_with_files_of_the_playbook_that_uses_it() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2C5zdHdCjcbQ3T0rBCSBd6bNIHd4xbdWAYiqpSDsGe me\n";
+    let playbook = |keys: &str| {
+        format!(
+            "[[step]]\nuse = 'users'\nwith = {{ users = [{{ name = 'deploy', keys = ['{keys}'], sudo = 'nopasswd' }}] }}\n"
+        )
+    };
+    let project = project(&[
+        ("good.toml", &playbook("keys/*.pub")),
+        ("none.toml", &playbook("keyz/*.pub")),
+        ("slip.toml", "[[step]]\nuse = 'users'\nwith = { usres = [] }\n"),
+        ("name.toml", "[[step]]\nuse = 'usrs'\n"),
+        ("keys/me.pub", key),
+    ]);
+    let (code, out, told) = stockade(project.path(), &["check", "good.toml"]);
+    assert_eq!((code, out.as_str()), (0, "1 step, 1 host: no error\n"), "{told}");
+    for (file, says) in [
+        ("none.toml", "keyz/*.pub"),
+        ("slip.toml", "the playbook 'users' has no variable 'usres'"),
+        ("name.toml", "there is no bundled playbook 'usrs'"),
+    ] {
+        let (code, _, told) = stockade(project.path(), &["check", file]);
+        assert_eq!(code, 1);
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+#[test]
+fn every_schema_is_json_and_every_shell_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    for of in ["playbook", "inventory", "stage"] {
+        let (code, out, _) = stockade(folder.path(), &["schema", of]);
+        let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, schema["$schema"].as_str()), (0, Some("https://json-schema.org/draft/2020-12/schema")));
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = stockade(folder.path(), &["completions", shell]);
+        assert_eq!(code, 0);
+        for word in ["completions", "check", "skip-tags"] {
+            assert!(out.contains(word), "{shell}: {word}");
+        }
+    }
+}
