@@ -97,7 +97,11 @@ else
   setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
   pid=$!
 fi
-tail -n +1 -s 0.05 --pid="${pid:-0}" -f "$R/journal" 2>/dev/null
+# A runner that has ended already has no process to wait for: tail would never end.
+case $pid in
+''|0) cat "$R/journal";;
+*) tail -n +1 -s 0.05 --pid="$pid" -f "$R/journal" 2>/dev/null;;
+esac
 printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
 cat "$R/failed" 2>/dev/null
 exit 0
