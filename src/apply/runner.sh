@@ -103,12 +103,14 @@ apt_run() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
+# The age of the lists is that of their directory, which apt leaves as it is when nothing is new.
+apt_refresh() { apt_run update; touch /var/lib/apt/lists; }
 # apt_update [SOURCES-FILE]
 apt_update() {
   apt_waits
   if [ -n "$1" ] && apt_has_lists; then
     apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
-  else apt_run update; fi
+  else apt_refresh; fi
 }
 apt_has_lists() {
   for l in /var/lib/apt/lists/*_Packages*; do
@@ -120,7 +122,7 @@ apt_has_lists() {
 # apt_get VERB ...
 apt_get() {
   apt_waits
-  if [ "$1" = install ]; then apt_has_lists || apt_run update; fi
+  if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
   apt_run "$@"
 }
 # candidate_from PACKAGE PART-OF-ADDRESS

@@ -1,6 +1,6 @@
 //! What each operation does to a predicted state.
 
-use super::{KNOWN_AFTER_APPLY, Meta, Op, Verb};
+use super::{AptTarget, KNOWN_AFTER_APPLY, Meta, Op, Verb};
 use crate::observe::{
     Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Unit,
 };
@@ -131,11 +131,14 @@ impl Op {
                 }
             }
 
-            Op::AptUpdate { .. } => {
+            Op::AptUpdate { only } => {
                 host.facts.apt.lists_age = Some(0);
+                host.lists_will_be_fetched(only.as_ref());
                 host.forget_candidates();
             }
             Op::AptInstall { packages, remove } => {
+                let there = |target: &AptTarget| matches!(host.package(&target.name), Ok(Package::Installed { .. }));
+                let brings_more = !packages.iter().all(there);
                 for target in packages {
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
@@ -147,7 +150,9 @@ impl Op {
                     host.set_package(&target.name, Package::Installed { version, held: false });
                 }
                 remove.iter().for_each(|name| host.set_package(name, Package::Absent));
-                host.packages_will_appear();
+                if brings_more {
+                    host.packages_will_appear();
+                }
             }
             Op::AptRemove { packages, .. } => packages.iter().for_each(|name| host.set_package(name, Package::Absent)),
 

@@ -72,6 +72,8 @@ struct Repository {
 #[derive(Debug)]
 struct Wanted {
     uris: Vec<String>,
+    /// For each repository, the files of which one is there once it has been read.
+    releases: Vec<[AbsPath; 2]>,
     content: String,
     key: Key,
 }
@@ -144,7 +146,32 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             content.push_str(&format!("{field}: {}\n", values.join(" ")));
         }
     }
-    Some(Box::new(Repository { sources, keys, wanted: Some(Wanted { uris, content, key }) }))
+    Some(Box::new(Repository {
+        sources,
+        keys,
+        wanted: Some(Wanted { releases: releases(&uris, &suites), uris, content, key }),
+    }))
+}
+
+/// Where apt keeps what a repository says of itself. An address with signs that
+/// apt writes in another way in file names is left out.
+fn releases(uris: &[String], suites: &[String]) -> Vec<[AbsPath; 2]> {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-".contains(&b));
+    let mut files = Vec::new();
+    for (uri, suite) in uris.iter().flat_map(|uri| suites.iter().map(move |suite| (uri, suite))) {
+        let Some((_, place)) = uri.split_once("://").filter(|(scheme, _)| ["http", "https", "file"].contains(scheme))
+        else {
+            continue;
+        };
+        let dists = if suite.ends_with('/') { "" } else { "dists/" };
+        let name = format!("{}/{dists}{}/", place.trim_end_matches('/'), suite.trim_end_matches('/')).replace('/', "_");
+        let file = |last: &str| format!("/var/lib/apt/lists/{name}{last}").parse().ok();
+        if let (true, Some(signed), Some(detached)) = (plain(place) && plain(suite), file("InRelease"), file("Release"))
+        {
+            files.push([signed, detached]);
+        }
+    }
+    files
 }
 
 /// Words of a deb822 field: a blank or a line end in one would begin another.
@@ -272,6 +299,7 @@ impl Resource for Repository {
             return;
         };
         queries.extend(SOURCES.parse().ok().map(Query::Names));
+        queries.extend(wanted.releases.iter().flatten().cloned().map(Query::Path));
         match &wanted.key {
             Key::Given { path, .. } | Key::OnHost { path, .. } => queries.ask(Query::Content(path.clone())),
             Key::Fetched { path, .. } => queries.ask(Query::Digest(path.clone())),
@@ -304,11 +332,27 @@ impl Resource for Repository {
         planned.diff = sources.diff;
         planned.changes.extend(sources.changes);
         planned.ops.extend(sources.ops);
-        if !planned.ops.is_empty() {
+        // What an earlier run wrote and then could not fetch is still owed.
+        if planned.ops.is_empty() && !host.lists_are_fetched(&self.sources) && wanted.never_read(host)? {
+            planned.change("lists", Some("never fetched"), Some("fetched"));
+            planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
+        } else if !planned.ops.is_empty() {
             planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
             self.others(host, wanted, &mut planned)?;
         }
         Ok(planned)
+    }
+}
+
+impl Wanted {
+    fn never_read(&self, host: &HostState) -> Result<bool, PlanError> {
+        for release in &self.releases {
+            let [signed, detached] = [host.path(&release[0])?, host.path(&release[1])?];
+            if *signed == PathState::Absent && *detached == PathState::Absent {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
