@@ -42,6 +42,15 @@ put() {
   sync -- "$t"
   mv -fT -- "$t" "$2"
 }
+# edit_file PAYLOAD PATH PROGRAM-PAYLOAD
+edit_file() {
+  t=${2%/*}/.stockade-$ID-$1
+  trap 'rm -f -- "$t"' EXIT
+  perl "$P/$3" "$P/$1" "$2" "$t"
+  [ -e "$t" ] || return 0
+  sync -- "$t"
+  mv -fT -- "$t" "$2"
+}
 # download PAYLOAD SHA256 PATH OWNER GROUP MODE
 download() {
   command -v curl >/dev/null || { echo "curl is not installed on this host: add a package step for it before this one"; exit 1; }

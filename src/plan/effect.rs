@@ -22,6 +22,10 @@ impl Op {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Digest(sha256.to_ascii_lowercase()));
             }
+            Op::EditFile { path, edit, .. } => {
+                host.set_path(path, PathState::AfterApply);
+                host.promise_edit(path, format!("{edit:?}"));
+            }
             Op::MakeDirectory { path, meta } => host.set_path(path, present(FileType::Directory, meta, None)),
             Op::MakeLink { path, target } => {
                 host.set_path(path, present(FileType::Link, &Meta::root(0o777), Some(target.clone())));
