@@ -74,7 +74,8 @@ make_directory() {
   [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
   [ -d "$1" ] || (umask 077; mkdir -- "$1")
   chown -- "$2:$3" "$1"
-  chmod -- "$4" "$1"
+  # A fifth digit clears a set-group-id bit that the directory above has passed on.
+  chmod -- "0$4" "$1"
 }
 # make_link PATH TARGET
 make_link() {
