@@ -210,12 +210,10 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     for entry in entries(given, "paths") {
         let path: AbsPath = entry.key.parse().unwrap();
         path_state(&mut host, &path, &entry.node);
-        if let Some(parent) = below(&path) {
-            if queries.contains(&Query::Names(parent.clone())) {
-                let mut names = host.names(&parent).unwrap().clone();
-                names.insert(path.file_name().to_owned());
-                host.set_names(&parent, names);
-            }
+        if let Some(parent) = below(&path).filter(|parent| queries.contains(&Query::Names(parent.clone()))) {
+            let mut names = host.names(&parent).unwrap().clone();
+            names.insert(path.file_name().to_owned());
+            host.set_names(&parent, names);
         }
     }
     for entry in entries(given, "packages") {
@@ -346,10 +344,8 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         }
     }
     for (key, found) in [("diff", planned.diff.clone().unwrap_or_default()), ("note", planned.notes.join("\n"))] {
-        if let Some(part) = text(expect, key) {
-            if !found.contains(&part) {
-                return Err(format!("{key} {found:?} lacks {part:?}"));
-            }
+        if let Some(part) = text(expect, key).filter(|part| !found.contains(part)) {
+            return Err(format!("{key} {found:?} lacks {part:?}"));
         }
     }
     assert_eq!(planned.action() == Action::None, planned.ops.is_empty());

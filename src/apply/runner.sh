@@ -42,6 +42,15 @@ put() {
   sync -- "$t"
   mv -fT -- "$t" "$2"
 }
+# edit_file PAYLOAD PATH PROGRAM-PAYLOAD
+edit_file() {
+  t=${2%/*}/.stockade-$ID-$1
+  trap 'rm -f -- "$t"' EXIT
+  perl "$P/$3" "$P/$1" "$2" "$t"
+  [ -e "$t" ] || return 0
+  sync -- "$t"
+  mv -fT -- "$t" "$2"
+}
 # download PAYLOAD SHA256 PATH OWNER GROUP MODE
 download() {
   command -v curl >/dev/null || { echo "curl is not installed on this host: add a package step for it before this one"; exit 1; }
@@ -65,7 +74,8 @@ make_directory() {
   [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
   [ -d "$1" ] || (umask 077; mkdir -- "$1")
   chown -- "$2:$3" "$1"
-  chmod -- "$4" "$1"
+  # A fifth digit clears a set-group-id bit that the directory above has passed on.
+  chmod -- "0$4" "$1"
 }
 # make_link PATH TARGET
 make_link() {
@@ -103,12 +113,14 @@ apt_run() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
+# The age of the lists is that of their directory, which apt leaves as it is when nothing is new.
+apt_refresh() { apt_run update; touch /var/lib/apt/lists; }
 # apt_update [SOURCES-FILE]
 apt_update() {
   apt_waits
   if [ -n "$1" ] && apt_has_lists; then
     apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
-  else apt_run update; fi
+  else apt_refresh; fi
 }
 apt_has_lists() {
   for l in /var/lib/apt/lists/*_Packages*; do
@@ -120,7 +132,7 @@ apt_has_lists() {
 # apt_get VERB ...
 apt_get() {
   apt_waits
-  if [ "$1" = install ]; then apt_has_lists || apt_run update; fi
+  if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
   apt_run "$@"
 }
 # candidate_from PACKAGE PART-OF-ADDRESS

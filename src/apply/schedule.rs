@@ -49,7 +49,10 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
 fn is_barrier(op: &Op) -> bool {
     match op {
         Op::Run { .. } | Op::Exec { .. } | Op::Check(_) => true,
-        Op::WriteFile { path, .. } | Op::Remove { path, .. } | Op::Download { path, .. } => {
+        Op::WriteFile { path, .. }
+        | Op::EditFile { path, .. }
+        | Op::Remove { path, .. }
+        | Op::Download { path, .. } => {
             path.as_str().starts_with("/etc/apt/") || path.as_str().starts_with("/etc/dpkg/")
         }
         _ => false,
@@ -112,6 +115,7 @@ fn merge_reloads(ops: Vec<Scheduled>) -> Vec<Scheduled> {
         let passive = matches!(
             scheduled.op,
             Op::WriteFile { .. }
+                | Op::EditFile { .. }
                 | Op::MakeDirectory { .. }
                 | Op::MakeLink { .. }
                 | Op::Remove { .. }

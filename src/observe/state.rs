@@ -206,6 +206,10 @@ pub struct HostState {
     /// Set once packages are planned for installation: accounts that did not
     /// exist may exist afterwards.
     pub(super) accounts_may_appear: bool,
+    /// Edits that are planned for files whose content is known after apply.
+    pub(super) promised_edits: BTreeSet<(AbsPath, String)>,
+    /// Sources files whose package lists are planned to be fetched; none of them: all.
+    pub(super) lists_fetched: BTreeSet<Option<AbsPath>>,
     /// Set once a kernel module is planned to be loaded: parameters that did
     /// not exist may exist afterwards.
     pub(super) sysctl_may_appear: bool,
@@ -315,6 +319,16 @@ impl HostState {
     /// Whether a package installed earlier in the run may bring users and groups with it.
     pub fn accounts_may_appear(&self) -> bool {
         self.accounts_may_appear
+    }
+
+    /// Whether this edit of a file is planned earlier in the run.
+    pub fn edit_is_promised(&self, path: &AbsPath, edit: &str) -> bool {
+        self.promised_edits.contains(&(path.clone(), edit.to_owned()))
+    }
+
+    /// Whether the package lists of a sources file are fetched earlier in the run.
+    pub fn lists_are_fetched(&self, sources: &AbsPath) -> bool {
+        self.lists_fetched.contains(&None) || self.lists_fetched.contains(&Some(sources.clone()))
     }
 
     /// Whether a kernel module loaded earlier in the run may bring parameters with it.
@@ -450,6 +464,16 @@ impl HostState {
     pub fn set_package(&mut self, name: &PackageName, package: Package) {
         self.asked.ask(Query::Package(name.clone()));
         self.packages.insert(name.clone(), package);
+    }
+
+    /// A file, whatever it will hold, will be edited in this way.
+    pub fn promise_edit(&mut self, path: &AbsPath, edit: String) {
+        self.promised_edits.insert((path.clone(), edit));
+    }
+
+    /// The package lists of a sources file, or of all, will be fetched.
+    pub fn lists_will_be_fetched(&mut self, sources: Option<&AbsPath>) {
+        self.lists_fetched.insert(sources.cloned());
     }
 
     /// The package lists will be updated: what apt would install is from here

@@ -1,6 +1,6 @@
 //! What each operation does to a predicted state.
 
-use super::{KNOWN_AFTER_APPLY, Meta, Op, Verb};
+use super::{AptTarget, KNOWN_AFTER_APPLY, Meta, Op, Verb};
 use crate::observe::{
     Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Unit,
 };
@@ -21,6 +21,10 @@ impl Op {
             Op::Download { sha256, path, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Digest(sha256.to_ascii_lowercase()));
+            }
+            Op::EditFile { path, edit, .. } => {
+                host.set_path(path, PathState::AfterApply);
+                host.promise_edit(path, format!("{edit:?}"));
             }
             Op::MakeDirectory { path, meta } => host.set_path(path, present(FileType::Directory, meta, None)),
             Op::MakeLink { path, target } => {
@@ -131,11 +135,14 @@ impl Op {
                 }
             }
 
-            Op::AptUpdate { .. } => {
+            Op::AptUpdate { only } => {
                 host.facts.apt.lists_age = Some(0);
+                host.lists_will_be_fetched(only.as_ref());
                 host.forget_candidates();
             }
             Op::AptInstall { packages, remove } => {
+                let there = |target: &AptTarget| matches!(host.package(&target.name), Ok(Package::Installed { .. }));
+                let brings_more = !packages.iter().all(there);
                 for target in packages {
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
@@ -147,7 +154,9 @@ impl Op {
                     host.set_package(&target.name, Package::Installed { version, held: false });
                 }
                 remove.iter().for_each(|name| host.set_package(name, Package::Absent));
-                host.packages_will_appear();
+                if brings_more {
+                    host.packages_will_appear();
+                }
             }
             Op::AptRemove { packages, .. } => packages.iter().for_each(|name| host.set_package(name, Package::Absent)),
 

@@ -13,7 +13,7 @@ mod script;
 mod step;
 mod unified;
 
-pub use op::{AptTarget, Check, Meta, Op, Verb};
+pub use op::{AptTarget, Check, LineEdit, Meta, Op, Verb};
 pub use outcome::Outcome;
 pub use planner::{Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;

@@ -80,6 +80,78 @@ pub struct Check {
     pub pause: u32,
 }
 
+/// A change to the lines of a file, for the kinds `line` and `setting`, where
+/// the file's content is known only when the operation runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineEdit {
+    /// Replaces the last line that matches, else adds the line unless it is there.
+    Put {
+        /// The line.
+        line: String,
+        /// An expression for what it replaces.
+        matching: Option<String>,
+        /// An expression for what it goes after.
+        insert_after: Option<String>,
+    },
+    /// Removes lines.
+    Drop {
+        /// The exact line.
+        line: Option<String>,
+        /// An expression.
+        matching: Option<String>,
+    },
+    /// Has exactly one line set a key.
+    Set {
+        /// The key.
+        key: String,
+        /// What separates it from its value; empty for blanks.
+        separator: String,
+        /// What begins a comment.
+        comment: String,
+        /// The value.
+        value: String,
+        /// The whole line, where there is none to be changed.
+        line: String,
+    },
+    /// Removes the lines that set a key.
+    Unset {
+        /// The key.
+        key: String,
+        /// What separates it from its value; empty for blanks.
+        separator: String,
+    },
+}
+
+impl LineEdit {
+    /// The fields as `edit.pl` reads them, each ended by a NUL.
+    pub(super) fn fields(&self, create: bool) -> Vec<&str> {
+        fn or_empty(text: &Option<String>) -> &str {
+            text.as_deref().unwrap_or_default()
+        }
+        let mut fields = vec![if create { "1" } else { "" }];
+        let kind = match self {
+            LineEdit::Put { line, matching, insert_after } => {
+                fields.extend([line, or_empty(matching), or_empty(insert_after)]);
+                "put"
+            }
+            LineEdit::Drop { line, matching } => {
+                fields.extend([or_empty(line), or_empty(matching)]);
+                "drop"
+            }
+            LineEdit::Set { key, separator, comment, value, line } => {
+                fields.extend([key.as_str(), separator, comment, value, line]);
+                "set"
+            }
+            LineEdit::Unset { key, separator } => {
+                fields.extend([key.as_str(), separator, "", "", ""]);
+                "unset"
+            }
+        };
+        fields.insert(0, kind);
+        fields
+    }
+}
+
 /// One primitive operation.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // the fields carry the names of the tools' own arguments
@@ -91,6 +163,13 @@ pub enum Op {
         content: Vec<u8>,
         meta: Meta,
         validate: Option<String>,
+    },
+    /// Changes lines of a file that is not known before the apply; owner and
+    /// mode stay. `create` makes a missing file, as root:root 0644.
+    EditFile {
+        path: AbsPath,
+        edit: LineEdit,
+        create: bool,
     },
     /// Makes a directory; its parents must exist.
     MakeDirectory {
@@ -255,6 +334,7 @@ impl Op {
         };
         match self {
             Op::WriteFile { path, .. }
+            | Op::EditFile { path, .. }
             | Op::MakeLink { path, .. }
             | Op::Remove { path, .. }
             | Op::SetMeta { path, .. } => guarded(path),

@@ -63,6 +63,19 @@ impl OpScript {
                 let words = [&number, path.as_str(), &meta.owner, &meta.group, &meta.mode.to_string(), &check];
                 self.run(Command::new("put").args(words));
             }
+            Op::EditFile { path, edit, create } => {
+                let mut text = String::new();
+                for field in edit.fields(*create) {
+                    if field.contains('\0') {
+                        return Err(NulByte);
+                    }
+                    text.push_str(field);
+                    text.push('\0');
+                }
+                let number = self.payload(text);
+                let program = self.payload(include_str!("edit.pl"));
+                self.run(Command::new("edit_file").args([&number, path.as_str(), &program]));
+            }
             Op::Download { url, sha256, path, meta } => {
                 // curl reads the URL from a configuration file: it never is an argument.
                 let escaped = url.expose().replace('\\', r"\\").replace('"', "\\\"").replace(['\n', '\r'], "");

@@ -5,11 +5,11 @@
 //! written. A key given by the operator must have the pinned fingerprint; a
 //! key that the host fetches, the given SHA-256.
 
-use super::keyring::{Keyring, parse_fingerprint};
+use super::signing_key::SigningKey;
 use super::{Args, Field, Kind, Resource, Type, file};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
-use crate::values::{AbsPath, Secret};
+use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
     name: "apt_repository",
@@ -72,18 +72,10 @@ struct Repository {
 #[derive(Debug)]
 struct Wanted {
     uris: Vec<String>,
+    /// For each repository, the files of which one is there once it has been read.
+    releases: Vec<[AbsPath; 2]>,
     content: String,
-    key: Key,
-}
-
-#[derive(Debug)]
-enum Key {
-    /// Given by the operator, the pinned fingerprints found in it.
-    Given { path: AbsPath, content: String, fingerprints: String },
-    /// Fetched by the host.
-    Fetched { path: AbsPath, url: Secret, sha256: String },
-    /// On the host already; its fingerprints are checked if any are pinned.
-    OnHost { path: AbsPath, pinned: Vec<String> },
+    key: SigningKey,
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
@@ -109,7 +101,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
         return Some(Box::new(Repository { sources, keys, wanted: None }));
     }
-    let key = key(args, &keys);
+    let key = SigningKey::build(args, &keys);
     let uris = uris(args);
     let suites = words(args, "suites", true);
     let components = words(args, "components", false);
@@ -130,7 +122,6 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let architectures = words(args, "architectures", false);
     let key = key?;
-    let (Key::Given { path, .. } | Key::Fetched { path, .. } | Key::OnHost { path, .. }) = &key;
     let mut content = String::new();
     for (field, values) in [
         ("Types", &types),
@@ -138,13 +129,38 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         ("Suites", &suites),
         ("Components", &components),
         ("Architectures", &architectures),
-        ("Signed-By", &vec![path.to_string()]),
+        ("Signed-By", &vec![key.path().to_string()]),
     ] {
         if !values.is_empty() {
             content.push_str(&format!("{field}: {}\n", values.join(" ")));
         }
     }
-    Some(Box::new(Repository { sources, keys, wanted: Some(Wanted { uris, content, key }) }))
+    Some(Box::new(Repository {
+        sources,
+        keys,
+        wanted: Some(Wanted { releases: releases(&uris, &suites), uris, content, key }),
+    }))
+}
+
+/// Where apt keeps what a repository says of itself. An address with signs that
+/// apt writes in another way in file names is left out.
+fn releases(uris: &[String], suites: &[String]) -> Vec<[AbsPath; 2]> {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-".contains(&b));
+    let mut files = Vec::new();
+    for (uri, suite) in uris.iter().flat_map(|uri| suites.iter().map(move |suite| (uri, suite))) {
+        let Some((_, place)) = uri.split_once("://").filter(|(scheme, _)| ["http", "https", "file"].contains(scheme))
+        else {
+            continue;
+        };
+        let dists = if suite.ends_with('/') { "" } else { "dists/" };
+        let name = format!("{}/{dists}{}/", place.trim_end_matches('/'), suite.trim_end_matches('/')).replace('/', "_");
+        let file = |last: &str| format!("/var/lib/apt/lists/{name}{last}").parse().ok();
+        if let (true, Some(signed), Some(detached)) = (plain(place) && plain(suite), file("InRelease"), file("Release"))
+        {
+            files.push([signed, detached]);
+        }
+    }
+    files
 }
 
 /// Words of a deb822 field: a blank or a line end in one would begin another.
@@ -183,87 +199,6 @@ fn uris(args: &mut Args<'_>) -> Vec<String> {
     uris
 }
 
-fn key(args: &mut Args<'_>, keys: &[AbsPath; 2]) -> Option<Key> {
-    let [armored, binary] = keys;
-    let Some(signed_by) = args.string("signed_by") else {
-        args.refuse(
-            "signed_by",
-            "there must be 'signed_by': without a key of its own a repository cannot be told from a forged one",
-        );
-        return None;
-    };
-    let mut pinned = Vec::new();
-    for text in args.parse_list::<String>("fingerprint") {
-        match parse_fingerprint(&text) {
-            Ok(fingerprint) => pinned.push(fingerprint),
-            Err(why) => args.refuse("fingerprint", why),
-        }
-    }
-    if signed_by.starts_with("https://") || signed_by.starts_with("http://") {
-        if args.node("fingerprint").is_some() {
-            args.refuse("fingerprint", "the fingerprint of a key that the host fetches cannot be checked before: give its 'sha256', or the key as a local file");
-        }
-        let sha256 = args.string("sha256").unwrap_or_default().to_ascii_lowercase();
-        if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
-            args.refuse("sha256", "a key from a URL needs its 'sha256', 64 hexadecimal digits");
-        }
-        if signed_by.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            args.refuse("signed_by", "a URL must be one word");
-        }
-        let path = if signed_by.ends_with(".gpg") { binary } else { armored };
-        return Some(Key::Fetched { path: path.clone(), url: Secret::new(signed_by), sha256 });
-    }
-    if args.node("sha256").is_some() {
-        args.refuse("sha256", "'sha256' is for a key from a URL; any other is checked by its 'fingerprint'");
-    }
-    if signed_by.starts_with('/') {
-        return Some(Key::OnHost { path: args.parse("signed_by")?, pinned });
-    }
-    let bytes = if signed_by.contains("-----BEGIN") {
-        signed_by.into_bytes()
-    } else {
-        match args.assets.read(&signed_by) {
-            Ok(bytes) => bytes,
-            Err(why) => {
-                args.refuse("signed_by", why);
-                return None;
-            }
-        }
-    };
-    match Keyring::parse(&bytes).and_then(|keyring| {
-        if pinned.is_empty() {
-            let found = keyring.fingerprints.join(", ");
-            return Err(format!(
-                "'fingerprint' must say which key is meant (this one is {found}: compare it with its publisher's)"
-            ));
-        }
-        check_pinned(&keyring, &pinned).map(|()| keyring)
-    }) {
-        Ok(keyring) => Some(Key::Given {
-            path: armored.clone(),
-            content: keyring.armored(),
-            fingerprints: keyring.fingerprints.join(", "),
-        }),
-        Err(why) => {
-            args.refuse("signed_by", format!("this signing key is refused: {why}"));
-            None
-        }
-    }
-}
-
-/// Every key is pinned, and every pinned key is there.
-fn check_pinned(keyring: &Keyring, pinned: &[String]) -> Result<(), String> {
-    let strange = keyring.fingerprints.iter().find(|found| !pinned.contains(found));
-    let missing = pinned.iter().find(|wanted| !keyring.fingerprints.contains(wanted));
-    match (strange, missing) {
-        (None, None) => Ok(()),
-        (Some(found), _) => Err(format!("its fingerprint is {found}, pinned is {}", pinned.join(", "))),
-        (None, Some(wanted)) => {
-            Err(format!("the pinned {wanted} is not in it, only {}", keyring.fingerprints.join(", ")))
-        }
-    }
-}
-
 impl Resource for Repository {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Content(self.sources.clone()));
@@ -272,10 +207,8 @@ impl Resource for Repository {
             return;
         };
         queries.extend(SOURCES.parse().ok().map(Query::Names));
-        match &wanted.key {
-            Key::Given { path, .. } | Key::OnHost { path, .. } => queries.ask(Query::Content(path.clone())),
-            Key::Fetched { path, .. } => queries.ask(Query::Digest(path.clone())),
-        }
+        queries.extend(wanted.releases.iter().flatten().cloned().map(Query::Path));
+        wanted.key.queries(queries);
         queries.extend(KEYRINGS.parse().ok().map(Query::Path));
     }
 
@@ -304,7 +237,11 @@ impl Resource for Repository {
         planned.diff = sources.diff;
         planned.changes.extend(sources.changes);
         planned.ops.extend(sources.ops);
-        if !planned.ops.is_empty() {
+        // What an earlier run wrote and then could not fetch is still owed.
+        if planned.ops.is_empty() && !host.lists_are_fetched(&self.sources) && wanted.never_read(host)? {
+            planned.change("lists", Some("never fetched"), Some("fetched"));
+            planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
+        } else if !planned.ops.is_empty() {
             planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
             self.others(host, wanted, &mut planned)?;
         }
@@ -312,74 +249,15 @@ impl Resource for Repository {
     }
 }
 
-impl Key {
-    fn plan(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
-        match self {
-            Key::Given { path, content, fingerprints } => {
-                let key = file::present(host, path, content.as_bytes(), &Meta::root(0o644), &None)?;
-                let before = match host.content(path)? {
-                    Content::Bytes(bytes) if *bytes != content.as_bytes() => {
-                        Some(Keyring::parse(bytes).map_or("not a key".to_owned(), |old| old.fingerprints.join(", ")))
-                    }
-                    Content::Bytes(_) => {
-                        planned.changes.extend(key.changes.into_iter().map(|mut change| {
-                            change.field = format!("key {}", change.field);
-                            change
-                        }));
-                        planned.ops.extend(key.ops);
-                        return Ok(());
-                    }
-                    _ => None,
-                };
-                planned.change("key", before, Some(fingerprints));
-                planned.ops.extend(key.ops);
-            }
-            Key::Fetched { path, url, sha256 } => {
-                let before = match host.content(path)? {
-                    Content::Digest(found) => Some(found.clone()),
-                    Content::Bytes(bytes) => {
-                        Some(openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
-                    }
-                    Content::Absent | Content::AfterApply => None,
-                };
-                let kept = host
-                    .path(path)?
-                    .entry()
-                    .is_some_and(|e| (e.owner.as_str(), e.group.as_str(), e.mode.bits()) == ("root", "root", 0o644));
-                if before.as_ref() != Some(sha256) || !kept {
-                    planned.change("key sha256", before, Some(sha256));
-                    let (url, sha256, path) = (url.clone(), sha256.clone(), path.clone());
-                    planned.ops.push(Op::Download { url, sha256, path, meta: Meta::root(0o644) });
-                }
-            }
-            Key::OnHost { path, pinned } => {
-                let refuse = |why: String| Err(PlanError::Refused(format!("the signing key {path} on the host {why}")));
-                if let Some(target) = host.path(path)?.entry().and_then(|entry| entry.target.as_ref()) {
-                    if !pinned.is_empty() {
-                        return refuse(format!("is a link: name the file it points to ({})", target.escape_debug()));
-                    }
-                    return Ok(());
-                }
-                match host.content(path)? {
-                    Content::Absent if host.accounts_may_appear() => {
-                        planned
-                            .notes
-                            .push(format!("{path} is not there yet: a package installed before must bring it"));
-                    }
-                    Content::Absent => {
-                        return refuse("is not there: install the package that brings it before this step, or give the key as a local file".to_owned());
-                    }
-                    Content::Bytes(bytes) if !pinned.is_empty() => {
-                        if let Err(why) = Keyring::parse(bytes).and_then(|keyring| check_pinned(&keyring, pinned)) {
-                            return refuse(format!("is refused: {why}"));
-                        }
-                    }
-                    Content::Digest(_) if !pinned.is_empty() => return refuse("is too large to be checked".to_owned()),
-                    _ => {}
-                }
+impl Wanted {
+    fn never_read(&self, host: &HostState) -> Result<bool, PlanError> {
+        for release in &self.releases {
+            let [signed, detached] = [host.path(&release[0])?, host.path(&release[1])?];
+            if *signed == PathState::Absent && *detached == PathState::Absent {
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{LineEdit, PlanError, Planned};
 use crate::values::AbsPath;
 use regex::Regex;
 use text_file::TextFile;
@@ -69,6 +69,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 
 fn regex(args: &mut Args<'_>, field: &str) -> Option<Regex> {
     let text = args.string(field)?;
+    if text.is_empty() || text.contains(['\0', '\n']) {
+        args.refuse(field, format!("'{field}' must be an expression for one line, and not empty"));
+        return None;
+    }
     match Regex::new(&text) {
         Ok(regex) => Some(regex),
         Err(error) => {
@@ -88,6 +92,10 @@ impl Resource for Line {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
+        let (path, edit, create) = self.edit();
+        if let Some(planned) = text_file::deferred(host, path, edit, create)? {
+            return Ok(planned);
+        }
         match self {
             Line::Present { path, line, matching, insert_after, create } => {
                 let file = TextFile::read_or_create(host, path, *create)?;
@@ -105,6 +113,22 @@ impl Resource for Line {
             }
         }
         Ok(planned)
+    }
+}
+
+impl Line {
+    /// The same as an operation.
+    fn edit(&self) -> (&AbsPath, LineEdit, bool) {
+        let text = |regex: &Option<Regex>| regex.as_ref().map(|regex| regex.as_str().to_owned());
+        match self {
+            Line::Present { path, line, matching, insert_after, create } => {
+                let (line, matching, insert_after) = (line.clone(), text(matching), text(insert_after));
+                (path, LineEdit::Put { line, matching, insert_after }, *create)
+            }
+            Line::Absent { path, line, matching } => {
+                (path, LineEdit::Drop { line: line.clone(), matching: text(matching) }, false)
+            }
+        }
     }
 }
 

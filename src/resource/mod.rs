@@ -33,6 +33,7 @@ mod ownership;
 mod package;
 mod service;
 mod setting;
+mod signing_key;
 mod ssh_dir;
 mod sudoers;
 mod sysctl;

@@ -3,7 +3,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{LineEdit, PlanError, Planned};
 use crate::values::AbsPath;
 use text_file::TextFile;
 
@@ -154,6 +154,20 @@ impl Syntax {
     }
 }
 
+impl Setting {
+    /// The same as an operation.
+    fn edit(&self) -> LineEdit {
+        let Syntax { key, separator, comment } = &self.syntax;
+        let (key, separator, comment) = (key.clone(), separator.clone(), comment.clone());
+        match &self.value {
+            Some(value) => {
+                LineEdit::Set { key, separator, comment, value: value.clone(), line: self.syntax.line(value) }
+            }
+            None => LineEdit::Unset { key, separator },
+        }
+    }
+}
+
 impl Resource for Setting {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.path, queries);
@@ -161,6 +175,9 @@ impl Resource for Setting {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
+        if let Some(planned) = text_file::deferred(host, &self.path, self.edit(), self.create)? {
+            return Ok(planned);
+        }
         let file = match &self.value {
             Some(_) => TextFile::read_or_create(host, &self.path, self.create)?,
             None => match TextFile::read(host, &self.path)? {

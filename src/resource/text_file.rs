@@ -4,7 +4,7 @@
 
 use super::directory::in_the_way;
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, LineEdit, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
 
 /// A file of lines.
@@ -24,6 +24,42 @@ pub(super) struct TextFile {
 /// The questions that [`TextFile::read`] needs.
 pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
     queries.ask(Query::Content(path.clone()));
+}
+
+/// Plans an edit that is made on the host, if what the file will hold is known
+/// after apply only: an earlier step changes it in a way that cannot be
+/// predicted, or a package of this run may bring it.
+///
+/// # Errors
+/// What stands at the path is unreadable.
+pub(super) fn deferred(
+    host: &HostState,
+    path: &AbsPath,
+    edit: LineEdit,
+    create: bool,
+) -> Result<Option<Planned>, PlanError> {
+    let unknown = match host.path(path)? {
+        PathState::AfterApply => true,
+        PathState::Absent => host.accounts_may_appear(),
+        PathState::Present(_) => *host.content(path)? == Content::AfterApply,
+    };
+    if !unknown {
+        return Ok(None);
+    }
+    let mut planned = Planned::nothing();
+    if !host.edit_is_promised(path, &format!("{edit:?}")) {
+        let (field, after) = match &edit {
+            LineEdit::Put { line, .. } => ("line", Some(line.clone())),
+            LineEdit::Drop { .. } => ("line", None),
+            LineEdit::Set { value, .. } => ("value", Some(value.clone())),
+            LineEdit::Unset { .. } => ("value", None),
+        };
+        planned.action = Some(Action::Unknown);
+        planned.change(field, Some(KNOWN_AFTER_APPLY), after);
+        planned.notes.push(format!("what {path} will hold is known after apply: it is edited then"));
+        planned.ops.push(Op::EditFile { path: path.clone(), edit, create });
+    }
+    Ok(Some(planned))
 }
 
 impl TextFile {

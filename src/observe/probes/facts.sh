@@ -16,7 +16,9 @@ if [ -d /run/systemd/system ]; then f init systemd
   if [ "$a" = active ]; then f sshd.activation socket
   elif [ "$b" = active ] || [ "$c" = active ]; then f sshd.activation service
   else f sshd.activation none; fi; }
-else f init "$(one /proc/1/comm)"; f sshd.activation none; fi
+else f sshd.activation none
+  # In a chroot, process 1 is that of the machine around it.
+  if [ /proc/1/root -ef / ]; then f init "$(one /proc/1/comm)"; else f init ''; fi; fi
 f sshd.version "$(ssh -V 2>&1)"
 f virtualization "$(systemd-detect-virt)"
 f localtime "$(readlink /etc/localtime)"
