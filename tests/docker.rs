@@ -11,8 +11,10 @@ mod support;
 
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
 use stockade::resource::{self, Assets, KINDS};
@@ -158,8 +160,13 @@ impl<'a> Site<'a> {
 
     /// `stockade VERB` of a playbook with Docker from one of the repositories.
     fn stockade(&self, verb: &[&str], repository: &str, fingerprint: &str) -> Output {
+        self.play(verb, "docker", "users = [\"ubuntu\"]", repository, fingerprint)
+    }
+
+    /// `stockade VERB` of a playbook that uses a bundled one.
+    fn play(&self, verb: &[&str], bundled: &str, with: &str, repository: &str, fingerprint: &str) -> Output {
         let text = format!(
-            "hosts = [\"all\"]\n[[step]]\nuse = \"docker\"\n[step.with]\nusers = [\"ubuntu\"]\n\
+            "hosts = [\"all\"]\n[[step]]\nuse = \"{bundled}\"\n[step.with]\n{with}\n\
              repository_url = \"http://127.0.0.1:{PORT}/{repository}\"\nrepository_suite = \"noble\"\n\
              repository_key = \"docker.asc\"\nrepository_key_fingerprint = \"{fingerprint}\"\n"
         );
@@ -219,4 +226,43 @@ fn docker_is_installed_from_a_repository_with_the_right_key_and_from_no_other() 
     );
     assert!(on_host(host, "systemctl cat docker.service").contains("LimitNOFILE=1048576"));
     assert_eq!(on_host(host, "systemctl is-enabled docker.service"), "enabled");
+
+    published_ports_are_dropped_but_for_what_is_listed(&site);
+}
+
+/// A container publishes port 8080; this machine reaches it only where the
+/// chain DOCKER-USER lets it.
+fn published_ports_are_dropped_but_for_what_is_listed(site: &Site<'_>) {
+    let Some(busybox) = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).is_file()) else {
+        let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+        assert!(!forbidden, "may not be skipped: there is no busybox (package busybox-static)");
+        eprintln!("SKIP published ports: there is no busybox (package busybox-static)");
+        return;
+    };
+    let target = format!("{}:/srv/busybox", site.host.container);
+    assert!(Command::new("docker").args(["cp", "-L", busybox, &target]).output().unwrap().status.success());
+    on_host(
+        site.host,
+        "mkdir -p /srv/image/bin /srv/image/www && cp /srv/busybox /srv/image/bin/busybox && echo hi >/srv/image/www/x
+         tar -C /srv/image -c . | docker import - web >/dev/null
+         docker run -d --name web -p 8080:80 web /bin/busybox httpd -f -p 80 -h /www",
+    );
+    let inspect = ["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &site.host.container];
+    let address = Command::new("docker").args(inspect).output().unwrap().stdout;
+    let address = format!("{}:8080", String::from_utf8(address).unwrap().trim()).parse().unwrap();
+    // A dropped packet has no answer: that none comes can only be waited for.
+    let reaches = || TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok();
+    assert!(reaches(), "the container does not serve");
+    for (with, open) in [
+        ("", false),
+        ("published_from = [\"172.16.0.0/12\", \"192.168.0.0/16\", \"10.0.0.0/8\"]", true),
+        ("published_from = [\"203.0.113.0/24\"]", false),
+        ("published_ports = [\"8080/tcp\"]", true),
+        // The port of the container is not the one that is published.
+        ("published_ports = [\"80/tcp\"]", false),
+    ] {
+        ended(&site.play(&["apply", "--yes"], "docker-host", with, "good", &site.fingerprint), 0);
+        assert_eq!(reaches(), open, "{with}");
+    }
+    on_host(site.host, "ufw status | grep -q '^Status: active' && ufw status | grep -q '^22/tcp .*# ssh'");
 }
