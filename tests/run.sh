@@ -28,7 +28,7 @@ install_missing() {
   if [ ${#missing[@]} -gt 0 ]; then
     echo "installing: ${missing[*]}"
     root apt-get -qq update
-    root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "${missing[@]}" >/dev/null
+    root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -y install "${missing[@]}" >/dev/null
   fi
   # The tests start an sshd of their own, which wants this directory.
   root mkdir -p /run/sshd

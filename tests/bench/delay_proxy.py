@@ -68,6 +68,11 @@ class Direction:
             writer.close()
 
 
+# Streams refer to their readers weakly: a relay that nothing else refers to
+# could be collected while it waits.
+RELAYS = set()
+
+
 async def relay(target: int, delay: float, reader, writer):
     try:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target, limit=1 << 20)
@@ -96,7 +101,9 @@ async def main():
     for target in args.targets:
 
         def connected(reader, writer, target=target):
-            return relay(target, args.delay_ms / 1000, reader, writer)
+            task = asyncio.ensure_future(relay(target, args.delay_ms / 1000, reader, writer))
+            RELAYS.add(task)
+            task.add_done_callback(RELAYS.discard)
 
         server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 20)
         servers.append(server)
