@@ -16,6 +16,7 @@
 pub mod apply;
 pub mod cli;
 pub mod commands;
+pub mod gateway;
 pub mod inventory;
 pub mod lab;
 pub mod observe;

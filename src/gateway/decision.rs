@@ -1,0 +1,121 @@
+//! What the policy decides, and what it must ask to decide.
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A request as it will be sent to the daemon: made anew from what was parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// The operation's id in the Engine API (`ContainerCreate`), for the audit log.
+    pub operation: &'static str,
+    /// The object, as its full id where it has one, for the audit log.
+    pub object: Option<String>,
+    /// The rule that allowed it, for the audit log and `explain`.
+    pub rule: String,
+    /// The method.
+    pub method: http::Method,
+    /// Pinned version, path and query, each part encoded anew.
+    pub path_and_query: String,
+    /// Headers to send; `Host`, framing and connection headers are the proxy's own.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// The body to send.
+    pub body: Body,
+    /// What becomes of the answer.
+    pub response: ResponseRule,
+}
+
+/// A body to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// These bytes, made anew from the parsed body.
+    Bytes(Vec<u8>),
+    /// The client's stream (a tar of `build`, `cp`, `load`), at most this many bytes.
+    Stream {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// What becomes of the daemon's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseRule {
+    /// Passed on; a stream stays open until the token ends or is revoked.
+    Pass,
+    /// The connection is taken over (attach, exec start): both ways, half-close carried.
+    Hijack,
+    /// A JSON body of which only what the tenant owns is passed on.
+    FilterJson {
+        /// The operation whose answer it is.
+        operation: &'static str,
+        /// The tenant.
+        tenant: String,
+    },
+    /// A stream of JSON events of which only the tenant's are passed on.
+    FilterEvents {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Answered by the gateway itself, without asking the daemon.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The JSON body.
+        body: String,
+    },
+}
+
+/// Why a request is refused, as the client sees it and as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (rule: {rule})")]
+pub struct Refusal {
+    /// HTTP status: 400 malformed, 401 no valid token, 403 not allowed, 404 not
+    /// there or not yours, 413 too large, 503 the store or daemon is gone.
+    pub status: u16,
+    /// One sentence; goes into `{"message": …}`. Never holds a token or a secret.
+    pub message: String,
+    /// The rule that refused, e.g. `create.HostConfig.Privileged`.
+    pub rule: String,
+    /// The operation, where it was recognised.
+    pub operation: Option<&'static str>,
+}
+
+/// The sorts of objects that have owners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ObjectKind {
+    Container,
+    Image,
+    Network,
+    Volume,
+    Exec,
+}
+
+/// An object as the daemon knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Object {
+    /// The full id (for a volume its name).
+    pub id: String,
+    /// Its name, without a leading slash.
+    pub name: String,
+    /// Its labels (of an exec: those of its container).
+    pub labels: Vec<(String, String)>,
+    /// Tags of an image; the container id of an exec.
+    pub references: Vec<String>,
+}
+
+/// The daemon could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the Docker daemon cannot be asked: {0}")]
+pub struct LookupError(pub String);
+
+/// What the policy may ask the daemon before it decides.
+pub trait Docker: Send + Sync {
+    /// The object that a name, id or unambiguous prefix stands for; none if there is none.
+    fn inspect<'a>(
+        &'a self,
+        kind: ObjectKind,
+        reference: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>>;
+}

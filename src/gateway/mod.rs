@@ -1,0 +1,20 @@
+//! The token gateway: stands before a host's Docker socket and lets a request
+//! through only with a valid token whose role allows exactly that.
+//!
+//! ```text
+//! TLS ─ http ─► token (verify) ─► Identity ─► policy (parse, decide, rebuild) ─► Forward ─► proxy ─► socket
+//!                  ▲                              │ tenant: resolve, own?, rewrite
+//!          keys, store (revocation)               └─► audit log, metrics
+//! ```
+//!
+//! What must hold: nothing a client sent is ever passed on as it came; what is
+//! not known is denied; an error is a refusal. A request reaches the socket
+//! only with an [`Identity`], which only token verification makes, and a
+//! [`Forward`], which only the policy makes. Nothing else of this crate
+//! imports this module, and it imports only `values`.
+
+mod decision;
+mod identity;
+
+pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
+pub use identity::{Identity, TokenVerified};
