@@ -151,6 +151,8 @@ candidate_from() {
 daemon_reload() { [ ! -d /run/systemd/system ] || systemctl daemon-reload; }
 # unit_verb VERB UNIT
 unit_verb() {
+  # Most packages enable their units; to do it again costs a reload of systemd.
+  if [ "$1" = enable ] && [ "$(systemctl is-enabled -- "$2" 2>/dev/null)" = enabled ]; then return; fi
   if [ ! -d /run/systemd/system ]; then case $1 in
     enable|disable|mask|unmask) systemctl "$1" -- "$2"; return;;
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi

@@ -359,10 +359,10 @@ def first_apply(tools, lab, work, rounds, report):
             must_be_converged(tools, route)
             lab.down([host])
     stockade, script = (statistics.median(took[name]) for name in ("stockade", "script"))
-    report.table(
-        "First apply on a bare host (package files already fetched for both)",
-        [["", "time"], ["`stockade apply`", f"{stockade:.2f} s"], ["shell script over `ssh host sh`", f"{script:.2f} s"]],
-    )
+    rows = [["", "median", "fastest"]]
+    for name, label in (("stockade", "`stockade apply`"), ("script", "shell script over `ssh host sh`")):
+        rows.append([label, f"{statistics.median(took[name]):.2f} s", f"{min(took[name]):.2f} s"])
+    report.table("First apply on a bare host (package files already fetched for both)", rows)
     report.target("first apply / shell script", stockade / script, "≤ 1.15", lambda x: x <= 1.15)
 
 
