@@ -1,7 +1,7 @@
 //! Plan and apply on real hosts, by the program as an operator runs it. What
 //! came of it is asked of the host itself, not of the program.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // a host that cannot be used must stop the test
 
 mod support;
 
@@ -401,4 +401,44 @@ fn a_guard_that_this_version_does_not_have_is_refused_not_ignored() {
         ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["check", "site.toml"]).current_dir(folder.path()));
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("site.toml:1:1") && refused.err.contains("guard"), "{refused:?}");
+}
+
+#[test]
+fn an_image_is_built_in_a_chroot_of_this_machine() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("SKIP a chroot can only be entered by root");
+        assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "may not be skipped");
+        return;
+    }
+    let Some(project) = Project::new() else { return };
+    // The image is the tree of a lab host, without its /proc, /sys and /run.
+    let tree = project.folder().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let export = format!("docker export {} | tar -x -f - -C {}", project.host.container, tree.display());
+    assert!(Command::new("sh").args(["-c", &export]).status().unwrap().success());
+    project.write("image.toml", &format!("[hosts.image]\nchroot = {:?}\n", tree.display().to_string()));
+    project.playbook(
+        r#"
+[[step]]
+user = { name = "deploy", shell = "/bin/bash", sudo = "nopasswd" }
+[[step]]
+unit = { name = "hello.service", content = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n" }
+restart = ["hello.service"]
+[[step]]
+service = { name = "hello.service", enabled = true, running = true }
+[[step]]
+hostname = { value = "golden" }
+"#,
+    );
+    let stockade = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        ran(command.args(arguments).args(["-i", "image.toml"]).current_dir(project.folder()).stdin(Stdio::null()))
+    };
+    let applied = stockade(&["apply", "site.toml", "--yes"]);
+    assert_eq!(applied.code, 0, "{applied:?}");
+    assert_eq!(stockade(&["plan", "site.toml", "--detailed-exitcode"]).code, 0);
+    assert_eq!(std::fs::read_to_string(tree.join("etc/hostname")).unwrap(), "golden\n");
+    assert!(std::fs::read_to_string(tree.join("etc/passwd")).unwrap().contains("\ndeploy:"));
+    let wanted = tree.join("etc/systemd/system/multi-user.target.wants/hello.service");
+    assert!(wanted.symlink_metadata().unwrap().is_symlink(), "the unit is enabled in the image");
 }

@@ -27,7 +27,8 @@ ended() {
   journal "F $1 $2"
   finish failed
 }
-owe() { mkdir -p "$OWED" && : >"$OWED/$1"; }
+# Where systemd does not run, nothing runs that could hold the old configuration.
+owe() { [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && : >"$OWED/$1"; }; }
 paid() { rm -f -- "$OWED/$1"; }
 
 # put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]

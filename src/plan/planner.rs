@@ -130,7 +130,9 @@ fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
             owe(&unit, verb, "owed by an earlier run".to_owned());
         }
     }
-    for step in steps.iter().filter(|step| step.action != Action::None) {
+    // In a chroot or an image that is being built nothing runs that could be restarted.
+    let changing = steps.iter().filter(|step| step.action != Action::None && host.facts.init == "systemd");
+    for step in changing {
         step.restart.iter().for_each(|unit| owe(unit, Verb::Restart, format!("step {} changes", step.id)));
         step.reload.iter().for_each(|unit| owe(unit, Verb::Reload, format!("step {} changes", step.id)));
     }
