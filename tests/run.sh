@@ -38,6 +38,10 @@ engine_answers() { docker version >/dev/null 2>&1; }
 
 start_engine() {
   engine_answers && return
+  if root docker version >/dev/null 2>&1; then
+    echo "a Docker engine runs, but you may not use it: join the group 'docker', or run this as root" >&2
+    exit 1
+  fi
   local log; log=$(mktemp)
   echo "starting a Docker engine (log: $log)"
   root setsid dockerd >"$log" 2>&1 </dev/null &
@@ -52,9 +56,13 @@ if [ "${1:-}" != --fast ]; then start_engine; fi
 if [ "${1:-}" = --prepare ]; then exit 0; fi
 if [ "${1:-}" = --fast ]; then unset STOCKADE_NO_SKIP; export STOCKADE_FAST=1; fi
 
+# All test programs run, whatever fails; --show-output lets a skip be seen and counted.
 log=$(mktemp)
-cargo test --locked 2>&1 | tee "$log"
-passed=$(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$log" | paste -sd+ | bc 2>/dev/null || true)
-skipped=$(grep -c '^SKIP' "$log" || true)
-rm -f "$log"
-echo "skipped: $skipped"
+trap 'rm -f "$log"' EXIT
+code=0
+cargo test --locked --no-fail-fast -- --show-output >"$log" 2>&1 || code=$?
+if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|test |test result|SKIP)' "$log"; fi
+count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$log"; }
+echo
+echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
+exit $code
