@@ -13,7 +13,7 @@ pub(super) const KIND: Kind = Kind {
     main: "key",
     fields: &[
         Field::required("path", Type::String, "absolute path of a file on the host"),
-        Field::required("key", Type::String, "the key"),
+        Field::required("key", Type::String, "the name of the setting, as the file spells it"),
         Field::optional("value", Type::Scalar, "the value, with its quotes if the file wants any"),
         Field::optional(
             "separator",
