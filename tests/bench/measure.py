@@ -9,6 +9,7 @@ standard output, progress to standard error.
 
 import argparse
 import base64
+import concurrent.futures
 import contextlib
 import io
 import json
@@ -46,8 +47,8 @@ class Lab:
         names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
         known = json.loads((self.dir / "hosts.json").read_text())["hosts"]
         hosts = [Host(self, each, known[each]) for each in names]
-        for host in hosts:
-            host.prepare()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(Host.prepare, hosts))
         return hosts
 
     def down(self, hosts):
