@@ -14,7 +14,11 @@
 //! imports this module, and it imports only `values`.
 
 mod decision;
+mod grant;
 mod identity;
+pub mod service;
+pub mod store;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
+pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};
