@@ -14,9 +14,13 @@
 //! imports this module, and it imports only `values`.
 
 mod decision;
+mod grant;
 mod identity;
 pub mod keys;
 pub mod token;
+pub mod service;
+pub mod store;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
+pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};
