@@ -15,6 +15,8 @@
 
 mod decision;
 mod identity;
+pub mod policy;
+pub mod tenant;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
 pub use identity::{Identity, TokenVerified};
