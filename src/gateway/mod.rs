@@ -20,6 +20,8 @@ pub mod keys;
 pub mod token;
 pub mod service;
 pub mod store;
+pub mod policy;
+pub mod tenant;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
 pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};

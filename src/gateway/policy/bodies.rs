@@ -1,0 +1,148 @@
+//! The JSON bodies besides create's: exec, update, networks, volumes, login.
+
+use serde_json::{Map, Value};
+
+use super::super::{ObjectKind, Refusal};
+use super::create::{labels, links, restart_policy, text, user};
+use super::members;
+use super::reference::{self, Reference};
+use super::refusal::{denied, malformed, shown};
+use super::scope::Scope;
+use super::shape::Members;
+use super::{json, limits, shape};
+use crate::gateway::tenant;
+
+fn read(scope: &Scope<'_>, body: &[u8], members: Members, at: &str) -> Result<Map<String, Value>, Refusal> {
+    let mut map = json::parse_object(body)?;
+    shape::check(&mut map, members, at, &scope.role.grants)?;
+    Ok(map)
+}
+
+fn written(map: Map<String, Value>) -> Vec<u8> {
+    Value::Object(map).to_string().into_bytes()
+}
+
+/// `POST /containers/{id}/exec`.
+pub fn exec(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut map = read(scope, body, members::EXEC, "exec")?;
+    if !scope.role.root || map.contains_key("User") {
+        // Without a user the container's own applies, which create has checked.
+        let wanted = text(&map, "User").unwrap_or("").to_owned();
+        if !wanted.is_empty()
+            && let Some(user) = user(scope, &wanted, "exec.User")?
+        {
+            map.insert("User".to_owned(), user.into());
+        }
+    }
+    Ok(written(map))
+}
+
+/// `POST /exec/{id}/start`. Also tells whether it is detached.
+pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Refusal> {
+    let map = read(scope, body, members::EXEC_START, "exec.start")?;
+    let detached = map.get("Detach") == Some(&Value::Bool(true));
+    Ok((written(map), detached))
+}
+
+/// `POST /containers/{id}/update`.
+pub fn update(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let map = read(scope, body, members::UPDATE, "update")?;
+    limits::on_update(scope.role, &map)?;
+    restart_policy(map.get("RestartPolicy").and_then(Value::as_object), "update.RestartPolicy")?;
+    Ok(written(map))
+}
+
+/// Options of a bridge that stay within it.
+const BRIDGE_OPTIONS: &[&str] = &[
+    "com.docker.network.bridge.enable_icc",
+    "com.docker.network.bridge.enable_ip_masquerade",
+    "com.docker.network.driver.mtu",
+];
+
+/// `POST /networks/create`.
+pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut map = read(scope, body, members::NETWORK, "network")?;
+    let name = text(&map, "Name").unwrap_or("");
+    if !reference::is_name(name)
+        || matches!(name, "host" | "none" | "bridge" | "default")
+        || reference::looks_like_id(name)
+    {
+        return Err(denied("network.Name", format!("{:?} cannot be a network's name here", shown(name))));
+    }
+    if !matches!(text(&map, "Driver"), None | Some("bridge")) {
+        return Err(denied("network.Driver", "the only network driver allowed is bridge"));
+    }
+    if !matches!(text(&map, "Scope"), None | Some("local")) {
+        return Err(denied("network.Scope", "the only scope allowed is local"));
+    }
+    let ipam = map.get("IPAM").and_then(Value::as_object);
+    if !matches!(ipam.and_then(|ipam| text(ipam, "Driver")), None | Some("default")) {
+        return Err(denied("network.IPAM.Driver", "the only IPAM driver allowed is the default"));
+    }
+    for name in map.get("Options").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+        if !BRIDGE_OPTIONS.contains(&name.as_str()) {
+            return Err(denied("network.Options", format!("the driver option {:?} is not allowed", shown(name))));
+        }
+    }
+    labels(scope, &mut map, "network.Labels", false)?;
+    Ok(written(map))
+}
+
+/// `POST /networks/{id}/connect` and `…/disconnect`: the container is the owner's too.
+pub async fn network_member(scope: &Scope<'_>, body: &[u8], members: Members, at: &str) -> Result<Vec<u8>, Refusal> {
+    let mut map = read(scope, body, members, at)?;
+    let id = scope.view().own(ObjectKind::Container, text(&map, "Container").unwrap_or("")).await?;
+    map.insert("Container".to_owned(), id.into());
+    if let Some(Value::Object(endpoint)) = map.get_mut("EndpointConfig") {
+        links(scope, endpoint, at).await?;
+    }
+    Ok(written(map))
+}
+
+/// `POST /volumes/create`. An existing volume's name would return that volume,
+/// whosever it is, so it is looked up first.
+pub async fn volume_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut map = read(scope, body, members::VOLUME, "volume")?;
+    if !matches!(text(&map, "Driver"), None | Some("local")) {
+        return Err(denied("volume.Driver", "the only volume driver allowed is local"));
+    }
+    if let Some(name) = text(&map, "Name") {
+        if !reference::is_name(name) {
+            return Err(malformed("volume.Name", format!("{:?} is not a volume's name", shown(name))));
+        }
+        if let Some(tenant) = scope.tenant
+            && let Some(volume) = scope.view().look(ObjectKind::Volume, name).await?
+            && tenant::owner(&volume) != Some(tenant)
+        {
+            return Err(denied("tenant.owner", format!("the name {name:?} cannot be used on this host")));
+        }
+    }
+    labels(scope, &mut map, "volume.Labels", false)?;
+    Ok(written(map))
+}
+
+/// `POST /auth`: the daemon calls the address, so it must be a registry of the role's.
+pub fn login(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let map = read(scope, body, members::AUTH, "auth")?;
+    let host = registry_host(text(&map, "serveraddress").unwrap_or("docker.io"));
+    match Reference::read(&format!("{host}/x/x")) {
+        Some(reference)
+            if reference.host == host && scope.role.registries.iter().any(|entry| covers_host(entry, &host)) =>
+        {
+            Ok(written(map))
+        }
+        _ => Err(denied("registry.login", format!("the registry {:?} is not allowed for this role", shown(&host)))),
+    }
+}
+
+/// Whether an entry of `registries` is about a host.
+pub fn covers_host(entry: &str, host: &str) -> bool {
+    entry == "*" || entry.split('/').next() == Some(host)
+}
+
+/// The host of a registry as clients write it: `https://index.docker.io/v1/`.
+pub fn registry_host(address: &str) -> String {
+    let rest = address.strip_prefix("https://").unwrap_or(address);
+    let host = rest.split('/').next().unwrap_or("");
+    if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io".to_owned() } else { host.to_owned() }
+}

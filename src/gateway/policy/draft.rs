@@ -1,0 +1,125 @@
+//! The request to the daemon while it is being written.
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+
+use super::super::{Body, Forward, Refusal, ResponseRule};
+use super::parse::Call;
+use super::refusal::malformed;
+use super::routes::Route;
+
+/// Everything of a [`Forward`], each part still apart.
+pub struct Draft {
+    route: &'static Route,
+    name: Option<String>,
+    /// Keys and values, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Body,
+    /// What becomes of the answer.
+    pub response: ResponseRule,
+    /// For the audit log.
+    pub object: Option<String>,
+}
+
+impl Draft {
+    /// A draft with the call's query and nothing else.
+    pub fn new(call: &Call) -> Draft {
+        Draft {
+            route: call.route,
+            name: None,
+            query: call.query.clone(),
+            headers: Vec::new(),
+            body: Body::Empty,
+            response: ResponseRule::Pass,
+            object: None,
+        }
+    }
+
+    /// Sets what the path's variable becomes.
+    pub fn name(&mut self, name: &str) {
+        self.name = Some(name.to_owned());
+        self.object.get_or_insert_with(|| name.to_owned());
+    }
+
+    /// Sets a JSON body.
+    pub fn json(&mut self, body: Vec<u8>) {
+        self.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        self.body = Body::Bytes(body);
+    }
+
+    /// Sets a streamed tar.
+    pub fn tar(&mut self, limit: u64) {
+        self.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-tar")));
+        self.body = Body::Stream { limit };
+    }
+
+    /// Adds a credentials header.
+    ///
+    /// # Errors
+    /// 400 if it cannot be a header.
+    pub fn auth(&mut self, name: &'static str, value: Option<String>) -> Result<(), Refusal> {
+        if let Some(value) = value {
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| malformed("registry.auth", "the credentials header is not acceptable"))?;
+            value.set_sensitive(true);
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        Ok(())
+    }
+
+    /// The finished request.
+    ///
+    /// # Errors
+    /// 400 if the path lacks its name, which no client can bring about.
+    pub fn finish(self, version: Option<u16>, rule: String) -> Result<Forward, Refusal> {
+        let mut path = version.map(|minor| format!("/v1.{minor}")).unwrap_or_default();
+        for part in self.route.path.split('/').skip(1) {
+            path.push('/');
+            if part.starts_with('{') {
+                let name =
+                    self.name.as_deref().ok_or_else(|| malformed("path.name", "the object's name is missing"))?;
+                path.push_str(&encoded(name, "/:@"));
+            } else {
+                path.push_str(part);
+            }
+        }
+        let mut joint = '?';
+        for (key, value) in &self.query {
+            path.push(joint);
+            joint = '&';
+            path.push_str(key);
+            path.push('=');
+            path.push_str(&encoded(value, ""));
+        }
+        let method = http::Method::from_bytes(self.route.method.as_bytes())
+            .map_err(|_| malformed("http.method", "the method is not acceptable"))?;
+        Ok(Forward {
+            operation: self.route.id,
+            object: self.object,
+            rule,
+            method,
+            path_and_query: path,
+            headers: self.headers,
+            body: self.body,
+            response: self.response,
+        })
+    }
+}
+
+/// Percent-encoded but for unreserved characters (RFC 3986) and those in `besides`.
+fn encoded(text: &str, besides: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let c = char::from(byte);
+        if byte.is_ascii_alphanumeric() || "-._~".contains(c) || (byte.is_ascii() && besides.contains(c)) {
+            out.push(c);
+        } else {
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,131 @@
+//! Which rule decides a request, in words; and what each role may do, as a table.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::super::{Docker, Identity, LookupError, Object, ObjectKind, ResponseRule, TokenVerified};
+use super::routes::{Class, ROUTES, Route};
+use super::{Policy, Role, parse};
+
+/// Explains what would become of a request: `POST /v1.47/containers/create`,
+/// a body for it, in the name of an identity. Nothing is sent.
+pub async fn explain(
+    policy: &Policy,
+    identity: &Identity,
+    request_line: &str,
+    body: &[u8],
+    docker: &dyn Docker,
+) -> String {
+    let mut words = request_line.split_whitespace();
+    let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let request = http::Request::builder()
+        .method(method)
+        .uri(target)
+        .header(http::header::HOST, "docker")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(http::header::CONTENT_LENGTH, body.len());
+    let mut parts = match request.body(()) {
+        Ok(request) => request.into_parts().0,
+        Err(error) => return format!("refused: 400 http.target: {error}\n"),
+    };
+    let path = target.split('?').next().unwrap_or("");
+    let hijacked = path.ends_with("/attach") || (path.contains("/exec/") && path.ends_with("/start"));
+    if hijacked {
+        parts.headers.insert(http::header::UPGRADE, http::HeaderValue::from_static("tcp"));
+    }
+    let decision = match parse(&parts) {
+        Ok(call) => policy.decide(identity, call, body, docker).await,
+        Err(refusal) => Err(refusal),
+    };
+    match decision {
+        Ok(forward) => {
+            let mut text = format!("allowed: {} by {}\n", forward.operation, forward.rule);
+            let _ = writeln!(text, "sent as: {} {}", forward.method, forward.path_and_query);
+            if let super::super::Body::Bytes(body) = &forward.body {
+                let _ = writeln!(text, "body: {}", String::from_utf8_lossy(body));
+            }
+            if forward.response != ResponseRule::Pass {
+                let _ = writeln!(text, "answer: {:?}", forward.response);
+            }
+            text
+        }
+        Err(refusal) => {
+            let operation = refusal.operation.unwrap_or("no known operation");
+            format!("refused: {operation}: {} by {}\n{}\n", refusal.status, refusal.rule, refusal.message)
+        }
+    }
+}
+
+/// The same for a role and a tenant without a token: "what would such a token allow?"
+pub async fn explain_as(
+    policy: &Policy,
+    role: &str,
+    tenant: Option<&str>,
+    request_line: &str,
+    body: &[u8],
+    docker: Option<&dyn Docker>,
+) -> String {
+    let supposed = Identity {
+        issuer: String::new(),
+        subject: String::new(),
+        tenant: tenant.map(str::to_owned),
+        role: role.to_owned(),
+        session: None,
+        token_id: String::new(),
+        expires: 0,
+        proof: TokenVerified(()),
+    };
+    explain(policy, &supposed, request_line, body, docker.unwrap_or(&Unasked)).await
+}
+
+/// A daemon that is not asked: what depends on an owner stays open.
+struct Unasked;
+
+impl Docker for Unasked {
+    fn inspect<'a>(
+        &'a self,
+        kind: ObjectKind,
+        reference: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+        let message = format!("the decision depends on who owns the {kind:?} {reference:?}");
+        Box::pin(async move { Err(LookupError(message)) })
+    }
+}
+
+/// What each role may do, as a Markdown table: a line for each operation that
+/// some role may be given, and one for all that none may.
+pub fn roles_table(policy: &Policy) -> String {
+    let names: Vec<&String> = policy.roles().keys().collect();
+    let mut text = String::from("| Operation | Class |");
+    for name in &names {
+        let _ = write!(text, " {name} |");
+    }
+    text.push_str("\n|---|---|");
+    text.push_str(&"---|".repeat(names.len()));
+    text.push('\n');
+    for route in ROUTES.iter().filter(|route| route.class != Class::Never) {
+        let _ = write!(text, "| {} `{} {}` | {} |", route.id, route.method, route.path, route.class.name());
+        for role in policy.roles().values() {
+            let _ = write!(text, " {} |", cell(role, route));
+        }
+        text.push('\n');
+    }
+    let never: Vec<&str> = ROUTES.iter().filter(|route| route.class == Class::Never).map(|route| route.id).collect();
+    let _ = writeln!(text, "\nNever, whatever the role: {}.", never.join(", "));
+    text
+}
+
+fn cell(role: &Role, route: &Route) -> &'static str {
+    let needs = match route.id {
+        "ImageBuild" => Some("build"),
+        "ContainerArchiveInfo" | "ContainerArchive" | "PutContainerArchive" => Some("archive"),
+        _ => None,
+    };
+    match (role.allows(route), needs) {
+        (None, _) => "",
+        (Some(_), Some("archive")) if !role.grants("archive") => "engine ≥ 29.5.1",
+        (Some(_), Some(grant)) if !role.grants(grant) => "",
+        _ => "yes",
+    }
+}

@@ -1,0 +1,74 @@
+//! Docker's `filters` query: an object of names to sets of values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::super::Refusal;
+use super::json;
+use super::refusal::malformed;
+
+/// Filters, read strictly; written anew in the form `{"label":{"a=b":true}}`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Filters(BTreeMap<String, BTreeSet<String>>);
+
+impl Filters {
+    /// Reads filters in either of Docker's forms; an empty text is none at all.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn read(text: &str) -> Result<Filters, Refusal> {
+        let mut filters = Filters::default();
+        if text.is_empty() {
+            return Ok(filters);
+        }
+        let bad = || malformed("query.filters", "the filters are not acceptable");
+        for (name, values) in json::parse_object(text.as_bytes())? {
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'!') {
+                return Err(bad());
+            }
+            let set = filters.0.entry(name).or_default();
+            match values {
+                Value::Object(map) => {
+                    for (value, on) in map {
+                        if on != Value::Bool(true) {
+                            return Err(bad());
+                        }
+                        set.insert(value);
+                    }
+                }
+                Value::Array(list) => {
+                    for value in list {
+                        set.insert(value.as_str().ok_or_else(bad)?.to_owned());
+                    }
+                }
+                _ => return Err(bad()),
+            }
+        }
+        if filters.0.values().flatten().any(|value| value.chars().any(char::is_control)) {
+            return Err(bad());
+        }
+        Ok(filters)
+    }
+
+    /// Asks for a label besides what is there; label filters are all required.
+    pub fn require_label(&mut self, label: &str) {
+        self.0.entry("label".to_owned()).or_default().insert(label.to_owned());
+    }
+
+    /// As JSON; nothing for no filters.
+    pub fn write(&self) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        let object: Map<String, Value> = self
+            .0
+            .iter()
+            .map(|(name, values)| {
+                let set: Map<String, Value> = values.iter().map(|value| (value.clone(), Value::Bool(true))).collect();
+                (name.clone(), Value::Object(set))
+            })
+            .collect();
+        Value::Object(object).to_string()
+    }
+}
