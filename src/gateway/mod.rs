@@ -13,8 +13,18 @@
 //! [`Forward`], which only the policy makes. Nothing else of this crate
 //! imports this module, and it imports only `values`.
 
+mod audit;
+mod config;
 mod decision;
+mod gate;
+mod http1;
 mod identity;
+mod limits;
+mod metrics;
+mod proxy;
+mod server;
+mod tls;
+mod upstream;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
 pub use identity::{Identity, TokenVerified};
