@@ -19,12 +19,14 @@ mod decision;
 mod gate;
 mod http1;
 mod identity;
+pub mod keys;
 mod limits;
 mod metrics;
 mod proxy;
 mod server;
 mod tls;
 mod upstream;
+pub mod token;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
 pub use identity::{Identity, TokenVerified};

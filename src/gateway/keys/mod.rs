@@ -1,0 +1,19 @@
+//! The keys: what verifies tokens, what signs them, and how both change.
+
+mod algorithm;
+mod decrypt;
+mod error;
+mod jwk;
+mod reload;
+mod ring;
+mod rotate;
+mod signing;
+
+pub use algorithm::Algorithm;
+pub use decrypt::{Curve, DecryptionKey};
+pub use error::KeyError;
+pub use jwk::{MAX_KID, MIN_SECRET, Origin, RSA_BITS, VerifyKey, Window};
+pub use reload::{KeySource, Reload, Reloading};
+pub use ring::{ENCRYPTION, KeyRing, SIGNING, SYMMETRIC};
+pub use rotate::{Rotation, init, list, rotate};
+pub use signing::SigningKey;

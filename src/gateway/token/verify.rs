@@ -1,0 +1,225 @@
+//! Verification: from a text to an [`Identity`], or a reason against it.
+//!
+//! What must hold: this is the only place of the gateway that makes an identity
+//! of a signed token; each check of the module's table has been passed by then.
+
+use super::TokenError;
+use super::claims::{self, Claims, Expected};
+use super::issuer::OutsideIssuer;
+use super::jws::{Jws, check_length};
+use super::nested::{self, Nested, Opened};
+use crate::gateway::keys::{KeyRing, KeySource};
+use crate::gateway::{Identity, TokenVerified};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The `typ` of an access token (RFC 9068, 2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// What a gateway accepts.
+#[derive(Clone)]
+pub struct VerifierConfig {
+    /// `iss` of our own tokens.
+    pub issuer: String,
+    /// `aud` of tokens for this gateway.
+    pub audience: String,
+    /// The longest life of a token, from `iat` to `exp`.
+    pub max_lifetime: Duration,
+    /// How far the clocks of others may be ahead; never more than 60 s.
+    pub leeway: Duration,
+    /// Whether nested tokens are accepted.
+    pub nested: Nested,
+    /// Who else's tokens are accepted.
+    pub issuers: Vec<OutsideIssuer>,
+}
+
+impl VerifierConfig {
+    /// Our own tokens only, with a life of at most 15 minutes and a leeway of 60 s.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> VerifierConfig {
+        VerifierConfig {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            max_lifetime: Duration::from_secs(900),
+            leeway: Duration::from_secs(60),
+            nested: Nested::Refuse,
+            issuers: Vec::new(),
+        }
+    }
+}
+
+/// A token that passed every check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// Whom it speaks for.
+    pub identity: Identity,
+    /// All of its claims.
+    pub claims: Map<String, Value>,
+}
+
+/// Verifies tokens with the keys in force.
+pub struct Verifier {
+    config: VerifierConfig,
+    keys: KeySource,
+}
+
+impl Verifier {
+    /// A verifier of the ring, or of what follows a directory of keys.
+    pub fn new(config: VerifierConfig, keys: impl Into<KeySource>) -> Verifier {
+        Verifier { config, keys: keys.into() }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &VerifierConfig {
+        &self.config
+    }
+
+    /// Our own keys.
+    pub fn keys(&self) -> &KeySource {
+        &self.keys
+    }
+
+    /// Changes whenever keys do: what was verified under another generation
+    /// has to be verified again.
+    pub fn generation(&self) -> u64 {
+        let mut all = self.keys.generation();
+        for issuer in &self.config.issuers {
+            all = all.wrapping_add(issuer.keys.generation());
+        }
+        if let Nested::Accept(keys) = &self.config.nested {
+            for source in [&keys.signed, &keys.encrypted].into_iter().flatten() {
+                all = all.wrapping_add(source.generation());
+            }
+        }
+        all
+    }
+
+    /// Verifies a token at `now` (seconds since 1970). Whether it has been
+    /// revoked is the store's to say.
+    ///
+    /// # Errors
+    /// The first rule that refuses it.
+    pub fn verify(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        check_length(token)?;
+        let opened = match &self.config.nested {
+            Nested::Accept(keys) if token.bytes().filter(|byte| *byte == b'.').count() == 4 => {
+                nested::open_encrypted(token, keys)?
+            }
+            _ => {
+                let jws = Jws::read(token)?;
+                match (content_is_token(&jws)?, &self.config.nested) {
+                    (false, _) => return self.verify_access(jws, now),
+                    (true, Nested::Refuse) => return Err(TokenError::Nested),
+                    (true, Nested::Accept(keys)) => nested::open_signed(jws, keys, now)?,
+                }
+            }
+        };
+        self.verify_within(&opened, now)
+    }
+
+    fn verify_within(&self, opened: &Opened, now: u64) -> Result<Verified, TokenError> {
+        let inner = Jws::read(&opened.inner)?;
+        if content_is_token(&inner)? {
+            return Err(TokenError::NestedTooDeep);
+        }
+        let verified = self.verify_access(inner, now)?;
+        opened.agrees_with(&verified.claims)?;
+        Ok(verified)
+    }
+
+    /// Verifies an access token itself.
+    fn verify_access(&self, jws: Jws<'_>, now: u64) -> Result<Verified, TokenError> {
+        if self.config.issuers.is_empty() {
+            return self.verify_own(jws, None, now);
+        }
+        // Which keys count is for the issuer to say; that it is who it says is
+        // for those keys to prove, and the claim is checked again after that.
+        let claims = Claims::parse(&jws.payload)?;
+        let named = claims::text(&claims, "iss")?.to_owned();
+        if named == self.config.issuer {
+            return self.verify_own(jws, Some(claims), now);
+        }
+        let outside = self.config.issuers.iter().find(|outside| outside.issuer == named).ok_or(TokenError::Issuer)?;
+        self.verify_outside(jws, claims, outside, now)
+    }
+
+    fn verify_own(&self, jws: Jws<'_>, parsed: Option<Map<String, Value>>, now: u64) -> Result<Verified, TokenError> {
+        if jws.header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
+            return Err(TokenError::Type);
+        }
+        jws.header.without_thumbprint()?;
+        verify_signature(&jws, &self.keys.current(), now)?;
+        let all = match parsed {
+            Some(all) => all,
+            None => Claims::parse(&jws.payload)?,
+        };
+        let expected = Expected {
+            issuer: Some(&self.config.issuer),
+            audience: Some(&self.config.audience),
+            max_lifetime: self.config.max_lifetime,
+            leeway: self.config.leeway,
+        };
+        let checked = Claims::check(all, expected, now)?;
+        let tenant = claims::optional_text(&checked.all, "tenant")?.map(str::to_owned);
+        if tenant.as_deref().is_some_and(|tenant| !claims::is_tenant(tenant)) {
+            return Err(TokenError::ClaimForm("tenant"));
+        }
+        let role = claims::text(&checked.all, "role")?.to_owned();
+        if !claims::is_role(&role) {
+            return Err(TokenError::ClaimForm("role"));
+        }
+        let session = claims::optional_text(&checked.all, "sid")?.map(str::to_owned);
+        Ok(identify(checked, tenant, role, session))
+    }
+
+    fn verify_outside(
+        &self,
+        jws: Jws<'_>,
+        all: Map<String, Value>,
+        outside: &OutsideIssuer,
+        now: u64,
+    ) -> Result<Verified, TokenError> {
+        match jws.header.typ.as_deref() {
+            Some(ACCESS_TOKEN_TYPE) => {}
+            Some("JWT") | None if outside.plain_jwt => {}
+            _ => return Err(TokenError::Type),
+        }
+        verify_signature(&jws, &outside.keys.current(), now)?;
+        let expected = Expected {
+            issuer: Some(&outside.issuer),
+            audience: Some(&outside.audience),
+            max_lifetime: outside.max_lifetime,
+            leeway: self.config.leeway,
+        };
+        let checked = Claims::check(all, expected, now)?;
+        let (tenant, role) = outside.map(&checked.all)?;
+        Ok(identify(checked, tenant, role, None))
+    }
+}
+
+/// Whether the header says that the content is again a token.
+fn content_is_token(jws: &Jws<'_>) -> Result<bool, TokenError> {
+    match jws.header.cty.as_deref() {
+        None => Ok(false),
+        Some(cty) if cty.eq_ignore_ascii_case("JWT") => Ok(true),
+        Some(_) => Err(TokenError::HeaderForbidden("cty")),
+    }
+}
+
+fn verify_signature(jws: &Jws<'_>, ring: &KeyRing, now: u64) -> Result<(), TokenError> {
+    let key = ring.find(jws.header.kid()?, now).ok_or(TokenError::UnknownKey)?;
+    jws.verify(key)
+}
+
+fn identify(claims: Claims, tenant: Option<String>, role: String, session: Option<String>) -> Verified {
+    let identity = Identity {
+        issuer: claims.issuer,
+        subject: claims.subject,
+        tenant,
+        role,
+        session,
+        token_id: claims.token_id,
+        expires: claims.expires,
+        proof: TokenVerified(()),
+    };
+    Verified { identity, claims: claims.all }
+}
