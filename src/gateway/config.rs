@@ -44,7 +44,7 @@ pub struct Config {
     #[serde(default)]
     pub token: Token,
     /// Outside issuers, read by the verifier.
-    #[serde(default, rename = "outside")]
+    #[serde(default, rename = "issuers")]
     pub outside: Vec<toml::Table>,
 }
 
@@ -120,7 +120,7 @@ pub struct DockerApi {
 
 impl Default for DockerApi {
     fn default() -> Self {
-        Self { min: "1.41".into(), max: "1.50".into(), pinned: None }
+        Self { min: "1.41".into(), max: "1.56".into(), pinned: None }
     }
 }
 

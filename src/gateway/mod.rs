@@ -14,19 +14,27 @@
 //! imports this module, and it imports only `values`.
 
 mod audit;
+pub mod cli;
 mod config;
 mod decision;
 mod gate;
+mod grant;
 mod http1;
 mod identity;
 pub mod keys;
 mod limits;
 mod metrics;
 mod proxy;
+mod rules;
+mod run;
 mod server;
+pub mod service;
+pub mod store;
 mod tls;
-mod upstream;
 pub mod token;
+mod upstream;
+mod wire;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
+pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};

@@ -159,6 +159,10 @@ impl Server {
     }
 
     async fn administer(&self, stream: UnixStream) -> io::Result<()> {
+        let peer = stream.peer_cred()?.uid();
+        if peer != 0 && peer != rustix::process::geteuid().as_raw() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read);
         loop {

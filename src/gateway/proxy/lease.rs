@@ -11,6 +11,11 @@ use crate::gateway::gate::Sessions;
 /// The wall clock may jump; it is looked at again after this long.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// How long an open stream outlives its store.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often a store that is gone is asked again.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// What ends an exchange before its own end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -62,6 +67,18 @@ impl<'a> Lease<'a> {
         }
     }
 
+    /// As `ask`, but a store that restarts has a moment for it: streams that are
+    /// open outlive that, new requests do not.
+    async fn ask_patiently(&self) -> Result<(), End> {
+        let deadline = tokio::time::Instant::now() + GRACE;
+        loop {
+            match self.ask().await {
+                Err(End::StoreGone) if tokio::time::Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+                answer => return answer,
+            }
+        }
+    }
+
     /// Returns when the lease is over.
     pub(super) async fn ended(&mut self) -> End {
         loop {
@@ -75,7 +92,7 @@ impl<'a> Lease<'a> {
                     if changed.is_err() {
                         return End::StoreGone;
                     }
-                    if let Err(end) = self.ask().await {
+                    if let Err(end) = self.ask_patiently().await {
                         return end;
                     }
                 }

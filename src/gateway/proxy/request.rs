@@ -11,6 +11,7 @@ use super::lease::{End, Lease};
 use super::{Client, Next, Proxy, answer, now};
 use crate::gateway::audit::Record;
 use crate::gateway::gate::{Gate, Reads};
+use crate::gateway::service::Service;
 use crate::gateway::http1::{BadHead, Framing, Head};
 use crate::gateway::{Forward, Identity, Refusal};
 
@@ -40,8 +41,7 @@ impl Proxy {
         let gate = self.gate();
         match head.parts.uri.path() {
             "/healthz" => return client.plain(&head, 200, "text/plain", b"ok\n").await,
-            "/token" | "/revoke" => return self.service(client, &gate, head, started).await,
-            path if path.starts_with("/.well-known/") => return self.service(client, &gate, head, started).await,
+            path if Service::serves(path) => return self.service(client, &gate, head, started).await,
             _ => {}
         }
         let mut record = Record { event: "done", client: client.name(), operation: logged(&head), ..Record::default() };

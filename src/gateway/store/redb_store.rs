@@ -1,0 +1,527 @@
+//! The store of one gateway alone: a redb file, mode 0600, locked while open.
+//!
+//! Every change is one transaction, on disk before it is answered; a process
+//! that is killed leaves the change whole or not at all. What every request
+//! asks ([`Store::is_revoked`], [`Store::opaque`]) is answered from memory,
+//! which is read at start and follows each commit.
+//!
+//! Purging follows a clock of its own, which never runs faster than the
+//! monotonic clock and never ahead of the wall clock: a wall clock that jumps
+//! forward purges nothing early, so no revoked token comes back when it is set
+//! right again.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Database, Error, ReadableDatabase as _, ReadableTable, TableDefinition, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::session::{Refresh, RefreshState, Verdict, judge};
+use super::{OpaqueToken, Reply, Rotation, Session, Store, StoreError, TokenHash};
+
+const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
+const REFRESH: TableDefinition<&[u8], &[u8]> = TableDefinition::new("refresh");
+const OPAQUE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("opaque");
+const REVOKED: TableDefinition<&str, u64> = TableDefinition::new("revoked");
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+
+/// The layout of the tables; a file of another is refused.
+const FORMAT: u64 = 1;
+/// How much longer than its token a revocation is kept, in seconds: clocks have leeway.
+const MARGIN: u64 = 3600;
+/// All that is hot is in memory; redb would take a gigabyte.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// A store in one file, or in memory alone.
+pub struct RedbStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: Option<PathBuf>,
+    /// `None` after an I/O error, which redb ends with: the next use opens it anew.
+    database: Mutex<Option<Database>>,
+    memory: RwLock<Memory>,
+    changed: watch::Sender<u64>,
+    /// The purge clock, and when it was read.
+    purge_clock: Mutex<Option<(u64, Instant)>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// The sessions that are neither revoked nor purged.
+    live: HashSet<String>,
+    revoked: HashMap<String, u64>,
+    opaque: HashMap<TokenHash, OpaqueToken>,
+}
+
+impl RedbStore {
+    /// Opens the file, or makes it with mode 0600.
+    ///
+    /// # Errors
+    /// Another process has it open, others than the owner may read it, it is
+    /// not a regular file, or it is not a store of this version.
+    pub fn open(path: &Path) -> Result<RedbStore, StoreError> {
+        RedbStore::with(Some(path.to_owned()))
+    }
+
+    /// A store that ends with the process.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub fn in_memory() -> Result<RedbStore, StoreError> {
+        RedbStore::with(None)
+    }
+
+    fn with(path: Option<PathBuf>) -> Result<RedbStore, StoreError> {
+        let database = open_database(path.as_deref())?;
+        let unusable = |error: Error| unusable(path.as_deref(), &error);
+        let (memory, mark) = read_all(&database).map_err(unusable)?;
+        let shared = Shared {
+            database: Mutex::new(Some(database)),
+            memory: RwLock::new(memory),
+            changed: watch::Sender::new(0),
+            purge_clock: Mutex::new(mark.map(|mark| (mark, Instant::now()))),
+            path,
+        };
+        Ok(RedbStore { shared: Arc::new(shared) })
+    }
+
+    /// Runs on a thread that may wait for the disk.
+    fn on_disk<'a, T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<'a, T> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let name = shared.name();
+            tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or_else(|error| {
+                Err(StoreError::Unavailable { store: name, reason: format!("the work was cut off: {error}") })
+            })
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn name_of(path: Option<&Path>) -> String {
+    path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string())
+}
+
+fn unusable(path: Option<&Path>, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unusable { store: name_of(path), reason: error.to_string() }
+}
+
+fn open_database(path: Option<&Path>) -> Result<Database, StoreError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    let database = match path {
+        None => builder.create_with_backend(InMemoryBackend::new()),
+        Some(file) => {
+            let file = open_file(file).map_err(|error| unusable(path, &error))?;
+            let backend = FileBackend::new(file).map_err(|error| unusable(path, &error))?;
+            builder.create_with_backend(backend)
+        }
+    };
+    database.map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => unusable(
+            path,
+            &"another process has it open; ask the running gateway through its admin socket, or use redis:// for several gateways",
+        ),
+        error => unusable(path, &error),
+    })
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(no_follow)
+        .open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        let message = format!("its mode is {:04o}, so others can reach it; set it to 0600", meta.mode() & 0o7777);
+        return Err(io::Error::other(message));
+    }
+    Ok(file)
+}
+
+fn read_all(database: &Database) -> Result<(Memory, Option<u64>), Error> {
+    let write = database.begin_write()?;
+    let mark = {
+        let mut meta = write.open_table(META)?;
+        let format = meta.get("format")?.map(|value| value.value());
+        match format {
+            None => {
+                meta.insert("format", FORMAT)?;
+            }
+            Some(FORMAT) => {}
+            Some(other) => return Err(Error::Corrupted(format!("its format is {other}; this version knows {FORMAT}"))),
+        }
+        meta.get("purge_clock")?.map(|value| value.value())
+    };
+    let mut memory = Memory::default();
+    for entry in write.open_table(SESSIONS)?.iter()? {
+        let (_, bytes) = entry?;
+        let session: Session = decode(bytes.value())?;
+        if session.revoked.is_none() {
+            memory.live.insert(session.id);
+        }
+    }
+    for entry in write.open_table(REVOKED)?.iter()? {
+        let (id, until) = entry?;
+        memory.revoked.insert(id.value().to_owned(), until.value());
+    }
+    for entry in write.open_table(OPAQUE)?.iter()? {
+        let (hash, bytes) = entry?;
+        memory.opaque.insert(hash_of(hash.value())?, decode(bytes.value())?);
+    }
+    write.open_table(REFRESH)?;
+    write.commit()?;
+    Ok((memory, mark))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Corrupted(format!("a record cannot be read: {error}")))
+}
+
+fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(record).map_err(|error| Error::Corrupted(format!("a record cannot be written: {error}")))
+}
+
+fn hash_of(bytes: &[u8]) -> Result<TokenHash, Error> {
+    let bytes = bytes.try_into().map_err(|_| Error::Corrupted("a hash has the wrong length".to_owned()))?;
+    Ok(TokenHash::from_bytes(bytes))
+}
+
+fn get<T: DeserializeOwned, K: redb::Key + 'static>(
+    table: &impl ReadableTable<K, &'static [u8]>,
+    key: K::SelfType<'_>,
+) -> Result<Option<T>, Error> {
+    table.get(key)?.map(|bytes| decode(bytes.value())).transpose()
+}
+
+impl Shared {
+    fn name(&self) -> String {
+        name_of(self.path.as_deref())
+    }
+
+    fn unavailable(&self, error: &Error) -> StoreError {
+        StoreError::Unavailable { store: self.name(), reason: error.to_string() }
+    }
+
+    fn memory(&self) -> std::sync::RwLockReadGuard<'_, Memory> {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory_mut(&self) -> std::sync::RwLockWriteGuard<'_, Memory> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn use_database<T>(&self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, StoreError> {
+        let mut slot = lock(&self.database);
+        let database = match slot.take() {
+            Some(database) => database,
+            None => open_database(self.path.as_deref())?,
+        };
+        let done = work(&database);
+        // After an I/O error redb refuses everything until it is opened anew;
+        // what is in memory only would be lost by that.
+        if self.path.is_none() || !matches!(done, Err(Error::Io(_) | Error::PreviousIo)) {
+            *slot = Some(database);
+        }
+        done.map_err(|error| self.unavailable(&error))
+    }
+
+    /// One transaction, and what follows of it in memory while no other change can come between.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Error>,
+        follow: impl FnOnce(&mut Memory, &T),
+    ) -> Result<T, StoreError> {
+        self.use_database(|database| {
+            let write = database.begin_write()?;
+            let result = work(&write)?;
+            write.commit()?;
+            follow(&mut self.memory_mut(), &result);
+            Ok(result)
+        })
+    }
+
+    fn announce(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn rotate(&self, old: TokenHash, new: TokenHash, now: u64) -> Result<Rotation, StoreError> {
+        let rotation = self.change(
+            |write| rotate(write, &old, &new, now),
+            |memory, rotation| {
+                if let Rotation::Reused(session) = rotation {
+                    memory.live.remove(session);
+                }
+            },
+        )?;
+        if matches!(rotation, Rotation::Reused(_)) {
+            self.announce();
+        }
+        Ok(rotation)
+    }
+
+    fn purge_now(&self, now: u64) -> u64 {
+        let mut clock = lock(&self.purge_clock);
+        let at = match *clock {
+            None => now,
+            Some((mark, read)) => now.min(mark.saturating_add(read.elapsed().as_secs())),
+        };
+        // A wall clock that ran back must not slow the clock down for good.
+        match *clock {
+            Some((mark, _)) if at <= mark => {}
+            _ => *clock = Some((at, Instant::now())),
+        }
+        at
+    }
+}
+
+fn revoke(write: &WriteTransaction, id: &str, now: u64) -> Result<bool, Error> {
+    let mut sessions = write.open_table(SESSIONS)?;
+    let Some(mut session) = get::<Session, _>(&sessions, id)? else { return Ok(false) };
+    if session.revoked.is_some() {
+        return Ok(false);
+    }
+    session.revoked = Some(now);
+    sessions.insert(id, encode(&session)?.as_slice())?;
+    Ok(true)
+}
+
+fn rotate(write: &WriteTransaction, old: &TokenHash, new: &TokenHash, now: u64) -> Result<Rotation, Error> {
+    let mut table = write.open_table(REFRESH)?;
+    let Some(refresh) = get::<Refresh, _>(&table, old.bytes().as_slice())? else { return Ok(Rotation::Unknown) };
+    let session: Option<Session> = get(&write.open_table(SESSIONS)?, refresh.session.as_str())?;
+    let Some(mut session) = session.filter(|session| session.revoked.is_none() && session.expires > now) else {
+        return Ok(Rotation::Ended(refresh.session));
+    };
+    let successor = match &refresh.state {
+        RefreshState::Rotated { successor, .. } => get::<Refresh, _>(&table, successor.as_slice())?,
+        _ => None,
+    };
+    let unused = successor.is_some_and(|successor| successor.state == RefreshState::Current);
+    let verdict = judge(&refresh.state, unused, now);
+    match verdict {
+        Verdict::Race => return Ok(Rotation::Raced),
+        Verdict::Reuse => {
+            drop(table);
+            revoke(write, &session.id, now)?;
+            return Ok(Rotation::Reused(session.id));
+        }
+        Verdict::Rotate | Verdict::Retry => {}
+    }
+    if let RefreshState::Rotated { successor, .. } = refresh.state {
+        let replaced = Refresh { session: session.id.clone(), state: RefreshState::Replaced };
+        table.insert(successor.as_slice(), encode(&replaced)?.as_slice())?;
+    }
+    let state = RefreshState::Rotated { at: now, successor: *new.bytes(), retried: verdict == Verdict::Retry };
+    let used = Refresh { session: session.id.clone(), state };
+    let current = Refresh { session: session.id.clone(), state: RefreshState::Current };
+    table.insert(old.bytes().as_slice(), encode(&used)?.as_slice())?;
+    table.insert(new.bytes().as_slice(), encode(&current)?.as_slice())?;
+    session.refreshed = now;
+    write.open_table(SESSIONS)?.insert(session.id.as_str(), encode(&session)?.as_slice())?;
+    Ok(Rotation::Rotated(session))
+}
+
+/// Removes what ended before `at`; what was removed.
+fn purge(write: &WriteTransaction, at: u64) -> Result<Purged, Error> {
+    let mut gone = Purged::default();
+    write.open_table(SESSIONS)?.retain(|id, bytes| {
+        let keep = !decode::<Session>(bytes).is_ok_and(|session| session.expires < at);
+        if !keep {
+            gone.sessions.insert(id.to_owned());
+        }
+        keep
+    })?;
+    if !gone.sessions.is_empty() {
+        write.open_table(REFRESH)?.retain(|_, bytes| {
+            let keep = !decode::<Refresh>(bytes).is_ok_and(|refresh| gone.sessions.contains(&refresh.session));
+            gone.refresh += usize::from(!keep);
+            keep
+        })?;
+    }
+    write.open_table(OPAQUE)?.retain(|hash, bytes| {
+        let keep = !decode::<OpaqueToken>(bytes).is_ok_and(|token| token.expires < at);
+        if !keep && let Ok(hash) = hash_of(hash) {
+            gone.opaque.insert(hash);
+        }
+        keep
+    })?;
+    write.open_table(REVOKED)?.retain(|id, until| {
+        let keep = until.saturating_add(MARGIN) >= at;
+        if !keep {
+            gone.revoked.insert(id.to_owned());
+        }
+        keep
+    })?;
+    write.open_table(META)?.insert("purge_clock", at)?;
+    Ok(gone)
+}
+
+#[derive(Default)]
+struct Purged {
+    sessions: HashSet<String>,
+    refresh: usize,
+    opaque: HashSet<TokenHash>,
+    revoked: HashSet<String>,
+}
+
+impl Store for RedbStore {
+    fn create_session<'a>(&'a self, session: &'a Session, refresh: Option<&'a TokenHash>) -> Reply<'a, ()> {
+        let (session, refresh) = (session.clone(), refresh.copied());
+        self.on_disk(move |shared| {
+            shared.change(
+                |write| {
+                    write.open_table(SESSIONS)?.insert(session.id.as_str(), encode(&session)?.as_slice())?;
+                    if let Some(hash) = refresh {
+                        let current = Refresh { session: session.id.clone(), state: RefreshState::Current };
+                        write.open_table(REFRESH)?.insert(hash.bytes().as_slice(), encode(&current)?.as_slice())?;
+                    }
+                    Ok(())
+                },
+                |memory, ()| {
+                    if session.revoked.is_none() {
+                        memory.live.insert(session.id.clone());
+                    }
+                },
+            )
+        })
+    }
+
+    fn rotate<'a>(&'a self, old: &'a TokenHash, new: &'a TokenHash, now: u64) -> Reply<'a, Rotation> {
+        let (old, new) = (*old, *new);
+        self.on_disk(move |shared| shared.rotate(old, new, now))
+    }
+
+    fn revoke_session<'a>(&'a self, id: &'a str, now: u64) -> Reply<'a, bool> {
+        let id = id.to_owned();
+        self.on_disk(move |shared| {
+            // In memory first: a disk that is full must not keep a session alive.
+            shared.memory_mut().live.remove(&id);
+            shared.announce();
+            shared.change(
+                |write| revoke(write, &id, now),
+                |memory, _| {
+                    memory.live.remove(&id);
+                },
+            )
+        })
+    }
+
+    fn revoke_token<'a>(&'a self, token_id: &'a str, until: u64, _now: u64) -> Reply<'a, ()> {
+        let id = token_id.to_owned();
+        self.on_disk(move |shared| {
+            let known = shared.memory().revoked.get(&id).copied().unwrap_or(0);
+            let until = until.max(known);
+            shared.memory_mut().revoked.insert(id.clone(), until);
+            shared.announce();
+            shared.change(
+                |write| write.open_table(REVOKED)?.insert(id.as_str(), until).map(drop).map_err(Error::from),
+                |_, ()| {},
+            )
+        })
+    }
+
+    fn is_revoked<'a>(&'a self, session: Option<&'a str>, token_id: &'a str) -> Reply<'a, bool> {
+        let memory = self.shared.memory();
+        let dead = memory.revoked.contains_key(token_id) || session.is_some_and(|id| !memory.live.contains(id));
+        Box::pin(std::future::ready(Ok(dead)))
+    }
+
+    fn session<'a>(&'a self, id: &'a str) -> Reply<'a, Option<Session>> {
+        let id = id.to_owned();
+        self.on_disk(move |shared| {
+            shared.use_database(|database| get(&database.begin_read()?.open_table(SESSIONS)?, id.as_str()))
+        })
+    }
+
+    fn session_of<'a>(&'a self, refresh: &'a TokenHash) -> Reply<'a, Option<String>> {
+        let hash = *refresh;
+        self.on_disk(move |shared| {
+            shared.use_database(|database| {
+                let refresh: Option<Refresh> =
+                    get(&database.begin_read()?.open_table(REFRESH)?, hash.bytes().as_slice())?;
+                Ok(refresh.map(|refresh| refresh.session))
+            })
+        })
+    }
+
+    fn list_sessions(&self, now: u64) -> Reply<'_, Vec<Session>> {
+        self.on_disk(move |shared| {
+            shared.use_database(|database| {
+                let table = database.begin_read()?.open_table(SESSIONS)?;
+                let mut all = table
+                    .iter()?
+                    .map(|entry| decode::<Session>(entry?.1.value()))
+                    .collect::<Result<Vec<Session>, Error>>()?;
+                all.retain(|session| session.expires > now);
+                all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+                Ok(all)
+            })
+        })
+    }
+
+    fn put_opaque<'a>(&'a self, hash: &'a TokenHash, token: &'a OpaqueToken, _now: u64) -> Reply<'a, ()> {
+        let (hash, token) = (*hash, token.clone());
+        self.on_disk(move |shared| {
+            shared.change(
+                |write| {
+                    write.open_table(OPAQUE)?.insert(hash.bytes().as_slice(), encode(&token)?.as_slice())?;
+                    Ok(())
+                },
+                |memory, ()| drop(memory.opaque.insert(hash, token.clone())),
+            )
+        })
+    }
+
+    fn opaque<'a>(&'a self, hash: &'a TokenHash, now: u64) -> Reply<'a, Option<OpaqueToken>> {
+        let token = self.shared.memory().opaque.get(hash).filter(|token| token.expires > now).cloned();
+        Box::pin(std::future::ready(Ok(token)))
+    }
+
+    fn purge(&self, now: u64) -> Reply<'_, usize> {
+        self.on_disk(move |shared| {
+            let at = shared.purge_now(now);
+            let gone = shared.change(
+                |write| purge(write, at),
+                |memory, gone| {
+                    memory.live.retain(|id| !gone.sessions.contains(id));
+                    memory.opaque.retain(|hash, _| !gone.opaque.contains(hash));
+                    memory.revoked.retain(|id, _| !gone.revoked.contains(id));
+                },
+            )?;
+            Ok(gone.sessions.len() + gone.refresh + gone.opaque.len() + gone.revoked.len())
+        })
+    }
+
+    fn health(&self) -> Reply<'_, ()> {
+        self.on_disk(|shared| shared.use_database(|database| database.begin_read().map(drop).map_err(Error::from)))
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+}
