@@ -13,15 +13,29 @@
 //! [`Forward`], which only the policy makes. Nothing else of this crate
 //! imports this module, and it imports only `values`.
 
+mod audit;
+pub mod cli;
+mod config;
 mod decision;
+mod gate;
 mod grant;
+mod http1;
 mod identity;
 pub mod keys;
-pub mod token;
+mod limits;
+mod metrics;
+mod proxy;
+mod rules;
+mod run;
+mod server;
 pub mod service;
 pub mod store;
 pub mod policy;
 pub mod tenant;
+mod tls;
+pub mod token;
+mod upstream;
+mod wire;
 
 pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
 pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};

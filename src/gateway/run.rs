@@ -1,0 +1,113 @@
+//! From a configuration to a running gateway, and its signals.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::audit::{Audit, Sink};
+use super::config::{Config, api_version};
+use super::proxy::{Proxy, now};
+use super::server::Server;
+use super::store::{self, Store};
+use super::upstream::Upstream;
+use super::{service, tls, wire};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How often what has expired is forgotten.
+const PURGE: Duration = Duration::from_secs(60);
+/// How often the store is asked whether it is there.
+const HEALTH: Duration = Duration::from_secs(5);
+
+/// Whether everything that a configuration names can be used.
+///
+/// # Errors
+/// The first thing that cannot.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    if let Some(files) = &config.tls {
+        tls::server_config(files)?;
+    }
+    let keys = super::keys::KeySource::follow_dir(&config.keys)?;
+    wire::verifier(config, keys)?;
+    super::rules::rules(config)?;
+    Ok(())
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When something that is needed to begin cannot be had.
+pub fn serve(path: &Path, journal: Box<dyn Write + Send>, err: &mut dyn Write) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve_here(path, config, journal, err));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+async fn serve_here(path: &Path, config: Config, journal: Box<dyn Write + Send>, err: &mut dyn Write) -> Result<(), Failure> {
+    let sink = if config.audit == "journal" { Sink::Writer(journal) } else { Sink::File(config.audit.clone().into()) };
+    let audit = Audit::start(sink).map_err(|error| format!("the audit log {}: {error}", config.audit))?;
+    let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+    let store = store::open(&config.store).await?;
+    let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
+    let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
+    let proxy = Arc::new(Proxy::new(wire::gate(&config, Arc::clone(&store))?, config.limits, upstream, audit));
+    let server = Server::new(Arc::clone(&proxy), tls);
+    let (mut terminate, mut interrupt, mut hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    for address in &config.listen {
+        let bound = server.listen(*address).await.map_err(|error| format!("{address}: {error}"))?;
+        writeln!(err, "stockade-gateway: listening on {bound}")?;
+    }
+    if let Some(local) = &config.local {
+        server.listen_local(local)?;
+    }
+    let admin = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
+    server.listen_admin(&admin).map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
+    tokio::spawn(keep_store(Arc::clone(&store), Arc::clone(&proxy)));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => match reload(path, &server, &proxy, &store) {
+                Ok(()) => writeln!(err, "stockade-gateway: keys, roles, certificate and limits loaded anew")?,
+                Err(error) => writeln!(err, "stockade-gateway: nothing loaded, the old stay in force: {error}")?,
+            },
+        }
+    }
+    server.drain(Duration::from_secs(proxy.limits().drain_seconds)).await;
+    let _ = std::fs::remove_file(&admin);
+    if let Some(local) = &config.local {
+        let _ = std::fs::remove_file(local);
+    }
+    Ok(())
+}
+
+/// All of it is made before any of it is put in place.
+fn reload(path: &Path, server: &Server, proxy: &Proxy, store: &Arc<dyn Store>) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+    let gate = wire::gate(&config, Arc::clone(store))?;
+    server.set_tls(tls);
+    proxy.reload(gate, config.limits);
+    proxy.audit.reopen();
+    Ok(())
+}
+
+async fn keep_store(store: Arc<dyn Store>, proxy: Arc<Proxy>) {
+    let mut until_purge = Duration::ZERO;
+    loop {
+        proxy.metrics.store_up.store(i64::from(store.health().await.is_ok()), Ordering::Relaxed);
+        if until_purge.is_zero() {
+            let _ = store.purge(now()).await;
+            until_purge = PURGE;
+        }
+        tokio::time::sleep(HEALTH).await;
+        until_purge = until_purge.saturating_sub(HEALTH);
+    }
+}

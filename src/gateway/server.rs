@@ -1,0 +1,208 @@
+//! Listeners: TLS on addresses, plain on a local socket, one line each way on
+//! the administrator's. Bounded in connections, stopped by draining.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::limits::PerAddress;
+use super::metrics::Open;
+use super::proxy::{Proxy, now};
+
+/// After accept failed (no descriptors left), before it is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Longest line of the administrator's socket.
+const MAX_ADMIN_LINE: u64 = 64 * 1024;
+
+/// The listeners of one gateway.
+pub struct Server {
+    proxy: Arc<Proxy>,
+    tls: RwLock<Option<Arc<rustls::ServerConfig>>>,
+    slots: Arc<Semaphore>,
+    most: u32,
+    per_address: Arc<PerAddress>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// A server that listens nowhere yet.
+    #[must_use]
+    pub fn new(proxy: Arc<Proxy>, tls: Option<Arc<rustls::ServerConfig>>) -> Arc<Self> {
+        let most = proxy.limits().connections;
+        Arc::new(Self {
+            proxy,
+            tls: RwLock::new(tls),
+            slots: Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX))),
+            most,
+            per_address: Arc::default(),
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Serves new connections with this certificate.
+    pub fn set_tls(&self, tls: Option<Arc<rustls::ServerConfig>>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+    }
+
+    /// Listens on an address, with TLS.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
+                match accepted {
+                    Ok((stream, peer)) => server.admit_tcp(stream, peer),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        });
+        Ok(bound)
+    }
+
+    /// Listens on a local socket of this mode, without TLS.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn listen_local(self: &Arc<Self>, path: &Path) -> io::Result<()> {
+        let listener = local(path, 0o660)?;
+        let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
+                let Some(slot) = server.slot() else { continue };
+                let server = Arc::clone(&server);
+                tokio::spawn(async move {
+                    let (_slot, _open) = (slot, Open::new(&server.proxy.metrics.connections));
+                    server.proxy.serve(stream, None, server.stop.subscribe()).await;
+                });
+            }
+        });
+        Ok(())
+    }
+
+    /// Listens for the administrator: a JSON line in, a JSON line out.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn listen_admin(self: &Arc<Self>, path: &Path) -> io::Result<()> {
+        let listener = local(path, 0o600)?;
+        let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
+                let server = Arc::clone(&server);
+                tokio::spawn(async move {
+                    let _ = server.administer(stream).await;
+                });
+            }
+        });
+        Ok(())
+    }
+
+    fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+        if slot.is_none() {
+            self.proxy.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        slot
+    }
+
+    fn admit_tcp(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let address = peer.ip().to_canonical();
+        let Some(slot) = self.slot() else { return };
+        let Some(one) = self.per_address.take(address, self.proxy.limits().connections_per_client) else {
+            self.proxy.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let Some(tls) = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+        let server = Arc::clone(self);
+        tokio::spawn(async move {
+            let (_slot, _one, _open) = (slot, one, Open::new(&server.proxy.metrics.connections));
+            let _ = stream.set_nodelay(true);
+            let patience = Duration::from_secs(server.proxy.limits().head_seconds);
+            let handshake = TlsAcceptor::from(tls).accept(stream);
+            if let Ok(Ok(stream)) = tokio::time::timeout(patience, handshake).await {
+                server.proxy.serve(stream, Some(address), server.stop.subscribe()).await;
+            }
+        });
+    }
+
+    async fn administer(&self, stream: UnixStream) -> io::Result<()> {
+        let peer = stream.peer_cred()?.uid();
+        if peer != 0 && peer != rustix::process::geteuid().as_raw() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read);
+        loop {
+            let mut line = String::new();
+            if (&mut lines).take(MAX_ADMIN_LINE).read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let asked: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            let answer = if asked.get("command").and_then(serde_json::Value::as_str) == Some("metrics") {
+                serde_json::json!({ "metrics": self.proxy.metrics.render(self.proxy.audit.failures()) }).to_string()
+            } else {
+                self.proxy.gate().service.admin(line.trim_end(), now()).await
+            };
+            write.write_all(format!("{answer}\n").as_bytes()).await?;
+        }
+    }
+
+    /// Accepts no more, lets requests end, and after `patience` ends them.
+    pub async fn drain(&self, patience: Duration) {
+        self.stop.send_replace(true);
+        let all = self.slots.acquire_many(self.most);
+        let _ = tokio::time::timeout(patience, all).await;
+    }
+}
+
+/// A local socket with this mode. One that a dead gateway left is replaced;
+/// one that answers is not.
+fn local(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{}: somebody listens there", path.display())));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{}: not a socket", path.display()))),
+        Err(_) => {}
+    }
+    // Made under another name, so that nobody connects before the mode is set.
+    let made = path.with_extension(format!("new{}", std::process::id()));
+    let listener = UnixListener::bind(&made)?;
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(&made, path)?;
+    Ok(listener)
+}

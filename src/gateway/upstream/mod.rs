@@ -1,0 +1,218 @@
+//! The daemon's socket: connections, requests and the heads of answers.
+//!
+//! Written for one well-behaved peer on a local socket. A connection goes back
+//! to the pool only when its request and its answer are both complete.
+
+mod inspect;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::UnixStream;
+
+use super::config::api_version;
+use super::http1::Decoder;
+
+/// Idle connections that are kept.
+const MAX_IDLE: usize = 64;
+/// Largest head of an answer.
+const MAX_ANSWER_HEAD: usize = 64 * 1024;
+/// Buffer of a connection in the pool; larger ones are given back.
+const IDLE_BUFFER: usize = 16 * 1024;
+
+/// The daemon.
+pub struct Upstream {
+    path: PathBuf,
+    idle: Mutex<Vec<Link>>,
+    newest: (u16, u16),
+    pinned: OnceLock<String>,
+}
+
+/// One connection.
+pub struct Link {
+    /// The socket.
+    pub stream: UnixStream,
+    /// What was read and not yet used.
+    pub buffer: BytesMut,
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Header lines to pass on, each with its line end; framing is not among them.
+    pub lines: Vec<u8>,
+    /// The body that follows.
+    pub body: Decoder,
+    /// The connection may serve again.
+    pub keep: bool,
+}
+
+impl Upstream {
+    /// A daemon behind `path`. `newest` bounds the version it tells clients.
+    #[must_use]
+    pub fn new(path: PathBuf, newest: (u16, u16), pinned: Option<String>) -> Self {
+        let of_config = OnceLock::new();
+        if let Some(pinned) = pinned {
+            let _ = of_config.set(pinned);
+        }
+        Self { path, idle: Mutex::default(), newest, pinned: of_config }
+    }
+
+    /// An idle connection that is still open, or a new one.
+    ///
+    /// # Errors
+    /// When the daemon does not listen.
+    pub async fn link(&self) -> io::Result<Link> {
+        while let Some(link) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            // Anything readable on an idle connection is its end.
+            if matches!(link.stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Ok(link);
+            }
+        }
+        self.new_link().await
+    }
+
+    /// A new connection, for one that will be taken over.
+    ///
+    /// # Errors
+    /// When the daemon does not listen.
+    pub async fn new_link(&self) -> io::Result<Link> {
+        Ok(Link { stream: UnixStream::connect(&self.path).await?, buffer: BytesMut::new() })
+    }
+
+    /// Gives a connection back whose answer is complete.
+    pub fn give_back(&self, mut link: Link) {
+        if !link.buffer.is_empty() {
+            return;
+        }
+        if link.buffer.capacity() > IDLE_BUFFER {
+            link.buffer = BytesMut::new();
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(link);
+        }
+    }
+
+    /// The newest version that clients are told of.
+    #[must_use]
+    pub fn newest(&self) -> (u16, u16) {
+        self.newest
+    }
+}
+
+/// Reads the head of an answer; `head_only` for answers to HEAD.
+///
+/// # Errors
+/// When the daemon closes before, or speaks something else.
+pub async fn read_answer<R: AsyncRead + Unpin>(
+    stream: &mut R,
+    buffer: &mut BytesMut,
+    head_only: bool,
+    newest: (u16, u16),
+) -> io::Result<Answer> {
+    loop {
+        if let Some(answer) = parse_answer(buffer, head_only, newest)? {
+            // 100 Continue and its like announce another head.
+            if answer.status >= 200 || answer.status == 101 {
+                return Ok(answer);
+            }
+            continue;
+        }
+        if buffer.len() > MAX_ANSWER_HEAD {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the daemon's answer has no end of its head"));
+        }
+        buffer.reserve(4096);
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the daemon closed the connection"));
+        }
+    }
+}
+
+fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> io::Result<Option<Answer>> {
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "the daemon's answer is not HTTP");
+    let mut lines = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut lines);
+    let httparse::Status::Complete(used) = response.parse(buffer).map_err(|_| malformed())? else { return Ok(None) };
+    let status = response.code.ok_or_else(malformed)?;
+    let mut answer = Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1) };
+    let mut framed = false;
+    for line in response.headers.iter() {
+        let is = |name: &str| line.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            let length = std::str::from_utf8(line.value).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+            if !framed {
+                answer.body = Decoder::Length(length);
+            }
+            framed = true;
+        } else if is("transfer-encoding") {
+            if !line.value.eq_ignore_ascii_case(b"chunked") {
+                return Err(malformed());
+            }
+            answer.body = Decoder::chunked();
+            framed = true;
+        } else if is("connection") {
+            answer.keep &= !line.value.eq_ignore_ascii_case(b"close");
+        } else if is("keep-alive") || is("te") || is("trailer") || is("upgrade") || is("proxy-connection") || is("alt-svc") {
+        } else {
+            answer.lines.extend_from_slice(line.name.as_bytes());
+            answer.lines.extend_from_slice(b": ");
+            if is("api-version") {
+                answer.lines.extend_from_slice(clamped(line.value, newest).as_bytes());
+            } else {
+                answer.lines.extend_from_slice(line.value);
+            }
+            answer.lines.extend_from_slice(b"\r\n");
+        }
+    }
+    if head_only || status == 204 || status == 304 || status < 200 {
+        answer.body = Decoder::Done;
+    } else if !framed {
+        answer.keep = false;
+    }
+    buffer.advance(used);
+    Ok(Some(answer))
+}
+
+/// The daemon's version, or the newest that is modelled if that is older.
+fn clamped(value: &[u8], (major, minor): (u16, u16)) -> String {
+    match std::str::from_utf8(value).ok().and_then(api_version) {
+        Some(daemon) if daemon <= (major, minor) => format!("{}.{}", daemon.0, daemon.1),
+        _ => format!("{major}.{minor}"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, head_only: bool) -> Answer {
+        parse_answer(&mut BytesMut::from(text), head_only, (1, 45)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_version_told_is_never_newer_than_what_is_modelled() {
+        let lines = |version: &str| String::from_utf8(parsed(&format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nContent-Length: 2\r\n\r\nOK"), false).lines).unwrap();
+        assert_eq!(lines("1.52"), "Api-Version: 1.45\r\n");
+        assert_eq!(lines("1.41"), "Api-Version: 1.41\r\n");
+        assert_eq!(lines("2.0 x"), "Api-Version: 1.45\r\n");
+    }
+
+    #[test]
+    fn framing_and_connection_headers_are_the_proxys_own() {
+        let answer = parsed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nKeep-Alive: 5\r\nOstype: linux\r\n\r\n", false);
+        assert_eq!((answer.lines.as_slice(), answer.body, answer.keep), (&b"Ostype: linux\r\n"[..], Decoder::chunked(), false));
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body() {
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true).body, Decoder::Done);
+        assert_eq!(parsed("HTTP/1.1 304 Not Modified\r\n\r\n", false).body, Decoder::Done);
+    }
+}
