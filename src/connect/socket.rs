@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn a_socket_that_a_crash_left_is_replaced_and_any_other_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.sock");
+        let path = folder.path().join("own/x.sock");
+        drop(LocalSocket::bind(&path).unwrap());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         drop(LocalSocket::bind(&path).unwrap());
