@@ -21,6 +21,12 @@ pub enum Command {
     Apply(crate::commands::apply::ApplyArgs),
     /// What hosts are, as templates see it.
     Facts(crate::commands::facts::FactsArgs),
+    /// Certificates for the gateways, signed by an authority of your own.
+    Ca(crate::commands::ca::CaArgs),
+    /// Tokens of a host's gateway, given and taken over SSH.
+    Token(crate::commands::token::TokenArgs),
+    /// A local socket and a Docker context that lead to a host's gateway, signed in until this ends.
+    Connect(crate::commands::connect::ConnectArgs),
     /// Says everything that is wrong with a playbook, its inventory and stages, without touching a host.
     Check(crate::commands::check::CheckArgs),
     /// Prints a script that completes the command line in a shell.

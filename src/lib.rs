@@ -14,8 +14,10 @@
 //! `transport` talks to hosts, only `report` writes to the operator.
 
 pub mod apply;
+pub mod authority;
 pub mod cli;
 pub mod commands;
+pub mod connect;
 pub mod gateway;
 pub mod inventory;
 pub mod lab;

@@ -19,6 +19,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("apply", &["values", "shell", "observe", "plan", "transport", "report"]),
     ("lab", &["values"]),
     ("gateway", &["values"]),
+    ("connect", &["values"]),
+    ("authority.rs", &["values"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -50,7 +50,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     Ok(exit(&outcomes))
 }
 
-fn login_name() -> String {
+pub(super) fn login_name() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))

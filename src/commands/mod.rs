@@ -3,17 +3,21 @@
 //! exit code that an error stands for.
 
 pub mod apply;
+pub mod ca;
 pub mod check;
 pub mod completions;
+pub mod connect;
 mod engine;
 pub mod env;
 pub mod facts;
+mod gateway_host;
 pub mod keygen;
 pub mod lab;
 pub mod plan;
 mod saved;
 pub mod schema;
 pub mod select;
+pub mod token;
 
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
@@ -77,6 +81,9 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
         crate::cli::Command::Plan(args) => plan::run(args, console),
         crate::cli::Command::Apply(args) => apply::run(args, console),
         crate::cli::Command::Facts(args) => facts::run(args, console),
+        crate::cli::Command::Ca(args) => ca::run(args, console),
+        crate::cli::Command::Token(args) => token::run(args, console),
+        crate::cli::Command::Connect(args) => connect::run(args, console),
         crate::cli::Command::Check(args) => check::run(args, console),
         crate::cli::Command::Completions(args) => completions::run(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),

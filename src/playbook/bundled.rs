@@ -23,8 +23,17 @@ macro_rules! bundle {
 }
 
 /// Every file of every bundled playbook, sorted by path.
-pub static BUNDLED: &[BundledFile] =
-    bundle!["docker-host/playbook.toml", "docker/daemon.json.tera", "docker/playbook.toml", "users/playbook.toml",];
+pub static BUNDLED: &[BundledFile] = bundle![
+    "docker-host/playbook.toml",
+    "docker/daemon.json.tera",
+    "docker/playbook.toml",
+    "gateway/gateway.toml.tera",
+    "gateway/limits.conf.tera",
+    "gateway/no-tcp.conf",
+    "gateway/playbook.toml",
+    "gateway/stockade-gateway.service",
+    "users/playbook.toml",
+];
 
 /// The names of the bundled playbooks.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -121,6 +121,9 @@ impl StepFiles {
     }
 
     fn find(&self, path: &str) -> Result<Arc<[u8]>, String> {
+        if let Some(name) = path.strip_prefix("program:") {
+            return self.program(name);
+        }
         for folder in &self.folders {
             if let Some(bytes) = folder.read(path, &self.record)? {
                 return Ok(bytes);
@@ -128,6 +131,18 @@ impl StepFiles {
         }
         let looked: Vec<String> = self.folders.iter().map(|folder| folder.show(path)).collect();
         Err(format!("there is no file '{path}' (looked for {})", looked.join(", then ")))
+    }
+
+    /// A program that is installed beside this one: `program:NAME`.
+    fn program(&self, name: &str) -> Result<Arc<[u8]>, String> {
+        if name.is_empty() || name.contains('/') {
+            return Err(format!("'program:{name}' must name a program that lies beside this one, without a folder"));
+        }
+        let own = std::env::current_exe().map_err(|error| format!("cannot tell where this program is: {error}"))?;
+        let path = folder_of(&own).join(name);
+        let shown = path.display().to_string();
+        let read = self.record.get(&shown, || std::fs::read(&path));
+        read.map_err(|error| format!("the program '{name}' is not beside this one: {error} ({shown})"))
     }
 
     fn text(&self, path: &str) -> Result<String, String> {
