@@ -60,7 +60,7 @@ impl Window {
 
 enum Material {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// A key that verifies.
@@ -150,7 +150,7 @@ impl VerifyKey {
             return Err("is a secret of one repeated byte; make it at random");
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-        Ok(common.key(algorithm, 32, Material::Secret(key), None))
+        Ok(common.key(algorithm, 32, Material::Secret(Box::new(key)), None))
     }
 
     fn from_ed25519(jwk: &Map<String, Value>, common: Common) -> Result<VerifyKey, &'static str> {
