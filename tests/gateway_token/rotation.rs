@@ -164,3 +164,24 @@ fn a_rotation_that_stops_halfway_leaves_a_ring_that_loads_and_signs() {
     let ring = KeyRing::load_dir(dir.path()).unwrap();
     assert_eq!(ring.signing_key(NOW).unwrap().kid(), newest);
 }
+
+#[test]
+fn a_token_ends_with_the_key_that_signed_it() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path(), NOW - 1000).unwrap();
+    let keys = KeySource::follow_dir(dir.path()).unwrap();
+    let signer = Signer::new(ISSUER, AUDIENCE, keys.clone());
+    let verifier = Verifier::new(VerifierConfig::new(ISSUER, AUDIENCE), keys.clone());
+    let (token, _) = signer.issue(&grant(), NOW).unwrap();
+    let before = verifier.generation();
+    rotate(dir.path(), Rotation { delay: 0, overlap: 100 }, NOW).unwrap();
+    keys.refresh();
+    assert_ne!(verifier.generation(), before, "what was remembered is verified again");
+    assert_eq!(verifier.verify(&token, NOW).unwrap().identity.expires, NOW + 100);
+    // A key that is about to end signs nothing beyond its end.
+    rotate(dir.path(), Rotation { delay: 50, overlap: 0 }, NOW).unwrap();
+    keys.refresh();
+    let (short, identity) = signer.issue(&grant(), NOW).unwrap();
+    assert_eq!(identity.expires, NOW + 50);
+    assert_eq!(verifier.verify(&short, NOW).unwrap().identity, identity);
+}
