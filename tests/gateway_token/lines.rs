@@ -87,7 +87,8 @@ fn a_token_or_key_without_an_id_is_matched_only_if_there_is_no_doubt() {
 
 #[test]
 fn vectors_may_lack_members_but_what_is_there_must_be_right() {
-    let bare = |jwk: Value| KeyRing::from_vectors(jwk.to_string().as_bytes(), "vector").is_ok();
+    let bare =
+        |jwk: Value| KeyRing::from_vectors(jwk.to_string().as_bytes(), "vector").unwrap().verifying().next().is_some();
     let jwk = Hand::new("k").jwk();
     assert!(bare(with(with(with(jwk.clone(), "alg", json!(null)), "use", json!(null)), "kid", json!(null))));
     assert!(bare(with(jwk.clone(), "d", json!("ignored"))), "private members are passed over, not used");
@@ -95,6 +96,20 @@ fn vectors_may_lack_members_but_what_is_there_must_be_right() {
     assert!(!bare(with(jwk.clone(), "alg", json!("HS256"))));
     assert!(!bare(with(jwk, "key_ops", json!(["encrypt"]))));
     assert!(!bare(json!({"kty": "oct", "k": base64url::encode("short")})));
+}
+
+#[test]
+fn a_key_that_is_not_acceptable_is_passed_over_and_named_and_the_others_judge() {
+    let hand = Hand::new("k-1");
+    let p521 = json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "use": "sig", "kid": "big", "x": "AA", "y": "AA"});
+    let ring = vectors(&[p521, hand.jwk()]);
+    assert_eq!(ring.passed_over().len(), 1);
+    assert!(ring.passed_over()[0].to_string().contains("key 1"), "{}", ring.passed_over()[0]);
+    let judge = Judge::SignatureOnly(&ring);
+    assert!(run(&judge, hand.sign(&claims()).as_bytes()).0);
+    let other = hand.sign_parts(r#"{"alg":"ES512","kid":"big"}"#, b"foo");
+    assert!(!run(&judge, other.as_bytes()).0);
+    assert!(KeyRing::from_vectors(b"{", "vector").is_err());
 }
 
 #[test]

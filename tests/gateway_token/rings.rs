@@ -243,6 +243,10 @@ fn a_ring_is_loaded_whole_or_not_at_all() {
         put(dir.path(), "b.jwk", wrong, 0o644);
         assert!(matches!(KeyRing::load_dir(dir.path()), Err(KeyError::Refused { .. })), "{wrong:?}");
     }
+    std::fs::remove_file(dir.path().join("b.jwk")).unwrap();
+    std::fs::create_dir(dir.path().join("b.jwk")).unwrap();
+    assert!(KeyRing::load_dir(dir.path()).unwrap_err().to_string().contains("not a regular file"));
+    std::fs::remove_dir(dir.path().join("b.jwk")).unwrap();
     put(dir.path(), "b.jwk", &" ".repeat((1 << 20) + 1), 0o644);
     assert!(KeyRing::load_dir(dir.path()).unwrap_err().to_string().contains("1 MiB"));
 }
