@@ -293,6 +293,21 @@ fn a_half_written_file_keeps_the_old_keys_and_is_reported() {
 }
 
 #[test]
+fn changed_keys_come_into_force_without_being_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.jwk", &with(ed(), "kid", json!("first")).to_string(), 0o644);
+    let keys = KeySource::follow_dir(dir.path()).unwrap();
+    put(dir.path(), "a.jwk", &with(ed(), "kid", json!("second")).to_string(), 0o644);
+    let begun = std::time::Instant::now();
+    while keys.current().find("second", NOW).is_none() {
+        assert!(begun.elapsed().as_secs() < 30, "the new key was never seen");
+        std::thread::yield_now();
+    }
+    assert!(keys.current().find("first", NOW).is_none());
+    assert_eq!(keys.generation(), 1);
+}
+
+#[test]
 fn a_ring_that_never_loaded_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "a.jwk", "{", 0o644);

@@ -185,3 +185,22 @@ fn a_token_ends_with_the_key_that_signed_it() {
     assert_eq!(identity.expires, NOW + 50);
     assert_eq!(verifier.verify(&short, NOW).unwrap().identity, identity);
 }
+
+#[test]
+fn a_rotation_that_cannot_write_says_so_and_leaves_no_piece_of_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path(), NOW - 1000).unwrap();
+    // The retired key's file cannot be put where a folder lies.
+    let kid = KeyRing::load_dir(dir.path()).unwrap().signing_key(NOW).unwrap().kid().to_owned();
+    let blocked = dir.path().join(format!("retired-{kid}.jwk"));
+    std::fs::create_dir_all(blocked.join("full")).unwrap();
+    assert!(rotate(dir.path(), AT_ONCE, NOW).is_err());
+    std::fs::remove_dir_all(&blocked).unwrap();
+    let names = |folder: &std::path::Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    };
+    let all = [names(dir.path()), names(&dir.path().join("signing"))].concat();
+    assert!(!all.iter().any(|name| name.contains("partial")), "{all:?}");
+    assert!(KeyRing::load_dir(dir.path()).unwrap().signing_key(NOW).is_some());
+}

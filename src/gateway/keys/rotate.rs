@@ -183,6 +183,10 @@ fn write(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), KeyError
         std::fs::rename(&partial, &target)?;
         File::open(dir)?.sync_all()
     })();
+    if written.is_err() {
+        // Nothing of a private key is left lying about; the first error is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+    }
     written.map_err(KeyError::io(&target))
 }
 
