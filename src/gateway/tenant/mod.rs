@@ -86,7 +86,7 @@ impl View<'_> {
     /// 400 for what is no reference, 404 for another's and for what is not there.
     pub async fn image(&self, text: &str) -> Result<ImageUse, Refusal> {
         let reference = Reference::read(text);
-        let is_id = text.strip_prefix("sha256:").is_some_and(reference::is_full_id) || reference::is_name(text);
+        let is_id = text.strip_prefix("sha256:").is_some_and(reference::is_full_id);
         if reference.is_none() && !is_id {
             return Err(malformed("image.reference", format!("{:?} is not an image", shown(text))));
         }
