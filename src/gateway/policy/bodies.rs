@@ -81,6 +81,8 @@ pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal
         }
     }
     labels(scope, &mut map, "network.Labels", false)?;
+    // Of two networks with one name the daemon finds neither by it.
+    map.insert("CheckDuplicate".to_owned(), true.into());
     Ok(written(map))
 }
 

@@ -97,9 +97,10 @@ async fn zero_does_not_mean_unlimited() {
 #[tokio::test]
 async fn a_free_port_is_taken_from_the_roles_range() {
     let sent =
-        create(&create_body(json!({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": []}}))).await.unwrap();
+        create(&create_body(json!({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": [], "82/tcp": null}}))).await.unwrap();
     assert_eq!(sent["HostConfig"]["PortBindings"]["80/tcp"][0]["HostPort"], "8000-8999");
     assert_eq!(sent["HostConfig"]["PortBindings"]["81/tcp"][0]["HostPort"], "8000-8999");
+    assert_eq!(sent["HostConfig"]["PortBindings"]["82/tcp"][0]["HostPort"], "8000-8999");
 }
 
 #[tokio::test]
@@ -200,7 +201,7 @@ async fn networks_are_plain_bridges() {
         assert!(ask("POST", "/v1.47/networks/create").body(body).rule().await.starts_with("network."), "{body}");
     }
     let forward = ask("POST", "/v1.47/networks/create").body(r#"{"Name":"n2"}"#).deploy().await.unwrap();
-    assert_eq!(sent(&forward), json!({"Name": "n2", "Labels": {tenant::LABEL: "team"}}));
+    assert_eq!(sent(&forward), json!({"Name": "n2", "Labels": {tenant::LABEL: "team"}, "CheckDuplicate": true}));
 }
 
 #[tokio::test]

@@ -231,10 +231,23 @@ async fn a_daemon_that_cannot_be_asked_closes_everything() {
 
 #[tokio::test]
 async fn a_tenant_whose_name_fits_no_label_is_refused() {
-    for name in ["", "Team", "a/b", "a b", "../x", "a:b", "a=b"] {
+    for name in ["", "library", "Team", "a/b", "a b", "../x", "a:b", "a=b"] {
         let result = ask("GET", "/v1.47/containers/json")
             .by(&Policy::bundled().unwrap(), &identity("deploy", Some(name)), &Daemon::usual())
             .await;
         assert_eq!(result.unwrap_err().rule, "tenant.name", "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_another_has_is_told_without_its_id() {
+    for name in ["theirs", "system"] {
+        let create = format!("/v1.47/containers/create?name={name}");
+        let rename = format!("/v1.47/containers/web/rename?name={name}");
+        for asked in [ask("POST", &create).body(r#"{"Image":"alpine"}"#), ask("POST", &rename)] {
+            let refusal = asked.deploy().await.unwrap_err();
+            assert_eq!((refusal.status, refusal.rule.as_str()), (409, "tenant.taken"));
+            assert!(!refusal.message.contains(&hex('b')) && !refusal.message.contains(&hex('c')));
+        }
     }
 }
