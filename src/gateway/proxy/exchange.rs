@@ -62,7 +62,7 @@ impl Proxy {
         client: &mut Client<S>,
         gate: &Gate,
         head: &Head,
-        forward: &Forward,
+        (forward, follows): (&Forward, bool),
         lease: &mut Lease<'_>,
         record: &Record,
     ) -> Outcome
@@ -77,7 +77,7 @@ impl Proxy {
             return Outcome { status: *status, next, ended: None, refusal: None, stream: false };
         }
         let hijack = forward.response == ResponseRule::Hijack && head.upgrade;
-        let stream = hijack || matches!(forward.response, ResponseRule::FilterEvents { .. }) || matches!(forward.body, Body::Stream { .. });
+        let stream = hijack || follows || matches!(forward.body, Body::Stream { .. });
         let _open = stream.then(|| Open::new(&self.metrics.streams));
         if stream {
             self.audit.record(Record { event: "open", ..record.clone() });

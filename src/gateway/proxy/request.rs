@@ -60,15 +60,15 @@ impl Proxy {
         if head.parts.uri.path() == "/metrics" {
             return self.metrics_page(client, &head, &identity, record, started).await;
         }
-        let forward = match self.decide(client, &gate, &head, &identity).await {
-            Ok(forward) => forward,
+        let (forward, follows) = match self.decide(client, &gate, &head, &identity).await {
+            Ok(decided) => decided,
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
         record.operation = forward.operation.into();
         record.object.clone_from(&forward.object);
         record.rule.clone_from(&forward.rule);
         record.decision = "allow";
-        let outcome = self.exchange(client, &gate, &head, &forward, &mut lease, &record).await;
+        let outcome = self.exchange(client, &gate, &head, (&forward, follows), &mut lease, &record).await;
         if let Some(refused) = outcome.refusal {
             return self.refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started).await;
         }
@@ -115,12 +115,12 @@ impl Proxy {
     }
 
     /// Asks the policy, with as much of the body as it wants.
-    async fn decide<S>(&self, client: &mut Client<S>, gate: &Gate, head: &Head, identity: &Identity) -> Result<Forward, Refusal>
+    async fn decide<S>(&self, client: &mut Client<S>, gate: &Gate, head: &Head, identity: &Identity) -> Result<(Forward, bool), Refusal>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let asked = gate.rules.parse(&head.parts)?;
-        let streamed = asked.reads() == Reads::Stream;
+        let (streamed, follows) = (asked.reads() == Reads::Stream, asked.follows());
         let operation = asked.operation();
         let body = match asked.reads() {
             Reads::Stream => Vec::new(),
@@ -132,8 +132,8 @@ impl Proxy {
         };
         let forward = asked.decide(identity, &body, &self.upstream).await?;
         match (streamed, matches!(forward.body, crate::gateway::Body::Stream { .. })) {
-            (true, true) | (false, false) => Ok(forward),
-            (true, false) if head.framing == Framing::None => Ok(forward),
+            (true, true) | (false, false) => Ok((forward, follows)),
+            (true, false) if head.framing == Framing::None => Ok((forward, follows)),
             (true, false) => Err(refused(400, "body.none", "this operation takes no body")),
             (false, true) => Err(refused(500, "body.rule", "a body that was read cannot be streamed")),
         }
