@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
-use super::config::Config;
+use super::config::{Config, api_version};
 use super::keys::{self, KeyRing, KeySource};
 use super::proxy::now;
 use super::token::{Judge, verify_lines};
-use super::{run, service, wire};
+use super::upstream::Upstream;
+use super::{policy, rules, run, service, wire};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -66,12 +67,15 @@ struct Explain {
     #[command(flatten)]
     of: Configured,
     /// The role to ask for
-    #[arg(long)]
-    role: String,
+    #[arg(long, required_unless_present = "token")]
+    role: Option<String>,
     /// The tenant to ask for; the operator's view without it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "token")]
     tenant: Option<String>,
-    /// Read the request's body from standard input
+    /// Ask for the token that is the first line of standard input
+    #[arg(long, conflicts_with = "role")]
+    token: bool,
+    /// What (else) is on standard input is the request's body
     #[arg(long)]
     body: bool,
     /// GET, POST …
@@ -228,8 +232,27 @@ fn verify(what: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 }
 
 fn explain(what: &Explain, out: &mut dyn Write) -> Result<(), Failure> {
-    let _ = (&what.of, &what.role, &what.tenant, what.body, &what.method, &what.target, out);
-    Err("explain is not there yet".into())
+    let config = Config::load(&what.of.config)?;
+    let mut input = Vec::new();
+    if what.token || what.body {
+        std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin().lock(), 4 << 20), &mut input)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let said = runtime.block_on(async {
+        let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
+        let daemon = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
+        let policy = rules::load(&config, daemon.engine().await.as_deref())?;
+        let line = format!("{} {}", what.method, what.target);
+        let Some(role) = &what.role else {
+            let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+            let (token, body) = input.split_at(end);
+            let verifier = wire::verifier(&config, KeySource::follow_dir(&config.keys)?)?;
+            let identity = verifier.verify(std::str::from_utf8(token)?.trim(), now())?.identity;
+            return Ok(policy::explain(&policy, &identity, &line, body.trim_ascii(), &daemon).await);
+        };
+        Ok::<_, Failure>(policy::explain_as(&policy, role, what.tenant.as_deref(), &line, &input, Some(&daemon)).await)
+    })?;
+    Ok(write!(out, "{said}")?)
 }
 
 fn token(verb: Token, out: &mut dyn Write) -> Result<(), Failure> {

@@ -56,6 +56,8 @@ pub trait Asked: Send {
     fn operation(&self) -> &'static str;
     /// What becomes of the body.
     fn reads(&self) -> Reads;
+    /// Whether the answer may stay open with nothing said.
+    fn follows(&self) -> bool;
     /// Whether it is allowed, and what is sent.
     fn decide<'a>(
         self: Box<Self>,

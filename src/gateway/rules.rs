@@ -1,35 +1,83 @@
-//! The policy behind what the proxy asks for. Until there is one, nothing is allowed.
+//! The policy behind what the proxy asks for.
 
 use std::sync::Arc;
 
-use super::Refusal;
-use super::config::Config;
-use super::gate::{Asked, Rules};
+use super::config::{Config, api_version};
+use super::gate::{Asked, Later, Reads, Rules};
+use super::policy::{self, Call, Policy, RoleError};
+use super::{Docker, Forward, Identity, Refusal};
+
+/// The policy of a configuration; `engine` is the daemon's version, if it is known.
+///
+/// # Errors
+/// When its roles cannot be used.
+pub fn load(config: &Config, engine: Option<&str>) -> Result<Policy, RoleError> {
+    let policy = match &config.roles {
+        Some(path) => Policy::load(path)?,
+        None => Policy::bundled()?,
+    };
+    let minor = |text: &str| api_version(text).map(|(_, minor)| minor);
+    let (oldest, newest) = (minor(&config.docker_api.min), minor(&config.docker_api.max));
+    let pinned = config.docker_api.pinned.as_deref().and_then(minor);
+    let policy = policy.with_api(oldest.unwrap_or(policy::OLDEST), newest.unwrap_or(policy::NEWEST), pinned);
+    Ok(match engine {
+        Some(version) => policy.with_engine(version),
+        None => policy,
+    })
+}
 
 /// The rules of a configuration.
 ///
 /// # Errors
 /// When its roles cannot be used.
-pub fn rules(_: &Config) -> Result<Arc<dyn Rules>, String> {
-    Ok(Arc::new(Closed))
+pub fn rules(config: &Config, engine: Option<&str>) -> Result<Arc<dyn Rules>, RoleError> {
+    Ok(Arc::new(OfPolicy(Arc::new(load(config, engine)?))))
 }
 
-struct Closed;
+struct OfPolicy(Arc<Policy>);
 
-fn closed() -> Refusal {
-    Refusal { status: 403, message: "no policy is loaded".into(), rule: "policy.none".into(), operation: None }
+/// A call, with the policy that will decide it.
+struct Pending {
+    call: Call,
+    policy: Arc<Policy>,
 }
 
-impl Rules for Closed {
-    fn parse(&self, _: &http::request::Parts) -> Result<Box<dyn Asked>, Refusal> {
-        Err(closed())
+impl Rules for OfPolicy {
+    fn parse(&self, parts: &http::request::Parts) -> Result<Box<dyn Asked>, Refusal> {
+        Ok(Box::new(Pending { call: policy::parse(parts)?, policy: Arc::clone(&self.0) }))
     }
 
-    fn filter_json(&self, _: &'static str, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(closed())
+    fn filter_json(&self, operation: &'static str, tenant: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        policy::filter_json(operation, tenant, body)
     }
 
-    fn filter_event(&self, _: &str, _: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        Err(closed())
+    fn filter_event(&self, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        policy::filter_event(tenant, line)
+    }
+}
+
+impl Asked for Pending {
+    fn operation(&self) -> &'static str {
+        self.call.route.id
+    }
+
+    fn reads(&self) -> Reads {
+        if self.call.streams_body() { Reads::Stream } else { Reads::Whole(self.call.body_limit()) }
+    }
+
+    fn follows(&self) -> bool {
+        self.call.follows()
+    }
+
+    fn decide<'a>(
+        self: Box<Self>,
+        identity: &'a Identity,
+        body: &'a [u8],
+        docker: &'a dyn Docker,
+    ) -> Later<'a, Result<Forward, Refusal>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.policy.decide(identity, self.call, body, docker).await })
     }
 }

@@ -33,7 +33,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
     }
     let keys = super::keys::KeySource::follow_dir(&config.keys)?;
     wire::verifier(config, keys)?;
-    super::rules::rules(config)?;
+    super::rules::rules(config, None)?;
     Ok(())
 }
 
@@ -61,7 +61,9 @@ async fn serve_here(
     let store = store::open(&config.store).await?;
     let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
     let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
-    let proxy = Arc::new(Proxy::new(wire::gate(&config, Arc::clone(&store))?, config.limits, upstream, audit));
+    let engine = upstream.engine().await;
+    let gate = wire::gate(&config, engine.as_deref(), Arc::clone(&store))?;
+    let proxy = Arc::new(Proxy::new(gate, config.limits, upstream, audit));
     let server = Server::new(Arc::clone(&proxy), tls);
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
@@ -75,11 +77,19 @@ async fn serve_here(
     let admin = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
     server.listen_admin(&admin).map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
     tokio::spawn(keep_store(Arc::clone(&store), Arc::clone(&proxy)));
+    let (mut known, mut look) = (engine, tokio::time::interval(HEALTH));
     loop {
         tokio::select! {
+            // What an engine may be asked depends on its version; it may be upgraded, or start later.
+            _ = look.tick() => {
+                let engine = proxy.upstream.engine().await;
+                if engine.is_some() && engine != known && reload(path, &server, &proxy, &store, engine.as_deref()).is_ok() {
+                    known = engine;
+                }
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => match reload(path, &server, &proxy, &store) {
+            _ = hangup.recv() => match reload(path, &server, &proxy, &store, known.as_deref()) {
                 Ok(()) => writeln!(err, "stockade-gateway: keys, roles, certificate and limits loaded anew")?,
                 Err(error) => writeln!(err, "stockade-gateway: nothing loaded, the old stay in force: {error}")?,
             },
@@ -94,10 +104,10 @@ async fn serve_here(
 }
 
 /// All of it is made before any of it is put in place.
-fn reload(path: &Path, server: &Server, proxy: &Proxy, store: &Arc<dyn Store>) -> Result<(), Failure> {
+fn reload(path: &Path, server: &Server, proxy: &Proxy, store: &Arc<dyn Store>, engine: Option<&str>) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
-    let gate = wire::gate(&config, Arc::clone(store))?;
+    let gate = wire::gate(&config, engine, Arc::clone(store))?;
     server.set_tls(tls);
     proxy.reload(gate, config.limits);
     proxy.audit.reopen();

@@ -47,7 +47,7 @@ pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError>
 ///
 /// # Errors
 /// When keys, issuers or roles cannot be used.
-pub fn gate(config: &Config, store: Arc<dyn Store>) -> Result<Gate, WireError> {
+pub fn gate(config: &Config, engine: Option<&str>, store: Arc<dyn Store>) -> Result<Gate, WireError> {
     let keys = KeySource::follow_dir(&config.keys).map_err(wire)?;
     let verifier = Arc::new(verifier(config, keys.clone())?);
     let signer = Signer::new(&config.issuer, &config.audience, keys)
@@ -60,7 +60,7 @@ pub fn gate(config: &Config, store: Arc<dyn Store>) -> Result<Gate, WireError> {
     Ok(Gate {
         tokens: Arc::new(Both { verifier, store: Arc::clone(&store), issuer: config.issuer.clone() }),
         sessions: Arc::new(Stored(store)),
-        rules: super::rules::rules(config).map_err(wire)?,
+        rules: super::rules::rules(config, engine).map_err(wire)?,
         service: Arc::new(Served(service)),
     })
 }

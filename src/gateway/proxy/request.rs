@@ -11,8 +11,8 @@ use super::lease::{End, Lease};
 use super::{Client, Next, Proxy, answer, now};
 use crate::gateway::audit::Record;
 use crate::gateway::gate::{Gate, Reads};
-use crate::gateway::http1::{BadHead, Framing, Head};
 use crate::gateway::service::Service;
+use crate::gateway::http1::{BadHead, Framing, Head};
 use crate::gateway::{Forward, Identity, Refusal};
 
 /// Largest body of the token service.
@@ -60,19 +60,17 @@ impl Proxy {
         if head.parts.uri.path() == "/metrics" {
             return self.metrics_page(client, &head, &identity, record, started).await;
         }
-        let forward = match self.decide(client, &gate, &head, &identity).await {
-            Ok(forward) => forward,
+        let (forward, follows) = match self.decide(client, &gate, &head, &identity).await {
+            Ok(decided) => decided,
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
         record.operation = forward.operation.into();
         record.object.clone_from(&forward.object);
         record.rule.clone_from(&forward.rule);
         record.decision = "allow";
-        let outcome = self.exchange(client, &gate, &head, &forward, &mut lease, &record).await;
+        let outcome = self.exchange(client, &gate, &head, (&forward, follows), &mut lease, &record).await;
         if let Some(refused) = outcome.refusal {
-            return self
-                .refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started)
-                .await;
+            return self.refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started).await;
         }
         record.status = outcome.status;
         record.ended = outcome.ended;
@@ -96,11 +94,7 @@ impl Proxy {
             return Err(too_many());
         }
         if !self.audit.admits() {
-            return Err(refused(
-                503,
-                "audit.unwritable",
-                "the audit log cannot be written (is the disk full?), so nothing is let through",
-            ));
+            return Err(refused(503, "audit.unwritable", "the audit log cannot be written (is the disk full?), so nothing is let through"));
         }
         let identity = match self.identify(gate, &head.parts.headers).await {
             Ok(identity) => identity,
@@ -114,27 +108,19 @@ impl Proxy {
                 return Err(refused);
             }
         };
-        if limits.requests_per_token != 0
-            && !self.per_token.allows(identity.token_id.clone(), limits.requests_per_token, at)
-        {
+        if limits.requests_per_token != 0 && !self.per_token.allows(identity.token_id.clone(), limits.requests_per_token, at) {
             return Err(too_many());
         }
         Ok(identity)
     }
 
     /// Asks the policy, with as much of the body as it wants.
-    async fn decide<S>(
-        &self,
-        client: &mut Client<S>,
-        gate: &Gate,
-        head: &Head,
-        identity: &Identity,
-    ) -> Result<Forward, Refusal>
+    async fn decide<S>(&self, client: &mut Client<S>, gate: &Gate, head: &Head, identity: &Identity) -> Result<(Forward, bool), Refusal>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let asked = gate.rules.parse(&head.parts)?;
-        let streamed = asked.reads() == Reads::Stream;
+        let (streamed, follows) = (asked.reads() == Reads::Stream, asked.follows());
         let operation = asked.operation();
         let body = match asked.reads() {
             Reads::Stream => Vec::new(),
@@ -146,22 +132,15 @@ impl Proxy {
         };
         let forward = asked.decide(identity, &body, &self.upstream).await?;
         match (streamed, matches!(forward.body, crate::gateway::Body::Stream { .. })) {
-            (true, true) | (false, false) => Ok(forward),
-            (true, false) if head.framing == Framing::None => Ok(forward),
+            (true, true) | (false, false) => Ok((forward, follows)),
+            (true, false) if head.framing == Framing::None => Ok((forward, follows)),
             (true, false) => Err(refused(400, "body.none", "this operation takes no body")),
             (false, true) => Err(refused(500, "body.rule", "a body that was read cannot be streamed")),
         }
     }
 
     /// Answers with a refusal and logs it.
-    pub(super) async fn refuse<S>(
-        &self,
-        client: &mut Client<S>,
-        head: &Head,
-        refused: Refusal,
-        mut record: Record,
-        started: Instant,
-    ) -> Next
+    pub(super) async fn refuse<S>(&self, client: &mut Client<S>, head: &Head, refused: Refusal, mut record: Record, started: Instant) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -234,26 +213,16 @@ impl Proxy {
         record.duration_us = micros(started.elapsed());
         self.metrics.request("TokenService", record.decision, Some(started.elapsed()));
         self.audit.record(record);
-        let sent =
-            client.send(&answer::of_service(&response, head.parts.method == http::Method::HEAD, head.close)).await;
+        let sent = client.send(&answer::of_service(&response, head.parts.method == http::Method::HEAD, head.close)).await;
         if sent.is_err() || head.close { Next::Close } else { Next::Again }
     }
 
-    async fn metrics_page<S>(
-        &self,
-        client: &mut Client<S>,
-        head: &Head,
-        identity: &Identity,
-        record: Record,
-        started: Instant,
-    ) -> Next
+    async fn metrics_page<S>(&self, client: &mut Client<S>, head: &Head, identity: &Identity, record: Record, started: Instant) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         if identity.role != "operator" || identity.tenant.is_some() || head.parts.method != http::Method::GET {
-            return self
-                .refuse(client, head, refused(403, "metrics", "metrics are the operator's"), record, started)
-                .await;
+            return self.refuse(client, head, refused(403, "metrics", "metrics are the operator's"), record, started).await;
         }
         let page = self.metrics.render(self.audit.failures());
         client.plain(head, 200, "text/plain; version=0.0.4", page.as_bytes()).await

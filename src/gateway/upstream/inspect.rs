@@ -68,6 +68,13 @@ impl Upstream {
         Ok(self.pinned.get_or_init(|| version))
     }
 
+    /// The engine's own version (`28.2.2`), if it answers.
+    pub async fn engine(&self) -> Option<String> {
+        let (_, body) = self.fetch("/version").await.ok()?;
+        let daemon: Value = serde_json::from_slice(&body).ok()?;
+        Some(text(&daemon, "Version").to_owned())
+    }
+
     async fn fetch(&self, path: &str) -> Result<(u16, Vec<u8>), LookupError> {
         tokio::time::timeout(PATIENCE, self.fetch_slowly(path))
             .await

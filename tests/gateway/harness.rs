@@ -1,0 +1,353 @@
+//! A real gateway process on loopback ports, before a real daemon or one that
+//! remembers every byte it was sent.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use serde_json::Value;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_stockade-gateway");
+
+/// A gateway that runs until it is dropped.
+pub struct Gateway {
+    pub dir: tempfile::TempDir,
+    pub child: Child,
+    pub port: u16,
+}
+
+/// What differs from the usual configuration.
+pub struct Options<'a> {
+    pub socket: &'a Path,
+    /// Lines for the top of the file; may not hold tables.
+    pub top: &'a str,
+    /// Lines of `[limits]`.
+    pub limits: &'a str,
+    pub store: Option<&'a str>,
+    pub audit: Option<&'a str>,
+}
+
+impl<'a> Options<'a> {
+    pub fn before(socket: &'a Path) -> Self {
+        Options { socket, top: "", limits: "", store: None, audit: None }
+    }
+}
+
+pub fn docker_socket() -> Option<&'static Path> {
+    let path = Path::new("/var/run/docker.sock");
+    if UnixStream::connect(path).is_ok() {
+        return Some(path);
+    }
+    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!forbidden, "may not be skipped: no Docker engine answers");
+    eprintln!("SKIP {}: no Docker engine answers", std::thread::current().name().unwrap_or("test"));
+    None
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+impl Gateway {
+    pub fn start(options: &Options<'_>) -> Gateway {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        run(Command::new(PROGRAM).args(["keys", "init"]).arg(at("keys")));
+        write_certificate(dir.path());
+        let store = options.store.map_or_else(|| format!("redb:{}", at("store.redb").display()), str::to_owned);
+        let audit = options.audit.map_or_else(|| at("audit.log").display().to_string(), str::to_owned);
+        let config = format!(
+            "listen = [\"127.0.0.1:0\"]\nlocal = \"{local}\"\nsocket = \"{socket}\"\nadmin = \"{admin}\"\nkeys = \"{keys}\"\nstore = \"{store}\"\n\
+             issuer = \"https://gateway.test\"\naudience = \"gateway.test\"\naudit = \"{audit}\"\n{top}\n\
+             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{limits}\n",
+            local = at("local.sock").display(),
+            socket = options.socket.display(),
+            admin = at("admin.sock").display(),
+            keys = at("keys").display(),
+            certificate = at("ca.pem").display(),
+            key = at("key.pem").display(),
+            top = options.top,
+            limits = options.limits,
+        );
+        fs::write(at("gateway.toml"), config).unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--config"])
+            .arg(at("gateway.toml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("the gateway did not start: {line}"));
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let gateway = Gateway { dir, child, port };
+        gateway.wait_for("the administrator's socket", || UnixStream::connect(gateway.path("admin.sock")).is_ok());
+        gateway
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come about");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// `token issue …`: all that was given.
+    pub fn issue(&self, words: &[&str]) -> Value {
+        let mut command = Command::new(PROGRAM);
+        command.args(["token", "issue", "--subject=tester", "--config"]).arg(self.path("gateway.toml")).args(words);
+        serde_json::from_str(&run(&mut command)).unwrap()
+    }
+
+    pub fn token(&self, words: &[&str]) -> String {
+        self.issue(words)["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub fn revoke(&self, id: &str) {
+        run(Command::new(PROGRAM).args(["token", "revoke", "--config"]).arg(self.path("gateway.toml")).arg(id));
+    }
+
+    pub fn signal(&self, name: &str) {
+        run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
+    }
+
+    /// A number of the metrics page.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut stream = UnixStream::connect(self.path("admin.sock")).unwrap();
+        stream.write_all(b"{\"command\":\"metrics\"}\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        let page: Value = serde_json::from_str(&line).unwrap();
+        let page = page["metrics"].as_str().unwrap();
+        let found = page.lines().find_map(|line| line.strip_prefix(&format!("stockade_gateway_{name} ")));
+        found.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{page}"))
+    }
+
+    /// The audit log's lines so far.
+    pub fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("audit.log")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A TLS connection.
+    pub fn connect(&self) -> Tls {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let session =
+            rustls::ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        Tls(rustls::StreamOwned::new(session, stream))
+    }
+
+    /// Sends bytes on a connection of their own; what comes back until its end.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        let _ = stream.0.write_all(bytes);
+        stream.rest()
+    }
+
+    /// One request that closes; status and body.
+    pub fn request(&self, method: &str, target: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        for header in headers {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        let answer = self.raw(&[head.as_bytes(), b"\r\n", body].concat());
+        (status(&answer), answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    }
+
+    pub fn get(&self, target: &str, token: &str) -> (u16, String) {
+        self.request("GET", target, &[&format!("Authorization: Bearer {token}")], b"")
+    }
+
+    /// An ordinary docker client that goes through this gateway.
+    pub fn docker(&self, token: &str) -> Command {
+        let config = self.path("docker");
+        fs::create_dir_all(&config).unwrap();
+        let headers = serde_json::json!({ "HttpHeaders": { "Authorization": format!("Bearer {token}") } });
+        fs::write(config.join("config.json"), headers.to_string()).unwrap();
+        let mut command = Command::new("docker");
+        command
+            .env("DOCKER_HOST", format!("tcp://127.0.0.1:{}", self.port))
+            .env("DOCKER_TLS_VERIFY", "1")
+            .env("DOCKER_CERT_PATH", self.dir.path())
+            .env("DOCKER_CONFIG", config)
+            .env("DOCKER_BUILDKIT", "0")
+            .env_remove("DOCKER_CONTEXT");
+        command
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn status(answer: &str) -> u16 {
+    answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// Makes a certificate for localhost that is its own authority.
+pub fn write_certificate(dir: &Path) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
+    fs::write(dir.join("ca.pem"), made.cert.pem()).unwrap();
+    fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(dir.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A client's TLS connection.
+pub struct Tls(pub rustls::StreamOwned<rustls::ClientConnection, TcpStream>);
+
+impl Tls {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+        self.0.flush().unwrap();
+    }
+
+    /// Everything until the connection ends, in whatever way.
+    pub fn rest(&mut self) -> String {
+        let (mut all, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(count) = self.0.read(&mut part) {
+            if count == 0 {
+                break;
+            }
+            all.extend_from_slice(&part[..count]);
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Reads until `mark` has come.
+    pub fn until(&mut self, mark: &str) -> String {
+        let (mut all, mut part) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&all).contains(mark) {
+            match self.0.read(&mut part) {
+                Ok(count) if count > 0 => all.extend_from_slice(&part[..count]),
+                other => panic!("{other:?} before {mark:?}, after {:?}", String::from_utf8_lossy(&all)),
+            }
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+}
+
+/// A daemon that answers little and remembers all.
+pub struct FakeDaemon {
+    pub dir: tempfile::TempDir,
+    pub seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl FakeDaemon {
+    pub fn start() -> FakeDaemon {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("d.sock")).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&all);
+                std::thread::spawn(move || converse(stream, &seen));
+            }
+        });
+        FakeDaemon { dir, seen }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("d.sock")
+    }
+
+    /// The requests it got, without the gateway's own questions.
+    pub fn requests(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
+        let lines = text.lines().filter(|line| line.ends_with(" HTTP/1.1"));
+        lines.filter(|line| !line.contains(" /version ")).map(str::to_owned).collect()
+    }
+}
+
+fn converse(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
+    let (mut got, mut part) = (Vec::new(), [0; 65536]);
+    loop {
+        while let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&got[..end + 4]).into_owned();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "))
+                .and_then(|length| length.parse().ok());
+            let length: usize = length.unwrap_or(0);
+            while got.len() < end + 4 + length {
+                match stream.read(&mut part) {
+                    Ok(count) if count > 0 => {
+                        got.extend_from_slice(&part[..count]);
+                        seen.lock().unwrap().extend_from_slice(&part[..count]);
+                    }
+                    _ => return,
+                }
+            }
+            got.drain(..end + 4 + length);
+            let line = head.lines().next().unwrap_or_default();
+            if head.starts_with("GET /version ") {
+                let body = r#"{"Version":"29.6.0","ApiVersion":"1.52"}"#;
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            } else if line.contains("/exec/") && line.contains("/json") {
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}",
+                    r#"{"ID":"e1","ContainerID":"c1"}"#
+                );
+            } else if line.contains("/containers/c1/json") {
+                let _ =
+                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}", r#"{"Id":"c1","Name":"/c"}"#);
+            } else if line.contains("/start ") && head.contains("Upgrade: tcp") {
+                // Echoes, and tells when its input has ended.
+                let _ = write!(stream, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+                while let Ok(count) = stream.read(&mut part) {
+                    if count == 0 {
+                        break;
+                    }
+                    let _ = stream.write_all(&part[..count]);
+                }
+                let _ = stream.write_all(b"input ended");
+                return;
+            } else if line.contains("/events") {
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{{}}\n\r\n");
+            } else {
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nApi-Version: 1.99\r\nContent-Length: 2\r\n\r\nOK");
+            }
+        }
+        match stream.read(&mut part) {
+            Ok(count) if count > 0 => {
+                got.extend_from_slice(&part[..count]);
+                seen.lock().unwrap().extend_from_slice(&part[..count]);
+            }
+            _ => return,
+        }
+    }
+}

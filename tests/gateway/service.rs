@@ -1,0 +1,69 @@
+//! The endpoints that are the gateway's own.
+
+use super::harness::{FakeDaemon, Gateway, Options};
+
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+
+#[test]
+fn refresh_reuse_revocation_and_metrics() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options { limits: "attempts_per_client = 0", ..Options::before(&socket) });
+    let given = gateway.issue(&["--role=operator", "--with-refresh"]);
+    let refresh = given["refresh_token"].as_str().unwrap();
+    let form = format!("grant_type=refresh_token&refresh_token={refresh}");
+    let (status, body) = gateway.request("POST", "/token", &[FORM], form.as_bytes());
+    assert_eq!(status, 200, "{body}");
+    let renewed: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let access = renewed["access_token"].as_str().unwrap();
+    assert_eq!(gateway.get("/_ping", access).0, 200);
+
+    let (status, body) = gateway.request("GET", "/.well-known/jwks.json", &[], b"");
+    assert_eq!(status, 200);
+    assert!(body.contains("\"OKP\"") && !body.contains("\"d\""), "{body}");
+    assert_eq!(gateway.request("GET", "/healthz", &[], b""), (200, "ok\n".into()));
+    assert_eq!(gateway.request("GET", "/metrics", &[], b"").0, 401);
+    let (status, page) = gateway.get("/metrics", access);
+    assert_eq!(status, 200);
+    assert!(page.contains("stockade_gateway_requests_total{operation=\"SystemPing\",decision=\"allow\"} 1"), "{page}");
+    let reader = gateway.token(&["--role=read", "--tenant=a"]);
+    assert_eq!(gateway.get("/metrics", &reader).0, 403);
+
+    let form = format!("token={}", renewed["refresh_token"].as_str().unwrap());
+    assert_eq!(gateway.request("POST", "/revoke", &[FORM], form.as_bytes()).0, 200);
+    assert_eq!(gateway.get("/_ping", access).0, 401);
+}
+
+#[test]
+fn an_opaque_token_works_until_it_is_revoked() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options::before(&socket));
+    let given = gateway.issue(&["--role=operator", "--opaque"]);
+    let token = given["access_token"].as_str().unwrap();
+    assert_eq!(gateway.get("/_ping", token).0, 200);
+    assert_eq!(gateway.get("/_ping", &format!("{token}x")).0, 401);
+    gateway.revoke(given["session"].as_str().unwrap());
+    assert_eq!(gateway.get("/_ping", token).0, 401);
+}
+
+#[test]
+fn a_token_is_checked_before_anything_is_told() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options { limits: "attempts_per_client = 0", ..Options::before(&socket) });
+    let token = gateway.token(&["--role=read"]);
+    let (head, _) = token.rsplit_once('.').unwrap();
+    for wrong in ["x", "a.b.c", &format!("{head}.AAAA"), &format!("{token}A"), &token.replace('.', "")] {
+        assert_eq!(gateway.get("/v1.44/containers/json", wrong).0, 401, "{wrong}");
+        assert_eq!(gateway.get("/v1.44/no/such/route", wrong).0, 401, "{wrong}");
+    }
+    assert_eq!(gateway.get("/v1.44/no/such/route", &token).0, 403);
+    assert_eq!(
+        gateway.request("POST", "/v1.44/containers/prune", &[&format!("Authorization: Bearer {token}")], b"").0,
+        403
+    );
+    assert_eq!(daemon.requests(), Vec::<String>::new());
+    let failures: u64 = gateway.audit().iter().filter(|line| line["rule"] == "token.invalid").count() as u64;
+    assert_eq!(failures, 10);
+}
