@@ -195,3 +195,23 @@ fn owner(dir: &Path) -> std::io::Result<(Option<u32>, Option<u32>)> {
     let meta = std::fs::metadata(dir)?;
     Ok((Some(meta.uid()), Some(meta.gid())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_put_in_place_leaves_no_piece_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("key.jwk/full")).unwrap();
+        assert!(write(dir.path(), "key.jwk", b"secret", 0o600).is_err());
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["key.jwk"]);
+    }
+
+    #[test]
+    fn an_id_becomes_a_file_name_without_leaving_its_folder() {
+        assert_eq!(file_name("abc-_9"), "retired-abc-_9.jwk");
+        assert_eq!(file_name("../x"), "retired-%2e%2e%2fx.jwk");
+    }
+}

@@ -22,8 +22,8 @@ mod tests {
     fn only_the_canonical_spelling_decodes() {
         assert_eq!(decode("Zm9v"), Some(b"foo".to_vec()));
         assert_eq!(decode("Zg"), Some(b"f".to_vec()));
-        for text in ["Zg==", "Zh", "Zm9v\n", " Zm9v", "Zm9", "Z", "+/+/", "Zm 9v", "Zm9v="] {
-            assert!(text == "Zm9" || decode(text).is_none(), "{text:?}");
+        for text in ["Zg==", "Zh", "Zm9v\n", " Zm9v", "Z", "+/+/", "Zm 9v", "Zm9v="] {
+            assert_eq!(decode(text), None, "{text:?}");
         }
         assert_eq!(decode("Zm8"), Some(b"fo".to_vec()));
         assert_eq!(decode("Zm9"), None, "trailing bits are not zero");
