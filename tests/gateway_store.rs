@@ -705,3 +705,40 @@ fn redis_forgets_by_itself_and_later_than_needed() {
         assert!(store.list_sessions(now).await.unwrap().is_empty());
     });
 }
+
+#[test]
+fn the_bundled_playbook_lets_the_gateway_do_all_it_needs_and_no_more() {
+    let channels = ["{% if facts.os.codename != \"jammy\" %}", "{% endif %}"];
+    let rules = include_str!("../playbooks/redis/users.acl.tera").replace("{{ redis_password }}", "right");
+    let rules = channels.iter().fold(rules, |rules, tag| rules.replace(tag, ""));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rules).unwrap();
+    let Some(redis) = Redis::start_with(&["--aclfile", file.path().to_str().unwrap()]) else { return };
+    run(async {
+        let stranger = open(&redis.url()).await.unwrap();
+        let error = stranger.health().await.unwrap_err().to_string();
+        assert!(error.contains("NOAUTH") || error.to_lowercase().contains("auth"), "{error}");
+        let store = open(&format!("redis://gateway:right@127.0.0.1:{}/0", redis.port)).await.unwrap();
+        fifty_at_once(&[Arc::clone(&store)]).await;
+        let now = unix_now();
+        store.create_session(&session("ses_2", now), Some(&hash("s0"))).await.unwrap();
+        assert_eq!(store.session_of(&hash("s0")).await.unwrap().as_deref(), Some("ses_2"));
+        assert_eq!(store.list_sessions(now).await.unwrap().len(), 1);
+        store.put_opaque(&hash("o"), &opaque_token("tok_1", "ses_2", now), now).await.unwrap();
+        assert!(store.opaque(&hash("o"), now).await.unwrap().is_some());
+        let mut revocations = store.revocations();
+        revocations.mark_unchanged();
+        store.revoke_token("jti", now + 900, now).await.unwrap();
+        tokio::time::timeout(PATIENCE, revocations.changed()).await.unwrap().unwrap();
+        assert!(store.revoke_session("ses_2", now).await.unwrap());
+        assert!(store.is_revoked(Some("ses_2"), "x").await.unwrap());
+        assert_eq!(store.session("ses_2").await.unwrap().unwrap().revoked, Some(now));
+        store.purge(now + 86_401).await.unwrap();
+        for forbidden in [&["KEYS", "*"][..], &["FLUSHALL"], &["CONFIG", "GET", "*"], &["GET", "other"], &["SHUTDOWN"]]
+        {
+            let user = ["--user", "gateway", "--pass", "right", "--no-auth-warning"];
+            let said = redis.cli(&[&user[..], forbidden].concat());
+            assert!(said.contains("NOPERM"), "{forbidden:?}: {said}");
+        }
+    });
+}
