@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stockade::gateway::store::{
-    Ended, OpaqueToken, RedbStore, RedisStore, Rotation, Session, Store, StoreError, TokenHash, open, until_ended,
+    OpaqueToken, RedbStore, RedisStore, Rotation, Session, Store, StoreError, TokenHash, open,
 };
 
 /// A day in 2001, so that what is purged in these tests lies behind every clock.
@@ -318,24 +318,6 @@ fn sessions_are_listed_with_the_revoked_and_without_the_expired() {
 }
 
 #[test]
-fn a_stream_ends_when_its_token_is_revoked_or_expires() {
-    with_each_store(async |store| {
-        let now = unix_now();
-        store.create_session(&session("ses_1", now), None).await.unwrap();
-        let wait =
-            |id: &str, expires| until_ended(Arc::clone(&store), Some("ses_1".to_owned()), id.to_owned(), expires);
-        let (one, other) = (tokio::spawn(wait("one", now + 900)), tokio::spawn(wait("other", now + 900)));
-        assert_eq!(wait("late", now - 1).await, Ended::Expired);
-        assert_eq!(tokio::time::timeout(PATIENCE, wait("soon", unix_now() + 1)).await.unwrap(), Ended::Expired);
-        store.revoke_token("one", now + 900, now).await.unwrap();
-        assert_eq!(tokio::time::timeout(PATIENCE, one).await.unwrap().unwrap(), Ended::Revoked);
-        assert!(!other.is_finished());
-        store.revoke_session("ses_1", now).await.unwrap();
-        assert_eq!(tokio::time::timeout(PATIENCE, other).await.unwrap().unwrap(), Ended::Revoked);
-    });
-}
-
-#[test]
 fn what_has_ended_is_purged_from_the_file_and_stays_dead() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
@@ -584,11 +566,15 @@ fn two_gateways_share_a_revocation_at_once() {
             two.revoke_token(&jti, now + 900, now).await.unwrap();
             assert!(one.is_revoked(None, &jti).await.unwrap());
         }
+        // Streams that are open elsewhere are told.
+        let three = open(&redis.url()).await.unwrap();
+        let mut revocations = three.revocations();
+        revocations.mark_unchanged();
         one.create_session(&session("ses_open", now), None).await.unwrap();
-        let stream = until_ended(Arc::clone(&two), Some("ses_open".to_owned()), "x".to_owned(), now + 900);
-        let stream = tokio::spawn(stream);
+        assert!(!revocations.has_changed().unwrap());
         one.revoke_session("ses_open", now).await.unwrap();
-        assert_eq!(tokio::time::timeout(PATIENCE, stream).await.unwrap().unwrap(), Ended::Revoked);
+        tokio::time::timeout(PATIENCE, revocations.changed()).await.unwrap().unwrap();
+        assert!(three.is_revoked(Some("ses_open"), "x").await.unwrap());
     });
 }
 
@@ -602,8 +588,8 @@ fn a_store_that_is_gone_refuses_with_a_reason_and_comes_back_by_itself() {
         store.create_session(&session("ses_dead", now), None).await.unwrap();
         store.revoke_session("ses_dead", now).await.unwrap();
         store.revoke_token("jti", now + 900, now).await.unwrap();
-        let stream = until_ended(Arc::clone(&store), Some("ses_live".to_owned()), "x".to_owned(), now + 900);
-        let stream = tokio::spawn(stream);
+        let mut revocations = store.revocations();
+        revocations.mark_unchanged();
 
         redis.kill();
         let error = store.is_revoked(Some("ses_live"), "x").await.unwrap_err();
@@ -611,12 +597,19 @@ fn a_store_that_is_gone_refuses_with_a_reason_and_comes_back_by_itself() {
         assert!(store.rotate(&hash("r0"), &hash("r1"), now).await.is_err());
         assert!(store.opaque(&hash("o"), now).await.is_err());
         assert!(store.revoke_session("ses_live", now).await.is_err());
-        let ended = tokio::time::timeout(PATIENCE, stream).await.unwrap().unwrap();
-        let Ended::StoreGone(error) = ended else { panic!("{ended:?}") };
-        assert!(error.to_string().contains(&format!("redis://127.0.0.1:{}", redis.port)), "{error}");
-        assert!(error.to_string().contains("refused"), "{error}");
+        // Streams that are open must ask again, and be refused.
+        tokio::time::timeout(PATIENCE, revocations.changed()).await.unwrap().unwrap();
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let error = store.is_revoked(Some("ses_live"), "x").await.unwrap_err().to_string();
+            assert!(error.contains(&format!("redis://127.0.0.1:{}", redis.port)), "{error}");
+            if error.contains("refused") {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < end, "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
 
-        let mut revocations = store.revocations();
         revocations.mark_unchanged();
         redis.restart();
         back(&*store).await;
@@ -703,5 +696,42 @@ fn redis_forgets_by_itself_and_later_than_needed() {
         redis.cli(&["DEL", "stockade:session:ses_1"]);
         assert_eq!(store.purge(now + 10 * 86_400).await.unwrap(), 1);
         assert!(store.list_sessions(now).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_bundled_playbook_lets_the_gateway_do_all_it_needs_and_no_more() {
+    let channels = ["{% if facts.os.codename != \"jammy\" %}", "{% endif %}"];
+    let rules = include_str!("../playbooks/redis/users.acl.tera").replace("{{ redis_password }}", "right");
+    let rules = channels.iter().fold(rules, |rules, tag| rules.replace(tag, ""));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rules).unwrap();
+    let Some(redis) = Redis::start_with(&["--aclfile", file.path().to_str().unwrap()]) else { return };
+    run(async {
+        let stranger = open(&redis.url()).await.unwrap();
+        let error = stranger.health().await.unwrap_err().to_string();
+        assert!(error.contains("NOAUTH") || error.to_lowercase().contains("auth"), "{error}");
+        let store = open(&format!("redis://gateway:right@127.0.0.1:{}/0", redis.port)).await.unwrap();
+        fifty_at_once(&[Arc::clone(&store)]).await;
+        let now = unix_now();
+        store.create_session(&session("ses_2", now), Some(&hash("s0"))).await.unwrap();
+        assert_eq!(store.session_of(&hash("s0")).await.unwrap().as_deref(), Some("ses_2"));
+        assert_eq!(store.list_sessions(now).await.unwrap().len(), 1);
+        store.put_opaque(&hash("o"), &opaque_token("tok_1", "ses_2", now), now).await.unwrap();
+        assert!(store.opaque(&hash("o"), now).await.unwrap().is_some());
+        let mut revocations = store.revocations();
+        revocations.mark_unchanged();
+        store.revoke_token("jti", now + 900, now).await.unwrap();
+        tokio::time::timeout(PATIENCE, revocations.changed()).await.unwrap().unwrap();
+        assert!(store.revoke_session("ses_2", now).await.unwrap());
+        assert!(store.is_revoked(Some("ses_2"), "x").await.unwrap());
+        assert_eq!(store.session("ses_2").await.unwrap().unwrap().revoked, Some(now));
+        store.purge(now + 86_401).await.unwrap();
+        for forbidden in [&["KEYS", "*"][..], &["FLUSHALL"], &["CONFIG", "GET", "*"], &["GET", "other"], &["SHUTDOWN"]]
+        {
+            let user = ["--user", "gateway", "--pass", "right", "--no-auth-warning"];
+            let said = redis.cli(&[&user[..], forbidden].concat());
+            assert!(said.contains("NOPERM"), "{forbidden:?}: {said}");
+        }
     });
 }

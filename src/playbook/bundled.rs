@@ -32,6 +32,10 @@ pub static BUNDLED: &[BundledFile] = bundle![
     "gateway/no-tcp.conf",
     "gateway/playbook.toml",
     "gateway/stockade-gateway.service",
+    "redis/playbook.toml",
+    "redis/redis.conf.tera",
+    "redis/sandbox.conf",
+    "redis/users.acl.tera",
     "users/playbook.toml",
 ];
 

@@ -15,7 +15,6 @@ mod link;
 mod redb_store;
 mod redis_store;
 mod session;
-mod stream;
 mod token_hash;
 
 use std::future::Future;
@@ -27,7 +26,6 @@ use tokio::sync::watch;
 pub use redb_store::RedbStore;
 pub use redis_store::RedisStore;
 pub use session::{OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Rotation, Session};
-pub use stream::{Ended, until_ended};
 pub use token_hash::{OPAQUE_PREFIX, REFRESH_PREFIX, TokenHash, fresh_id, fresh_token};
 
 /// What a method of a store gives: its answer, later.
