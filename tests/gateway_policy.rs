@@ -15,17 +15,25 @@ use stockade::gateway::{Docker, LookupError, Object, ObjectKind};
 
 const SOCKET: &str = "/var/run/docker.sock";
 
-/// Knows an image that nobody owns, and nothing else.
-struct OnlyAnImage(String);
+/// Knows an image that nobody owns and a network of the team, by their ids.
+struct Known {
+    image: String,
+    network: String,
+}
 
-impl Docker for OnlyAnImage {
+impl Docker for Known {
     fn inspect<'a>(
         &'a self,
         kind: ObjectKind,
         _: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
-        let image = Object { id: self.0.clone(), ..Object::default() };
-        Box::pin(async move { Ok((kind == ObjectKind::Image).then_some(image)) })
+        let labels = vec![("io.stockade.tenant".to_owned(), "team".to_owned())];
+        let found = match kind {
+            ObjectKind::Image => Some(Object { id: self.image.clone(), ..Object::default() }),
+            ObjectKind::Network => Some(Object { id: self.network.clone(), labels, ..Object::default() }),
+            _ => None,
+        };
+        Box::pin(async move { Ok(found) })
     }
 }
 
@@ -72,14 +80,14 @@ impl Drop for Empty {
     }
 }
 
-/// A container and its volumes; removed when dropped.
-struct Created(String, &'static [&'static str]);
+/// A container, and by their paths the volumes and networks it used; removed when dropped.
+struct Created(String, Vec<String>);
 
 impl Drop for Created {
     fn drop(&mut self) {
         daemon("DELETE", &format!("/v1.41/containers/{}?force=1&v=1", self.0), "");
-        for volume in self.1 {
-            daemon("DELETE", &format!("/v1.41/volumes/{volume}"), "");
+        for path in &self.1 {
+            daemon("DELETE", &format!("/v1.41/{path}"), "");
         }
     }
 }
@@ -91,6 +99,9 @@ async fn a_real_daemon_takes_a_rebuilt_create_and_makes_the_volumes_the_tenants(
         return;
     }
     let image = Empty::import("library/gwpolicy-empty:1");
+    let (status, network) = daemon("POST", "/v1.41/networks/create", r#"{"Name":"gwpolicy-net"}"#);
+    assert_eq!(status, 201, "{network}");
+    let network = network["Id"].as_str().unwrap().to_owned();
     let policy = Policy::bundled().unwrap();
     let body = json!({
         "Image": image.name,
@@ -103,17 +114,21 @@ async fn a_real_daemon_takes_a_rebuilt_create_and_makes_the_volumes_the_tenants(
             "SecurityOpt": ["no-new-privileges"],
             "CapDrop": ["ALL"],
             "Tmpfs": {"/tmp": "noexec"},
+            "NetworkMode": "gwpolicy-net",
         },
-        "NetworkingConfig": {"EndpointsConfig": {}},
+        "NetworkingConfig": {"EndpointsConfig": {"gwpolicy-net": {"Aliases": ["db"]}}},
     });
-    let known = OnlyAnImage(image.id.clone());
+    let known = Known { image: image.id.clone(), network: network.clone() };
     let line = "POST /v1.41/containers/create?name=gwpolicy-web";
     let text = explain_as(&policy, "deploy", Some("team"), line, body.to_string().as_bytes(), Some(&known)).await;
     let part = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
     let target = part("sent as: POST ");
     let (status, answer) = daemon("POST", target, part("body: "));
     assert_eq!(status, 201, "{answer}");
-    let created = Created(answer["Id"].as_str().unwrap().to_owned(), &["gwpolicy-data"]);
+    let created = Created(
+        answer["Id"].as_str().unwrap().to_owned(),
+        vec!["volumes/gwpolicy-data".to_owned(), format!("networks/{network}")],
+    );
 
     let (_, container) = daemon("GET", &format!("/v1.41/containers/{}/json", created.0), "");
     assert_eq!(container["Config"]["Labels"]["io.stockade.tenant"], "team");
@@ -121,6 +136,8 @@ async fn a_real_daemon_takes_a_rebuilt_create_and_makes_the_volumes_the_tenants(
     assert_eq!(container["HostConfig"]["NanoCpus"], 2_000_000_000_i64);
     assert_eq!(container["HostConfig"]["PidsLimit"], 1024);
     assert_eq!(container["HostConfig"]["PortBindings"]["80/tcp"][0]["HostPort"], "8000-8999");
+    assert_eq!(container["HostConfig"]["NetworkMode"], network.as_str());
+    assert_eq!(container["NetworkSettings"]["Networks"]["gwpolicy-net"]["Aliases"][0], "db");
     let mounts = container["Mounts"].as_array().unwrap();
     assert_eq!(mounts.len(), 2, "{mounts:?}");
     for mount in mounts {
@@ -142,10 +159,10 @@ async fn a_real_daemon_would_have_taken_what_the_policy_refuses() {
         let body = format!(r#"{{"Image":"{}","Cmd":["/x"],"{key}":{{"Privileged":true}}}}"#, image.name);
         let (status, answer) = daemon("POST", &format!("/v1.41/containers/create?name=gwpolicy-{name}"), &body);
         assert_eq!(status, 201, "{answer}");
-        let created = Created(answer["Id"].as_str().unwrap().to_owned(), &[]);
+        let created = Created(answer["Id"].as_str().unwrap().to_owned(), vec![]);
         let (_, container) = daemon("GET", &format!("/v1.41/containers/{}/json", created.0), "");
         assert_eq!(container["HostConfig"]["Privileged"], true, "{key}");
-        let known = OnlyAnImage(image.id.clone());
+        let known = Known { image: image.id.clone(), network: String::new() };
         let line = "POST /v1.41/containers/create";
         let policy = Policy::bundled().unwrap();
         let text = explain_as(&policy, "operator", None, line, body.as_bytes(), Some(&known)).await;

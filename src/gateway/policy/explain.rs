@@ -42,7 +42,10 @@ pub async fn explain(
         Ok(forward) => {
             let mut text = format!("allowed: {} by {}\n", forward.operation, forward.rule);
             let _ = writeln!(text, "sent as: {} {}", forward.method, forward.path_and_query);
-            if let super::super::Body::Bytes(body) = &forward.body {
+            // A login's body holds a password.
+            if let super::super::Body::Bytes(body) = &forward.body
+                && forward.operation != "SystemAuth"
+            {
                 let _ = writeln!(text, "body: {}", String::from_utf8_lossy(body));
             }
             if forward.response != ResponseRule::Pass {

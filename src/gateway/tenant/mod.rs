@@ -41,7 +41,8 @@ pub fn label_filter(tenant: &str) -> String {
 /// Whether a tenant's name can be a label's value and the first part of an image's path.
 /// `library` cannot be one: under it lie the official images that all share.
 pub fn is_tenant_name(text: &str) -> bool {
-    text != "library" && Reference::read(&format!("localhost/{text}/x")).is_some_and(|reference| reference.is_under(text))
+    text != "library"
+        && Reference::read(&format!("localhost/{text}/x")).is_some_and(|reference| reference.is_under(text))
 }
 
 /// A tenant's view of the daemon, or (without a tenant) the operator's of everything.

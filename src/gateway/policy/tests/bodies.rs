@@ -97,7 +97,9 @@ async fn zero_does_not_mean_unlimited() {
 #[tokio::test]
 async fn a_free_port_is_taken_from_the_roles_range() {
     let sent =
-        create(&create_body(json!({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": [], "82/tcp": null}}))).await.unwrap();
+        create(&create_body(json!({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": [], "82/tcp": null}})))
+            .await
+            .unwrap();
     assert_eq!(sent["HostConfig"]["PortBindings"]["80/tcp"][0]["HostPort"], "8000-8999");
     assert_eq!(sent["HostConfig"]["PortBindings"]["81/tcp"][0]["HostPort"], "8000-8999");
     assert_eq!(sent["HostConfig"]["PortBindings"]["82/tcp"][0]["HostPort"], "8000-8999");
