@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh Debian or Ubuntu machine with only Rust to a Docker host that
-# one can log in to: on a disposable host of this machine, in one go.
+# one can log in to and use with an ordinary docker client through its token
+# gateway: on a disposable host of this machine, in one go.
 #   examples/quickstart.sh          takes the host down again at the end
 #   examples/quickstart.sh --keep   leaves it, with the new user's key
 # As root or with sudo, for the packages that are missing and for the engine.
@@ -11,7 +12,7 @@ keep=
 case "${1:-}" in
   '') ;;
   --keep) keep=yes ;;
-  *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 1 ;;
+  *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 1 ;;
 esac
 
 say() { printf '\n== %s\n' "$*"; }
@@ -50,7 +51,12 @@ rm "$project"/keys/*
 "$stockade" keygen "$work/deploy" --comment deploy@quickstart --no-passphrase
 cp "$work/deploy.pub" "$project/keys/"
 
-select=("$project/playbook.toml" -i "$lab/inventory.toml" --stage dev)
+say "certificates for its gateway, signed by an authority of your own"
+address=$("$stockade" facts -i "$lab/inventory.toml" | sed -n '/"addresses"/{n;s/.*"\(.*\)\/.*/\1/p}')
+"$stockade" ca init "$project/ca"
+"$stockade" ca issue "$project/ca" -i "$lab/inventory.toml" --san "$address"
+
+select=("$project/playbook.toml" -i "$lab/inventory.toml" --stage dev --var gateway=true)
 
 say "plan: what differs"
 "$stockade" plan "${select[@]}"
@@ -71,4 +77,17 @@ ssh "${login[@]}" 'id && curl --fail --silent --show-error \
 [ "$(tail -n 1 "$work/answer")" = '[]' ] || { echo "the Docker API did not list its images (none yet: [])" >&2; exit 1; }
 echo
 
-say "done: the new user is in, and Docker answers"
+say "an ordinary docker client, with a token, through the gateway"
+# There may be no registry: the image is one static program of this machine.
+mkdir -p "$work/image/bin"
+cp -L "$(command -v busybox)" "$work/image/bin/busybox"
+tar -C "$work/image" -c . | ssh "${login[@]}" 'sudo docker import - box:1 >/dev/null'
+export XDG_RUNTIME_DIR=$work/run DOCKER_CONFIG=$work/docker
+mkdir -m 700 "$XDG_RUNTIME_DIR"
+"$stockade" connect "$name" -i "$lab/inventory.toml" --gateway "$address" --role operator -- bash -euxc '
+  docker run --detach --name hello box:1 /bin/busybox sleep 600
+  docker ps
+  docker exec hello /bin/busybox echo "hello from inside"
+  docker rm --force hello'
+
+say "done: the new user is in, and Docker answers those with a token"

@@ -19,6 +19,10 @@ pub enum Command {
     Plan(crate::commands::plan::PlanArgs),
     /// Make the hosts what the playbook says, and look again.
     Apply(crate::commands::apply::ApplyArgs),
+    /// Put back what a run changed on a host.
+    Undo(crate::commands::undo::UndoArgs),
+    /// The runs of hosts: when, who, what, with what result.
+    History(crate::commands::undo::HistoryArgs),
     /// What hosts are, as templates see it.
     Facts(crate::commands::facts::FactsArgs),
     /// Certificates for the gateways, signed by an authority of your own.

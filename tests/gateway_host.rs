@@ -11,10 +11,15 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use stockade::authority::Authority;
+use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
 use stockade::resource::{self, Assets, KINDS};
 use stockade::values::{Diagnostic, EnvKey, Secret};
+use support::{TestLab, on_host};
 
 struct Files<'a>(&'a Step);
 
@@ -144,4 +149,239 @@ fn without_a_program_beside_this_one_the_plan_says_where_it_looked() {
     let error = steps("gateway", "{ gateway_binary = \"program:no-such-program\" }").unwrap_err();
     let text = error[0].to_string();
     assert!(text.contains("no-such-program") && text.contains("beside this one"), "{text}");
+}
+
+/// A project whose host has a gateway.
+struct Site<'a> {
+    host: &'a LabHost,
+    inventory: PathBuf,
+    folder: tempfile::TempDir,
+    address: String,
+}
+
+impl<'a> Site<'a> {
+    fn new(lab: &TestLab, host: &'a LabHost) -> Site<'a> {
+        let folder = tempfile::tempdir().unwrap();
+        let inspect = ["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &host.container];
+        let address = Command::new("docker").args(inspect).output().unwrap().stdout;
+        let address = String::from_utf8(address).unwrap().trim().to_owned();
+        let gateway = env!("CARGO_BIN_EXE_stockade-gateway");
+        let playbook = format!(
+            "hosts = [\"all\"]\n[[step]]\nuse = \"docker-host\"\n[step.with]\nsource = \"distribution\"\n\
+             gateway = true\ngateway_binary = \"{gateway}\"\n"
+        );
+        std::fs::write(folder.path().join("playbook.toml"), playbook).unwrap();
+        Site { host, inventory: lab.lab.inventory_path(), folder, address }
+    }
+
+    fn command(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command
+            .args(verb)
+            .arg("-i")
+            .arg(&self.inventory)
+            .current_dir(self.folder.path())
+            .env("DOCKER_CONFIG", self.folder.path().join("docker"))
+            .env_remove("XDG_RUNTIME_DIR");
+        command
+    }
+
+    fn stockade(&self, verb: &[&str]) -> Output {
+        self.command(verb).output().unwrap()
+    }
+
+    fn connect(&self, more: &[&str]) -> Command {
+        let socket = self.folder.path().join("run/s");
+        let mut command = self.command(&["connect", &self.host.name, "--gateway", &self.address]);
+        command.arg("--socket").arg(socket).args(more);
+        command
+    }
+
+    /// A Docker client on the socket of a `connect` that runs.
+    fn docker(&self, words: &[&str]) -> Output {
+        let socket = self.folder.path().join("run/s");
+        Command::new("docker")
+            .arg("--host")
+            .arg(format!("unix://{}", socket.display()))
+            .args(words)
+            .env("DOCKER_CONFIG", self.folder.path().join("docker"))
+            .output()
+            .unwrap()
+    }
+
+    /// The sessions of a role: whether each was revoked.
+    fn sessions(&self, role: &str) -> Vec<(String, bool)> {
+        let list: Value = serde_json::from_str(&ended(&self.stockade(&["token", "list"]), 0)).unwrap();
+        let list = list["hosts"][&self.host.name].as_array().unwrap().clone();
+        let of_role = list.iter().filter(|session| session["role"] == role);
+        of_role
+            .map(|session| (session["session"].as_str().unwrap().to_owned(), !session["revoked"].is_null()))
+            .collect()
+    }
+}
+
+/// Standard output of a command that ended with a code.
+fn ended(output: &Output, code: i32) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// A `connect` that serves; told to stop and awaited when it is done with.
+struct Connected(Child);
+
+impl Connected {
+    fn start(mut command: Command) -> Connected {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("DOCKER_HOST=unix://"), "{line}");
+        Connected(child)
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_docker_client_works_through_connect_and_only_while_it_may() {
+    let Some((lab, hosts)) = TestLab::with_hosts(1) else { return };
+    let site = Site::new(&lab, &hosts[0]);
+    let host = site.host;
+
+    ended(
+        &Command::new(env!("CARGO_BIN_EXE_stockade"))
+            .args(["ca", "init", "ca"])
+            .current_dir(&site.folder)
+            .output()
+            .unwrap(),
+        0,
+    );
+    ended(&site.stockade(&["ca", "issue", "ca", "--san", &site.address]), 0);
+    ended(&site.stockade(&["apply", "playbook.toml", "--yes"]), 0);
+    ended(&site.stockade(&["plan", "playbook.toml", "--detailed-exitcode"]), 0);
+
+    the_service_is_shut_in(host);
+    an_image(host);
+    an_ordinary_client_runs_lists_and_execs(&site);
+    sessions_outlive_a_rotation_of_keys(&site);
+    a_revoked_session_is_over_at_once(&site);
+    a_read_token_reads(&site);
+}
+
+fn the_service_is_shut_in(host: &LabHost) {
+    let told = on_host(host, "systemd-analyze security --no-pager stockade-gateway.service | tail -n 1");
+    let exposure: f64 = told.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    eprintln!("systemd-analyze security: {exposure}");
+    assert!(exposure <= 1.5, "{told}");
+    assert_eq!(on_host(host, "stat -c '%a %U' /etc/stockade-gateway/tls/server.key"), "600 stockade-gateway");
+    let modes = on_host(host, "find /etc/stockade-gateway/keys -type f -printf '%m %u\\n' | sort -u");
+    assert_eq!(modes, "600 stockade-gateway");
+    assert!(on_host(host, "ufw status").contains("2376/tcp"));
+}
+
+/// An image without a registry.
+fn an_image(host: &LabHost) {
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).is_file());
+    let busybox = busybox.expect("busybox (package busybox-static) is needed");
+    let target = format!("{}:/srv/busybox", host.container);
+    assert!(Command::new("docker").args(["cp", "-L", busybox, &target]).output().unwrap().status.success());
+    on_host(
+        host,
+        "mkdir -p /srv/image/bin && cp /srv/busybox /srv/image/bin/busybox
+         tar -C /srv/image -c . | docker import - box:1 >/dev/null",
+    );
+}
+
+fn an_ordinary_client_runs_lists_and_execs(site: &Site<'_>) {
+    let connected = Connected::start(site.connect(&["--role", "operator", "--context", "gw"]));
+    let contexts = Command::new("docker")
+        .args(["context", "ls", "--format", "{{.Name}} {{.DockerEndpoint}}"])
+        .env("DOCKER_CONFIG", site.folder.path().join("docker"))
+        .output()
+        .unwrap();
+    assert!(ended(&contexts, 0).contains(&format!("gw unix://{}", site.folder.path().join("run/s").display())));
+
+    ended(&site.docker(&["run", "-d", "--name", "one", "box:1", "/bin/busybox", "sleep", "900"]), 0);
+    assert_eq!(ended(&site.docker(&["ps", "--format", "{{.Names}}"]), 0).trim(), "one");
+    assert_eq!(ended(&site.docker(&["exec", "one", "/bin/busybox", "echo", "hello"]), 0), "hello\n");
+    assert_eq!(ended(&site.docker(&["run", "--rm", "box:1", "/bin/busybox", "echo", "bye"]), 0), "bye\n");
+    twenty_megabytes_through_exec(site);
+
+    let socket = site.folder.path().join("run/s");
+    assert_eq!(connected.stop(), Some(0));
+    assert!(!socket.exists());
+    assert!(!site.folder.path().join("docker/contexts/meta").read_dir().is_ok_and(|mut left| left.next().is_some()));
+    assert!(site.sessions("operator").iter().all(|(_, revoked)| *revoked), "signing out did not revoke");
+}
+
+/// The end of the input arrives, and all of the output after it.
+fn twenty_megabytes_through_exec(site: &Site<'_>) {
+    let input: Vec<u8> = (0..20_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut child = Command::new("docker")
+        .arg("--host")
+        .arg(format!("unix://{}", site.folder.path().join("run/s").display()))
+        .args(["exec", "-i", "one", "/bin/busybox", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let sent = input.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.stdout == input, "{} of {} bytes came back", output.stdout.len(), input.len());
+}
+
+fn sessions_outlive_a_rotation_of_keys(site: &Site<'_>) {
+    let connected = Connected::start(site.connect(&["--role", "operator"]));
+    ended(&site.docker(&["ps"]), 0);
+    let keys = "find /etc/stockade-gateway/keys/signing -type f";
+    let before = on_host(site.host, keys);
+    // As the playbook does once the newest key is old.
+    on_host(site.host, &format!("{keys} -exec touch -d '100 days ago' {{}} +"));
+    ended(&site.stockade(&["apply", "playbook.toml", "--yes"]), 0);
+    assert_ne!(on_host(site.host, keys), before, "no new key");
+    ended(&site.docker(&["ps"]), 0);
+    assert_eq!(connected.stop(), Some(0));
+}
+
+fn a_revoked_session_is_over_at_once(site: &Site<'_>) {
+    let connected = Connected::start(site.connect(&["--role", "operator"]));
+    ended(&site.docker(&["ps"]), 0);
+    let (session, _) = site.sessions("operator").into_iter().find(|(_, revoked)| !revoked).unwrap();
+    ended(&site.stockade(&["token", "revoke", &session]), 0);
+    assert!(!site.docker(&["ps"]).status.success());
+    // The session is over, and so is what served it.
+    let mut connected = connected;
+    assert_eq!(connected.0.wait().unwrap().code(), Some(3));
+}
+
+fn a_read_token_reads(site: &Site<'_>) {
+    let run = |words: &[&str]| {
+        let mut command = site.connect(&["--role", "read", "--"]);
+        command.args(words).output().unwrap()
+    };
+    assert!(ended(&run(&["docker", "ps", "--format", "{{.Names}}"]), 0).contains("one"));
+    let refused = run(&["docker", "rm", "--force", "one"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(on_host(site.host, "docker ps --format '{{.Names}}'").contains("one"));
+
+    let config = site.stockade(&["connect", &site.host.name, "--print-config"]);
+    let text: Value = serde_json::from_str(&ended(&config, 0)).unwrap();
+    let header = text["HttpHeaders"]["Authorization"].as_str().unwrap();
+    assert!(header.starts_with("Bearer "), "{text}");
+    let warning = String::from_utf8_lossy(&config.stderr).into_owned();
+    assert!(warning.contains("warning") && !warning.contains(&header[7..]), "{warning}");
 }

@@ -117,7 +117,10 @@ fn only_one_module_talks_ssh_and_only_one_draws_progress() {
         let code = code.replace("io::stderr().is_terminal()", "").replace("io::stdin().is_terminal()", "");
         let writes = code.contains("io::stdout()") || code.contains("io::stderr()");
         // The gateway is a program of its own; its `main` hands the streams down.
-        assert!(!writes || path.starts_with("report") || path.starts_with("bin"), "{shown} writes to the operator itself");
+        assert!(
+            !writes || path.starts_with("report") || path.starts_with("bin"),
+            "{shown} writes to the operator itself"
+        );
     }
 }
 

@@ -25,6 +25,7 @@ install_missing() {
   have gpg || missing+=(gpg gpg-agent)
   have apt-ftparchive || missing+=(apt-utils)
   have busybox || missing+=(busybox-static)
+  have redis-server || missing+=(redis-server)
   if [ ${#missing[@]} -gt 0 ]; then
     echo "installing: ${missing[*]}"
     root apt-get -qq update

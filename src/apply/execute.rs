@@ -11,7 +11,10 @@ use std::time::Duration;
 /// The name of a run on its host: a time and random letters, so that names
 /// sort by time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunId(String);
+pub struct RunId {
+    name: String,
+    nonce: String,
+}
 
 impl RunId {
     /// A new name.
@@ -19,21 +22,27 @@ impl RunId {
     /// # Errors
     /// This machine gives no random numbers.
     pub fn new() -> Result<RunId, getrandom::Error> {
-        let mut random = [0u8; 3];
+        let mut random = [0u8; 19];
         getrandom::fill(&mut random)?;
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        Ok(RunId(format!("{time}-{:02x}{:02x}{:02x}", random[0], random[1], random[2])))
+        Ok(RunId { name: format!("{time}-{}", hex(&random[..3])), nonce: hex(&random[3..]) })
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// Text that nothing on the host can hold.
+    pub(super) fn nonce(&self) -> String {
+        self.nonce.clone()
     }
 }
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -85,7 +94,8 @@ upload() {
     chmod 0700 /var/lib/stockade /var/lib/stockade/runs /run/stockade &&
     mkdir "$R" "$P" &&
     tar -x -f - -C "$P" &&
-    mv "$P/script" "$R/script" &&
+    mkdir "$R/undo" &&
+    mv "$P/script" "$P/meta" "$P/before" "$P/after" "$R/" &&
     : >"$R/journal"
 }
 # Whatever happens, all of the data is read: what is left would be taken for a program.
@@ -130,7 +140,14 @@ pub fn execute(session: &mut Session, plan: &HostPlan, program: &Program, run: &
 fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     let numbered = program.payloads.iter().enumerate().map(|(number, data)| (number.to_string(), data.as_slice()));
-    for (name, data) in numbered.chain([("script".to_owned(), program.script.as_bytes())]) {
+    let meta = serde_json::to_vec(&program.undo.record)?;
+    let named = [
+        ("script", program.script.as_bytes()),
+        ("meta", meta.as_slice()),
+        ("before", program.undo.before.as_bytes()),
+        ("after", program.undo.after.as_bytes()),
+    ];
+    for (name, data) in numbered.chain(named.map(|(name, data)| (name.to_owned(), data))) {
         let mut header = tar::Header::new_gnu();
         header.set_size(data.len() as u64);
         header.set_mode(0o600);

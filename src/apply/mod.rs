@@ -8,8 +8,12 @@
 
 mod execute;
 mod program;
+mod record;
 mod schedule;
+mod undo;
 
 pub use execute::{ApplyError, Failure, Ran, RunId, execute};
 pub use program::Program;
+pub use record::{About, Record};
 pub use schedule::{Scheduled, schedule};
+pub use undo::{States, plan_undo};

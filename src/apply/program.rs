@@ -1,6 +1,6 @@
 //! One plan as one program for the runner.
 
-use super::{RunId, Scheduled};
+use super::{About, Record, RunId, Scheduled};
 use crate::plan::{HostPlan, OpScript};
 use crate::shell::{Command, NulByte, Script};
 use std::collections::BTreeSet;
@@ -14,6 +14,19 @@ pub struct Program {
     pub script: String,
     /// The payload files `0`, `1`, ….
     pub payloads: Vec<Vec<u8>>,
+    /// What the host keeps of the run.
+    pub undo: Undo,
+}
+
+/// What the host keeps of a run, beside script and journal.
+#[derive(Debug)]
+pub struct Undo {
+    /// The record.
+    pub record: Record,
+    /// The program that writes down what is there before the run.
+    pub before: String,
+    /// The program that writes down what is there after it.
+    pub after: String,
 }
 
 impl Program {
@@ -21,10 +34,10 @@ impl Program {
     ///
     /// # Errors
     /// [`NulByte`] if a value cannot be part of a shell program.
-    pub fn compile(plan: &HostPlan, run: &RunId, who: &str) -> Result<Program, NulByte> {
+    pub fn compile(plan: &HostPlan, run: &RunId, about: &About) -> Result<Program, NulByte> {
         let operations = super::schedule(plan);
         let mut script = Script::new();
-        script.set("ID", run.as_str()).set("WHO", who).line(include_str!("runner.sh"));
+        script.set("ID", run.as_str()).set("WHO", &about.who).line(include_str!("runner.sh"));
         let mut payloads = Vec::new();
         let mut begun = BTreeSet::new();
         for (index, scheduled) in operations.iter().enumerate() {
@@ -49,6 +62,8 @@ impl Program {
             script.run(Command::new("ended").arg(&number).raw("\"$?\""));
         }
         script.line("finish ok");
-        Ok(Program { operations, script: script.build()?.to_owned(), payloads })
+        let record = Record::new(plan, run, about, run.nonce());
+        let undo = Undo { before: record.before()?, after: record.after()?, record };
+        Ok(Program { operations, script: script.build()?.to_owned(), payloads, undo })
     }
 }

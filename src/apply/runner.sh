@@ -12,11 +12,15 @@ P=/run/stockade/$ID
 OWED=/var/lib/stockade/owed
 
 journal() { printf '%s\n' "$*" >>"$R/journal"; }
-finish() { printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
+# What is there: before the first operation with the files' bytes, after the last with digests.
+snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
+finish() { [ "$1" = locked ] || snapshot after; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
 exec 9>>/run/lock/stockade.lock
 if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
+
+snapshot before
 
 # begin NUMBER; ended NUMBER CODE
 begin() { journal "B $1"; }

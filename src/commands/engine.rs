@@ -39,6 +39,8 @@ pub struct Prepared {
     pub state: HostState,
     /// What differs.
     pub plan: HostPlan,
+    /// The host's stage.
+    pub stage: Option<String>,
 }
 
 impl Run<'_> {
@@ -80,7 +82,8 @@ impl Run<'_> {
         self.reporter.event(&Event::Observing { host: &target.name, questions: state.questions().iter().count() });
         let plan = plan(&target.name, &mut session, &steps, &mut state)?;
         self.reporter.event(&Event::Planned { plan: &plan });
-        Ok(Prepared { session, steps, state, plan })
+        let stage = stage.map(|stage| stage.name.to_string());
+        Ok(Prepared { session, steps, state, plan, stage })
     }
 
     /// The resources of all steps, rendered for a host.

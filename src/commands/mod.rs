@@ -18,6 +18,7 @@ mod saved;
 pub mod schema;
 pub mod select;
 pub mod token;
+pub mod undo;
 
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
@@ -86,6 +87,8 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
         crate::cli::Command::Connect(args) => connect::run(args, console),
         crate::cli::Command::Check(args) => check::run(args, console),
         crate::cli::Command::Completions(args) => completions::run(args, console),
+        crate::cli::Command::Undo(args) => undo::undo(args, console),
+        crate::cli::Command::History(args) => undo::history(args, console),
         crate::cli::Command::Env(args) => env::run(args, console),
         crate::cli::Command::Keygen(args) => keygen::run(args, console),
         crate::cli::Command::Lab(args) => lab::run(args, console),

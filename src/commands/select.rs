@@ -121,6 +121,16 @@ impl HostArgs {
         Ok(hosts.iter().map(|host| self.target(host)).collect())
     }
 
+    /// How the host of a name is reached: one of the inventory, else an address.
+    ///
+    /// # Errors
+    /// The inventory is wrong, or the name is neither.
+    pub fn target_named(&self, name: &str) -> Result<Target, InputErrors> {
+        let named = HostArgs { hosts: vec![name.to_owned()], ..self.clone() };
+        let mut targets = named.targets()?;
+        targets.pop().ok_or_else(|| InputErrors(vec![Diagnostic::general(format!("there is no host '{name}'"))]))
+    }
+
     fn inventory(&self, any: bool) -> Result<Inventory, Vec<Diagnostic>> {
         let usual = Path::new("inventory.toml");
         match &self.inventory {

@@ -116,7 +116,8 @@ impl Audit {
             Sink::Writer(out) => (None, out),
         };
         let of_writer = Arc::clone(&shared);
-        let writer = std::thread::Builder::new().name("audit".into()).spawn(move || of_writer.write(path.as_deref(), out))?;
+        let writer =
+            std::thread::Builder::new().name("audit".into()).spawn(move || of_writer.write(path.as_deref(), out))?;
         Ok(Self { shared, writer: Some(writer) })
     }
 
@@ -285,7 +286,9 @@ mod tests {
         let text = String::from_utf8(device.1.lock().unwrap().clone()).unwrap();
         let operations: Vec<_> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["operation"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["operation"].as_str().unwrap().to_owned()
+            })
             .collect();
         assert_eq!(operations, ["one", "two"]);
     }

@@ -181,7 +181,12 @@ where
     }
 }
 
-fn perform(command: Command, journal: Box<dyn Write + Send>, out: &mut dyn Write, err: &mut dyn Write) -> Result<ExitCode, Failure> {
+fn perform(
+    command: Command,
+    journal: Box<dyn Write + Send>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(of) => run::serve(&of.config, journal, err)?,
         Command::Check(of) => {
@@ -296,9 +301,9 @@ fn inspect(path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
 fn ask(config: &Config, request: &Value) -> Result<Value, Failure> {
     let path = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut answer = runtime
-        .block_on(service::socket::ask(&path, request))
-        .map_err(|error| format!("{}: the gateway does not answer there (does it run, and are you root?): {error}", path.display()))?;
+    let mut answer = runtime.block_on(service::socket::ask(&path, request)).map_err(|error| {
+        format!("{}: the gateway does not answer there (does it run, and are you root?): {error}", path.display())
+    })?;
     if answer.get("ok") == Some(&Value::Bool(true)) {
         return Ok(answer["result"].take());
     }

@@ -174,7 +174,8 @@ impl Config {
     /// When it cannot be read, has an unknown key or a value that cannot be.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
-        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Syntax(path.into(), error.to_string()))?;
+        let config: Self =
+            toml::from_str(&text).map_err(|error| ConfigError::Syntax(path.into(), error.to_string()))?;
         config.check().map_err(|why| ConfigError::Value(path.into(), why))?;
         Ok(config)
     }

@@ -59,7 +59,12 @@ pub trait Asked: Send {
     /// Whether the answer may stay open with nothing said.
     fn follows(&self) -> bool;
     /// Whether it is allowed, and what is sent.
-    fn decide<'a>(self: Box<Self>, identity: &'a Identity, body: &'a [u8], docker: &'a dyn Docker) -> Later<'a, Result<Forward, Refusal>>
+    fn decide<'a>(
+        self: Box<Self>,
+        identity: &'a Identity,
+        body: &'a [u8],
+        docker: &'a dyn Docker,
+    ) -> Later<'a, Result<Forward, Refusal>>
     where
         Self: 'a;
 }
@@ -86,7 +91,8 @@ pub trait Rules: Send + Sync {
 /// The token service's endpoints.
 pub trait Service: Send + Sync {
     /// Answers a request to one of its paths.
-    fn answer<'a>(&'a self, parts: &'a http::request::Parts, body: Bytes, now: u64) -> Later<'a, http::Response<Bytes>>;
+    fn answer<'a>(&'a self, parts: &'a http::request::Parts, body: Bytes, now: u64)
+    -> Later<'a, http::Response<Bytes>>;
     /// Answers one line of the administrator's socket.
     fn admin<'a>(&'a self, line: &'a str, now: u64) -> Later<'a, String>;
 }

@@ -34,7 +34,9 @@ impl<K: Eq + Hash> Rate<K> {
         let (rate, burst) = (f64::from(per_second), f64::from(per_second) * 2.0);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MAX_KEYS && !buckets.contains_key(&key) {
-            buckets.retain(|_, bucket| bucket.left + now.saturating_duration_since(bucket.seen).as_secs_f64() * rate < burst);
+            buckets.retain(|_, bucket| {
+                bucket.left + now.saturating_duration_since(bucket.seen).as_secs_f64() * rate < burst
+            });
             if buckets.len() >= MAX_KEYS {
                 return false;
             }

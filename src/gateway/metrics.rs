@@ -66,7 +66,10 @@ impl Metrics {
         family(&mut page, "requests_total", "counter");
         for ((operation, decision), count) in self.requests.read().unwrap_or_else(PoisonError::into_inner).iter() {
             let count = count.load(Ordering::Relaxed);
-            let _ = writeln!(page, "stockade_gateway_requests_total{{operation=\"{operation}\",decision=\"{decision}\"}} {count}");
+            let _ = writeln!(
+                page,
+                "stockade_gateway_requests_total{{operation=\"{operation}\",decision=\"{decision}\"}} {count}"
+            );
         }
         family(&mut page, "token_failures_total", "counter");
         for (reason, count) in self.token_failures.read().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -76,11 +79,14 @@ impl Metrics {
         }
         family(&mut page, "request_seconds", "histogram");
         let mut running = 0;
-        for (bound, count) in BOUNDS.iter().map(|us| format!("{}", *us as f64 / 1e6)).chain(["+Inf".into()]).zip(&self.buckets) {
+        for (bound, count) in
+            BOUNDS.iter().map(|us| format!("{}", *us as f64 / 1e6)).chain(["+Inf".into()]).zip(&self.buckets)
+        {
             running += count.load(Ordering::Relaxed);
             let _ = writeln!(page, "stockade_gateway_request_seconds_bucket{{le=\"{bound}\"}} {running}");
         }
-        let _ = writeln!(page, "stockade_gateway_request_seconds_sum {}", self.sum_us.load(Ordering::Relaxed) as f64 / 1e6);
+        let _ =
+            writeln!(page, "stockade_gateway_request_seconds_sum {}", self.sum_us.load(Ordering::Relaxed) as f64 / 1e6);
         let _ = writeln!(page, "stockade_gateway_request_seconds_count {running}");
         for (name, kind, value) in [
             ("connections", "gauge", self.connections.load(Ordering::Relaxed)),

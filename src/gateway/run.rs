@@ -49,7 +49,12 @@ pub fn serve(path: &Path, journal: Box<dyn Write + Send>, err: &mut dyn Write) -
     served
 }
 
-async fn serve_here(path: &Path, config: Config, journal: Box<dyn Write + Send>, err: &mut dyn Write) -> Result<(), Failure> {
+async fn serve_here(
+    path: &Path,
+    config: Config,
+    journal: Box<dyn Write + Send>,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     let sink = if config.audit == "journal" { Sink::Writer(journal) } else { Sink::File(config.audit.clone().into()) };
     let audit = Audit::start(sink).map_err(|error| format!("the audit log {}: {error}", config.audit))?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;

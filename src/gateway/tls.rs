@@ -45,7 +45,11 @@ fn private(path: &Path) -> Result<(), TlsError> {
     let metadata = std::fs::metadata(path).map_err(|error| TlsError(format!("{}: {error}", path.display())))?;
     let mode = metadata.permissions().mode();
     if mode & 0o007 != 0 {
-        return Err(TlsError(format!("{}: everybody may read this key (mode {:o}); make it 0600", path.display(), mode & 0o777)));
+        return Err(TlsError(format!(
+            "{}: everybody may read this key (mode {:o}); make it 0600",
+            path.display(),
+            mode & 0o777
+        )));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::config::Config;
-use super::gate::{Gate, Later, Sessions, Service, Tokens, Unidentified};
+use super::gate::{Gate, Later, Service, Sessions, Tokens, Unidentified};
 use super::keys::KeySource;
 use super::service::{self, opaque};
 use super::store::Store;
@@ -36,7 +36,8 @@ pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError>
         settings.nested = Nested::Accept(NestedKeys { signed: None, encrypted: Some(keys.clone()) });
     }
     for table in &config.outside {
-        let of_issuer: IssuerSettings = table.clone().try_into().map_err(|error| wire(format!("[[issuers]]: {error}")))?;
+        let of_issuer: IssuerSettings =
+            table.clone().try_into().map_err(|error| wire(format!("[[issuers]]: {error}")))?;
         settings.issuers.push(OutsideIssuer::open(of_issuer).map_err(wire)?);
     }
     Ok(Verifier::new(settings, keys))
@@ -49,7 +50,8 @@ pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError>
 pub fn gate(config: &Config, engine: Option<&str>, store: Arc<dyn Store>) -> Result<Gate, WireError> {
     let keys = KeySource::follow_dir(&config.keys).map_err(wire)?;
     let verifier = Arc::new(verifier(config, keys.clone())?);
-    let signer = Signer::new(&config.issuer, &config.audience, keys).with_max_lifetime(Duration::from_secs(config.token.max_lifetime));
+    let signer = Signer::new(&config.issuer, &config.audience, keys)
+        .with_max_lifetime(Duration::from_secs(config.token.max_lifetime));
     let issue = Arc::new(Own { signer, verifier: Arc::clone(&verifier) });
     let mut settings = service::Settings::new(&config.issuer);
     settings.lifetime = settings.lifetime.min(config.token.max_lifetime);
@@ -74,7 +76,11 @@ impl Tokens for Both {
     fn identify<'a>(&'a self, token: &'a str, now: u64) -> Later<'a, Result<Identity, Unidentified>> {
         Box::pin(async move {
             if !opaque::is_opaque(token) {
-                return self.verifier.verify(token, now).map(|verified| verified.identity).map_err(|error| Unidentified::Refused(error.to_string()));
+                return self
+                    .verifier
+                    .verify(token, now)
+                    .map(|verified| verified.identity)
+                    .map_err(|error| Unidentified::Refused(error.to_string()));
             }
             match opaque::verify(&*self.store, &self.issuer, token, now).await {
                 Ok(Some(identity)) => Ok(identity),
@@ -138,7 +144,12 @@ impl Issue for Own {
 struct Served(service::Service);
 
 impl Service for Served {
-    fn answer<'a>(&'a self, parts: &'a http::request::Parts, body: Bytes, now: u64) -> Later<'a, http::Response<Bytes>> {
+    fn answer<'a>(
+        &'a self,
+        parts: &'a http::request::Parts,
+        body: Bytes,
+        now: u64,
+    ) -> Later<'a, http::Response<Bytes>> {
         Box::pin(async move { self.0.handle(parts, &body, now).await })
     }
 

@@ -1,11 +1,12 @@
 //! The questions that can be asked of a host.
 
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName, UserName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// One question. All questions of a kind are answered together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Query {
     /// Type, owner, group, mode, link target; a link is not followed.
     Path(AbsPath),
@@ -33,7 +34,7 @@ pub enum Query {
 
 /// A command that only looks. It runs as root unless `user` says otherwise,
 /// with no standard input.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Run {
     /// The program and its arguments; each reaches the host as one word.
     pub argv: Vec<String>,

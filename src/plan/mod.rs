@@ -11,6 +11,7 @@ mod outcome;
 mod planner;
 mod script;
 mod step;
+mod touches;
 mod unified;
 
 pub use op::{AptTarget, Check, LineEdit, Meta, Op, Verb};
@@ -18,4 +19,5 @@ pub use outcome::Outcome;
 pub use planner::{Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
 pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary};
+pub use touches::ACCOUNT_FILES;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files};

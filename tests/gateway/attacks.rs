@@ -20,11 +20,39 @@ fn nothing_ambiguous_reaches_the_daemon() {
     let auth = format!("Host: a\r\nAuthorization: Bearer {token}\r\n");
     let inner = format!("GET /v1.44/smuggled HTTP/1.1\r\n{auth}\r\n");
     for (name, bytes, expected) in [
-        ("Content-Length, then Transfer-Encoding", format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"), 400),
-        ("Transfer-Encoding, then Content-Length", format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{inner}"), 400),
-        ("two lengths", format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length: 0\r\nContent-Length: 44\r\n\r\n{inner}"), 400),
-        ("an odd coding", format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{inner}"), 400),
-        ("a space before the colon", format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length : 5\r\n\r\n{inner}"), 400),
+        (
+            "Content-Length, then Transfer-Encoding",
+            format!(
+                "POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"
+            ),
+            400,
+        ),
+        (
+            "Transfer-Encoding, then Content-Length",
+            format!(
+                "POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{inner}"
+            ),
+            400,
+        ),
+        (
+            "two lengths",
+            format!(
+                "POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length: 0\r\nContent-Length: 44\r\n\r\n{inner}"
+            ),
+            400,
+        ),
+        (
+            "an odd coding",
+            format!(
+                "POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{inner}"
+            ),
+            400,
+        ),
+        (
+            "a space before the colon",
+            format!("POST /v1.44/containers/prune HTTP/1.1\r\n{auth}Content-Length : 5\r\n\r\n{inner}"),
+            400,
+        ),
         ("two Hosts", format!("GET /v1.44/containers/json HTTP/1.1\r\nHost: b\r\n{auth}\r\n"), 400),
         ("no Host", format!("GET /v1.44/containers/json HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"), 400),
         ("HTTP/1.0", format!("GET /v1.44/containers/json HTTP/1.0\r\n{auth}\r\n"), 505),
@@ -37,11 +65,33 @@ fn nothing_ambiguous_reaches_the_daemon() {
         ("a fragment", format!("GET /v1.44/containers/json#x HTTP/1.1\r\n{auth}\r\n"), 400),
         ("h2c", format!("POST /v1.44/session HTTP/1.1\r\n{auth}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"), 403),
         ("a control byte", format!("GET /v1.44/containers/json HTTP/1.1\r\n{auth}X: \u{1}\r\n\r\n"), 400),
-        ("a chunk extension", format!("POST /v1.44/containers/create HTTP/1.1\r\n{auth}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2;x=\"\r\n{{}}\r\n0\r\n\r\n"), 400),
-        ("a trailer", format!("POST /v1.44/containers/create HTTP/1.1\r\n{auth}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: y\r\n\r\n"), 400),
+        (
+            "a chunk extension",
+            format!(
+                "POST /v1.44/containers/create HTTP/1.1\r\n{auth}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2;x=\"\r\n{{}}\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        (
+            "a trailer",
+            format!(
+                "POST /v1.44/containers/create HTTP/1.1\r\n{auth}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: y\r\n\r\n"
+            ),
+            400,
+        ),
         ("two tokens", format!("GET /v1.44/containers/json HTTP/1.1\r\n{auth}Authorization: Bearer x\r\n\r\n"), 401),
-        ("a token in the query", format!("GET /v1.44/containers/json?access_token={token} HTTP/1.1\r\nHost: a\r\n\r\n"), 401),
-        ("a body where none is taken", format!("POST /v1.44/containers/c1/start HTTP/1.1\r\n{auth}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{inner}"), 400),
+        (
+            "a token in the query",
+            format!("GET /v1.44/containers/json?access_token={token} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            401,
+        ),
+        (
+            "a body where none is taken",
+            format!(
+                "POST /v1.44/containers/c1/start HTTP/1.1\r\n{auth}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{inner}"
+            ),
+            400,
+        ),
     ] {
         let answer = gateway.raw(bytes.as_bytes());
         assert_eq!(status(&answer), expected, "{name}: {answer}");
@@ -118,7 +168,9 @@ fn a_head_that_does_not_end_is_cut_off() {
 #[test]
 fn an_endless_body_is_cut_off() {
     let (daemon, gateway, token) = before_fake("body_seconds = 1");
-    let head = format!("POST /v1.44/containers/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+    let head = format!(
+        "POST /v1.44/containers/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    );
     let mut stream = gateway.connect();
     stream.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes());
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(65_536));

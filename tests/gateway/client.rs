@@ -133,7 +133,11 @@ fn copy_build_save_and_load_work() {
 
     let context = dir.path().join("context");
     std::fs::create_dir(&context).unwrap();
-    std::fs::write(context.join("Dockerfile"), format!("FROM {IMAGE}\nCOPY big /big\nRUN [\"/bin/sha256sum\", \"/big\"]\n")).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        format!("FROM {IMAGE}\nCOPY big /big\nRUN [\"/bin/sha256sum\", \"/big\"]\n"),
+    )
+    .unwrap();
     std::fs::write(context.join("big"), &blob).unwrap();
     let tag = format!("stockade-gateway-test/built:{}", std::process::id());
     let built = good(&mut docker(&["build", "-t", &tag, path(&context)]));
@@ -168,7 +172,8 @@ fn expiry_ends_logs_and_revocation_ends_events() {
     assert!(!output.status.success(), "events outlived its session");
     assert_eq!(gateway.get("/v1.41/containers/json", doomed).0, 401);
     gateway.wait_for("both ends in the log", || {
-        let ended: Vec<_> = gateway.audit().iter().filter_map(|line| line["ended"].as_str().map(str::to_owned)).collect();
+        let ended: Vec<_> =
+            gateway.audit().iter().filter_map(|line| line["ended"].as_str().map(str::to_owned)).collect();
         ended.contains(&"token expired".to_owned()) && ended.contains(&"token revoked".to_owned())
     });
 }

@@ -99,7 +99,9 @@ fn keys_and_certificate_are_loaded_anew_without_dropping_a_session() {
     assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
     super::harness::write_certificate(gateway.dir.path());
     gateway.signal("HUP");
-    gateway.wait_for("the new certificate", || std::panic::catch_unwind(|| status(&gateway.raw(ping.as_bytes())) == 200).unwrap_or(false));
+    gateway.wait_for("the new certificate", || {
+        std::panic::catch_unwind(|| status(&gateway.raw(ping.as_bytes())) == 200).unwrap_or(false)
+    });
     stream.send(ping.as_bytes());
     stream.until("OK");
     let new = gateway.token(&["--role=operator"]);

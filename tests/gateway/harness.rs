@@ -158,7 +158,8 @@ impl Gateway {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let session = rustls::ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let session =
+            rustls::ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
         Tls(rustls::StreamOwned::new(session, stream))
     }
 
@@ -296,7 +297,10 @@ fn converse(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
     loop {
         while let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&got[..end + 4]).into_owned();
-            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).and_then(|length| length.parse().ok());
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "))
+                .and_then(|length| length.parse().ok());
             let length: usize = length.unwrap_or(0);
             while got.len() < end + 4 + length {
                 match stream.read(&mut part) {
@@ -313,9 +317,14 @@ fn converse(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
                 let body = r#"{"Version":"29.6.0","ApiVersion":"1.52"}"#;
                 let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             } else if line.contains("/exec/") && line.contains("/json") {
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}", r#"{"ID":"e1","ContainerID":"c1"}"#);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}",
+                    r#"{"ID":"e1","ContainerID":"c1"}"#
+                );
             } else if line.contains("/containers/c1/json") {
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}", r#"{"Id":"c1","Name":"/c"}"#);
+                let _ =
+                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}", r#"{"Id":"c1","Name":"/c"}"#);
             } else if line.contains("/start ") && head.contains("Upgrade: tcp") {
                 // Echoes, and tells when its input has ended.
                 let _ = write!(stream, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");

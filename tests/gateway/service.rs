@@ -59,7 +59,10 @@ fn a_token_is_checked_before_anything_is_told() {
         assert_eq!(gateway.get("/v1.44/no/such/route", wrong).0, 401, "{wrong}");
     }
     assert_eq!(gateway.get("/v1.44/no/such/route", &token).0, 403);
-    assert_eq!(gateway.request("POST", "/v1.44/containers/prune", &[&format!("Authorization: Bearer {token}")], b"").0, 403);
+    assert_eq!(
+        gateway.request("POST", "/v1.44/containers/prune", &[&format!("Authorization: Bearer {token}")], b"").0,
+        403
+    );
     assert_eq!(daemon.requests(), Vec::<String>::new());
     let failures: u64 = gateway.audit().iter().filter(|line| line["rule"] == "token.invalid").count() as u64;
     assert_eq!(failures, 10);

@@ -68,7 +68,9 @@ impl Decoder {
                     *self = Self::Done;
                     return Ok(Piece::End);
                 }
-                Self::UntilEof => return Ok(if buffer.is_empty() { Piece::More } else { Piece::Data(buffer.split().freeze()) }),
+                Self::UntilEof => {
+                    return Ok(if buffer.is_empty() { Piece::More } else { Piece::Data(buffer.split().freeze()) });
+                }
                 Self::Length(left) => return Ok(take(buffer, left)),
                 Self::Chunked(Chunk::Data(0)) => *self = Self::Chunked(Chunk::Close),
                 Self::Chunked(Chunk::Data(left)) => return Ok(take(buffer, left)),

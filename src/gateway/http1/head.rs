@@ -56,7 +56,8 @@ pub fn head_end(buffer: &[u8]) -> Option<usize> {
     while let Some(at) = buffer[from..].iter().position(|byte| *byte == b'\n') {
         let end = from + at + 1;
         // A bare line feed ends the search too: `parse` refuses it with its name.
-        if buffer[..end].ends_with(b"\r\n\r\n") || buffer[..end].ends_with(b"\n\n") || !buffer[..end].ends_with(b"\r\n") {
+        if buffer[..end].ends_with(b"\r\n\r\n") || buffer[..end].ends_with(b"\n\n") || !buffer[..end].ends_with(b"\r\n")
+        {
             return Some(end);
         }
         from = end;
@@ -92,7 +93,8 @@ pub fn parse(bytes: &[u8]) -> Result<Head, BadHead> {
     let uri = target(request.path.unwrap_or_default())?;
     let mut headers = HeaderMap::with_capacity(request.headers.len());
     for line in request.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| bad("http.header", "malformed header name"))?;
+        let name =
+            HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| bad("http.header", "malformed header name"))?;
         let value = HeaderValue::from_bytes(line.value).map_err(|_| bad("http.header", "malformed header value"))?;
         headers.append(name, value);
     }

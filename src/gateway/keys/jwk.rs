@@ -10,7 +10,7 @@ use crate::gateway::token::{base64url, strict_json};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest key id, in bytes.
 pub const MAX_KID: usize = 255;
@@ -60,7 +60,7 @@ impl Window {
 
 enum Material {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// A key that verifies.
@@ -150,7 +150,7 @@ impl VerifyKey {
             return Err("is a secret of one repeated byte; make it at random");
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-        Ok(common.key(algorithm, 32, Material::Secret(key), None))
+        Ok(common.key(algorithm, 32, Material::Secret(Box::new(key)), None))
     }
 
     fn from_ed25519(jwk: &Map<String, Value>, common: Common) -> Result<VerifyKey, &'static str> {
@@ -282,19 +282,40 @@ impl Common {
     }
 }
 
+/// The members of one key. Some are secret, so all are wiped when done with.
+pub(super) struct Members(Map<String, Value>);
+
+impl std::ops::Deref for Members {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
 /// The keys of a text: one JWK, or a set with the member `keys` (RFC 7517, 5).
-pub(super) fn members_of(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, &'static str> {
+pub(super) fn members_of(bytes: &[u8]) -> Result<Vec<Members>, &'static str> {
     let mut object = strict_json::parse_object(bytes).map_err(|error| match error {
         strict_json::JsonError::Malformed => "is not one well-formed JSON value; is it written in full?",
         strict_json::JsonError::Duplicate => "holds a member twice",
         strict_json::JsonError::NotAnObject => "is not a JSON object",
     })?;
     match object.remove("keys") {
-        None => Ok(vec![object]),
+        None => Ok(vec![Members(object)]),
         Some(Value::Array(keys)) => keys
             .into_iter()
             .map(|key| match key {
-                Value::Object(map) => Ok(map),
+                Value::Object(map) => Ok(Members(map)),
                 _ => Err("has something other than an object in 'keys'"),
             })
             .collect(),

@@ -189,11 +189,15 @@ impl KeySource {
         }
     }
 
-    /// Changes whenever the keys do.
+    /// Changes whenever the keys do. Looks at the files as [`KeySource::current`]
+    /// does, so that a remembered verdict is not kept for want of a look.
     pub fn generation(&self) -> u64 {
         match self {
             KeySource::Fixed(_) => 0,
-            KeySource::Live(live) => live.generation(),
+            KeySource::Live(live) => {
+                drop(live.current());
+                live.generation()
+            }
         }
     }
 }

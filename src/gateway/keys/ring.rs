@@ -10,7 +10,7 @@
 //! What must hold: a key id names one key over all folders; a file with a secret
 //! in it is readable by its owner alone; a ring is loaded whole or not at all.
 
-use super::jwk::{Origin, VerifyKey, members_of};
+use super::jwk::{Members, Origin, VerifyKey, members_of};
 use super::{DecryptionKey, KeyError, SigningKey};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -38,6 +38,7 @@ pub struct KeyRing {
     symmetric: HashMap<String, VerifyKey>,
     signing: Vec<SigningKey>,
     decryption: HashMap<String, DecryptionKey>,
+    passed_over: Vec<KeyError>,
 }
 
 impl KeyRing {
@@ -91,11 +92,12 @@ impl KeyRing {
     }
 
     /// Loads a key set for one-off checks: public keys and secrets may be in
-    /// one file, and still no key is ever used for two algorithms. Keys without
-    /// an id are told apart by their algorithm.
+    /// one file, and still no key is ever used for two algorithms. A key that is
+    /// not acceptable is passed over ([`KeyRing::passed_over`]): its tokens are
+    /// refused like those of any unknown key, and the others still judged.
     ///
     /// # Errors
-    /// The file cannot be read or a key is not acceptable.
+    /// The file cannot be read, is not a key or a set, or has two keys of one id.
     pub fn load_vectors(path: &Path) -> Result<KeyRing, KeyError> {
         let bytes = read(path, false)?;
         KeyRing::from_vectors(&bytes, &path.display().to_string())
@@ -104,13 +106,21 @@ impl KeyRing {
     /// As [`KeyRing::load_vectors`], from bytes; `place` is named in errors.
     ///
     /// # Errors
-    /// A key is not acceptable.
+    /// It is not a key or a set, or has two keys of one id.
     pub fn from_vectors(bytes: &[u8], place: &str) -> Result<KeyRing, KeyError> {
         let mut ring = KeyRing::default();
         for (place, members) in with_places(place, members_of(bytes).map_err(refused(place))?) {
-            ring.add_verifying(&place, &members, Origin::Vectors)?;
+            match ring.add_verifying(&place, &members, Origin::Vectors) {
+                Err(error @ KeyError::Refused { .. }) => ring.passed_over.push(error),
+                other => other?,
+            }
         }
         Ok(ring)
+    }
+
+    /// The keys of a one-off check that are not acceptable, and why.
+    pub fn passed_over(&self) -> &[KeyError] {
+        &self.passed_over
     }
 
     /// The key of this id, if it may be used now. Ids are compared byte by byte
@@ -228,7 +238,7 @@ pub(super) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-type Placed = Vec<(String, Map<String, Value>)>;
+type Placed = Vec<(String, Members)>;
 
 fn keys_in(dir: &Path, secret: bool) -> Result<Placed, KeyError> {
     // The folders of secrets need not be there; the ring itself must.
@@ -248,7 +258,7 @@ fn keys_of(path: &Path, secret: bool) -> Result<Placed, KeyError> {
     Ok(with_places(&place, members))
 }
 
-fn with_places(place: &str, members: Vec<Map<String, Value>>) -> Placed {
+fn with_places(place: &str, members: Vec<Members>) -> Placed {
     let many = members.len() > 1;
     let name = |at: usize| if many { format!("{place}, key {}", at + 1) } else { place.to_owned() };
     members.into_iter().enumerate().map(|(at, members)| (name(at), members)).collect()
@@ -257,6 +267,10 @@ fn with_places(place: &str, members: Vec<Map<String, Value>>) -> Placed {
 /// The bytes of a key file. The permissions are those of the file that was
 /// opened, so that it cannot be exchanged in between.
 pub(super) fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    // Opening a pipe would wait for a writer for ever.
+    if !std::fs::metadata(path).map_err(KeyError::io(path))?.is_file() {
+        return Err(KeyError::Refused { place: path.display().to_string(), reason: "is not a regular file" });
+    }
     let file = std::fs::File::open(path).map_err(KeyError::io(path))?;
     let meta = file.metadata().map_err(KeyError::io(path))?;
     let mode = meta.permissions().mode() & 0o7777;

@@ -154,8 +154,7 @@ fn prune(dir: &Path, now: u64) -> Result<Vec<String>, KeyError> {
             continue;
         }
         let members = super::jwk::members_of(&read(&file, false)?).unwrap_or_default();
-        let over =
-            |key: &serde_json::Map<String, Value>| key.get("exp").and_then(Value::as_u64).is_some_and(|e| e <= now);
+        let over = |key: &super::jwk::Members| key.get("exp").and_then(Value::as_u64).is_some_and(|e| e <= now);
         if !members.is_empty() && members.iter().all(over) {
             for kid in members.iter().filter_map(|key| key.get("kid").and_then(Value::as_str)) {
                 remove_private(dir, kid)?;
@@ -184,6 +183,10 @@ fn write(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), KeyError
         std::fs::rename(&partial, &target)?;
         File::open(dir)?.sync_all()
     })();
+    if written.is_err() {
+        // Nothing of a private key is left lying about; the first error is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+    }
     written.map_err(KeyError::io(&target))
 }
 

@@ -25,14 +25,10 @@ fn written(map: Map<String, Value>) -> Vec<u8> {
 /// `POST /containers/{id}/exec`.
 pub fn exec(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut map = read(scope, body, members::EXEC, "exec")?;
-    if !scope.role.root || map.contains_key("User") {
-        // Without a user the container's own applies, which create has checked.
-        let wanted = text(&map, "User").unwrap_or("").to_owned();
-        if !wanted.is_empty()
-            && let Some(user) = user(scope, &wanted, "exec.User")?
-        {
-            map.insert("User".to_owned(), user.into());
-        }
+    // Without a user the container's own applies, which may be root.
+    let wanted = text(&map, "User").unwrap_or("").to_owned();
+    if let Some(user) = user(scope, &wanted, "exec.User")? {
+        map.insert("User".to_owned(), user.into());
     }
     Ok(written(map))
 }
@@ -85,6 +81,8 @@ pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal
         }
     }
     labels(scope, &mut map, "network.Labels", false)?;
+    // Of two networks with one name the daemon finds neither by it.
+    map.insert("CheckDuplicate".to_owned(), true.into());
     Ok(written(map))
 }
 

@@ -119,7 +119,7 @@ fn security(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refu
     for cap in texts(host, "CapAdd") {
         let name = cap.to_ascii_uppercase();
         let name = name.strip_prefix("CAP_").unwrap_or(&name).to_owned();
-        if !role.caps.iter().any(|allowed| *allowed == name) {
+        if !role.caps.contains(&name) {
             return Err(deny("CapAdd", format!("the capability {:?} is not allowed for this role", shown(cap))));
         }
         added.push(Value::from(name));
@@ -148,7 +148,7 @@ fn security(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refu
     }
     let restart = host.get("RestartPolicy").and_then(Value::as_object);
     restart_policy(restart, "create.HostConfig.RestartPolicy")?;
-    if host.get("OomScoreAdj").and_then(Value::as_i64).is_some_and(|score| score < 0 || score > 1000)
+    if host.get("OomScoreAdj").and_then(Value::as_i64).is_some_and(|score| !(0..=1000).contains(&score))
         && !role.grants("oom")
     {
         return Err(deny("OomScoreAdj", "OomScoreAdj must be from 0 to 1000"));

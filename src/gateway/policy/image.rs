@@ -169,10 +169,8 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
     for (key, value) in &mut draft.query {
         match *key {
             "t" => *value = scope.view().taggable(value)?.to_string(),
-            "networkmode" => {
-                if !matches!(value.as_str(), "" | "default" | "bridge" | "none") {
-                    return Err(denied("build.networkmode", "a build's network is the default or none"));
-                }
+            "networkmode" if !matches!(value.as_str(), "" | "default" | "bridge" | "none") => {
+                return Err(denied("build.networkmode", "a build's network is the default or none"));
             }
             "extrahosts" if value.contains("host-gateway") && !scope.role.grants("host-gateway") => {
                 return Err(denied("build.extrahosts", "host-gateway is not allowed"));

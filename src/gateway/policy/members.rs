@@ -147,7 +147,7 @@ const MOUNT: Members = &[
         Object(&[
             ("Propagation", Text),
             ("NonRecursive", Flag),
-            ("CreateMountpoint", Denied),
+            ("CreateMountpoint", Ignored),
             ("ReadOnlyNonRecursive", Flag),
             ("ReadOnlyForceRecursive", Flag),
         ]),

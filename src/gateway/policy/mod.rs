@@ -200,12 +200,12 @@ impl Policy {
             }
             "ContainerCreate" => {
                 if let Some(name) = call.given("name") {
-                    free_name(name)?;
+                    free_name(scope, name).await?;
                 }
                 draft.object = call.given("name").map(str::to_owned);
                 draft.json(create::container(scope, body).await?);
             }
-            "ContainerRename" => free_name(call.given("name").unwrap_or(""))?,
+            "ContainerRename" => free_name(scope, call.given("name").unwrap_or("")).await?,
             "ContainerUpdate" => draft.json(bodies::update(scope, body)?),
             "ContainerTop" => top(call)?,
             "ContainerExec" => draft.json(bodies::exec(scope, body)?),
@@ -291,7 +291,7 @@ fn hijack(call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
 }
 
 /// A name that may be given to a container: not one that could be taken for an id.
-fn free_name(name: &str) -> Result<(), Refusal> {
+async fn free_name(scope: &Scope<'_>, name: &str) -> Result<(), Refusal> {
     let plain = name.strip_prefix('/').unwrap_or(name);
     if !reference::is_name(plain) || plain.len() < 2 {
         return Err(malformed("container.name", "the name is not a container's"));
@@ -299,7 +299,7 @@ fn free_name(name: &str) -> Result<(), Refusal> {
     if reference::looks_like_id(plain) {
         return Err(denied("container.name", "a name of 12 or more hexadecimal digits could be taken for an id"));
     }
-    Ok(())
+    scope.view().free_name(plain).await
 }
 
 /// The arguments of `ps`, which the daemon runs on the host: only known ones.

@@ -238,7 +238,7 @@ fn host_path(scope: &Scope<'_>, path: &str, member: &str) -> Result<String, Refu
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
         real.starts_with(&path) || path.starts_with(&real)
     };
-    if !scope.role.binds.iter().any(within) || NEVER.iter().any(|path| never(&path)) {
+    if !scope.role.binds.iter().any(within) || NEVER.iter().any(never) {
         return Err(refused());
     }
     real.into_os_string().into_string().map_err(|_| refused())

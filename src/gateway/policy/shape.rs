@@ -102,8 +102,12 @@ fn keep(value: &mut Value, shape: &Shape, at: &str, grants: &[String]) -> Result
                     gone.push(name.clone());
                 }
             }
+            let nothing = match inner {
+                Shape::List(_) => Value::Array(Vec::new()),
+                _ => Value::Object(Map::new()),
+            };
             for name in gone {
-                map.insert(name, Value::Object(Map::new()));
+                map.insert(name, nothing.clone());
             }
         }
         (Shape::Ignored, _) => return Ok(false),

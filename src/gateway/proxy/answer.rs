@@ -7,9 +7,21 @@ use bytes::Bytes;
 use crate::gateway::Refusal;
 
 /// An answer without a body limit of its own: status, content type, body.
-pub(super) fn render(status: u16, content_type: &str, body: &[u8], head_only: bool, close: bool, more: &str) -> Vec<u8> {
+pub(super) fn render(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    head_only: bool,
+    close: bool,
+    more: &str,
+) -> Vec<u8> {
     let mut text = String::with_capacity(256);
-    let _ = write!(text, "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n", reason(status), body.len());
+    let _ = write!(
+        text,
+        "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n",
+        reason(status),
+        body.len()
+    );
     text.push_str(more);
     text.push_str(if close { "Connection: close\r\n\r\n" } else { "\r\n" });
     let mut out = text.into_bytes();
@@ -42,7 +54,14 @@ pub(super) fn of_service(response: &http::Response<Bytes>, head_only: bool, clos
         }
     }
     let content_type = response.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    render(response.status().as_u16(), content_type.unwrap_or("application/json"), response.body(), head_only, close, &more)
+    render(
+        response.status().as_u16(),
+        content_type.unwrap_or("application/json"),
+        response.body(),
+        head_only,
+        close,
+        &more,
+    )
 }
 
 /// The status line and headers that begin the daemon's answer.

@@ -24,7 +24,13 @@ pub(super) fn decoder(framing: Framing) -> Decoder {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads a body of at most `limit` bytes.
-    pub(super) async fn whole_body(&mut self, framing: Framing, expects: bool, limit: u64, patience: Duration) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn whole_body(
+        &mut self,
+        framing: Framing,
+        expects: bool,
+        limit: u64,
+        patience: Duration,
+    ) -> Result<Vec<u8>, Refusal> {
         if framing == Framing::None {
             return Ok(Vec::new());
         }
@@ -41,7 +47,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             let (mut decoder, mut body) = (decoder(framing), Vec::new());
             loop {
-                match decoder.next(&mut self.buffer).map_err(|_| refused(400, "http.framing", "malformed chunked body"))? {
+                match decoder
+                    .next(&mut self.buffer)
+                    .map_err(|_| refused(400, "http.framing", "malformed chunked body"))?
+                {
                     Piece::Data(data) => body.extend_from_slice(&data),
                     Piece::End => return Ok(body),
                     Piece::More => {
@@ -56,7 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
             }
         };
-        tokio::time::timeout(patience, reading).await.map_err(|_| refused(408, "body.time", "the body took too long"))?
+        tokio::time::timeout(patience, reading)
+            .await
+            .map_err(|_| refused(408, "body.time", "the body took too long"))?
     }
 }
 

@@ -21,7 +21,12 @@ const AFTER: Duration = Duration::from_secs(30);
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Copies until both sides have ended, one breaks, or the lease is over.
     /// Returns why it ended, if not by itself.
-    pub(super) async fn take_over(&mut self, answer: &Answer, mut link: Link, lease: &mut Lease<'_>) -> Option<&'static str> {
+    pub(super) async fn take_over(
+        &mut self,
+        answer: &Answer,
+        mut link: Link,
+        lease: &mut Lease<'_>,
+    ) -> Option<&'static str> {
         let mut head = answer::begin(101, &answer.lines, "Connection: Upgrade\r\nUpgrade: tcp\r\n", false);
         head.extend_from_slice(&link.buffer);
         link.buffer.clear();

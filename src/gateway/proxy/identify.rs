@@ -41,7 +41,8 @@ impl Known {
     fn find(&self, hash: &[u8; 32], generation: u64, now: u64) -> Option<Arc<Identity>> {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let entry = tokens.get(hash)?;
-        let fresh = entry.generation == generation && entry.verified.elapsed() < REMEMBER && now < entry.identity.expires;
+        let fresh =
+            entry.generation == generation && entry.verified.elapsed() < REMEMBER && now < entry.identity.expires;
         fresh.then(|| Arc::clone(&entry.identity))
     }
 
@@ -71,7 +72,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     };
     let text = value.to_str().unwrap_or_default();
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= MAX_TOKEN => Ok(token),
+        Some((scheme, token))
+            if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= MAX_TOKEN =>
+        {
+            Ok(token)
+        }
         _ => Err(refused(401, "token.header", "the Authorization header is not `Bearer` and a token")),
     }
 }
@@ -93,12 +98,18 @@ impl Proxy {
                 self.known.remember(hash, entry, now);
                 Ok(identity)
             }
-            Err(Unidentified::Refused(why)) => {
-                Err(Refusal { status: 401, message: format!("the token is not valid: {why}"), rule: "token.invalid".into(), operation: None })
-            }
-            Err(Unidentified::Unavailable(why)) => {
-                Err(Refusal { status: 503, message: format!("the token cannot be judged: {why}"), rule: "store.gone".into(), operation: None })
-            }
+            Err(Unidentified::Refused(why)) => Err(Refusal {
+                status: 401,
+                message: format!("the token is not valid: {why}"),
+                rule: "token.invalid".into(),
+                operation: None,
+            }),
+            Err(Unidentified::Unavailable(why)) => Err(Refusal {
+                status: 503,
+                message: format!("the token cannot be judged: {why}"),
+                rule: "store.gone".into(),
+                operation: None,
+            }),
         }
     }
 }

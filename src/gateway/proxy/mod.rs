@@ -174,7 +174,13 @@ impl Proxy {
             match tokio::time::timeout_at(deadline, client.io.read_buf(&mut client.buffer)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) => return Ok(None),
-                Err(_) => return Err(BadHead { status: 408, message: "the request head took too long", rule: "http.head_time" }),
+                Err(_) => {
+                    return Err(BadHead {
+                        status: 408,
+                        message: "the request head took too long",
+                        rule: "http.head_time",
+                    });
+                }
             }
             if let Some(end) = http1::head_end(&client.buffer) {
                 return take_head(&mut client.buffer, end);

@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Database, Error, ReadableDatabase as _, ReadableTable, TableDefinition, WriteTransaction};
@@ -52,7 +52,7 @@ struct Shared {
     memory: RwLock<Memory>,
     changed: watch::Sender<u64>,
     /// The purge clock, and when it was read.
-    purge_clock: Mutex<Option<(u64, Instant)>>,
+    purge_clock: Mutex<(u64, Instant)>,
 }
 
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl RedbStore {
             database: Mutex::new(Some(database)),
             memory: RwLock::new(memory),
             changed: watch::Sender::new(0),
-            purge_clock: Mutex::new(mark.map(|mark| (mark, Instant::now()))),
+            purge_clock: Mutex::new((mark, Instant::now())),
             path,
         };
         Ok(RedbStore { shared: Arc::new(shared) })
@@ -163,7 +163,8 @@ fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn read_all(database: &Database) -> Result<(Memory, Option<u64>), Error> {
+/// What is kept in memory, and the purge clock's last reading.
+fn read_all(database: &Database) -> Result<(Memory, u64), Error> {
     let write = database.begin_write()?;
     let mark = {
         let mut meta = write.open_table(META)?;
@@ -175,7 +176,10 @@ fn read_all(database: &Database) -> Result<(Memory, Option<u64>), Error> {
             Some(FORMAT) => {}
             Some(other) => return Err(Error::Corrupted(format!("its format is {other}; this version knows {FORMAT}"))),
         }
-        meta.get("purge_clock")?.map(|value| value.value())
+        let mark = meta.get("purge_clock")?.map(|value| value.value());
+        let mark = mark.unwrap_or_else(unix_now);
+        meta.insert("purge_clock", mark)?;
+        mark
     };
     let mut memory = Memory::default();
     for entry in write.open_table(SESSIONS)?.iter()? {
@@ -196,6 +200,10 @@ fn read_all(database: &Database) -> Result<(Memory, Option<u64>), Error> {
     write.open_table(REFRESH)?;
     write.commit()?;
     Ok((memory, mark))
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
@@ -286,14 +294,11 @@ impl Shared {
 
     fn purge_now(&self, now: u64) -> u64 {
         let mut clock = lock(&self.purge_clock);
-        let at = match *clock {
-            None => now,
-            Some((mark, read)) => now.min(mark.saturating_add(read.elapsed().as_secs())),
-        };
-        // A wall clock that ran back must not slow the clock down for good.
-        match *clock {
-            Some((mark, _)) if at <= mark => {}
-            _ => *clock = Some((at, Instant::now())),
+        let (mark, read) = *clock;
+        let at = now.min(mark.saturating_add(read.elapsed().as_secs()));
+        // A wall clock that ran back must not hold this one back for good.
+        if at > mark {
+            *clock = (at, Instant::now());
         }
         at
     }
@@ -377,7 +382,9 @@ fn purge(write: &WriteTransaction, at: u64) -> Result<Purged, Error> {
         }
         keep
     })?;
-    write.open_table(META)?.insert("purge_clock", at)?;
+    let mut meta = write.open_table(META)?;
+    let mark = meta.get("purge_clock")?.map_or(0, |mark| mark.value());
+    meta.insert("purge_clock", mark.max(at))?;
     Ok(gone)
 }
 

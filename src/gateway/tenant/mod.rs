@@ -39,8 +39,9 @@ pub fn label_filter(tenant: &str) -> String {
 }
 
 /// Whether a tenant's name can be a label's value and the first part of an image's path.
+/// `library` cannot be one: under it lie the official images that all share.
 pub fn is_tenant_name(text: &str) -> bool {
-    Reference::read(&format!("localhost/{text}/x")).is_some_and(|reference| reference.is_under(text))
+    text != "library" && Reference::read(&format!("localhost/{text}/x")).is_some_and(|reference| reference.is_under(text))
 }
 
 /// A tenant's view of the daemon, or (without a tenant) the operator's of everything.
@@ -79,6 +80,23 @@ impl View<'_> {
         object.filter(usable).map(|object| object.id).ok_or_else(|| not_found(kind, reference))
     }
 
+    /// Whether a container's name is another's, which the daemon would tell with its id.
+    ///
+    /// # Errors
+    /// 409 if it is taken by a container that is not the tenant's.
+    pub async fn free_name(&self, name: &str) -> Result<(), Refusal> {
+        let Some(tenant) = self.tenant else { return Ok(()) };
+        match self.look(ObjectKind::Container, name).await? {
+            Some(other) if owner(&other) != Some(tenant) => Err(Refusal {
+                status: 409,
+                message: format!("Conflict. The container name \"/{name}\" is already in use on this host."),
+                rule: "tenant.taken".to_owned(),
+                operation: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// An image that may be seen: the tenant's own or nobody's. The operator's
     /// is not looked up.
     ///
@@ -86,7 +104,7 @@ impl View<'_> {
     /// 400 for what is no reference, 404 for another's and for what is not there.
     pub async fn image(&self, text: &str) -> Result<ImageUse, Refusal> {
         let reference = Reference::read(text);
-        let is_id = text.strip_prefix("sha256:").is_some_and(reference::is_full_id) || reference::is_name(text);
+        let is_id = text.strip_prefix("sha256:").is_some_and(reference::is_full_id);
         if reference.is_none() && !is_id {
             return Err(malformed("image.reference", format!("{:?} is not an image", shown(text))));
         }

@@ -41,6 +41,8 @@ pub(super) struct Opened {
     pub inner: Zeroizing<String>,
     /// The outer header, which may repeat claims.
     pub header: Map<String, Value>,
+    /// When the life of the outer layer's key ends.
+    pub key_ends: Option<u64>,
 }
 
 impl Opened {
@@ -59,8 +61,9 @@ pub(super) fn open_signed(outer: Jws<'_>, keys: &NestedKeys, now: u64) -> Result
     outer.header.without_thumbprint()?;
     let key = ring.find(outer.header.kid()?, now).ok_or(TokenError::UnknownKey)?;
     outer.verify(key)?;
+    let key_ends = key.window().until;
     let inner = String::from_utf8(outer.payload).map_err(|_| TokenError::Encoding)?;
-    Ok(Opened { inner: Zeroizing::new(inner), header: outer.header.members })
+    Ok(Opened { inner: Zeroizing::new(inner), header: outer.header.members, key_ends })
 }
 
 /// Opens an encrypted outer layer: header, encrypted key, nonce, content, tag.
@@ -95,7 +98,7 @@ pub(super) fn open_encrypted(token: &str, keys: &NestedKeys) -> Result<Opened, T
         .open_in_place_separate_tag(nonce, Aad::from(header_part.as_bytes()), &tag, &mut content)
         .map_err(|_| TokenError::Encryption("it does not open with this key"))?;
     let inner = std::str::from_utf8(&content).map_err(|_| TokenError::Encoding)?.to_owned();
-    Ok(Opened { inner: Zeroizing::new(inner), header: header.members })
+    Ok(Opened { inner: Zeroizing::new(inner), header: header.members, key_ends: None })
 }
 
 /// An outer layer is no access token itself.

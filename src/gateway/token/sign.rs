@@ -92,7 +92,10 @@ impl Signer {
         let key = ring.signing_key(now).ok_or(SignError::NoKey)?;
         let mut id = [0u8; 16];
         getrandom::fill(&mut id).map_err(|_| KeyError::Make("the random source fails"))?;
-        let (token_id, expires) = (base64url::encode(id), now.saturating_add(grant.lifetime.as_secs()));
+        let token_id = base64url::encode(id);
+        // A token that outlived its key would be refused before its time.
+        let ends = now.saturating_add(grant.lifetime.as_secs());
+        let expires = key.window().until.map_or(ends, |until| until.min(ends));
 
         let header = json!({"typ": ACCESS_TOKEN_TYPE, "alg": "EdDSA", "kid": key.kid()});
         let mut claims = json!({

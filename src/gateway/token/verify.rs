@@ -121,8 +121,9 @@ impl Verifier {
         if content_is_token(&inner)? {
             return Err(TokenError::NestedTooDeep);
         }
-        let verified = self.verify_access(inner, now)?;
+        let mut verified = self.verify_access(inner, now)?;
         opened.agrees_with(&verified.claims)?;
+        end_with_key(&mut verified.identity.expires, opened.key_ends);
         Ok(verified)
     }
 
@@ -147,7 +148,7 @@ impl Verifier {
             return Err(TokenError::Type);
         }
         jws.header.without_thumbprint()?;
-        verify_signature(&jws, &self.keys.current(), now)?;
+        let key_ends = verify_signature(&jws, &self.keys.current(), now)?;
         let all = match parsed {
             Some(all) => all,
             None => Claims::parse(&jws.payload)?,
@@ -158,7 +159,8 @@ impl Verifier {
             max_lifetime: self.config.max_lifetime,
             leeway: self.config.leeway,
         };
-        let checked = Claims::check(all, expected, now)?;
+        let mut checked = Claims::check(all, expected, now)?;
+        end_with_key(&mut checked.expires, key_ends);
         let tenant = claims::optional_text(&checked.all, "tenant")?.map(str::to_owned);
         if tenant.as_deref().is_some_and(|tenant| !claims::is_tenant(tenant)) {
             return Err(TokenError::ClaimForm("tenant"));
@@ -183,14 +185,15 @@ impl Verifier {
             Some("JWT") | None if outside.plain_jwt => {}
             _ => return Err(TokenError::Type),
         }
-        verify_signature(&jws, &outside.keys.current(), now)?;
+        let key_ends = verify_signature(&jws, &outside.keys.current(), now)?;
         let expected = Expected {
             issuer: Some(&outside.issuer),
             audience: Some(&outside.audience),
             max_lifetime: outside.max_lifetime,
             leeway: self.config.leeway,
         };
-        let checked = Claims::check(all, expected, now)?;
+        let mut checked = Claims::check(all, expected, now)?;
+        end_with_key(&mut checked.expires, key_ends);
         let (tenant, role) = outside.map(&checked.all)?;
         Ok(identify(checked, tenant, role, None))
     }
@@ -205,9 +208,16 @@ fn content_is_token(jws: &Jws<'_>) -> Result<bool, TokenError> {
     }
 }
 
-fn verify_signature(jws: &Jws<'_>, ring: &KeyRing, now: u64) -> Result<(), TokenError> {
+/// Verifies the signature; returns when the key's own life ends.
+fn verify_signature(jws: &Jws<'_>, ring: &KeyRing, now: u64) -> Result<Option<u64>, TokenError> {
     let key = ring.find(jws.header.kid()?, now).ok_or(TokenError::UnknownKey)?;
-    jws.verify(key)
+    jws.verify(key)?;
+    Ok(key.window().until)
+}
+
+/// No token outlives its key, nor does a remembered verdict or an open stream.
+fn end_with_key(expires: &mut u64, key_ends: Option<u64>) {
+    *expires = key_ends.map_or(*expires, |ends| ends.min(*expires));
 }
 
 fn identify(claims: Claims, tenant: Option<String>, role: String, session: Option<String>) -> Verified {

@@ -130,7 +130,10 @@ fn encoded(reference: &str, also: &str) -> String {
     for segment in reference.split_inclusive('/') {
         let dots = segment.trim_end_matches('/').bytes().all(|byte| byte == b'.');
         for byte in segment.bytes() {
-            let plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && !dots) || also.as_bytes().contains(&byte);
+            let plain = byte.is_ascii_alphanumeric()
+                || b"-_".contains(&byte)
+                || (byte == b'.' && !dots)
+                || also.as_bytes().contains(&byte);
             if plain {
                 path.push(char::from(byte));
             } else {
@@ -170,7 +173,10 @@ mod tests {
     fn a_reference_cannot_leave_its_place_in_the_path() {
         assert_eq!(path(ObjectKind::Container, "../images"), "/containers/%2E%2E%2Fimages/json");
         assert_eq!(path(ObjectKind::Container, "a?b#c\r\n d"), "/containers/a%3Fb%23c%0D%0A%20d/json");
-        assert_eq!(path(ObjectKind::Image, "registry.local:5000/a/b:1.2@sha256:x"), "/images/registry.local:5000/a/b:1.2@sha256:x/json");
+        assert_eq!(
+            path(ObjectKind::Image, "registry.local:5000/a/b:1.2@sha256:x"),
+            "/images/registry.local:5000/a/b:1.2@sha256:x/json"
+        );
         assert_eq!(path(ObjectKind::Image, "../containers"), "/images/%2E%2E/containers/json");
     }
 
@@ -180,9 +186,17 @@ mod tests {
         let volume = serde_json::json!({"Name": "data", "Labels": {"a": "c"}});
         assert_eq!(
             object(ObjectKind::Container, &container),
-            Some(Object { id: "c1".into(), name: "web".into(), labels: vec![("a".into(), "b".into())], references: vec![] })
+            Some(Object {
+                id: "c1".into(),
+                name: "web".into(),
+                labels: vec![("a".into(), "b".into())],
+                references: vec![]
+            })
         );
-        assert_eq!(object(ObjectKind::Volume, &volume).map(|object| object.labels), Some(vec![("a".into(), "c".into())]));
+        assert_eq!(
+            object(ObjectKind::Volume, &volume).map(|object| object.labels),
+            Some(vec![("a".into(), "c".into())])
+        );
         assert_eq!(object(ObjectKind::Container, &serde_json::json!({})), None);
     }
 }

@@ -142,12 +142,14 @@ fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> i
     let mut response = httparse::Response::new(&mut lines);
     let httparse::Status::Complete(used) = response.parse(buffer).map_err(|_| malformed())? else { return Ok(None) };
     let status = response.code.ok_or_else(malformed)?;
-    let mut answer = Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1) };
+    let mut answer =
+        Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1) };
     let mut framed = false;
     for line in response.headers.iter() {
         let is = |name: &str| line.name.eq_ignore_ascii_case(name);
         if is("content-length") {
-            let length = std::str::from_utf8(line.value).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+            let length =
+                std::str::from_utf8(line.value).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
             if !framed {
                 answer.body = Decoder::Length(length);
             }
@@ -160,7 +162,13 @@ fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> i
             framed = true;
         } else if is("connection") {
             answer.keep &= !line.value.eq_ignore_ascii_case(b"close");
-        } else if is("keep-alive") || is("te") || is("trailer") || is("upgrade") || is("proxy-connection") || is("alt-svc") {
+        } else if is("keep-alive")
+            || is("te")
+            || is("trailer")
+            || is("upgrade")
+            || is("proxy-connection")
+            || is("alt-svc")
+        {
         } else {
             answer.lines.extend_from_slice(line.name.as_bytes());
             answer.lines.extend_from_slice(b": ");
@@ -200,7 +208,13 @@ mod tests {
 
     #[test]
     fn the_version_told_is_never_newer_than_what_is_modelled() {
-        let lines = |version: &str| String::from_utf8(parsed(&format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nContent-Length: 2\r\n\r\nOK"), false).lines).unwrap();
+        let lines = |version: &str| {
+            String::from_utf8(
+                parsed(&format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nContent-Length: 2\r\n\r\nOK"), false)
+                    .lines,
+            )
+            .unwrap()
+        };
         assert_eq!(lines("1.52"), "Api-Version: 1.45\r\n");
         assert_eq!(lines("1.41"), "Api-Version: 1.41\r\n");
         assert_eq!(lines("2.0 x"), "Api-Version: 1.45\r\n");
@@ -208,8 +222,14 @@ mod tests {
 
     #[test]
     fn framing_and_connection_headers_are_the_proxys_own() {
-        let answer = parsed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nKeep-Alive: 5\r\nOstype: linux\r\n\r\n", false);
-        assert_eq!((answer.lines.as_slice(), answer.body, answer.keep), (&b"Ostype: linux\r\n"[..], Decoder::chunked(), false));
+        let answer = parsed(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nKeep-Alive: 5\r\nOstype: linux\r\n\r\n",
+            false,
+        );
+        assert_eq!(
+            (answer.lines.as_slice(), answer.body, answer.keep),
+            (&b"Ostype: linux\r\n"[..], Decoder::chunked(), false)
+        );
     }
 
     #[test]

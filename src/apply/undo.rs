@@ -1,0 +1,437 @@
+//! The plan that takes a run back.
+//!
+//! Three states decide, for each thing that the run touched: what was there
+//! before, what the run left, and what is there now. What is as it was needs
+//! nothing; what is no longer as the run left it has been changed by somebody
+//! else and is skipped, with the reason; the rest is put back.
+
+use super::Record;
+use crate::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, Query, StateError, Unit};
+use crate::plan::{ACCOUNT_FILES, Action, AptTarget, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
+use crate::values::{AbsPath, PackageName, UnitName};
+use sha2::{Digest, Sha256};
+
+/// The states that decide.
+#[derive(Debug)]
+pub struct States {
+    /// Before the run.
+    pub before: HostState,
+    /// After the run.
+    pub after: HostState,
+    /// Now.
+    pub now: HostState,
+}
+
+/// The steps that take a run back, newest change first where order matters.
+/// Packages are left alone unless `packages` says otherwise.
+///
+/// # Errors
+/// A state does not hold what the record says was asked.
+pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -> Result<HostPlan, StateError> {
+    let mut undo = Undo { record, states, now: states.now.clone(), steps: Vec::new() };
+    undo.quiet_units()?;
+    undo.firewall_off()?;
+    undo.files()?;
+    undo.live_values()?;
+    undo.units()?;
+    undo.packages(packages)?;
+    undo.remarks();
+    Ok(HostPlan::new(host, undo.steps))
+}
+
+struct Undo<'a> {
+    record: &'a Record,
+    states: &'a States,
+    /// What will be, as far as the steps so far go.
+    now: HostState,
+    steps: Vec<StepPlan>,
+}
+
+const CHANGED_SINCE: &str = "left alone: it has been changed since by someone else";
+
+impl Undo<'_> {
+    fn step(&mut self, kind: &'static str, name: String, action: Action, change: Option<FieldChange>, ops: Vec<Op>) {
+        ops.iter().for_each(|op| op.effect(&mut self.now));
+        self.steps.push(StepPlan {
+            id: format!("{}", self.steps.len() + 1),
+            name,
+            kind,
+            action: if ops.is_empty() { Action::None } else { action },
+            changes: change.into_iter().collect(),
+            diff: None,
+            notes: Vec::new(),
+            ops,
+            restart: Vec::new(),
+            reload: Vec::new(),
+            sensitive: true,
+            span: None,
+        });
+    }
+
+    fn skip(&mut self, kind: &'static str, name: String, why: &str) {
+        self.step(kind, name, Action::None, None, Vec::new());
+        if let Some(step) = self.steps.last_mut() {
+            step.notes.push(why.to_owned());
+        }
+    }
+
+    fn paths(&self) -> Vec<AbsPath> {
+        let path = |query: &Query| if let Query::Path(path) = query { Some(path.clone()) } else { None };
+        self.record.questions().iter().filter_map(path).collect()
+    }
+
+    fn unit_names(&self) -> Vec<UnitName> {
+        let unit = |query: &Query| if let Query::Unit(unit) = query { Some(unit.clone()) } else { None };
+        self.record.questions().iter().filter_map(unit).collect()
+    }
+
+    /// Units that the run brought must not run when their files go.
+    fn quiet_units(&mut self) -> Result<(), StateError> {
+        for name in self.unit_names() {
+            let (Known::Is(before), Known::Is(now)) = (self.states.before.unit(&name)?, self.states.now.unit(&name)?)
+            else {
+                continue;
+            };
+            if before.load != "not-found" || now.load == "not-found" {
+                continue;
+            }
+            let mut ops = Vec::new();
+            if now.active != "inactive" {
+                ops.push(Op::Systemctl { verb: Verb::Stop, unit: name.clone() });
+            }
+            if now.file.starts_with("enabled") {
+                ops.push(Op::Systemctl { verb: Verb::Disable, unit: name.clone() });
+            }
+            if !ops.is_empty() {
+                let change =
+                    FieldChange::new("state", Some(format!("{} {}", now.active, now.file)), Some("stopped, disabled"));
+                self.step("service", name.to_string(), Action::Update, Some(change), ops);
+            }
+        }
+        Ok(())
+    }
+
+    /// A firewall that the run turned on is turned off before its files go.
+    fn firewall_off(&mut self) -> Result<(), StateError> {
+        let Ok(conf) = "/etc/ufw/ufw.conf".parse::<AbsPath>() else { return Ok(()) };
+        if !self.record.questions().contains(&Query::Content(conf.clone())) {
+            return Ok(());
+        }
+        let enabled = |state: &HostState| -> Result<bool, StateError> {
+            Ok(matches!(state.content(&conf)?, Content::Bytes(bytes)
+                if String::from_utf8_lossy(bytes).lines().any(|line| line.trim() == "ENABLED=yes")))
+        };
+        if enabled(&self.states.now)? && !enabled(&self.states.before)? {
+            let argv = ["ufw", "--force", "disable"].map(str::to_owned).to_vec();
+            let change = FieldChange::new("enabled", Some("true"), Some("false"));
+            self.step(
+                "firewall",
+                "ufw".into(),
+                Action::Update,
+                Some(change),
+                vec![Op::Exec { argv, achieves: Vec::new() }],
+            );
+        }
+        Ok(())
+    }
+
+    fn files(&mut self) -> Result<(), StateError> {
+        let (accounts, others): (Vec<AbsPath>, Vec<AbsPath>) =
+            self.paths().into_iter().partition(|path| ACCOUNT_FILES.contains(&path.as_str()));
+        let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
+        // What goes: the deepest first. What comes back: directories before what is in them.
+        let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
+        let mut units_changed = false;
+        for path in going.into_iter().rev().chain(coming) {
+            units_changed |= self.file(path)? && path.as_str().starts_with("/etc/systemd/system/");
+        }
+        if units_changed {
+            let change = FieldChange::new("files", Some("changed"), Some("read again"));
+            self.step("service", "systemd".into(), Action::Run, Some(change), vec![Op::DaemonReload]);
+        }
+        self.accounts(&accounts)
+    }
+
+    /// Puts one path back; true if there was something to do.
+    fn file(&mut self, path: &AbsPath) -> Result<bool, StateError> {
+        let kind = "file";
+        if same(&self.states.before, &self.states.now, path)? {
+            return Ok(false);
+        }
+        let is_home = self.record.homes.contains(path);
+        if !is_home && !same(&self.states.after, &self.states.now, path)? {
+            self.skip(kind, path.to_string(), CHANGED_SINCE);
+            return Ok(false);
+        }
+        let now = self.states.now.path(path)?.entry().cloned();
+        let before = self.states.before.path(path)?.entry().cloned();
+        let (action, change, ops) = match (before, now) {
+            (None, Some(entry)) if entry.file_type == FileType::Directory => {
+                if !is_home && self.now.names(path).is_ok_and(|names| !names.is_empty()) {
+                    self.skip("directory", path.to_string(), "left alone: there are other files in it");
+                    return Ok(false);
+                }
+                let op = Op::Remove { path: path.clone(), recursive: is_home };
+                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
+            }
+            (None, _) => {
+                let op = Op::Remove { path: path.clone(), recursive: false };
+                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
+            }
+            (Some(before), now) => {
+                match put_back(path, &before, now.as_ref(), &self.states.before, &self.states.now)? {
+                    Some(ops) => {
+                        let action = if now.is_some() { Action::Update } else { Action::Create };
+                        (action, FieldChange::new("mode", now.map(|e| shown(&e)), Some(shown(&before))), ops)
+                    }
+                    None => {
+                        self.skip(kind, path.to_string(), "left alone: its bytes were too many to be kept");
+                        return Ok(false);
+                    }
+                }
+            }
+        };
+        let note = self.record.trees.contains(path);
+        self.step(kind, path.to_string(), action, Some(change), ops);
+        if let (true, Some(step)) = (note, self.steps.last_mut()) {
+            step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
+        }
+        Ok(true)
+    }
+
+    /// Users and groups: their files, all or none.
+    fn accounts(&mut self, paths: &[AbsPath]) -> Result<(), StateError> {
+        let mut differing = Vec::new();
+        for path in paths {
+            if !same(&self.states.before, &self.states.now, path)? {
+                differing.push(path);
+            }
+            // The copies that end in '-' follow the files; only the files decide.
+            if !path.as_str().ends_with('-') && !same(&self.states.after, &self.states.now, path)? {
+                self.skip("user", "users and groups".into(), CHANGED_SINCE);
+                return Ok(());
+            }
+        }
+        let mut ops = Vec::new();
+        for path in differing {
+            let now = self.states.now.path(path)?.entry().cloned();
+            match self.states.before.path(path)?.entry() {
+                Some(before) => {
+                    ops.extend(
+                        put_back(path, before, now.as_ref(), &self.states.before, &self.states.now)?
+                            .unwrap_or_default(),
+                    );
+                }
+                None => ops.push(Op::Remove { path: path.clone(), recursive: false }),
+            }
+        }
+        if !ops.is_empty() {
+            let change = FieldChange::new("files", Some(format!("{} changed", ops.len())), Some("as before"));
+            self.step("user", "users and groups".into(), Action::Update, Some(change), ops);
+        }
+        Ok(())
+    }
+
+    /// Kernel parameters, modules and the host's name, where they are live.
+    fn live_values(&mut self) -> Result<(), StateError> {
+        for query in self.record.questions().iter() {
+            match query {
+                Query::Sysctl(key) => {
+                    let (before, now) = (self.states.before.sysctl(key)?, self.states.now.sysctl(key)?);
+                    let Some(value) = before.filter(|_| before != now).map(str::to_owned) else { continue };
+                    if self.states.after.sysctl(key)? != now {
+                        self.skip("sysctl", key.to_string(), CHANGED_SINCE);
+                        continue;
+                    }
+                    let change = FieldChange::new("live", now, Some(value.as_str()));
+                    self.step(
+                        "sysctl",
+                        key.to_string(),
+                        Action::Update,
+                        Some(change),
+                        vec![Op::Sysctl { key: key.clone(), value }],
+                    );
+                }
+                Query::Module(name) => {
+                    let (before, now) = (self.states.before.module(name)?.loaded, self.states.now.module(name)?.loaded);
+                    if before != now {
+                        let change = FieldChange::new("loaded", Some(now.to_string()), Some(before.to_string()));
+                        let op = Op::Module { name: name.clone(), load: before };
+                        self.step("kernel_module", name.clone(), Action::Update, Some(change), vec![op]);
+                    }
+                }
+                Query::Content(path) if path.as_str() == "/etc/hostname" => {
+                    if let (false, Content::Bytes(bytes)) =
+                        (same(&self.states.before, &self.states.now, path)?, self.states.before.content(path)?)
+                    {
+                        let name = String::from_utf8_lossy(bytes).trim().to_owned();
+                        let change = FieldChange::new("live", None::<&str>, Some(name.as_str()));
+                        self.step(
+                            "hostname",
+                            name.clone(),
+                            Action::Update,
+                            Some(change),
+                            vec![Op::SetHostname { name }],
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Units that were there before go back to how they were, and those that
+    /// the run restarted for its new files are restarted for the old ones.
+    fn units(&mut self) -> Result<(), StateError> {
+        let changed = self.steps.iter().any(|step| !step.ops.is_empty());
+        for name in self.unit_names() {
+            let (Known::Is(before), Known::Is(after), Known::Is(now)) =
+                (self.states.before.unit(&name)?, self.states.after.unit(&name)?, self.states.now.unit(&name)?)
+            else {
+                continue;
+            };
+            // A unit that is gone comes back only with its file.
+            let stays_gone = matches!(self.now.unit(&name)?, Known::Is(unit) if unit.load == "not-found");
+            if before.load == "not-found" || stays_gone {
+                continue;
+            }
+            let state = |unit: &Unit| (is_up(unit), unit.file.clone());
+            if state(after) != state(now) {
+                self.skip("service", name.to_string(), CHANGED_SINCE);
+                continue;
+            }
+            let verb = |verb| Op::Systemctl { verb, unit: name.clone() };
+            let mut ops = Vec::new();
+            match (before.file.as_str(), now.file.as_str()) {
+                (b, n) if b == n => {}
+                ("masked", _) => ops.extend([verb(Verb::Stop), verb(Verb::Mask)]),
+                (b, "masked") => {
+                    ops.push(verb(Verb::Unmask));
+                    if b == "enabled" {
+                        ops.push(verb(Verb::Enable));
+                    }
+                }
+                ("enabled", _) => ops.push(verb(Verb::Enable)),
+                (_, "enabled") => ops.push(verb(Verb::Disable)),
+                _ => {}
+            }
+            match (is_up(before), is_up(now)) {
+                (true, false) => ops.push(verb(Verb::Start)),
+                (false, true) => ops.push(verb(Verb::Stop)),
+                (true, true) if changed && self.record.restarted.contains(&name) => ops.push(verb(Verb::Restart)),
+                _ => {}
+            }
+            if !ops.is_empty() {
+                let text = |unit: &Unit| format!("{} {}", unit.active, unit.file);
+                let change = FieldChange::new("state", Some(text(now)), Some(text(before)));
+                self.step("service", name.to_string(), Action::Update, Some(change), ops);
+            }
+        }
+        Ok(())
+    }
+
+    fn packages(&mut self, wanted: bool) -> Result<(), StateError> {
+        let (mut remove, mut install): (Vec<PackageName>, Vec<AptTarget>) = (Vec::new(), Vec::new());
+        for query in self.record.questions().iter() {
+            let Query::Package(name) = query else { continue };
+            match (self.states.before.package(name)?, self.states.now.package(name)?) {
+                (Package::Absent, Package::Installed { .. }) => remove.push(name.clone()),
+                (Package::Installed { .. }, Package::Absent) => {
+                    install.push(AptTarget { name: name.clone(), version: None, origin: None });
+                }
+                _ => {}
+            }
+        }
+        let names = |list: &[PackageName]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let back = install.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+        if !wanted {
+            if !remove.is_empty() || !back.is_empty() {
+                let all = names(&[remove, back].concat());
+                self.skip("package", all, "left alone: packages are put back only with --packages");
+            }
+            return Ok(());
+        }
+        if !remove.is_empty() {
+            let change = FieldChange::new("state", Some("present"), Some("absent"));
+            let op = Op::AptRemove { packages: remove.clone(), purge: true };
+            self.step("package", names(&remove), Action::Delete, Some(change), vec![op]);
+        }
+        if !install.is_empty() {
+            let change = FieldChange::new("state", Some("absent"), Some("present"));
+            let op = Op::AptInstall { packages: install, remove: Vec::new() };
+            self.step("package", names(&back), Action::Create, Some(change), vec![op]);
+        }
+        Ok(())
+    }
+
+    fn remarks(&mut self) {
+        if self.record.commands > 0 {
+            let text =
+                format!("the run carried out {} commands; what they did is not known and stays", self.record.commands);
+            self.skip("command", "commands".into(), &text);
+        }
+    }
+}
+
+/// Whether a unit runs; a reload that is under way does not stop it.
+fn is_up(unit: &Unit) -> bool {
+    matches!(unit.active.as_str(), "active" | "reloading" | "activating")
+}
+
+fn shown(entry: &Entry) -> String {
+    format!("{} {}:{}", entry.mode, entry.owner, entry.group)
+}
+
+/// Whether a path is the same in two states: type, owner, group, mode, target, bytes.
+fn same(one: &HostState, other: &HostState, path: &AbsPath) -> Result<bool, StateError> {
+    let (left, right) = (one.path(path)?, other.path(path)?);
+    if left != right {
+        return Ok(false);
+    }
+    let is_file = left.entry().is_some_and(|entry| entry.file_type == FileType::File);
+    let asked =
+        |state: &HostState| state.asked(&Query::Content(path.clone())) || state.asked(&Query::Digest(path.clone()));
+    Ok(!is_file || !asked(one) || !asked(other) || digest(one, path)? == digest(other, path)?)
+}
+
+fn digest(state: &HostState, path: &AbsPath) -> Result<Option<String>, StateError> {
+    Ok(match state.content(path)? {
+        Content::Bytes(bytes) => Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
+        Content::Digest(digest) => Some(digest.clone()),
+        Content::Absent | Content::AfterApply => None,
+    })
+}
+
+/// The operations that make a path what it was; none if its bytes were not kept.
+fn put_back(
+    path: &AbsPath,
+    before: &Entry,
+    now: Option<&Entry>,
+    then: &HostState,
+    state: &HostState,
+) -> Result<Option<Vec<Op>>, StateError> {
+    let meta = Meta { owner: before.owner.clone(), group: before.group.clone(), mode: before.mode };
+    let set_meta = Op::SetMeta {
+        path: path.clone(),
+        owner: Some(meta.owner.clone()),
+        group: Some(meta.group.clone()),
+        mode: (before.file_type != FileType::Link).then_some(meta.mode),
+    };
+    let same_type = now.is_some_and(|now| now.file_type == before.file_type);
+    Ok(match before.file_type {
+        FileType::Directory if same_type => Some(vec![set_meta]),
+        FileType::Directory => Some(vec![Op::MakeDirectory { path: path.clone(), meta }]),
+        FileType::Link => {
+            Some(vec![Op::MakeLink { path: path.clone(), target: before.target.clone().unwrap_or_default() }])
+        }
+        FileType::File if same_type && digest(then, path)? == digest(state, path)? => Some(vec![set_meta]),
+        FileType::File => match then.content(path)? {
+            Content::Bytes(bytes) => {
+                Some(vec![Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None }])
+            }
+            _ => None,
+        },
+        FileType::Other => None,
+    })
+}

@@ -1,0 +1,235 @@
+//! Create bodies, member by member.
+
+use super::*;
+
+#[tokio::test]
+async fn what_gives_the_host_away_is_refused_by_its_own_rule() {
+    for (member, value) in [
+        ("Privileged", json!(true)),
+        ("Devices", json!([{"PathOnHost": "/dev/kvm"}])),
+        ("DeviceRequests", json!([{"Count": -1}])),
+        ("DeviceCgroupRules", json!(["c 1:1 rwm"])),
+        ("CapAdd", json!(["SYS_ADMIN"])),
+        ("Binds", json!(["/:/host"])),
+        ("Binds", json!(["/var/run/docker.sock:/s"])),
+        ("NetworkMode", json!("host")),
+        ("PidMode", json!("host")),
+        ("IpcMode", json!("host")),
+        ("UTSMode", json!("host")),
+        ("UsernsMode", json!("host")),
+        ("CgroupnsMode", json!("host")),
+        ("Cgroup", json!("container:x")),
+        ("CgroupParent", json!("/x")),
+        ("Runtime", json!("crun")),
+        ("SecurityOpt", json!(["seccomp=unconfined"])),
+        ("SecurityOpt", json!(["no-new-privileges", "apparmor=unconfined"])),
+        ("MaskedPaths", json!([])),
+        ("ReadonlyPaths", json!([])),
+        ("Sysctls", json!({"kernel.core_pattern": "|/x"})),
+        ("Sysctls", json!({"net.ipv4.ip_forward": "1\n"})),
+        ("OomScoreAdj", json!(-1)),
+        ("OomKillDisable", json!(true)),
+        ("GroupAdd", json!(["disk"])),
+        ("PortBindings", json!({"80/tcp": [{"HostPort": "80"}]})),
+        ("PortBindings", json!({"80/tcp": [{"HostPort": "7999-8001"}]})),
+        ("PublishAllPorts", json!(true)),
+        ("Annotations", json!({"a": "b"})),
+        ("StorageOpt", json!({"size": "1t"})),
+        ("ExtraHosts", json!(["h:host-gateway"])),
+        ("BlkioDeviceReadBps", json!([{"Path": "/dev/sda", "Rate": 1}])),
+        ("Tmpfs", json!({"/t": "dev"})),
+        ("Tmpfs", json!({"/t": "size=4g"})),
+        ("Ulimits", json!([{"Name": "rtprio", "Soft": 99, "Hard": 99}])),
+    ] {
+        let rule = create_rule(json!({member: value})).await;
+        assert_eq!(rule, format!("create.HostConfig.{member}"), "{member}: {value}");
+    }
+    assert_eq!(
+        create_rule(json!({"LogConfig": {"Type": "syslog", "Config": {}}})).await,
+        "create.HostConfig.LogConfig.Type"
+    );
+    assert_eq!(create_rule(json!({"NoSuchThing": 1})).await, "create.HostConfig.unknown");
+    assert_eq!(create_rule(json!({"Memory": "1"})).await, "create.HostConfig.Memory");
+    assert_eq!(create_rule(json!({"Memory": 1.5})).await, "create.HostConfig.Memory");
+}
+
+#[tokio::test]
+async fn defaults_count_as_absent_and_are_left_out() {
+    let host = json!({"Privileged": false, "Devices": [], "CgroupParent": "", "MaskedPaths": null, "CapAdd": null,
+        "GroupAdd": [], "OomScoreAdj": 0, "KernelMemory": 0, "MemorySwappiness": -1});
+    let sent = create(&create_body(host)).await.unwrap();
+    for member in ["Privileged", "Devices", "CgroupParent", "MaskedPaths", "CapAdd", "GroupAdd", "MemorySwappiness"] {
+        assert_eq!(sent["HostConfig"].get(member), None, "{member}");
+    }
+}
+
+#[tokio::test]
+async fn zero_does_not_mean_unlimited() {
+    let sent =
+        create(&create_body(json!({"Memory": 0, "NanoCpus": 0, "PidsLimit": -1, "CpuQuota": -1}))).await.unwrap();
+    assert_eq!(sent["HostConfig"]["Memory"], 2_i64 << 30);
+    assert_eq!(sent["HostConfig"]["NanoCpus"], 2_000_000_000_i64);
+    assert_eq!(sent["HostConfig"]["PidsLimit"], 1024);
+    for (member, value) in [
+        ("Memory", 3_i64 << 30),
+        ("Memory", -1),
+        ("MemorySwap", -1),
+        ("NanoCpus", 2_000_000_001),
+        ("PidsLimit", 1025),
+        ("CpuQuota", 200_001),
+        ("ShmSize", 3 << 30),
+    ] {
+        assert_eq!(create_rule(json!({member: value})).await, format!("create.HostConfig.{member}"));
+    }
+    let update = |body| async move { ask("POST", "/v1.47/containers/web/update").body(body).deploy().await };
+    for body in [
+        r#"{"PidsLimit":0}"#,
+        r#"{"PidsLimit":-1}"#,
+        r#"{"MemorySwap":-1}"#,
+        r#"{"CpuQuota":-1}"#,
+        r#"{"Memory":9999999999}"#,
+    ] {
+        assert!(update(body).await.unwrap_err().rule.starts_with("update."), "{body}");
+    }
+    assert!(update(r#"{"Memory":67108864}"#).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_free_port_is_taken_from_the_roles_range() {
+    let sent =
+        create(&create_body(json!({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": [], "82/tcp": null}}))).await.unwrap();
+    assert_eq!(sent["HostConfig"]["PortBindings"]["80/tcp"][0]["HostPort"], "8000-8999");
+    assert_eq!(sent["HostConfig"]["PortBindings"]["81/tcp"][0]["HostPort"], "8000-8999");
+    assert_eq!(sent["HostConfig"]["PortBindings"]["82/tcp"][0]["HostPort"], "8000-8999");
+}
+
+#[tokio::test]
+async fn a_directory_of_the_host_is_mounted_only_under_a_root_of_the_role() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    std::fs::create_dir_all(root.join("srv/data")).unwrap();
+    std::fs::create_dir_all(root.join("srv-other")).unwrap();
+    std::os::unix::fs::symlink("/etc", root.join("srv/link")).unwrap();
+    std::os::unix::fs::symlink(root.join("srv/data"), root.join("srv/good")).unwrap();
+    let text = format!("[role.m]\nallow = [\"ContainerCreate\"]\nbinds = [{:?}]\n", root.join("srv"));
+    let policy = Policy::from_text("t", &text).unwrap();
+    let srv = root.join("srv").display().to_string();
+    for (path, allowed) in [
+        (format!("{srv}/data"), true),
+        (srv.clone(), true),
+        (format!("{srv}/good"), true),
+        (format!("{srv}/link"), false),
+        (format!("{srv}/link/passwd"), false),
+        (format!("{srv}/../srv/data"), false),
+        (format!("{srv}-other"), false),
+        (format!("{srv}/missing"), false),
+        ("/".to_owned(), false),
+        ("/var/run/docker.sock".to_owned(), false),
+    ] {
+        for host in [
+            json!({"Binds": [format!("{path}:/x:ro")]}),
+            json!({"Mounts": [{"Type": "bind", "Source": path, "Target": "/x"}]}),
+        ] {
+            let result = ask("POST", "/v1.47/containers/create")
+                .body(&create_body(host.clone()))
+                .by(&policy, &identity("m", Some("team")), &Daemon::usual())
+                .await;
+            assert_eq!(result.is_ok(), allowed, "{host}: {result:?}");
+            if path.ends_with("good") {
+                assert!(
+                    sent(&result.unwrap()).to_string().contains(&format!("{srv}/data")),
+                    "the resolved path is sent"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn even_a_root_of_everything_does_not_give_the_docker_socket() {
+    let policy = Policy::from_text("t", "[role.m]\nallow = [\"ContainerCreate\"]\nbinds = [\"/\"]\n").unwrap();
+    for path in ["/", "/var/run/docker.sock", "/run", "/var/run", "/proc/1/root", "/proc/self/root/etc", "/dev", "/sys"]
+    {
+        let body = create_body(json!({"Binds": [format!("{path}:/x")]}));
+        let result = ask("POST", "/v1.47/containers/create")
+            .body(&body)
+            .by(&policy, &identity("m", None), &Daemon::usual())
+            .await;
+        // A link of /proc leads where it leads: to `/`, which holds the socket, or to /etc, which is granted.
+        assert!(path == "/proc/self/root/etc" || result.is_err(), "{path}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn grants_open_what_they_name() {
+    let text = "[role.g]\nallow = [\"ContainerCreate\"]\ngrants = [\"host-network\", \"security-opt\"]\ncaps = [\"NET_ADMIN\"]\n";
+    let policy = Policy::from_text("t", text).unwrap();
+    let asked = |host: Value| {
+        let (policy, body) = (policy.clone(), create_body(host));
+        async move {
+            ask("POST", "/v1.47/containers/create")
+                .body(&body)
+                .by(&policy, &identity("g", None), &Daemon::usual())
+                .await
+        }
+    };
+    assert!(asked(json!({"NetworkMode": "host"})).await.is_ok());
+    let unmasked = asked(json!({"MaskedPaths": []})).await.unwrap();
+    assert_eq!(sent(&unmasked)["HostConfig"]["MaskedPaths"], json!([]));
+    assert_eq!(
+        sent(&asked(json!({"CapAdd": ["cap_net_admin"]})).await.unwrap())["HostConfig"]["CapAdd"],
+        json!(["NET_ADMIN"])
+    );
+    assert!(asked(json!({"CapAdd": ["ALL"]})).await.is_err());
+    assert!(asked(json!({"Privileged": true})).await.is_err());
+}
+
+#[tokio::test]
+async fn networks_are_plain_bridges() {
+    for body in [
+        r#"{"Name":"n2","Driver":"macvlan"}"#,
+        r#"{"Name":"n2","Driver":"host"}"#,
+        r#"{"Name":"n2","Ingress":true}"#,
+        r#"{"Name":"n2","ConfigFrom":{"Network":"x"}}"#,
+        r#"{"Name":"n2","Options":{"com.docker.network.bridge.name":"docker0"}}"#,
+        r#"{"Name":"n2","IPAM":{"Config":[{"Subnet":"169.254.0.0/16"}]}}"#,
+        r#"{"Name":"n2","IPAM":{"Driver":"evil"}}"#,
+        r#"{"Name":"host"}"#,
+        r#"{"Name":"n2","Labels":{"io.stockade.tenant":"rival"}}"#,
+        r#"{"Name":"n2","Labels":{"IO.STOCKADE.x":"rival"}}"#,
+    ] {
+        assert!(ask("POST", "/v1.47/networks/create").body(body).rule().await.starts_with("network."), "{body}");
+    }
+    let forward = ask("POST", "/v1.47/networks/create").body(r#"{"Name":"n2"}"#).deploy().await.unwrap();
+    assert_eq!(sent(&forward), json!({"Name": "n2", "Labels": {tenant::LABEL: "team"}, "CheckDuplicate": true}));
+}
+
+#[tokio::test]
+async fn credentials_are_read_and_written_anew_and_never_shown() {
+    use base64::Engine as _;
+    let encoded = |text: &str| base64::engine::general_purpose::URL_SAFE.encode(text);
+    let target = "/v1.47/images/create?fromImage=alpine&tag=3";
+    let good = encoded(r#"{"username":"u","password":"hunter2","serveraddress":"https://index.docker.io/v1/"}"#);
+    let forward = ask("POST", target).header("x-registry-auth", &good).deploy().await.unwrap();
+    let header = &forward.headers.iter().find(|(name, _)| name.as_str() == "x-registry-auth").unwrap().1;
+    assert!(header.is_sensitive());
+    assert!(!format!("{forward:?}").contains(good.as_str()));
+    for bad in
+        [encoded(r#"{"password":"hunter2","Password":"x"}"#), encoded(r#"{"password":"hunter2"}x"#), "%%".to_owned()]
+    {
+        let refusal = ask("POST", target).header("x-registry-auth", &bad).deploy().await.unwrap_err();
+        assert!(!format!("{refusal:?}").contains("hunter2"));
+    }
+    let login = ask("POST", "/v1.47/auth").body(r#"{"username":"u","password":"p","serveraddress":"127.0.0.1:22"}"#);
+    assert_eq!(login.rule().await, "registry.login");
+}
+
+#[tokio::test]
+async fn top_runs_only_known_arguments_of_ps() {
+    for (args, allowed) in
+        [("aux", true), ("-eo%20pid,args", true), ("-ef%20--sort%20x", false), ("-o%20pid%20e", false), ("e", false)]
+    {
+        let target = format!("/v1.47/containers/web/top?ps_args={args}");
+        assert_eq!(ask("GET", &target).deploy().await.is_ok(), allowed, "{args}");
+    }
+}

@@ -1,0 +1,136 @@
+//! `undo` and `history` on a real host, judged by the host's own files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use std::process::{Command, Stdio};
+use stockade::lab::LabHost;
+use support::{TestLab, on_host};
+
+struct Site {
+    lab: TestLab,
+    host: LabHost,
+}
+
+impl Site {
+    fn new() -> Option<Site> {
+        let (lab, mut hosts) = TestLab::with_hosts(1)?;
+        let host = hosts.remove(0);
+        // sudo leaves a mark of its own at a user's first use.
+        on_host(&host, "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update");
+        Some(Site { lab, host })
+    }
+
+    fn playbook(&self, steps: &str) -> String {
+        let file = self.lab.dir.path().join("site.toml");
+        std::fs::write(&file, format!("name = \"Site\"\nhosts = [\"all\"]\n{steps}")).unwrap();
+        file.display().to_string()
+    }
+
+    /// The exit code and what was printed.
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).env("NO_COLOR", "1");
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap(), text.into_owned())
+    }
+
+    fn done(&self, arguments: &[&str]) -> String {
+        let (code, text) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {text}");
+        text
+    }
+
+    /// Every file below /etc and /home: type, mode, owner, link target, bytes.
+    /// The linker's cache is made by the packages' own scripts.
+    fn tree(&self) -> String {
+        on_host(
+            &self.host,
+            "find /etc /home -xdev -printf '%p %y %m %u %g %l\\n' | sort; \
+             find /etc /home -xdev -type f ! -name ld.so.cache -exec sha256sum {} + | sort -k2",
+        )
+    }
+}
+
+#[test]
+fn a_run_taken_back_leaves_the_tree_as_it_was_byte_for_byte() {
+    let Some(site) = Site::new() else { return };
+    let job = format!("{}/tests/bench/job/playbook.toml", env!("CARGO_MANIFEST_DIR"));
+    let before = site.tree();
+    let first = site.done(&["plan", &job]);
+    site.done(&["apply", &job, "--yes"]);
+    assert_ne!(before, site.tree());
+    let shown = site.done(&["undo", &site.host.name, "--packages", "--plan"]);
+    assert!(shown.contains("/home/op01"), "{shown}");
+    assert_ne!(before, site.tree(), "--plan only shows");
+
+    site.done(&["undo", &site.host.name, "--packages", "--yes"]);
+    assert_eq!(before, site.tree());
+    let stripped = |text: &str| {
+        text.lines().filter(|l| !l.contains("version:") && !l.contains("looking")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(stripped(&first), stripped(&site.done(&["plan", &job])), "the plan is the first plan again");
+    let history = site.done(&["history"]);
+    assert!(
+        history.contains("2 runs") && history.contains("undo of ") && history.contains("Benchmark job"),
+        "{history}"
+    );
+}
+
+#[test]
+fn what_somebody_else_has_changed_since_is_left_alone_with_the_reason() {
+    let Some(site) = Site::new() else { return };
+    on_host(
+        &site.host,
+        "printf 'old\\n' >/etc/a.conf; printf 'old\\n' >/etc/b.conf; chmod 600 /etc/a.conf; sysctl -qw net.ipv4.tcp_syncookies=0",
+    );
+    let playbook = site.playbook(
+        r#"
+[[step]]
+file = { path = "/etc/a.conf", content = "new\n" }
+[[step]]
+file = { path = "/etc/b.conf", content = "new\n" }
+[[step]]
+link = { path = "/etc/c.conf", target = "a.conf" }
+[[step]]
+sysctl = { key = "net.ipv4.tcp_syncookies", value = 1 }
+[[step]]
+unit = { name = "hello.service", content = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n" }
+[[step]]
+service = { name = "hello.service", enabled = true, running = true }
+[[step]]
+group = { name = "crew" }
+"#,
+    );
+    site.done(&["apply", &playbook, "--yes"]);
+    on_host(&site.host, "printf 'theirs\\n' >/etc/b.conf; groupadd theirs");
+
+    let text = site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(text.matches("changed since by someone else").count(), 2, "{text}");
+    let found = on_host(
+        &site.host,
+        "cat /etc/a.conf /etc/b.conf; stat -c %a /etc/a.conf; test -L /etc/c.conf || echo gone; sysctl -n net.ipv4.tcp_syncookies; \
+         systemctl is-active hello.service; systemctl cat hello.service 2>&1 | head -n 1; getent group theirs | cut -d: -f1",
+    );
+    assert_eq!(found, "old\ntheirs\n600\ngone\n0\ninactive\nNo files found for hello.service.\ntheirs");
+
+    // The undo is a run like any other: taken back, the first run's state is there again.
+    let history: serde_json::Value = serde_json::from_str(&site.done(&["history", "--json"])).unwrap();
+    let runs = history["hosts"][&site.host.name].as_array().unwrap();
+    assert_eq!(runs[1]["undid"], runs[0]["id"], "{history:#}");
+    site.done(&["undo", &site.host.name, runs[1]["id"].as_str().unwrap(), "--yes"]);
+    assert_eq!(
+        on_host(&site.host, "cat /etc/a.conf; readlink /etc/c.conf; systemctl is-active hello.service"),
+        "new\na.conf\nactive"
+    );
+}
+
+#[test]
+fn there_is_nothing_to_undo_where_nothing_was_run() {
+    let Some(site) = Site::new() else { return };
+    let (code, text) = site.run(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("there is no such run"), "{text}");
+}
