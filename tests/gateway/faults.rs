@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::Command;
 
-use super::harness::{FakeDaemon, Gateway, Options, PROGRAM, status};
+use super::harness::{FakeDaemon, Gateway, Options, PROGRAM};
 
 #[test]
 fn a_daemon_that_is_gone_is_told() {
@@ -100,7 +100,7 @@ fn keys_and_certificate_are_loaded_anew_without_dropping_a_session() {
     super::harness::write_certificate(gateway.dir.path());
     gateway.signal("HUP");
     gateway.wait_for("the new certificate", || {
-        std::panic::catch_unwind(|| status(&gateway.raw(ping.as_bytes())) == 200).unwrap_or(false)
+        std::panic::catch_unwind(|| gateway.get("/_ping", &old).0 == 200).unwrap_or(false)
     });
     stream.send(ping.as_bytes());
     stream.until("OK");

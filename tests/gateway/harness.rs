@@ -193,7 +193,9 @@ impl Gateway {
         let config = self.path("docker");
         fs::create_dir_all(&config).unwrap();
         let headers = serde_json::json!({ "HttpHeaders": { "Authorization": format!("Bearer {token}") } });
-        fs::write(config.join("config.json"), headers.to_string()).unwrap();
+        // Whole or not at all: another client may be reading it.
+        fs::write(config.join("new"), headers.to_string()).unwrap();
+        fs::rename(config.join("new"), config.join("config.json")).unwrap();
         let mut command = Command::new("docker");
         command
             .env("DOCKER_HOST", format!("tcp://127.0.0.1:{}", self.port))

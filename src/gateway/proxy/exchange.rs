@@ -242,7 +242,14 @@ fn too_large(limit: u64) -> Refusal {
 
 /// Makes room for the next read: much, once much has come.
 fn room(buffer: &mut BytesMut, last: usize) {
-    buffer.reserve(if last >= SMALL { LARGE } else { SMALL });
+    if last >= SMALL {
+        buffer.reserve(LARGE);
+    } else if buffer.is_empty() && buffer.capacity() > SMALL {
+        // A stream with little to say waits with little memory.
+        *buffer = BytesMut::with_capacity(SMALL);
+    } else {
+        buffer.reserve(SMALL);
+    }
 }
 
 /// Sends the client's body on, framed anew. False if the daemon stopped reading.
@@ -384,6 +391,21 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
                     Piece::More => break false,
                 }
             };
+            if !ended && !out.is_empty() && out.len() < LARGE {
+                // The daemon writes an answer in pieces, a moment apart: what is
+                // there by now goes out in one record.
+                tokio::task::yield_now().await;
+                tokio::select! {
+                    biased;
+                    come = more(from, buffer, &mut last, answer.body == Decoder::UntilEof) => {
+                        if come? {
+                            continue;
+                        }
+                        ended = true;
+                    }
+                    () = std::future::ready(()) => {}
+                }
+            }
             if !ended && !out.is_empty() {
                 self.write(&out).await?;
                 out.clear();

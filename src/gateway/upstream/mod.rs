@@ -18,10 +18,12 @@ use super::http1::Decoder;
 
 /// Idle connections that are kept.
 const MAX_IDLE: usize = 64;
+/// Room for an ordinary answer, head and body.
+const FIRST_READ: usize = 16 * 1024;
 /// Largest head of an answer.
 const MAX_ANSWER_HEAD: usize = 64 * 1024;
 /// Buffer of a connection in the pool; larger ones are given back.
-const IDLE_BUFFER: usize = 16 * 1024;
+const IDLE_BUFFER: usize = 32 * 1024;
 
 /// The daemon.
 pub struct Upstream {
@@ -127,7 +129,7 @@ pub async fn read_answer<R: AsyncRead + Unpin>(
         if buffer.len() > MAX_ANSWER_HEAD {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the daemon's answer has no end of its head"));
         }
-        buffer.reserve(4096);
+        buffer.reserve(FIRST_READ);
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the daemon closed the connection"));
         }
