@@ -8,17 +8,36 @@ use super::harness::{Gateway, Options, docker_socket};
 
 const IMAGE: &str = "stockade-gateway-test/busybox:1";
 
-/// An image of one static program, made without the gateway.
-fn image() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let script = format!(
-            "set -e; mkdir -p bin; cp \"$(command -v busybox)\" bin/busybox; for a in sh cat echo sleep sha256sum true; do ln -s busybox bin/$a; done; tar -c . | docker import - {IMAGE}"
-        );
-        let made = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    });
+/// An image of one static program, made without the gateway and removed by the
+/// last test that uses it.
+struct Image;
+
+static USERS: std::sync::Mutex<usize> = std::sync::Mutex::new(0);
+
+impl Image {
+    fn new() -> Image {
+        let mut users = USERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *users == 0 {
+            let dir = tempfile::tempdir().unwrap();
+            let script = format!(
+                "set -e; mkdir -p bin; cp \"$(command -v busybox)\" bin/busybox; for a in sh cat echo sleep sha256sum true; do ln -s busybox bin/$a; done; tar -c . | docker import - {IMAGE}"
+            );
+            let made = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        *users += 1;
+        Image
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let mut users = USERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *users -= 1;
+        if *users == 0 {
+            let _ = Command::new("docker").args(["rmi", "-f", IMAGE]).output();
+        }
+    }
 }
 
 /// A name of this test program's own, removed with its container at the end.
@@ -60,17 +79,17 @@ fn fed(command: &mut Command, input: &[u8]) -> Output {
     output
 }
 
-fn started() -> Option<(Gateway, String)> {
+fn started() -> Option<(Image, Gateway, String)> {
     let socket = docker_socket()?;
-    image();
+    let image = Image::new();
     let gateway = Gateway::start(&Options::before(socket));
     let token = gateway.token(&["--role=operator"]);
-    Some((gateway, token))
+    Some((image, gateway, token))
 }
 
 #[test]
 fn run_exec_attach_logs_and_wait_work() {
-    let Some((gateway, token)) = started() else { return };
+    let Some((_image, gateway, token)) = started() else { return };
     let docker = |words: &[&str]| {
         let mut command = gateway.docker(&token);
         command.args(words);
@@ -116,7 +135,7 @@ fn run_exec_attach_logs_and_wait_work() {
 
 #[test]
 fn copy_build_save_and_load_work() {
-    let Some((gateway, token)) = started() else { return };
+    let Some((_image, gateway, token)) = started() else { return };
     let docker = |words: &[&str]| {
         let mut command = gateway.docker(&token);
         command.args(words);
@@ -154,7 +173,7 @@ fn copy_build_save_and_load_work() {
 
 #[test]
 fn expiry_ends_logs_and_revocation_ends_events() {
-    let Some((gateway, token)) = started() else { return };
+    let Some((_image, gateway, token)) = started() else { return };
     let name = Named::new("follow");
     good(gateway.docker(&token).args(["run", "-d", "--name", &name.0, IMAGE, "/bin/sleep", "600"]));
 
