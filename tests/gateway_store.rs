@@ -3,7 +3,7 @@
 //! Without `redis-server` those tests say SKIP and why; with STOCKADE_NO_SKIP=1
 //! they fail instead.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot set up must stop
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot set up must stop
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;

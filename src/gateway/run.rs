@@ -104,7 +104,13 @@ async fn serve_here(
 }
 
 /// All of it is made before any of it is put in place.
-fn reload(path: &Path, server: &Server, proxy: &Proxy, store: &Arc<dyn Store>, engine: Option<&str>) -> Result<(), Failure> {
+fn reload(
+    path: &Path,
+    server: &Server,
+    proxy: &Proxy,
+    store: &Arc<dyn Store>,
+    engine: Option<&str>,
+) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
     let gate = wire::gate(&config, engine, Arc::clone(store))?;

@@ -64,5 +64,7 @@ fn a_token_is_checked_before_anything_is_told() {
         403
     );
     assert_eq!(daemon.requests(), Vec::<String>::new());
-    gateway.wait_for("a line for each", || gateway.audit().iter().filter(|line| line["rule"] == "token.invalid").count() == 10);
+    gateway.wait_for("a line for each", || {
+        gateway.audit().iter().filter(|line| line["rule"] == "token.invalid").count() == 10
+    });
 }

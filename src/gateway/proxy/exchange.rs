@@ -71,7 +71,14 @@ impl Proxy {
     {
         if let ResponseRule::Answer { status, body } = &forward.response {
             let close = head.close || (head.framing != Framing::None && matches!(forward.body, Body::Stream { .. }));
-            let bytes = answer::render(*status, "application/json", body.as_bytes(), head.parts.method == http::Method::HEAD, close, "");
+            let bytes = answer::render(
+                *status,
+                "application/json",
+                body.as_bytes(),
+                head.parts.method == http::Method::HEAD,
+                close,
+                "",
+            );
             let sent = client.send(&bytes).await;
             let next = if sent.is_err() || close { Next::Close } else { Next::Again };
             return Outcome { status: *status, next, ended: None, refusal: None, stream: false };
@@ -87,7 +94,11 @@ impl Proxy {
             Ok(link) => link,
             Err(error) => return refusal(daemon_gone(&error.to_string()), stream),
         };
-        let progress = Progress { status: AtomicU16::new(0), begun: AtomicBool::new(false), uploaded: AtomicBool::new(!matches!(forward.body, Body::Stream { .. })) };
+        let progress = Progress {
+            status: AtomicU16::new(0),
+            begun: AtomicBool::new(false),
+            uploaded: AtomicBool::new(!matches!(forward.body, Body::Stream { .. })),
+        };
         let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, hijack)).await;
         let status = progress.status.load(Ordering::Relaxed);
         let begun = progress.begun.load(Ordering::Relaxed);
@@ -151,7 +162,11 @@ impl Proxy {
                 .map_err(|error| Trouble::Daemon(error.to_string()))?;
             progress.status.store(answer.status, Ordering::Relaxed);
             if answer.status == 101 {
-                let switched = if hijack { Ok(Done::Switched(answer)) } else { Err(Trouble::Daemon("it switched protocols unasked".into())) };
+                let switched = if hijack {
+                    Ok(Done::Switched(answer))
+                } else {
+                    Err(Trouble::Daemon("it switched protocols unasked".into()))
+                };
                 return switched;
             }
             let mut relay = Relay { to_client: &mut to_client, progress, close: head.close };
@@ -232,8 +247,17 @@ fn render(forward: &Forward, framing: Framing, hijack: bool) -> Result<Vec<u8>, 
 
 fn is_framing(name: &http::HeaderName) -> bool {
     use http::header;
-    [header::HOST, header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::AUTHORIZATION, header::TE, header::USER_AGENT]
-        .contains(name)
+    [
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::AUTHORIZATION,
+        header::TE,
+        header::USER_AGENT,
+    ]
+    .contains(name)
 }
 
 fn too_large(limit: u64) -> Refusal {
@@ -253,7 +277,13 @@ fn room(buffer: &mut BytesMut, last: usize) {
 }
 
 /// Sends the client's body on, framed anew. False if the daemon stopped reading.
-async fn upload<R, W>(from: &mut R, buffer: &mut BytesMut, to: &mut W, framing: Framing, limit: u64) -> Result<bool, Trouble>
+async fn upload<R, W>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    to: &mut W,
+    framing: Framing,
+    limit: u64,
+) -> Result<bool, Trouble>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -261,7 +291,9 @@ where
     let (mut decoder, mut sent, mut last, mut out) = (decoder(framing), 0_u64, 0, Vec::new());
     loop {
         out.clear();
-        let piece = decoder.next(buffer).map_err(|_| Trouble::Refused(refused(400, "http.framing", "malformed chunked body")))?;
+        let piece = decoder
+            .next(buffer)
+            .map_err(|_| Trouble::Refused(refused(400, "http.framing", "malformed chunked body")))?;
         match piece {
             Piece::Data(data) => {
                 sent += data.len() as u64;
@@ -296,7 +328,11 @@ where
 async fn watch<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, hijack: bool) -> Result<Done, Trouble> {
     loop {
         if hijack && !buffer.is_empty() {
-            return Err(Trouble::Refused(refused(400, "hijack.early", "bytes were sent before the connection was switched")));
+            return Err(Trouble::Refused(refused(
+                400,
+                "hijack.early",
+                "bytes were sent before the connection was switched",
+            )));
         }
         if buffer.len() >= LARGE {
             std::future::pending::<()>().await;
@@ -317,7 +353,12 @@ fn frame(out: &mut Vec<u8>, data: &[u8]) {
 }
 
 /// Reads more of the answer. False at its end by closing.
-async fn more<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, last: &mut usize, until_eof: bool) -> Result<bool, Trouble> {
+async fn more<R: AsyncRead + Unpin>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    last: &mut usize,
+    until_eof: bool,
+) -> Result<bool, Trouble> {
     room(buffer, *last);
     match from.read_buf(buffer).await {
         Ok(0) if until_eof => Ok(false),
@@ -334,7 +375,11 @@ fn next(body: &mut Decoder, buffer: &mut BytesMut) -> Result<Piece, Trouble> {
     body.next(buffer).map_err(|_| Trouble::Daemon("its answer is malformed".into()))
 }
 
-async fn collect<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, answer: &mut Answer) -> Result<Vec<u8>, Trouble> {
+async fn collect<R: AsyncRead + Unpin>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    answer: &mut Answer,
+) -> Result<Vec<u8>, Trouble> {
     let (mut whole, mut last) = (Vec::new(), 0);
     loop {
         match next(&mut answer.body, buffer)? {
@@ -347,7 +392,11 @@ async fn collect<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, answ
             }
         }
         if whole.len() > MAX_FILTERED {
-            return Err(Trouble::Refused(refused(503, "filter.size", "the daemon's answer is too large to be filtered")));
+            return Err(Trouble::Refused(refused(
+                503,
+                "filter.size",
+                "the daemon's answer is too large to be filtered",
+            )));
         }
     }
 }
@@ -368,13 +417,19 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
 
     /// An answer whose body is at hand.
     async fn whole(&mut self, answer: &Answer, body: &[u8]) -> Result<(), Trouble> {
-        let mut out = answer::begin(answer.status, &answer.lines, &format!("Content-Length: {}\r\n", body.len()), self.close);
+        let mut out =
+            answer::begin(answer.status, &answer.lines, &format!("Content-Length: {}\r\n", body.len()), self.close);
         out.extend_from_slice(body);
         self.write(&out).await
     }
 
     /// An answer passed on as it comes.
-    async fn pass<R: AsyncRead + Unpin>(&mut self, from: &mut R, buffer: &mut BytesMut, answer: &mut Answer) -> Result<(), Trouble> {
+    async fn pass<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        buffer: &mut BytesMut,
+        answer: &mut Answer,
+    ) -> Result<(), Trouble> {
         let (framing, chunked) = match &answer.body {
             Decoder::Done => (String::new(), false),
             Decoder::Length(length) => (format!("Content-Length: {length}\r\n"), false),
@@ -439,7 +494,9 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
                     for byte in data {
                         line.push(byte);
                         if byte == b'\n' {
-                            if let Some(event) = gate.rules.filter_event(tenant, line.trim_ascii()).map_err(Trouble::Refused)? {
+                            if let Some(event) =
+                                gate.rules.filter_event(tenant, line.trim_ascii()).map_err(Trouble::Refused)?
+                            {
                                 let mut event = event;
                                 event.push(b'\n');
                                 frame(&mut out, &event);

@@ -11,8 +11,8 @@ use super::lease::{End, Lease};
 use super::{Client, Next, Proxy, answer, now};
 use crate::gateway::audit::Record;
 use crate::gateway::gate::{Gate, Reads};
-use crate::gateway::service::Service;
 use crate::gateway::http1::{BadHead, Framing, Head};
+use crate::gateway::service::Service;
 use crate::gateway::{Forward, Identity, Refusal};
 
 /// Largest body of the token service.
@@ -70,7 +70,9 @@ impl Proxy {
         record.decision = "allow";
         let outcome = self.exchange(client, &gate, &head, (&forward, follows), &mut lease, &record).await;
         if let Some(refused) = outcome.refusal {
-            return self.refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started).await;
+            return self
+                .refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started)
+                .await;
         }
         record.status = outcome.status;
         record.ended = outcome.ended;
@@ -94,7 +96,11 @@ impl Proxy {
             return Err(too_many());
         }
         if !self.audit.admits() {
-            return Err(refused(503, "audit.unwritable", "the audit log cannot be written (is the disk full?), so nothing is let through"));
+            return Err(refused(
+                503,
+                "audit.unwritable",
+                "the audit log cannot be written (is the disk full?), so nothing is let through",
+            ));
         }
         let identity = match self.identify(gate, &head.parts.headers).await {
             Ok(identity) => identity,
@@ -108,14 +114,22 @@ impl Proxy {
                 return Err(refused);
             }
         };
-        if limits.requests_per_token != 0 && !self.per_token.allows(identity.token_id.clone(), limits.requests_per_token, at) {
+        if limits.requests_per_token != 0
+            && !self.per_token.allows(identity.token_id.clone(), limits.requests_per_token, at)
+        {
             return Err(too_many());
         }
         Ok(identity)
     }
 
     /// Asks the policy, with as much of the body as it wants.
-    async fn decide<S>(&self, client: &mut Client<S>, gate: &Gate, head: &Head, identity: &Identity) -> Result<(Forward, bool), Refusal>
+    async fn decide<S>(
+        &self,
+        client: &mut Client<S>,
+        gate: &Gate,
+        head: &Head,
+        identity: &Identity,
+    ) -> Result<(Forward, bool), Refusal>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -140,7 +154,14 @@ impl Proxy {
     }
 
     /// Answers with a refusal and logs it.
-    pub(super) async fn refuse<S>(&self, client: &mut Client<S>, head: &Head, refused: Refusal, mut record: Record, started: Instant) -> Next
+    pub(super) async fn refuse<S>(
+        &self,
+        client: &mut Client<S>,
+        head: &Head,
+        refused: Refusal,
+        mut record: Record,
+        started: Instant,
+    ) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -213,16 +234,26 @@ impl Proxy {
         record.duration_us = micros(started.elapsed());
         self.metrics.request("TokenService", record.decision, Some(started.elapsed()));
         self.audit.record(record);
-        let sent = client.send(&answer::of_service(&response, head.parts.method == http::Method::HEAD, head.close)).await;
+        let sent =
+            client.send(&answer::of_service(&response, head.parts.method == http::Method::HEAD, head.close)).await;
         if sent.is_err() || head.close { Next::Close } else { Next::Again }
     }
 
-    async fn metrics_page<S>(&self, client: &mut Client<S>, head: &Head, identity: &Identity, record: Record, started: Instant) -> Next
+    async fn metrics_page<S>(
+        &self,
+        client: &mut Client<S>,
+        head: &Head,
+        identity: &Identity,
+        record: Record,
+        started: Instant,
+    ) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         if identity.role != "operator" || identity.tenant.is_some() || head.parts.method != http::Method::GET {
-            return self.refuse(client, head, refused(403, "metrics", "metrics are the operator's"), record, started).await;
+            return self
+                .refuse(client, head, refused(403, "metrics", "metrics are the operator's"), record, started)
+                .await;
         }
         let page = self.metrics.render(self.audit.failures());
         client.plain(head, 200, "text/plain; version=0.0.4", page.as_bytes()).await
