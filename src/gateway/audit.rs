@@ -16,8 +16,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// More than this many bytes waiting to be written count as a log that is gone.
-const MAX_OWED: usize = 4 << 20;
+/// More than this many bytes waiting to be written count as a log that is gone:
+/// some seconds of a full load, which a busy disk may take for one write.
+const MAX_OWED: usize = 32 << 20;
+/// Memory that the writer keeps.
+const KEPT: usize = 1 << 20;
 /// Lines of this span are written together.
 const GATHER: Duration = Duration::from_millis(10);
 /// After a failed write, the next attempt.
@@ -194,6 +197,7 @@ impl Shared {
                 return;
             }
             if batch.is_empty() {
+                batch.shrink_to(KEPT);
                 let owed = self.lock();
                 if owed.is_empty() && !self.stop.load(Ordering::Acquire) {
                     drop(self.wake.wait_timeout(owed, Duration::from_secs(1)));
