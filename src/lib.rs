@@ -21,6 +21,7 @@ pub mod connect;
 pub mod gateway;
 pub mod inventory;
 pub mod lab;
+pub mod manual;
 pub mod observe;
 pub mod plan;
 pub mod playbook;

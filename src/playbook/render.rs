@@ -1,11 +1,12 @@
 //! From the model to the steps of one host.
 
-use super::files::{Record, StepFiles};
+use super::files::{Folder, Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::scope::{Outcome, Renderer, Scope, Var};
 use super::{Step, TagFilter};
 use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a `use` hands down to the steps inside it.
@@ -17,7 +18,7 @@ struct Above {
     guard: bool,
     sensitive: bool,
     control: Option<String>,
-    folders: Vec<super::files::Folder>,
+    folders: Vec<Folder>,
     id: String,
 }
 
@@ -36,7 +37,12 @@ pub(super) struct Steps<'a> {
 impl Steps<'_> {
     /// Renders all steps of a playbook.
     pub fn playbook(&mut self, unit: &Unit, scope: &Arc<Scope>) {
-        self.unit(unit, scope, &Above::default());
+        // A bundled playbook run by its name has its operator's files here.
+        let here = match unit.folder {
+            Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
+            Folder::Disk(_) => Vec::new(),
+        };
+        self.unit(unit, scope, &Above { folders: here, ..Above::default() });
     }
 
     fn unit(&mut self, unit: &Unit, scope: &Arc<Scope>, above: &Above) {

@@ -1,0 +1,21 @@
+//! # What happens where the operator says nothing
+//!
+//! | subject | default | why |
+//! |---|---|---|
+//! | host keys | strict against known_hosts; a question on a terminal, a refusal elsewhere | the first connection is the one an attacker waits for |
+//! | an unknown key of a playbook | error, with a suggestion | a slip must not silently do nothing |
+//! | an undefined variable | error | as above |
+//! | a directory where a file is wanted | refusal | nothing is removed that was not named |
+//! | a symbolic link where a file is wanted | replaced, never followed | what it points to is not ours |
+//! | `.ssh` 0700, `authorized_keys` 0600 | always repaired | sshd ignores keys that others could have written |
+//! | keys that are there already | kept, unless `exclusive_keys` | locking somebody out must be asked for |
+//! | SSH keys: DSA, RSA under 3072 bits | refused | they can be broken, now or soon |
+//! | packages | one transaction, apt's lock awaited for ten minutes | a fresh cloud host is still busy with apt |
+//! | restarts | once, at the end, and owed until they have happened | a failed run must not lose them |
+//! | the firewall | never enabled against the port in use | the operator's own connection comes first |
+//! | a TCP listener of the Docker API | refused without the gateway or client certificates | it makes everyone root |
+//! | `guard = true` | refused in this version | better no apply than one believed to be guarded |
+//! | secrets | `•••` in every output; never an argument | argument lists are public on a host |
+//! | packages in an undo | left alone without `--packages` | others may have come to need them |
+//! | access tokens | 15 minutes, EdDSA, for one audience | what is stolen is soon worth nothing |
+//! | `docker-host` | without the gateway unless `gateway = true` | it needs a certificate and opens a port |

@@ -1,0 +1,72 @@
+//! # Known attacks, the defence, and the test that proves it
+//!
+//! A row without a test would be a claim; `tests/manual.rs` proves that every
+//! test that is named here exists.
+//!
+//! ## The Docker API behind the gateway
+//!
+//! | attack | defence | test |
+//! |---|---|---|
+//! | any letter case of a key (Go matches without case) | a key that only folds to a known one is refused | `class_01_any_letter_case_of_a_key_is_refused` |
+//! | U+017F and U+212A fold to `s` and `k` | folded like Go does, then refused | `class_02_unicode_folding_is_refused` |
+//! | duplicate keys are merged by the daemon | refused at every level | `class_03_duplicate_keys_are_refused_at_every_level` |
+//! | `\u0048ostConfig` | keys are compared after unescaping, the body is written anew | `class_04_an_escaped_key_is_the_key_it_stands_for` |
+//! | trailing bytes or a second object | nothing may follow | `class_05_nothing_may_follow_the_body` |
+//! | empty or oversized body skips inspection (CVE-2024-41110) | a body that must be inspected must be there, whole | `class_06_an_empty_or_unread_body_is_refused` |
+//! | a form body overrides the query | only JSON where JSON is due | `class_07_a_form_body_is_refused` |
+//! | duplicate query keys | refused, and so is any unknown key | `class_08_duplicate_and_unknown_query_keys_are_refused` |
+//! | `%63reate`, `%2F`, absolute form | one spelling of a path only | `class_09_encoded_paths_and_absolute_targets_are_refused` |
+//! | no version, odd versions | a version within the modelled range is required | `class_10_a_version_is_required_and_must_be_a_usual_one` |
+//! | `start` with a HostConfig | start takes no body | `class_11_start_takes_no_body` |
+//! | API below 1.41 changes namespace defaults | refused; a pinned version is sent | `class_12_versions_with_other_namespace_defaults_are_refused_and_the_pinned_one_is_sent` |
+//! | greedy name routes hold slashes | names are parsed by their own grammar | `class_13_greedy_names_do_not_reach_other_routes` |
+//! | Content-Length with Transfer-Encoding, two Hosts, HTTP/1.0, bare LF, CONNECT | refused before anything is read further | `nothing_ambiguous_reaches_the_daemon` |
+//! | raw mode before 101 | bytes before the switch are refused | `bytes_before_the_switch_are_refused` |
+//! | `Upgrade: h2c` | only `tcp`, where it was asked for | `class_16_other_upgrades_are_refused` |
+//! | a container named like another's id | names are resolved, ids are sent | `class_17_a_name_cannot_stand_for_another_containers_id` |
+//! | check-then-act on names and tags | what was checked is sent, by full id | `class_18_what_was_checked_is_what_is_used` |
+//! | user `00` is root | every spelling of root is root | `class_19_every_spelling_of_root_is_root` |
+//! | a second Dockerfile in a build tar, gzip bombs | a grant of its own, a limit on the stream, no rule relies on the tar | `class_20_a_build_is_bounded_by_rules_that_do_not_read_its_tar` |
+//! | an equivalent field or endpoint left unchecked | create bodies by allow-list, one table of all routes | `class_21_every_equivalent_field_and_endpoint_is_checked` |
+//! | CR and LF into logs | escaped | `class_22_line_ends_reach_no_log` |
+//! | prefix matches on registry or path | whole parts are compared | `class_23_registries_and_paths_match_whole_parts` |
+//! | `docker cp` races before 29.5.1 | refused on such engines without a grant | `class_24_docker_cp_is_refused_on_engines_that_race` |
+//!
+//! ## Tokens and the service itself
+//!
+//! | attack | defence | test |
+//! |---|---|---|
+//! | `alg: none` in any case | refused | `alg_none_is_refused_in_every_case_variant` |
+//! | another algorithm than the key's | fixed per key | `an_algorithm_that_is_not_the_keys_is_refused` |
+//! | a public key used as an HMAC secret | two rings, two types | `a_public_key_never_verifies_as_an_hmac_secret` |
+//! | a `kid` that is a path or a query | an exact map key | `a_kid_is_an_exact_map_key_and_nothing_else` |
+//! | `jku`, `x5u`, `jwk`, `x5c` | refused | `a_header_that_brings_or_points_to_a_key_is_refused` |
+//! | `crit`, `b64: false` | refused | `any_crit_is_refused` |
+//! | another `typ` | exactly `at+jwt` | `a_typ_other_than_exactly_at_jwt_is_refused` |
+//! | duplicate members | refused in header and claims | `duplicate_claims_are_refused` |
+//! | a token for somebody else | `aud` is this gateway and no other | `the_audience_must_be_this_gateway_and_no_other` |
+//! | a token that lives too long | `exp` less `iat` is bounded | `a_life_longer_than_allowed_is_refused` |
+//! | a clock that jumps back | `iat` and `nbf` are checked | `a_clock_that_jumps_back_does_not_bring_a_token_into_force_early` |
+//! | trailing bits, padding, other alphabets | one encoding only | `padding_white_space_and_the_other_alphabet_are_refused` |
+//! | nested tokens | refused unless configured, then every layer is verified | `nested_tokens_are_refused_unless_configured` |
+//! | compression, PBES2 | refused | `other_encryption_zip_and_passwords_are_refused` |
+//! | a weak or ill-formed key | refused when it is loaded | `an_rsa_key_must_be_large_and_its_exponent_sound` |
+//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported` |
+//! | a stolen refresh token | reuse revokes the family | `refresh_reuse_revocation_and_metrics` |
+//! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
+//! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests` |
+//! | a full disk under the audit log | requests are refused | `a_full_disk_under_the_audit_log_refuses_requests` |
+//! | slow headers, endless bodies | cut off | `a_head_that_does_not_end_is_cut_off` |
+//! | ten thousand connections | bounded for each client | `ten_thousand_connections_are_bounded` |
+//!
+//! ## The engine
+//!
+//! | attack | defence | test |
+//! |---|---|---|
+//! | a value that becomes shell code | one encoder, single quotes only; data travels apart | `any_words_arrive_as_they_are` |
+//! | a host that prints what looks like an answer | every answer is framed by a nonce of the session | `a_program_that_breaks_or_reads_its_input_does_not_stop_the_conversation` |
+//! | a changed or revoked host key | refused with both fingerprints, even by accept-new | `a_changed_host_key_is_refused_even_by_accept_new_and_shows_both` |
+//! | terminal escapes in what a host says | made visible before they are printed | `terminal_escapes_in_content_are_never_printed` |
+//! | a second public key hidden behind a line end | keys are written back from their parsed form | `a_second_key_cannot_be_smuggled_in` |
+//! | a secret in an argument list, log or diff | a type that prints its mask; bulk data on a memory file system | `a_secret_reaches_its_file_and_nothing_else` |
+//! | two operators at once | a lock that dies with its holder and names it | `a_second_run_at_the_same_time_is_refused_and_told_by_whom` |

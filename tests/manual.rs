@@ -1,0 +1,31 @@
+//! Every test that the manual names exists.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a source that cannot be read must stop the test
+
+use std::path::Path;
+
+fn sources(dir: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_threats_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    sources(&root.join("tests"), &mut code);
+    let threats = std::fs::read_to_string(root.join("src/manual/threats.rs")).unwrap();
+    let rows: Vec<&str> = threats.lines().filter(|line| line.starts_with("//! | ") && line.ends_with("` |")).collect();
+    assert!(rows.len() > 40, "the table was not understood");
+    for row in rows {
+        let name = row.trim_end_matches("` |").rsplit('`').next().unwrap();
+        assert!(code.contains(&format!("fn {name}(")), "no test is called {name}: {row}");
+    }
+}
