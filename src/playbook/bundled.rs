@@ -1,42 +1,43 @@
 //! The playbooks that come with the program.
 //!
-//! Each is a folder under `playbooks/` with a `playbook.toml` in it; every file
-//! of every folder has one line in the table (proved by a test), so that the
-//! program needs no files beside it.
+//! Each is a folder under `playbooks/` with a `playbook.toml` in it; the files
+//! that it puts on hosts are under `templates/`, in a folder of the same name,
+//! and stand beside it in the program. Every file has one line in the tables
+//! (proved by a test), so that the program needs no files beside it.
 
 /// One file of a bundled playbook.
 #[derive(Debug, Clone, Copy)]
 pub struct BundledFile {
-    /// Its path below `playbooks/`, such as `docker/playbook.toml`.
+    /// Its path below `playbooks/` or `templates/`, such as `docker/playbook.toml`.
     pub path: &'static str,
     /// Its bytes.
     pub bytes: &'static [u8],
 }
 
 macro_rules! bundle {
-    ($($path:literal),* $(,)?) => {
+    ($(($top:literal, $path:literal)),* $(,)?) => {
         &[$(BundledFile {
             path: $path,
-            bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/", $path)),
+            bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $top, "/", $path)),
         }),*]
     };
 }
 
 /// Every file of every bundled playbook, sorted by path.
 pub static BUNDLED: &[BundledFile] = bundle![
-    "docker-host/playbook.toml",
-    "docker/daemon.json.tera",
-    "docker/playbook.toml",
-    "gateway/gateway.toml.tera",
-    "gateway/limits.conf.tera",
-    "gateway/no-tcp.conf",
-    "gateway/playbook.toml",
-    "gateway/stockade-gateway.service",
-    "redis/playbook.toml",
-    "redis/redis.conf.tera",
-    "redis/sandbox.conf",
-    "redis/users.acl.tera",
-    "users/playbook.toml",
+    ("playbooks", "docker-host/playbook.toml"),
+    ("templates", "docker/daemon.json.tera"),
+    ("playbooks", "docker/playbook.toml"),
+    ("templates", "gateway/gateway.toml.tera"),
+    ("templates", "gateway/limits.conf.tera"),
+    ("templates", "gateway/no-tcp.conf"),
+    ("playbooks", "gateway/playbook.toml"),
+    ("templates", "gateway/stockade-gateway.service"),
+    ("playbooks", "redis/playbook.toml"),
+    ("templates", "redis/redis.conf.tera"),
+    ("templates", "redis/sandbox.conf"),
+    ("templates", "redis/users.acl.tera"),
+    ("playbooks", "users/playbook.toml"),
 ];
 
 /// The names of the bundled playbooks.
@@ -80,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn every_file_under_playbooks_is_in_the_table() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks");
+    fn every_file_under_playbooks_and_templates_is_in_the_table() {
         let mut on_disk = Vec::new();
-        if root.is_dir() {
+        for top in ["playbooks", "templates"] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(top);
             walk(&root, &root, &mut on_disk);
         }
         on_disk.sort();
