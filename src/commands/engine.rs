@@ -8,7 +8,7 @@ use crate::playbook::{HostScope, Playbook, Step};
 use crate::report::{Event, Reporter};
 use crate::resource;
 use crate::stage::Stage;
-use crate::transport::{self, Ask, Policy, Session};
+use crate::transport::{self, Ask, Policy, Session, Target, TransportError};
 use crate::values::Diagnostic;
 use anyhow::Context;
 use std::sync::Arc;
@@ -29,8 +29,31 @@ pub struct Run<'a> {
     pub reporter: &'a dyn Reporter,
 }
 
+/// All it takes to connect to a host, and to do so again.
+#[derive(Clone)]
+pub struct Connector {
+    /// The host.
+    pub target: Target,
+    /// Limits and host keys.
+    pub policy: Policy,
+    /// Questions to the operator; an answer once given is not asked for again.
+    pub ask: Arc<dyn Ask>,
+}
+
+impl Connector {
+    /// A new connection, logged in and root.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    pub fn open(&self) -> Result<Session, TransportError> {
+        Session::open(&self.target.name, transport::connect(&self.target, &self.policy, &self.ask)?)
+    }
+}
+
 /// A host that was looked at and planned for, with its open connection.
 pub struct Prepared {
+    /// How it was reached.
+    pub connector: Connector,
     /// The connection.
     pub session: Session,
     /// What is wanted of the host.
@@ -54,8 +77,8 @@ impl Run<'_> {
         let shown =
             target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
         self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
-        let link = transport::connect(target, self.policy, self.ask)?;
-        let mut session = Session::open(&target.name, link)?;
+        let connector = Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
+        let mut session = connector.open()?;
 
         // Where nothing depends on facts, facts and questions go in one message.
         let mut state = HostState::default();
@@ -83,7 +106,7 @@ impl Run<'_> {
         let plan = plan(&target.name, &mut session, &steps, &mut state)?;
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
-        Ok(Prepared { session, steps, state, plan, stage })
+        Ok(Prepared { connector, session, steps, state, plan, stage })
     }
 
     /// The resources of all steps, rendered for a host.

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod ca;
+mod carry_out;
 pub mod check;
 pub mod completions;
 pub mod connect;

@@ -1,6 +1,7 @@
 //! `undo`: puts back what a run changed, and `history`: the runs of a host.
 
-use super::apply::{carry_out, confirm, exit, who};
+use super::apply::{confirm, exit, who};
+use super::carry_out::carry_out;
 use super::engine::{for_each_host, look};
 use super::select::HostArgs;
 use super::{Exit, RunFailed, exit_of};
