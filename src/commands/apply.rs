@@ -1,7 +1,7 @@
 //! `apply`: plan, ask, carry out, look again. A host counts as done when the
 //! second look finds nothing left to do.
 
-use super::carry_out::apply_host;
+use super::carry_out::{Terms, apply_host};
 use super::engine::for_each_host;
 use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::{Exit, saved};
@@ -18,6 +18,15 @@ pub struct ApplyArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
+    /// Seconds until a host puts back a change of access that no new login has confirmed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=3600))]
+    guard_timeout: u16,
+    /// Go on with a run that has not ended, where there is one: follow it if it is at work, else plan what is left.
+    #[arg(long)]
+    resume: bool,
+    /// Take back what a run has done on a host where a step fails or something still differs in the end.
+    #[arg(long)]
+    undo_on_failure: bool,
 }
 
 /// Makes the hosts what the playbook says.
@@ -28,7 +37,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let file = &args.plan.playbook;
     let loaded = if saved::SavedPlan::is_one(file) { Some(saved::SavedPlan::load(file)?) } else { None };
     let options = loaded.as_ref().map_or_else(|| args.plan.clone(), |saved| saved.options(&args.plan));
-    let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, console)?;
+    let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, args.resume, console)?;
     if let Some(saved) = &loaded {
         saved.verify(&selection, &hosts)?;
     }
@@ -48,8 +57,8 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
         stage: None,
         undid: None,
     };
-    let forks = options.forks();
-    let applied = for_each_host(hosts, forks, |host| apply_host(host, &about, reporter.as_ref()))?;
+    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: args.undo_on_failure };
+    let applied = for_each_host(hosts, options.forks(), |host| apply_host(host, &terms, reporter.as_ref()))?;
 
     let outcomes: Vec<HostOutcome> = applied.into_iter().chain(outcomes).collect();
     drop(reporter);

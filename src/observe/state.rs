@@ -1,6 +1,6 @@
 //! What was found on a host, and, during planning, what is predicted.
 
-use super::{Facts, Queries, Query, Run};
+use super::{Facts, Left, Queries, Query, Run};
 use crate::values::{AbsPath, Mode, PackageName, Secret, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,8 +217,8 @@ pub struct HostState {
     pub(super) changes: u32,
     /// Assertions that hold, with the number of changes played before each.
     pub(super) asserted: BTreeMap<Run, u32>,
-    /// Restarts and reloads that an earlier run owes, as `restart:unit` or `reload:unit`.
-    pub owed: BTreeSet<String>,
+    /// What earlier runs left.
+    pub left: Left,
 }
 
 impl HostState {
