@@ -45,7 +45,7 @@ in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
 guarded() {
   GUARD=$1
   journal "G $1"
-  in_guard save || ended "$2" 1
+  in_guard save && [ -e "$R/guard/$1/armed" ] || ended "$2" 1
 }
 # checked OPERATION: before the first of a phase that makes a daemon take up what is new.
 checked() { in_guard check || ended "$1" 1; }
@@ -53,7 +53,12 @@ checked() { in_guard check || ended "$1" 1; }
 confirmed() {
   in_guard live || ended "$2" 1
   GUARD=
-  while [ ! -e "$R/guard/$1/confirmed" ] && [ ! -e "$R/guard/$1/reverted" ]; do sleep 0.05; done
+  g=$R/guard/$1
+  while [ ! -e "$g/confirmed" ] && [ ! -e "$g/reverted" ]; do
+    # A guard that nothing will ever end is none.
+    [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
+    sleep 0.05
+  done
   [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
   journal "D $1"
 }
