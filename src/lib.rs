@@ -25,6 +25,7 @@ pub mod manual;
 pub mod observe;
 pub mod plan;
 pub mod playbook;
+pub mod records;
 pub mod report;
 pub mod resource;
 pub mod shell;

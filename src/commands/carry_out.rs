@@ -32,7 +32,10 @@ pub(super) fn carry_out<H>(
     let ran = match (plan.is_empty(), compile(plan, about)) {
         (true, _) => Ran { steps: plan.steps.iter().map(|_| report::StepEnding::Unchanged).collect(), result: Ok(()) },
         (false, Err(error)) => Ran { steps: Vec::new(), result: Err(error) },
-        (false, Ok((run, program))) => execute(session(host), plan, &program, &run, reporter),
+        (false, Ok((run, program))) => {
+            outcome.runs.push(run.to_string());
+            execute(session(host), plan, &program, &run, reporter)
+        }
     };
     outcome.changed = ran.steps.iter().filter(|ending| **ending == report::StepEnding::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();

@@ -15,6 +15,8 @@ mod gateway_host;
 pub mod keygen;
 pub mod lab;
 pub mod plan;
+mod records;
+mod rolling;
 mod saved;
 pub mod schema;
 pub mod select;

@@ -3,12 +3,13 @@
 use super::apply::{confirm, exit, who};
 use super::carry_out::carry_out;
 use super::engine::{for_each_host, look};
+use super::records::{self, RecordArgs, Recorder};
 use super::select::HostArgs;
 use super::{Exit, RunFailed, exit_of};
 use crate::apply::{About, Record, States, plan_undo};
 use crate::observe::{HostState, Query};
 use crate::plan::HostPlan;
-use crate::report::{self, Console, TextOptions};
+use crate::report::{self, Console, Reporter, TextOptions};
 use crate::shell::Script;
 use crate::transport::{self, Ask, Policy, Session, Target};
 use anyhow::Context;
@@ -37,11 +38,21 @@ pub struct UndoArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 /// Arguments of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
+    /// Only this host, as the inventory names it, or its address.
+    #[arg(value_name = "HOST")]
+    name: Option<String>,
+    /// From the records of applies, without asking a host.
+    #[arg(long)]
+    records: bool,
+    #[command(flatten)]
+    record: RecordArgs,
     #[command(flatten)]
     hosts: HostArgs,
     /// Print JSON.
@@ -120,6 +131,10 @@ impl Open {
 pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
     let target = args.hosts.target_named(&args.name)?;
+    let mut recorder = Recorder::open(&args.record, "undo", who())?;
+    let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, false));
+    let lock = if args.plan { Ok(None) } else { recorder.lock(&target, &reporter) };
+    let Ok(_lock) = lock else { return Ok(Exit::Failed) };
     let mut host = Open::new(&target, &ask)?;
     let history = host.history()?;
     let record = match &args.run {
@@ -138,7 +153,6 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     if args.plan || plan.is_empty() {
         return Ok(Exit::Done);
     }
-    let reporter = report::reporter(console, false);
     if !args.yes {
         confirm(console, reporter.as_ref(), 1)?;
     }
@@ -149,10 +163,12 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
         stage: record.stage.clone(),
         undid: Some(record.id.clone()),
     };
+    recorder.begin(&about, about.stage.as_deref(), &[&args.name])?;
     let outcome =
         carry_out(&plan, &about, reporter.as_ref(), &mut host, |h| &mut h.session, |h| h.plan(record, args.packages));
     drop(reporter);
     let outcomes = [outcome];
+    recorder.keep(&outcomes, console);
     console.print(&report::apply_text(&outcomes, TextOptions { verbose: false, color: console.color }));
     Ok(exit(&outcomes))
 }
@@ -163,7 +179,14 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
 /// The input is wrong. A host that cannot be reached is named on standard error.
 pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
-    let results = for_each_host(args.hosts.targets()?, 20, |target| {
+    if args.records || args.record.given() {
+        return records::list(&args.record, args.name.as_deref(), args.json, console);
+    }
+    let targets = match &args.name {
+        Some(name) => vec![args.hosts.target_named(name)?],
+        None => args.hosts.targets()?,
+    };
+    let results = for_each_host(targets, 20, |target| {
         (target.name.clone(), Open::new(&target, &ask).and_then(|mut host| host.history()))
     })?;
     let mut exit = Exit::Done;
