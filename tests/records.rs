@@ -170,7 +170,10 @@ fn runs_are_recorded_here_and_the_hosts_that_failed_are_found_by_them() {
     // The plan of @failed is about those hosts alone, and so is the apply; names are added to them.
     let (code, text) = site.run(&["plan", "site.toml", "--limit", "@failed", "--format", "json"]);
     assert_eq!(code, 0, "{text}");
-    assert!(!text.contains(&format!("\"{}\"", names[0])) && text.contains(names[1]) && text.contains(names[2]), "{text}");
+    assert!(
+        !text.contains(&format!("\"{}\"", names[0])) && text.contains(names[1]) && text.contains(names[2]),
+        "{text}"
+    );
     let both = format!("@failed,{}*,!{}", names[0], names[2]);
     let (_, text) = site.run(&["plan", "site.toml", "--limit", &both, "--format", "json"]);
     assert!(text.contains(names[0]) && text.contains(names[1]) && !text.contains(names[2]), "{text}");
@@ -207,7 +210,11 @@ fn a_run_that_cannot_be_recorded_does_not_begin() {
         let (code, text) = site.run(&[&["apply", "site.toml", "--yes"], record].concat());
         assert_eq!(code, 1, "{record:?}: {text}");
     }
-    assert_eq!(site.on(0, "ls /srv /var/lib/stockade 2>/dev/null | grep -c ."), "1", "nothing was touched: only '/srv:'");
+    assert_eq!(
+        site.on(0, "ls /srv /var/lib/stockade 2>/dev/null | grep -c ."),
+        "1",
+        "nothing was touched: only '/srv:'"
+    );
     let (code, text) = site.run(&["apply", "site.toml", "--yes", "--record", "none"]);
     assert_eq!(code, 0, "{text}");
     assert_eq!(std::fs::read_to_string(&store).unwrap(), "no store at all");

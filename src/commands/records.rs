@@ -7,6 +7,7 @@
 use super::select::kind_names;
 use super::{Exit, InputErrors};
 use crate::apply::About;
+use crate::plan::StepPlan;
 use crate::records::{FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
 use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, StepEnding};
 use crate::transport::Target;
@@ -238,7 +239,6 @@ fn milliseconds(seconds: f64) -> f64 {
 }
 
 fn host_run(outcome: &HostOutcome) -> HostRun {
-    let line = |step: &crate::plan::StepPlan| format!("{:?} {} {}", step.action, step.kind, step.name).to_lowercase();
     let done = outcome.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
     HostRun {
         name: outcome.name.clone(),
@@ -247,6 +247,16 @@ fn host_run(outcome: &HostOutcome) -> HostRun {
         changes: done.map(|(step, _)| line(step)).collect(),
         failed: outcome.failure.as_ref().map(|failure| line(&failure.step)),
         seconds: milliseconds(outcome.seconds),
+    }
+}
+
+/// A step in a line, as the plan's text says it.
+fn line(step: &StepPlan) -> String {
+    let action = format!("{:?}", step.action).to_lowercase();
+    if step.name.starts_with(step.kind) {
+        format!("{action} {}", step.name)
+    } else {
+        format!("{action} {} {}", step.kind, step.name)
     }
 }
 

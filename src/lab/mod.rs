@@ -169,7 +169,7 @@ impl Lab {
                 groups: &options.groups.join(","),
                 image: &image.reference,
             };
-            let id = self.engine.call(&container::run_args(&spec))?;
+            let id = container::start(&self.engine, &spec)?;
             container::authorize(&self.engine, &id, spec.user, &public_key)
                 .map_err(|error| self.not_ready(name, &id, error.to_string()))?;
             started.push((name.clone(), id));
@@ -186,6 +186,7 @@ impl Lab {
         image: &image::Image,
     ) -> Result<(Record, Option<String>), LabError> {
         let (port, health) = self.wait(name, id)?;
+        container::keep_alive(&self.engine, id)?;
         let record = Record {
             container: id.to_owned(),
             port,
