@@ -1,7 +1,7 @@
 //! Starts the runner on a host and follows its journal.
 
 use super::Program;
-use crate::plan::{HostPlan, StepPlan};
+use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::shell::Script;
 use crate::transport::{Session, TransportError};
@@ -59,6 +59,17 @@ pub struct Failure {
     pub output: String,
 }
 
+/// A reboot that a run on the host ended for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reboot {
+    /// Index of the step in the plan.
+    pub step: usize,
+    /// The boot id that the host had; another one proves that it was restarted.
+    pub from: String,
+    /// Seconds until it must be back.
+    pub timeout: u32,
+}
+
 /// Why an apply did not reach its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -77,6 +88,9 @@ pub enum ApplyError {
     /// The runner ended without a result.
     #[error("the runner on the host ended without a result; its journal is in /var/lib/stockade/runs/{0}")]
     Lost(String),
+    /// The host restarts; the rest is to be planned anew.
+    #[error("the host restarts")]
+    Reboot(Reboot),
     /// The program could not be made.
     #[error("the program for the host could not be made: {0}")]
     Program(String),
@@ -114,6 +128,7 @@ case $pid in
 esac
 printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
 cat "$R/failed" 2>/dev/null
+[ "$(cat "$R/result" 2>/dev/null)" != reboot ] || : >"$P.told"
 exit 0
 "#;
 
@@ -165,6 +180,7 @@ struct State {
     steps: Vec<StepEnding>,
     failed: Option<(usize, i32)>,
     locked: Option<String>,
+    reboot: Option<Reboot>,
     result: Option<String>,
 }
 
@@ -185,7 +201,10 @@ impl Journal<'_> {
         let operations = self.program.operations.len();
         self.reporter.event(&Event::Applying { host: &self.plan.name, run: run.as_str(), operations });
 
-        let code = session.stream(&script, &data, IDLE, &mut |bytes| self.read(bytes))?;
+        let code = match session.stream(&script, &data, IDLE, &mut |bytes| self.read(bytes)) {
+            Ok(code) => code,
+            Err(error) => return Err(self.state.reboot.take().map_or(error.into(), ApplyError::Reboot)),
+        };
         let rest = String::from_utf8_lossy(&self.text).into_owned();
         if code != 0 {
             return Err(ApplyError::Start(rest.trim().to_owned()));
@@ -195,6 +214,9 @@ impl Journal<'_> {
         }
         match (self.state.result.as_deref(), self.state.failed) {
             (Some("ok"), None) => Ok(()),
+            (Some("reboot"), None) => {
+                Err(self.state.reboot.take().map_or_else(|| ApplyError::Lost(run.to_string()), ApplyError::Reboot))
+            }
             (_, Some((operation, code))) => self.fail(operation, code, rest, run),
             _ => Err(ApplyError::Lost(run.to_string())),
         }
@@ -246,11 +268,23 @@ impl Journal<'_> {
                 self.state.failed = Some((number(operation).unwrap_or(0), code.parse().unwrap_or(1)));
             }
             "L" => self.state.locked = Some(rest.to_owned()),
+            "R" => {
+                let (operation, from) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.state.reboot = number(operation).and_then(|number| self.reboot(number, from));
+            }
             "X" => {}
             "@result" => self.state.result = Some(rest.to_owned()),
             _ => return false,
         }
         true
+    }
+
+    fn reboot(&self, operation: usize, from: &str) -> Option<Reboot> {
+        let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
+        match scheduled.op {
+            Op::Reboot { timeout, .. } => Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout }),
+            _ => None,
+        }
     }
 
     /// Tells which steps are done with this operation.

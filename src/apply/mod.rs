@@ -12,8 +12,8 @@ mod record;
 mod schedule;
 mod undo;
 
-pub use execute::{ApplyError, Failure, Ran, RunId, execute};
+pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
 pub use program::Program;
 pub use record::{About, Record};
-pub use schedule::{Scheduled, schedule};
+pub use schedule::{Scheduled, schedule, until_reboot};
 pub use undo::{States, plan_undo};

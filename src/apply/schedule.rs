@@ -36,7 +36,7 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
             continue;
         }
         // What runs the operator's own text, or changes apt itself, may be
-        // what a later package needs: nothing is moved across it.
+        // what a later package needs: nothing is moved across it, nor across a reboot.
         if planned.ops.iter().any(is_barrier) {
             settle(&mut groups, apt.take());
         }
@@ -46,9 +46,19 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
     merge_reloads(groups.into_iter().flatten().collect())
 }
 
+/// The part of a plan that one run on the host can do: up to the first step
+/// that restarts the host for certain. What comes after it is planned again.
+pub fn until_reboot(plan: &HostPlan) -> HostPlan {
+    let mut part = plan.clone();
+    if let Some(at) = part.steps.iter().position(|step| step.ops.iter().any(Op::reboots)) {
+        part.steps.iter_mut().skip(at + 1).for_each(|step| step.ops.clear());
+    }
+    part
+}
+
 fn is_barrier(op: &Op) -> bool {
     match op {
-        Op::Run { .. } | Op::Exec { .. } | Op::Check(_) => true,
+        Op::Run { .. } | Op::Exec { .. } | Op::Check(_) | Op::Reboot { .. } => true,
         Op::WriteFile { path, .. }
         | Op::EditFile { path, .. }
         | Op::Remove { path, .. }

@@ -1,9 +1,9 @@
 //! `apply`: plan, ask, carry out, look again. A host counts as done when the
 //! second look finds nothing left to do.
 
-use super::carry_out::apply_host;
 use super::engine::Prepared;
 use super::plan::{PlanArgs, PlanFormat, Planned};
+use super::reboot::apply_host;
 use super::records::Recorder;
 use super::rolling::{RollArgs, Turn, refresh, roll};
 use super::select::Selection;
@@ -82,7 +82,8 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
 /// The hosts in the order of the inventory, with those for which there is no plan.
 fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>) -> Vec<Turn<Prepared>> {
     let planned = hosts.into_iter().map(|host| Turn::Waiting(host.plan.name.clone(), host));
-    let mut turns: Vec<Turn<Prepared>> = planned.chain(outcomes.into_iter().map(Turn::Over)).collect();
+    let mut turns: Vec<Turn<Prepared>> =
+        planned.chain(outcomes.into_iter().map(|outcome| Turn::Over(Box::new(outcome)))).collect();
     turns.sort_by_key(|turn| selection.hosts.iter().position(|host| host.target.name == turn.name()));
     turns
 }

@@ -1,22 +1,15 @@
 //! One host's part of an apply: its plan is carried out, and the host is
 //! looked at again. It has converged when the second look finds nothing.
 
-use super::engine::Prepared;
-use crate::apply::{About, ApplyError, Program, Ran, RunId, execute};
+use crate::apply::{About, ApplyError, Program, Ran, Reboot, RunId, execute};
 use crate::plan::HostPlan;
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter};
 use crate::transport::Session;
 use std::time::Instant;
 
-/// Carries a host's plan out and looks again.
-pub(super) fn apply_host(mut host: Prepared, about: &About, reporter: &dyn Reporter) -> HostOutcome {
-    let plan = host.plan.clone();
-    let about = About { stage: host.stage.clone(), ..about.clone() };
-    carry_out(&plan, &about, reporter, &mut host, |host| &mut host.session, |host| host.again(&plan.name))
-}
-
 /// Carries a plan out on one host and looks again. `again` plans anew; the
-/// host has converged when that plan is empty.
+/// host has converged when that plan is empty. Where the run ended for a
+/// reboot, nothing is looked at: the host goes down.
 pub(super) fn carry_out<H>(
     plan: &HostPlan,
     about: &About,
@@ -24,7 +17,7 @@ pub(super) fn carry_out<H>(
     host: &mut H,
     session: impl Fn(&mut H) -> &mut Session,
     again: impl Fn(&mut H) -> anyhow::Result<HostPlan>,
-) -> HostOutcome {
+) -> (HostOutcome, Option<Reboot>) {
     let began = Instant::now();
     let name = &plan.name;
     let changed = plan.summary.differing();
@@ -39,7 +32,9 @@ pub(super) fn carry_out<H>(
     };
     outcome.changed = ran.steps.iter().filter(|ending| **ending == report::StepEnding::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();
+    let mut reboot = None;
     match ran.result {
+        Err(ApplyError::Reboot(begun)) => reboot = Some(begun),
         Err(error) => {
             outcome.ending =
                 if matches!(error, ApplyError::Transport(_)) { Ending::Unreachable } else { Ending::Failed };
@@ -70,6 +65,7 @@ pub(super) fn carry_out<H>(
     }
     outcome.seconds = began.elapsed().as_secs_f64();
     match (&outcome.ending, &outcome.error) {
+        _ if reboot.is_some() => {}
         (Ending::Converged, _) => {
             reporter.event(&Event::Converged { host: name, changed: outcome.changed, seconds: outcome.seconds });
         }
@@ -77,7 +73,7 @@ pub(super) fn carry_out<H>(
         (_, Some(error)) if outcome.failure.is_none() => reporter.event(&Event::HostFailed { host: name, error }),
         _ => {}
     }
-    outcome
+    (outcome, reboot)
 }
 
 fn compile(plan: &HostPlan, about: &About) -> Result<(RunId, Program), ApplyError> {

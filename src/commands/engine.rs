@@ -94,6 +94,7 @@ impl Run<'_> {
             look(&mut session, &mut state, &queries(&steps), true)?;
             steps
         };
+        super::reboot::refuse_local(target, &steps)?;
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
             return Err(RunFailed(format!(

@@ -15,6 +15,7 @@ mod gateway_host;
 pub mod keygen;
 pub mod lab;
 pub mod plan;
+mod reboot;
 mod records;
 mod rolling;
 mod saved;

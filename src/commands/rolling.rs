@@ -90,7 +90,7 @@ pub(super) enum Turn<H> {
     /// Its plan is made; it waits.
     Waiting(String, H),
     /// It has ended already: no plan could be made for it.
-    Over(HostOutcome),
+    Over(Box<HostOutcome>),
 }
 
 /// Works on the hosts, batch by batch; `work` gets a host and the number of its
@@ -122,7 +122,7 @@ pub(super) fn roll<H: Send>(
             let (name, host) = match turn {
                 Turn::Over(outcome) => {
                     failed.fetch_add(1, Ordering::SeqCst);
-                    return outcome;
+                    return *outcome;
                 }
                 Turn::Waiting(name, host) => (name, host),
             };
@@ -229,7 +229,7 @@ mod tests {
     /// could not be planned for. The batches as they were worked on, and the endings.
     fn rolled(hosts: &[&str], args: &RollArgs, forks: usize) -> (Vec<(usize, String)>, Vec<&'static str>) {
         let turn = |name: &&str| match name.strip_prefix('-') {
-            Some(name) => Turn::Over(HostOutcome::new(name, Ending::Unreachable)),
+            Some(name) => Turn::Over(Box::new(HostOutcome::new(name, Ending::Unreachable))),
             None => Turn::Waiting((*name).to_owned(), (*name).to_owned()),
         };
         let begun = Mutex::new(Vec::new());

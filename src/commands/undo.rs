@@ -164,7 +164,7 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
         undid: Some(record.id.clone()),
     };
     recorder.begin(&about, about.stage.as_deref(), &[&args.name])?;
-    let outcome =
+    let (outcome, _) =
         carry_out(&plan, &about, reporter.as_ref(), &mut host, |h| &mut h.session, |h| h.plan(record, args.packages));
     drop(reporter);
     let outcomes = [outcome];

@@ -123,15 +123,24 @@ fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
         }
         entry.1.push(because);
     };
-    for debt in &host.owed {
+    // A host that restarts for certain has restarted its services.
+    let restarted = steps.iter().rposition(|step| step.ops.iter().any(Op::reboots));
+    for debt in host.owed.iter().filter(|_| restarted.is_none()) {
         let Some((word, unit)) = debt.split_once(':') else { continue };
-        let verb = if word == "reload" { Verb::Reload } else { Verb::Restart };
+        let verb = match word {
+            "restart" => Verb::Restart,
+            "reload" => Verb::Reload,
+            _ => continue,
+        };
         if let Ok(unit) = unit.parse() {
             owe(&unit, verb, "owed by an earlier run".to_owned());
         }
     }
     // In a chroot or an image that is being built nothing runs that could be restarted.
-    let changing = steps.iter().filter(|step| step.action != Action::None && host.facts.init == "systemd");
+    let changing = steps
+        .iter()
+        .skip(restarted.map_or(0, |at| at + 1))
+        .filter(|step| step.action != Action::None && host.facts.init == "systemd");
     for step in changing {
         step.restart.iter().for_each(|unit| owe(unit, Verb::Restart, format!("step {} changes", step.id)));
         step.reload.iter().for_each(|unit| owe(unit, Verb::Reload, format!("step {} changes", step.id)));

@@ -42,5 +42,6 @@ p=$PPID; n=0
 while [ "$n" -lt 6 ] && [ "${p:-1}" -gt 1 ]; do
 c=$(tr '\0' '\n' <"/proc/$p/environ" | grep '^SSH_CONNECTION=') && { f ssh_connection "${c#*=}"; break; }
 IFS= read -r l <"/proc/$p/stat"; set -- ${l##*) }; p=$2; n=$((n+1)); done
-for l in /var/lib/stockade/owed/*; do [ -e "$l" ] && f owed "${l##*/}"; done
+for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
+case $(one "$l") in ''|"$(one /proc/sys/kernel/random/boot_id)") f owed "${l##*/}";; esac; done
 :
