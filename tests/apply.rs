@@ -5,86 +5,8 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::{Command, Stdio};
-use stockade::lab::LabHost;
-use support::{TestLab, on_host};
-
-/// A project beside a lab.
-struct Project {
-    lab: TestLab,
-    host: LabHost,
-}
-
-/// What a run of the program gave.
-#[derive(Debug)]
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Project {
-    fn new() -> Option<Project> {
-        let (lab, mut hosts) = TestLab::with_hosts(1)?;
-        Some(Project { lab, host: hosts.remove(0) })
-    }
-
-    fn folder(&self) -> &Path {
-        self.lab.dir.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let file = self.folder().join(name);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, text).unwrap();
-    }
-
-    fn playbook(&self, steps: &str) {
-        self.write("site.toml", &format!("name = \"Test\"\nhosts = [\"all\"]\n{steps}"));
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.folder());
-        command.stdin(Stdio::null()).env("NO_COLOR", "1");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        ran(&mut self.command(arguments))
-    }
-
-    fn apply(&self) -> Ran {
-        self.run(&["apply", "site.toml", "--yes"])
-    }
-
-    /// Applies, and expects the host to converge and to stay so.
-    fn converge(&self) {
-        let applied = self.apply();
-        assert_eq!(applied.code, 0, "{applied:?}");
-        let again = self.run(&["plan", "site.toml", "--detailed-exitcode"]);
-        assert_eq!(again.code, 0, "a second plan must be empty: {again:?}");
-    }
-
-    fn on_host(&self, text: &str) -> String {
-        on_host(&self.host, text)
-    }
-
-    /// SSH sessions that sshd counted so far.
-    fn sessions(&self) -> usize {
-        self.on_host("journalctl --sync; journalctl -q -o cat | grep -c 'Starting session' || :").parse().unwrap()
-    }
-}
-
-fn ran(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use support::project::{Project, ran};
 
 #[test]
 fn a_plan_touches_nothing_and_an_apply_makes_exactly_what_it_says() {
@@ -390,17 +312,6 @@ tags = ["wrong"]
     assert_eq!(project.on_host("grep -c '^Install:' /var/log/apt/history.log"), "1", "one transaction");
     let again = project.run(&["plan", "site.toml", "--skip-tags", "wrong", "--detailed-exitcode"]);
     assert_eq!(again.code, 0, "{again:?}");
-}
-
-#[test]
-fn a_guard_that_this_version_does_not_have_is_refused_not_ignored() {
-    let folder = tempfile::tempdir().unwrap();
-    let playbook = "[[step]]\nguard = true\nfile = { path = \"/etc/x\", content = \"\" }\n";
-    std::fs::write(folder.path().join("site.toml"), playbook).unwrap();
-    let refused =
-        ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["check", "site.toml"]).current_dir(folder.path()));
-    assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.err.contains("site.toml:1:1") && refused.err.contains("guard"), "{refused:?}");
 }
 
 #[test]

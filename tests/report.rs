@@ -22,6 +22,7 @@ fn step(id: &str, name: &str, action: Action) -> StepPlan {
         restart: vec![],
         reload: vec![],
         sensitive: false,
+        guard: false,
         span: Some(Span { source: Source::new("p.toml", "a\nbb\n"), range: 3..4 }),
     }
 }

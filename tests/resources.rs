@@ -259,7 +259,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     if given.is_some_and(|given| flag(given, "changed")) {
         host.count_change();
     }
-    host.owed = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
+    host.left.owed = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };
         if let Some(entry) = entries(given, "outputs").iter().find(|e| e.key == run.argv.join(" ")) {

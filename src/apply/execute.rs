@@ -1,12 +1,11 @@
 //! Starts the runner on a host and follows its journal.
 
 use super::Program;
+use super::follow::{Line, Reach, Watch, follow};
 use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
-use crate::shell::Script;
-use crate::transport::{Session, TransportError};
+use crate::transport::TransportError;
 use std::fmt;
-use std::time::Duration;
 
 /// The name of a run on its host: a time and random letters, so that names
 /// sort by time.
@@ -80,8 +79,19 @@ pub enum ApplyError {
     #[error("step {} failed with exit code {}", .0.id, .0.code)]
     Step(Failure),
     /// Another run holds the host.
-    #[error("another run is at work on this host: {0}; wait for it, or look at it there")]
+    #[error("another run is at work on this host: {0}; wait for it, or follow it with 'apply --resume'")]
     Locked(String),
+    /// An earlier run has not ended.
+    #[error("run {0} has not ended on this host: 'apply --resume' goes on with it, 'undo' takes it back")]
+    Unfinished(String),
+    /// A change of access was not confirmed, and the host put it back.
+    #[error("the change was put back: {why}")]
+    Reverted {
+        /// Why.
+        why: String,
+        /// The operation that failed, if that was it.
+        failure: Option<Failure>,
+    },
     /// The run could not be started (disk full, read-only file system).
     #[error("the run could not be started: {0}")]
     Start(String),
@@ -96,42 +106,6 @@ pub enum ApplyError {
     Program(String),
 }
 
-/// How long a single operation may take without a word.
-const IDLE: Duration = Duration::from_secs(3600);
-
-const START: &str = r#"
-R=/var/lib/stockade/runs/$ID
-P=/run/stockade/$ID
-upload() {
-  umask 077
-  mkdir -p /var/lib/stockade/runs /run/stockade /run/lock &&
-    chmod 0700 /var/lib/stockade /var/lib/stockade/runs /run/stockade &&
-    mkdir "$R" "$P" &&
-    tar -x -f - -C "$P" &&
-    mkdir "$R/undo" &&
-    mv "$P/script" "$P/meta" "$P/before" "$P/after" "$R/" &&
-    : >"$R/journal"
-}
-# Whatever happens, all of the data is read: what is left would be taken for a program.
-head -c "$SIZE" | { (upload) 2>&1; r=$?; cat >/dev/null; exit "$r"; } || { rm -rf -- "$P" "$R"; exit 70; }
-if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-  systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process /bin/sh "$R/script" </dev/null >/dev/null 2>&1
-  pid=$(systemctl show -p MainPID --value "stockade-run-$ID")
-else
-  setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
-  pid=$!
-fi
-# A runner that has ended already has no process to wait for: tail would never end.
-case $pid in
-''|0) cat "$R/journal";;
-*) tail -n +1 -s 0.05 --pid="$pid" -f "$R/journal" 2>/dev/null;;
-esac
-printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
-cat "$R/failed" 2>/dev/null
-[ "$(cat "$R/result" 2>/dev/null)" != reboot ] || : >"$P.told"
-exit 0
-"#;
-
 /// What a run did, step by step, and how it ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -142,148 +116,108 @@ pub struct Ran {
 }
 
 /// Carries a compiled plan out and tells what happens as it happens.
-pub fn execute(session: &mut Session, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran {
+pub fn execute(reach: &mut Reach<'_>, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran {
     let endings =
         plan.steps.iter().map(|step| if step.ops.is_empty() { StepEnding::Unchanged } else { StepEnding::NotReached });
-    let state = State { steps: endings.collect(), ..State::default() };
-    let mut journal = Journal { plan, program, reporter, text: Vec::new(), state };
-    let result = journal.follow(session, run);
-    Ran { steps: journal.state.steps, result }
+    let mut progress = Progress { plan, program, reporter, steps: endings.collect(), seen: Seen::default() };
+    let result = progress.carry_out(reach, run);
+    Ran { steps: progress.steps, result }
 }
 
-/// Script and payloads as one archive.
+/// Everything that the host is to have of the run, as one archive.
 fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
-    let numbered = program.payloads.iter().enumerate().map(|(number, data)| (number.to_string(), data.as_slice()));
-    let meta = serde_json::to_vec(&program.undo.record)?;
-    let named = [
-        ("script", program.script.as_bytes()),
-        ("meta", meta.as_slice()),
-        ("before", program.undo.before.as_bytes()),
-        ("after", program.undo.after.as_bytes()),
-    ];
-    for (name, data) in numbered.chain(named.map(|(name, data)| (name.to_owned(), data))) {
+    let mut add = |name: &str, data: &[u8]| {
         let mut header = tar::Header::new_gnu();
         header.set_size(data.len() as u64);
         header.set_mode(0o600);
-        builder.append_data(&mut header, name, data)?;
+        builder.append_data(&mut header, name, data)
+    };
+    for (number, data) in program.payloads.iter().enumerate() {
+        add(&number.to_string(), data)?;
     }
+    for (number, text) in program.guards.iter().enumerate() {
+        add(&format!("keep/guard/{}/program", number + 1), text.as_bytes())?;
+    }
+    let meta = serde_json::to_vec(&program.undo.record)?;
+    add("keep/script", program.script.as_bytes())?;
+    add("keep/meta", &meta)?;
+    add("keep/before", program.undo.before.as_bytes())?;
+    add("keep/after", program.undo.after.as_bytes())?;
+    add("keep/settle", program.settle.as_bytes())?;
+    // What is cut short lacks this.
+    add("complete", b"")?;
     builder.into_inner()
 }
 
-fn step_of<'a>(plan: &'a HostPlan, program: &Program, operation: usize) -> Option<&'a StepPlan> {
-    plan.steps.get(program.operations.get(operation.checked_sub(1)?)?.step)
-}
-
 #[derive(Default)]
-struct State {
-    steps: Vec<StepEnding>,
+struct Seen {
     failed: Option<(usize, i32)>,
     locked: Option<String>,
+    unfinished: Option<String>,
+    reverted: Option<(usize, String)>,
     reboot: Option<Reboot>,
-    result: Option<String>,
 }
 
-/// The journal's lines, as they arrive.
-struct Journal<'a> {
+/// A plan's steps, as the journal tells of them.
+struct Progress<'a> {
     plan: &'a HostPlan,
     program: &'a Program,
     reporter: &'a dyn Reporter,
-    text: Vec<u8>,
-    state: State,
+    steps: Vec<StepEnding>,
+    seen: Seen,
 }
 
-impl Journal<'_> {
-    fn follow(&mut self, session: &mut Session, run: &RunId) -> Result<(), ApplyError> {
+impl Progress<'_> {
+    fn carry_out(&mut self, reach: &mut Reach<'_>, run: &RunId) -> Result<(), ApplyError> {
         let data = archive(self.program).map_err(|error| ApplyError::Program(error.to_string()))?;
-        let mut script = Script::new();
-        script.set("ID", run.as_str()).set("SIZE", &data.len().to_string()).line(START);
         let operations = self.program.operations.len();
         self.reporter.event(&Event::Applying { host: &self.plan.name, run: run.as_str(), operations });
-
-        let code = match session.stream(&script, &data, IDLE, &mut |bytes| self.read(bytes)) {
-            Ok(code) => code,
-            Err(error) => return Err(self.state.reboot.take().map_or(error.into(), ApplyError::Reboot)),
+        let told = match follow(reach, run.as_str(), Some(&data), self) {
+            Ok(told) => told,
+            // The host went down before it had told the result.
+            Err(error) => return Err(self.seen.reboot.take().map_or(error, ApplyError::Reboot)),
         };
-        let rest = String::from_utf8_lossy(&self.text).into_owned();
-        if code != 0 {
-            return Err(ApplyError::Start(rest.trim().to_owned()));
-        }
-        if let Some(holder) = self.state.locked.take() {
+        if let Some(holder) = self.seen.locked.take() {
             return Err(ApplyError::Locked(holder));
         }
-        match (self.state.result.as_deref(), self.state.failed) {
-            (Some("ok"), None) => Ok(()),
-            (Some("reboot"), None) => {
-                Err(self.state.reboot.take().map_or_else(|| ApplyError::Lost(run.to_string()), ApplyError::Reboot))
+        if let Some(run) = self.seen.unfinished.take() {
+            return Err(ApplyError::Unfinished(run));
+        }
+        let failure = self.seen.failed.and_then(|(operation, code)| self.fail(operation, code, &told.output));
+        if told.result == "reverted" || self.seen.reverted.is_some() {
+            let (guard, why) = self.seen.reverted.take().unwrap_or_default();
+            self.undone(guard);
+            return Err(ApplyError::Reverted { why, failure });
+        }
+        match (told.result.as_str(), failure) {
+            ("ok", None) => Ok(()),
+            ("reboot", None) => {
+                Err(self.seen.reboot.take().map_or_else(|| ApplyError::Lost(run.to_string()), ApplyError::Reboot))
             }
-            (_, Some((operation, code))) => self.fail(operation, code, rest, run),
+            (_, Some(failure)) => Err(ApplyError::Step(failure)),
             _ => Err(ApplyError::Lost(run.to_string())),
         }
     }
 
-    fn fail(&mut self, operation: usize, code: i32, output: String, run: &RunId) -> Result<(), ApplyError> {
-        let lost = || ApplyError::Lost(run.to_string());
-        let scheduled =
-            operation.checked_sub(1).and_then(|index| self.program.operations.get(index)).ok_or_else(lost)?;
-        let step = self.plan.steps.get(scheduled.step).ok_or_else(lost)?;
-        if let Some(ending) = self.state.steps.get_mut(scheduled.step) {
-            *ending = StepEnding::Failed;
-        }
-        let output = if step.sensitive { String::new() } else { output };
+    fn fail(&mut self, operation: usize, code: i32, output: &str) -> Option<Failure> {
+        let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
+        let step = self.plan.steps.get(scheduled.step)?;
+        *self.steps.get_mut(scheduled.step)? = StepEnding::Failed;
+        let output = if step.sensitive { String::new() } else { output.to_owned() };
         let message = format!("exit code {code}");
         self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message: &message, output: &output });
-        Err(ApplyError::Step(Failure { step: scheduled.step, id: step.id.clone(), code, output }))
+        Some(Failure { step: scheduled.step, id: step.id.clone(), code, output })
     }
 
-    fn read(&mut self, bytes: &[u8]) {
-        self.text.extend_from_slice(bytes);
-        // After the result comes the failed operation's output, which is not a journal.
-        while self.state.result.is_none() {
-            let Some(end) = self.text.iter().position(|b| *b == b'\n') else { return };
-            let line: Vec<u8> = self.text.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if !self.line(&line) {
-                // Not the journal's: a message of the start program, kept for the error.
-                self.text.splice(0..0, format!("{line}\n").into_bytes());
-                return;
+    /// What a guard had put back was not done.
+    fn undone(&mut self, guard: usize) {
+        let phase = self.program.phases.iter().find(|phase| phase.number == guard);
+        let operations = phase.and_then(|phase| self.program.operations.get(phase.operations.clone()));
+        for scheduled in operations.unwrap_or_default() {
+            if let Some(ending) = self.steps.get_mut(scheduled.step).filter(|ending| **ending == StepEnding::Done) {
+                *ending = StepEnding::Undone;
             }
-        }
-    }
-
-    fn line(&mut self, line: &str) -> bool {
-        let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let number = |text: &str| text.parse::<usize>().ok();
-        match mark {
-            "B" => {
-                if let Some((number, step)) = number(rest).and_then(|n| Some((n, step_of(self.plan, self.program, n)?)))
-                {
-                    let of = self.program.operations.len();
-                    self.reporter.event(&Event::Operation { host: &self.plan.name, step, number, of });
-                }
-            }
-            "E" => self.done(number(rest).unwrap_or(0)),
-            "F" => {
-                let (operation, code) = rest.split_once(' ').unwrap_or((rest, "1"));
-                self.state.failed = Some((number(operation).unwrap_or(0), code.parse().unwrap_or(1)));
-            }
-            "L" => self.state.locked = Some(rest.to_owned()),
-            "R" => {
-                let (operation, from) = rest.split_once(' ').unwrap_or((rest, ""));
-                self.state.reboot = number(operation).and_then(|number| self.reboot(number, from));
-            }
-            "X" => {}
-            "@result" => self.state.result = Some(rest.to_owned()),
-            _ => return false,
-        }
-        true
-    }
-
-    fn reboot(&self, operation: usize, from: &str) -> Option<Reboot> {
-        let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
-        match scheduled.op {
-            Op::Reboot { timeout, .. } => Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout }),
-            _ => None,
         }
     }
 
@@ -297,11 +231,46 @@ impl Journal<'_> {
             if goes_on {
                 continue;
             }
-            if let (Some(planned), Some(ending)) = (self.plan.steps.get(step), self.state.steps.get_mut(step)) {
+            if let (Some(planned), Some(ending)) = (self.plan.steps.get(step), self.steps.get_mut(step)) {
                 *ending = StepEnding::Done;
-                let step = planned;
-                self.reporter.event(&Event::StepDone { host: &self.plan.name, step });
+                self.reporter.event(&Event::StepDone { host: &self.plan.name, step: planned });
             }
         }
+    }
+
+    fn reboot(&self, operation: usize, from: &str) -> Option<Reboot> {
+        let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
+        match scheduled.op {
+            Op::Reboot { timeout, .. } => Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout }),
+            _ => None,
+        }
+    }
+
+    fn step_of(&self, operation: usize) -> Option<&StepPlan> {
+        self.plan.steps.get(self.program.operations.get(operation.checked_sub(1)?)?.step)
+    }
+}
+
+impl Watch for Progress<'_> {
+    fn line(&mut self, line: &Line) {
+        match line {
+            Line::Begun(number) => {
+                if let Some(step) = self.step_of(*number) {
+                    let of = self.program.operations.len();
+                    self.reporter.event(&Event::Operation { host: &self.plan.name, step, number: *number, of });
+                }
+            }
+            Line::Ended(number) => self.done(*number),
+            Line::Failed(number, code) => self.seen.failed = Some((*number, *code)),
+            Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
+            Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),
+            Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),
+            Line::Reboots(number, from) => self.seen.reboot = self.reboot(*number, from),
+            Line::Guarded(_) | Line::Asks(_) | Line::Confirmed(_) | Line::Over(_) => {}
+        }
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.reporter.event(&Event::Notice { host: Some(&self.plan.name), text });
     }
 }

@@ -5,14 +5,21 @@
 //! journal that the controller only reads ([`execute`]). A dropped connection
 //! stops nothing. Restarts that are due are written down on the host before
 //! the change that makes them due, and struck out when they have happened.
+//! What can cut off access is done under a guard: the host puts it back by
+//! itself unless a new login confirms it ([`Phase`]).
 
+mod confirm;
 mod execute;
+mod follow;
+mod guard;
 mod program;
 mod record;
 mod schedule;
 mod undo;
 
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
+pub use follow::{Line, Question, Reach, Told, Watch, follow};
+pub use guard::Phase;
 pub use program::Program;
 pub use record::{About, Record};
 pub use schedule::{Scheduled, schedule, until_reboot};

@@ -1,5 +1,6 @@
 //! One plan as one program for the runner.
 
+use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
 use crate::plan::{HostPlan, OpScript};
 use crate::shell::{Command, NulByte, Script};
@@ -14,6 +15,12 @@ pub struct Program {
     pub script: String,
     /// The payload files `0`, `1`, ….
     pub payloads: Vec<Vec<u8>>,
+    /// The guarded phases.
+    pub phases: Vec<Phase>,
+    /// Their programs (guard.sh).
+    pub guards: Vec<String>,
+    /// The program that ends a run whose runner has died.
+    pub settle: String,
     /// What the host keeps of the run.
     pub undo: Undo,
 }
@@ -30,12 +37,14 @@ pub struct Undo {
 }
 
 impl Program {
-    /// Compiles a plan.
+    /// Compiles a plan. `guard_timeout`: seconds until the host puts back what
+    /// no new login has confirmed.
     ///
     /// # Errors
     /// [`NulByte`] if a value cannot be part of a shell program.
-    pub fn compile(plan: &HostPlan, run: &RunId, about: &About) -> Result<Program, NulByte> {
+    pub fn compile(plan: &HostPlan, run: &RunId, about: &About, guard_timeout: u16) -> Result<Program, NulByte> {
         let operations = super::schedule(plan);
+        let phases = guard::phases(plan, &operations);
         let mut script = Script::new();
         script.set("ID", run.as_str()).set("WHO", &about.who).line(include_str!("runner.sh"));
         // A run that ends before its reboot owes it; another boot pays it.
@@ -47,6 +56,12 @@ impl Program {
         for (index, scheduled) in operations.iter().enumerate() {
             let number = (index + 1).to_string();
             let step = &plan.steps[scheduled.step];
+            if let Some(phase) = phases.iter().find(|phase| phase.operations.start == index) {
+                script.run(Command::new("guarded").arg(phase.number.to_string()).arg(&number));
+            }
+            if phases.iter().any(|phase| phase.check_before(&operations) == Some(index)) {
+                script.run(Command::new("checked").arg(&number));
+            }
             if begun.insert(scheduled.step) {
                 let restarts = step.restart.iter().map(|unit| format!("restart:{unit}"));
                 let reloads = step.reload.iter().map(|unit| format!("reload:{unit}"));
@@ -64,10 +79,18 @@ impl Program {
                 ") >\"$P/out\" 2>&1 </dev/null 9>&-"
             });
             script.run(Command::new("ended").arg(&number).raw("\"$?\""));
+            if let Some(phase) = phases.iter().find(|phase| phase.operations.end == index + 1) {
+                script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number));
+            }
         }
         script.line("finish ok");
         let record = Record::new(plan, run, about, run.nonce());
+        let guards = phases.iter().map(|phase| {
+            guard::program(run, phase, guard_timeout, operations[phase.operations.clone()].iter().map(|one| &one.op))
+        });
+        let guards = guards.collect::<Result<_, _>>()?;
+        let settle = record.settle()?;
         let undo = Undo { before: record.before()?, after: record.after()?, record };
-        Ok(Program { operations, script: script.build()?.to_owned(), payloads, undo })
+        Ok(Program { operations, script: script.build()?.to_owned(), payloads, phases, guards, settle, undo })
     }
 }

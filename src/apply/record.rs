@@ -9,9 +9,10 @@
 use super::RunId;
 use crate::observe::{HostState, Malformed, Queries, Query, probe};
 use crate::plan::{HostPlan, Op, Verb};
-use crate::shell::{NulByte, Script};
+use crate::shell::{Command, NulByte, Script};
 use crate::values::{AbsPath, UnitName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One run, as its host remembers it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +59,19 @@ pub struct About {
     pub stage: Option<String>,
     /// The run that this one takes back.
     pub undid: Option<String>,
+}
+
+impl About {
+    /// What the record of an undo says.
+    pub fn of_undo(record: &Record, who: &str) -> About {
+        About {
+            who: who.to_owned(),
+            playbook: format!("undo of {}", record.id),
+            inputs: record.inputs.clone(),
+            stage: record.stage.clone(),
+            undid: Some(record.id.clone()),
+        }
+    }
 }
 
 impl Record {
@@ -124,6 +138,20 @@ impl Record {
     /// The program that writes down what is there after the run.
     pub(super) fn after(&self) -> Result<String, NulByte> {
         self.program(&self.digests())
+    }
+
+    /// The program that ends the run in place of its runner.
+    pub(super) fn settle(&self) -> Result<String, NulByte> {
+        let mut script = Script::new();
+        script.set("ID", &self.id).line(include_str!("settle.sh"));
+        let questions = self.questions();
+        let folders: BTreeSet<AbsPath> = questions
+            .iter()
+            .filter_map(|query| if let Query::Content(path) = query { path.parent() } else { None })
+            .collect();
+        folders.iter().for_each(|folder| _ = script.run(Command::new("clean").arg(folder)));
+        script.line("settled \"$1\"");
+        Ok(script.build()?.to_owned())
     }
 
     fn program(&self, queries: &Queries) -> Result<String, NulByte> {

@@ -14,11 +14,17 @@ OWED=/var/lib/stockade/owed
 journal() { printf '%s\n' "$*" >>"$R/journal"; }
 # What is there: before the first operation with the files' bytes, after the last with digests.
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
-finish() { [ "$1" = locked ] || snapshot after; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
+finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
 exec 9>>/run/lock/stockade.lock
 if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
+
+# A run that ended without a result is settled before another begins.
+for r in /var/lib/stockade/runs/*/; do
+  r=${r%/}
+  if [ "$r" != "$R" ] && [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then journal "U ${r##*/}"; finish unfinished; fi
+done
 
 snapshot before
 
@@ -29,7 +35,35 @@ ended() {
   if [ "$2" = 0 ]; then journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
+  [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
   finish failed
+}
+# What may cut off access is done under a guard (guard.sh).
+GUARD=
+in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
+# guarded NUMBER FIRST-OPERATION
+guarded() {
+  GUARD=$1
+  journal "G $1"
+  in_guard save || ended "$2" 1
+}
+# checked OPERATION: before the first of a phase that makes a daemon take up what is new.
+checked() { in_guard check || ended "$1" 1; }
+# confirmed NUMBER LAST-OPERATION: waits for the new login that confirms, or for the timer.
+confirmed() {
+  in_guard live || ended "$2" 1
+  GUARD=
+  while [ ! -e "$R/guard/$1/confirmed" ] && [ ! -e "$R/guard/$1/reverted" ]; do sleep 0.05; done
+  [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
+  journal "D $1"
+}
+put_back() {
+  in_guard revert "$2" runner
+  reverted "$1"
+}
+reverted() {
+  journal "V $1 $(cat "$R/guard/$1/why" 2>/dev/null)"
+  finish reverted
 }
 # Where systemd does not run, nothing runs that could hold the old configuration.
 # A debt names the boot that it belongs to: the next one pays it.

@@ -7,7 +7,7 @@
 
 use super::Record;
 use crate::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, Query, StateError, Unit};
-use crate::plan::{ACCOUNT_FILES, Action, AptTarget, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
+use crate::plan::{ACCOUNT_FILES, Access, Action, AptTarget, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
 use crate::values::{AbsPath, PackageName, UnitName};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +36,8 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.units()?;
     undo.packages(packages)?;
     undo.remarks();
+    let access = Access::of(&states.now);
+    undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
     Ok(HostPlan::new(host, undo.steps))
 }
 
@@ -64,6 +66,7 @@ impl Undo<'_> {
             restart: Vec::new(),
             reload: Vec::new(),
             sensitive: true,
+            guard: false,
             span: None,
         });
     }

@@ -1,6 +1,7 @@
 //! `apply`: plan, ask, carry out, look again. A host counts as done when the
 //! second look finds nothing left to do.
 
+use super::carry_out::Terms;
 use super::engine::Prepared;
 use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::reboot::apply_host;
@@ -24,6 +25,15 @@ pub struct ApplyArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
+    /// Seconds until a host puts back a change of access that no new login has confirmed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=3600))]
+    guard_timeout: u16,
+    /// Go on with a run that has not ended, where there is one: follow it if it is at work, else plan what is left.
+    #[arg(long)]
+    resume: bool,
+    /// Take back what a run has done on a host where a step fails or something still differs in the end.
+    #[arg(long)]
+    undo_on_failure: bool,
 }
 
 /// Makes the hosts what the playbook says.
@@ -38,7 +48,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
         None => args.plan.resolved()?,
     };
     let mut recorder = Recorder::open(&args.plan.record, "apply", who())?;
-    let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, console)?;
+    let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, args.resume, console)?;
     let reporter: Arc<dyn Reporter> = Arc::from(reporter);
     if let Some(saved) = &loaded {
         saved.verify(&selection, &hosts)?;
@@ -61,13 +71,14 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
     recorder.begin(&about, selection.stage(), &names)?;
+    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: args.undo_on_failure };
     let begin = |mut host: Prepared, batch: usize| -> Result<HostOutcome, Box<HostOutcome>> {
         let _lock = recorder.lock(&host.connector.target, &reporter)?;
         // What was seen before the lock, or before other hosts had their turn, may be old.
         if batch > 0 || recorder.locks() {
             refresh(&mut host, args.yes, reporter.as_ref())?;
         }
-        Ok(apply_host(host, &about, reporter.as_ref()))
+        Ok(apply_host(host, &terms, reporter.as_ref()))
     };
     let turns = turns(&selection, hosts, outcomes);
     let outcomes = roll(turns, &args.roll, options.forks(), reporter.as_ref(), |host, batch| {
@@ -82,8 +93,8 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
 /// The hosts in the order of the inventory, with those for which there is no plan.
 fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>) -> Vec<Turn<Prepared>> {
     let planned = hosts.into_iter().map(|host| Turn::Waiting(host.plan.name.clone(), host));
-    let mut turns: Vec<Turn<Prepared>> =
-        planned.chain(outcomes.into_iter().map(|outcome| Turn::Over(Box::new(outcome)))).collect();
+    let over = outcomes.into_iter().map(|outcome| Turn::Over(Box::new(outcome)));
+    let mut turns: Vec<Turn<Prepared>> = planned.chain(over).collect();
     turns.sort_by_key(|turn| selection.hosts.iter().position(|host| host.target.name == turn.name()));
     turns
 }

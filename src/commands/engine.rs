@@ -1,14 +1,17 @@
 //! One host from connection to plan: what plan and apply share.
 
 use super::RunFailed;
+use super::carry_out::Worked;
+use super::runs::settle;
 use super::select::{SelectedHost, StepAssets};
+use crate::apply::Reach;
 use crate::observe::{HostState, Queries, probe};
 use crate::plan::{Forecast, HostPlan, StepError, Wanted, plan_host, queries};
 use crate::playbook::{HostScope, Playbook, Step};
 use crate::report::{Event, Reporter};
 use crate::resource;
 use crate::stage::Stage;
-use crate::transport::{self, Ask, Policy, Session, Target, TransportError};
+use crate::transport::{Ask, Connector, Policy, Session};
 use crate::values::Diagnostic;
 use anyhow::Context;
 use std::sync::Arc;
@@ -27,27 +30,8 @@ pub struct Run<'a> {
     pub ask: &'a Arc<dyn Ask>,
     /// Who shows what happens.
     pub reporter: &'a dyn Reporter,
-}
-
-/// All it takes to connect to a host, and to do so again.
-#[derive(Clone)]
-pub struct Connector {
-    /// The host.
-    pub target: Target,
-    /// Limits and host keys.
-    pub policy: Policy,
-    /// Questions to the operator; an answer once given is not asked for again.
-    pub ask: Arc<dyn Ask>,
-}
-
-impl Connector {
-    /// A new connection, logged in and root.
-    ///
-    /// # Errors
-    /// See [`TransportError`].
-    pub fn open(&self) -> Result<Session, TransportError> {
-        Session::open(&self.target.name, transport::connect(&self.target, &self.policy, &self.ask)?)
-    }
+    /// Whether runs that have not ended are gone on with.
+    pub resume: bool,
 }
 
 /// A host that was looked at and planned for, with its open connection.
@@ -77,23 +61,19 @@ impl Run<'_> {
         let shown =
             target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
         self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
-        let connector = Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
+        let mut connector =
+            Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
         let mut session = connector.open()?;
-
-        // Where nothing depends on facts, facts and questions go in one message.
-        let mut state = HostState::default();
-        let steps = if self.playbook.needs_facts(scope) {
-            look(&mut session, &mut state, &Queries::new(), true)?;
-            let mut scope = scope.clone();
-            scope.facts = Some(serde_json::to_value(&state.facts)?);
-            let steps = self.steps(&scope, stage)?;
-            look(&mut session, &mut state, &queries(&steps), false)?;
-            steps
-        } else {
-            let steps = self.steps(scope, stage)?;
-            look(&mut session, &mut state, &queries(&steps), true)?;
-            steps
-        };
+        let (mut state, mut steps) = self.observe(&mut session, scope, stage)?;
+        if self.resume && !state.left.unfinished.is_empty() {
+            for run in &state.left.unfinished {
+                settle(&mut Reach { session: &mut session, dial: &mut connector }, &target.name, run, self.reporter)?;
+            }
+            (state, steps) = self.observe(&mut session, scope, stage)?;
+        } else if let (Some(run), None) = (state.left.unfinished.first(), &state.left.running) {
+            let text = crate::apply::ApplyError::Unfinished(run.clone()).to_string();
+            self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
+        }
         super::reboot::refuse_local(target, &steps)?;
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
@@ -108,6 +88,28 @@ impl Run<'_> {
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
         Ok(Prepared { connector, session, steps, state, plan, stage })
+    }
+
+    /// Asks all that must be known. Where nothing depends on facts, facts and
+    /// questions go in one message.
+    fn observe(
+        &self,
+        session: &mut Session,
+        scope: &HostScope,
+        stage: Option<&Stage>,
+    ) -> anyhow::Result<(HostState, Vec<Wanted>)> {
+        let mut state = HostState::default();
+        if !self.playbook.needs_facts(scope) {
+            let steps = self.steps(scope, stage)?;
+            look(session, &mut state, &queries(&steps), true)?;
+            return Ok((state, steps));
+        }
+        look(session, &mut state, &Queries::new(), true)?;
+        let mut scope = scope.clone();
+        scope.facts = Some(serde_json::to_value(&state.facts)?);
+        let steps = self.steps(&scope, stage)?;
+        look(session, &mut state, &queries(&steps), false)?;
+        Ok((state, steps))
     }
 
     /// The resources of all steps, rendered for a host.
@@ -126,12 +128,12 @@ impl Run<'_> {
     }
 }
 
-impl Prepared {
-    /// Looks and plans again, over the same connection.
-    ///
-    /// # Errors
-    /// The host cannot be read any more.
-    pub fn again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
+impl Worked for Prepared {
+    fn reach(&mut self) -> Reach<'_> {
+        Reach { session: &mut self.session, dial: &mut self.connector }
+    }
+
+    fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
         let mut state = HostState::default();
         look(&mut self.session, &mut state, &queries(&self.steps), true)?;
         let plan = plan(name, &mut self.session, &self.steps, &mut state)?;
@@ -186,13 +188,6 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
     let Some(kind) = resource::kind(&step.kind) else {
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };
-    if step.guard {
-        // Better no apply than one that is believed to be guarded.
-        let error = Diagnostic::new(step.span.clone(), "'guard = true' is not supported by this version");
-        return Err(vec![
-            error.with_help("leave it out; keep a second session open while you change access to a host"),
-        ]);
-    }
     let assets = StepAssets { files: &step.files, stage };
     let resource = resource::build(kind, &step.table, &assets)?;
     Ok(Wanted {
@@ -203,6 +198,7 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
         restart: step.restart,
         reload: step.reload,
         sensitive: step.sensitive,
+        guard: step.guard,
         span: Some(step.span),
     })
 }

@@ -18,6 +18,7 @@ pub mod plan;
 mod reboot;
 mod records;
 mod rolling;
+mod runs;
 mod saved;
 pub mod schema;
 pub mod select;

@@ -77,11 +77,12 @@ pub struct Planned {
     pub reporter: Box<dyn Reporter>,
 }
 
-/// Plans for all selected hosts.
+/// Plans for all selected hosts. With `resume`, runs that have not ended are
+/// followed or ended first.
 ///
 /// # Errors
 /// The input is wrong. A host's own failure is an outcome instead.
-pub fn plan_all(args: &PlanArgs, console: &Console) -> anyhow::Result<Planned> {
+pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Result<Planned> {
     let selection = args.select.select(&args.playbook)?;
     let reporter = report::reporter(console, args.format != PlanFormat::Text);
     let policy = Policy {
@@ -93,7 +94,7 @@ pub fn plan_all(args: &PlanArgs, console: &Console) -> anyhow::Result<Planned> {
         ..Policy::default()
     };
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
-    let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref() };
+    let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref(), resume };
     let results = for_each_host(selection.hosts.iter().collect(), args.forks(), |selected| {
         run.prepare(selected).map_err(|error| (selected.target.name.clone(), error))
     })?;
@@ -145,7 +146,7 @@ impl PlanArgs {
 /// The input is wrong, or the plan cannot be saved.
 pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let args = &args.resolved()?;
-    let Planned { selection, hosts, outcomes, reporter } = plan_all(args, console)?;
+    let Planned { selection, hosts, outcomes, reporter } = plan_all(args, false, console)?;
     drop(reporter);
     let plans: Vec<HostPlan> = hosts.iter().map(|host| host.plan.clone()).collect();
     let (stage, title) = (selection.stage(), selection.title(&args.playbook));

@@ -6,14 +6,14 @@
 //! is decided by what is there. That is a second run on the host, with a record
 //! of its own, and taken back on its own.
 
-use super::carry_out::carry_out;
-use super::engine::{Connector, Prepared};
+use super::carry_out::{Terms, Worked, carry_out};
+use super::engine::Prepared;
 use super::{Exit, InputErrors, exit_of};
-use crate::apply::{About, Reboot, until_reboot};
+use crate::apply::{ApplyError, Reboot, until_reboot};
 use crate::plan::{Action, HostPlan, Wanted};
 use crate::report::{Ending, Event, HostOutcome, Reporter, StepEnding};
 use crate::shell::Script;
-use crate::transport::{Session, Target, TransportError};
+use crate::transport::{Connector, Dial, Session, Target, TransportError};
 use crate::values::Diagnostic;
 use std::collections::BTreeSet;
 use std::thread::sleep;
@@ -41,9 +41,15 @@ pub(super) fn refuse_local(target: &Target, steps: &[Wanted]) -> Result<(), Inpu
 }
 
 /// Carries a host's plan out, through the reboots in it, and looks again.
-pub(super) fn apply_host(mut host: Prepared, about: &About, reporter: &dyn Reporter) -> HostOutcome {
+pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
     let began = Instant::now();
-    let about = About { stage: host.stage.clone(), ..about.clone() };
+    if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
+        let error = ApplyError::Unfinished(run.clone()).to_string();
+        reporter.event(&Event::HostFailed { host: &host.plan.name, error: &error });
+        return HostOutcome { error: Some(error), ..HostOutcome::new(&host.plan.name, Ending::Failed) };
+    }
+    let mut terms = terms.clone();
+    terms.about.stage.clone_from(&host.stage);
     let mut whole: Option<HostOutcome> = None;
     let mut rebooted = BTreeSet::new();
     loop {
@@ -55,8 +61,7 @@ pub(super) fn apply_host(mut host: Prepared, about: &About, reporter: &dyn Repor
             return ended(whole, began, &plan, Ending::NotConverged, error);
         }
         let part = until_reboot(&plan);
-        let (outcome, reboot) =
-            carry_out(&part, &about, reporter, &mut host, |host| &mut host.session, |host| host.again(&plan.name));
+        let (outcome, reboot) = carry_out(&part, &terms, reporter, &mut host);
         let mut so_far = join(whole.take(), outcome, &plan);
         so_far.seconds = began.elapsed().as_secs_f64();
         let Some(reboot) = reboot else { return so_far };
@@ -93,6 +98,10 @@ fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &HostPlan) ->
         }
     }
     let Some(first) = first else { return second };
+    if second.ending == Ending::Undone {
+        let stays = format!("what run {} did before the reboot stays: 'undo' takes it back", first.runs.join(", "));
+        second.error = Some(second.error.map_or_else(|| stays.clone(), |error| format!("{error}; {stays}")));
+    }
     for (step, ending) in first.steps {
         if ending != StepEnding::Done {
             continue;
@@ -121,7 +130,7 @@ fn come_back(host: &mut Prepared, reboot: &Reboot, reporter: &dyn Reporter) -> R
     })?;
     let text = format!("back after {:.0} s, with another boot id", began.elapsed().as_secs_f64());
     reporter.event(&Event::Notice { host: Some(&name), text: &text });
-    let plan = host.again(&name).map_err(|error| {
+    let plan = host.plan_again(&name).map_err(|error| {
         let ending = if exit_of(&error) == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
         (ending, format!("{error:#}"))
     })?;
@@ -131,9 +140,8 @@ fn come_back(host: &mut Prepared, reboot: &Reboot, reporter: &dyn Reporter) -> R
 
 fn await_boot(connector: &Connector, from: &str, end: Instant) -> Result<Session, String> {
     let mut connector = connector.clone();
-    connector.policy.connect_timeout = connector.policy.connect_timeout.min(ATTEMPT);
     loop {
-        let why = match boot(&connector) {
+        let why = match boot(&mut connector) {
             Ok((mut session, id)) if id != from => {
                 // Services that are still starting would look as if they had failed.
                 let left = end.saturating_duration_since(Instant::now()).max(PAUSE);
@@ -155,8 +163,8 @@ fn await_boot(connector: &Connector, from: &str, end: Instant) -> Result<Session
 }
 
 /// A connection and the boot id at its other end.
-fn boot(connector: &Connector) -> Result<(Session, String), TransportError> {
-    let mut session = connector.open()?;
+fn boot(connector: &mut Connector) -> Result<(Session, String), TransportError> {
+    let mut session = connector.dial(None, ATTEMPT)?;
     let mut script = Script::new();
     script.line("cat /proc/sys/kernel/random/boot_id");
     let reply = session.run(&script, &[], ATTEMPT)?;

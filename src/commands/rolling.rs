@@ -7,6 +7,7 @@
 //! plan is only as good as the moment it was made in: hosts of later batches
 //! are looked at again right before they begin.
 
+use super::carry_out::Worked;
 use super::engine::{Prepared, for_each_host};
 use super::{Exit, exit_of};
 use crate::plan::HostPlan;
@@ -190,7 +191,7 @@ fn look(host: &mut Prepared, name: &str) -> anyhow::Result<HostPlan> {
     if host.session.run(&nothing, &[], STILL_THERE).is_err() {
         host.session = host.connector.open()?;
     }
-    host.again(name)
+    host.plan_again(name)
 }
 
 /// The steps in which two plans for a host are not the same.

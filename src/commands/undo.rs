@@ -1,23 +1,18 @@
 //! `undo`: puts back what a run changed, and `history`: the runs of a host.
 
 use super::apply::{confirm, exit, who};
-use super::carry_out::carry_out;
-use super::engine::{for_each_host, look};
+use super::carry_out::{Terms, Worked, carry_out};
+use super::engine::for_each_host;
 use super::records::{self, RecordArgs, Recorder};
+use super::runs::{Runs, settle};
 use super::select::HostArgs;
-use super::{Exit, RunFailed, exit_of};
-use crate::apply::{About, Record, States, plan_undo};
-use crate::observe::{HostState, Query};
+use super::{Exit, exit_of};
+use crate::apply::{About, Reach, Record};
 use crate::plan::HostPlan;
 use crate::report::{self, Console, Reporter, TextOptions};
-use crate::shell::Script;
-use crate::transport::{self, Ask, Policy, Session, Target};
-use anyhow::Context;
+use crate::transport::{Ask, Connector, Policy, Session, Target};
 use clap::Args;
 use std::sync::Arc;
-use std::time::Duration;
-
-const LOOK: Duration = Duration::from_secs(120);
 
 /// Arguments of `undo`.
 #[derive(Debug, Args)]
@@ -40,6 +35,9 @@ pub struct UndoArgs {
     yes: bool,
     #[command(flatten)]
     record: RecordArgs,
+    /// Seconds until the host puts back a change of access that no new login has confirmed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=3600))]
+    guard_timeout: u16,
 }
 
 /// Arguments of `history`.
@@ -60,68 +58,26 @@ pub struct HistoryArgs {
     json: bool,
 }
 
-/// A connection to a host whose runs are of interest.
-struct Open {
+/// A host whose last words were a run, and what is to become of it.
+struct Undoing<'a> {
+    connector: Connector,
     session: Session,
-    name: String,
+    record: &'a Record,
+    packages: bool,
 }
 
-impl Open {
-    fn new(target: &Target, ask: &Arc<dyn Ask>) -> anyhow::Result<Open> {
-        let link = transport::connect(target, &Policy::default(), ask)?;
-        Ok(Open { session: Session::open(&target.name, link)?, name: target.name.clone() })
+impl Worked for Undoing<'_> {
+    fn reach(&mut self) -> Reach<'_> {
+        Reach { session: &mut self.session, dial: &mut self.connector }
     }
 
-    fn read(&mut self, script: &Script) -> anyhow::Result<Vec<u8>> {
-        let reply = self.session.run(script, &[], LOOK)?;
-        if reply.code == 0 {
-            return Ok(reply.output);
-        }
-        Err(RunFailed(format!("{}: {}", self.name, String::from_utf8_lossy(&reply.output).trim())).into())
+    fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
+        Runs::new(&mut self.session, name).plan_undo(self.record, self.packages)
     }
+}
 
-    /// The records of all runs with their results, oldest first.
-    fn history(&mut self) -> anyhow::Result<Vec<(Record, String)>> {
-        let mut script = Script::new();
-        script.line(
-            "for r in /var/lib/stockade/runs/*/; do [ -f \"$r/meta\" ] || continue; cat \"$r/meta\"; printf '\\n%s\\n' \
-             \"$(cat \"$r/result\" 2>/dev/null || echo unfinished)\"; done",
-        );
-        let output = String::from_utf8_lossy(&self.read(&script)?).into_owned();
-        let lines: Vec<&str> = output.lines().collect();
-        let record = |pair: &[&str]| {
-            let record = serde_json::from_str(pair[0]).with_context(|| format!("{}: a damaged record", self.name))?;
-            Ok((record, pair[1].to_owned()))
-        };
-        lines.chunks_exact(2).map(record).collect()
-    }
-
-    /// What a run found and left, and what is there now.
-    fn states(&mut self, record: &Record) -> anyhow::Result<States> {
-        let mut halves = Vec::new();
-        for half in ["before", "after"] {
-            let mut script = Script::new();
-            script.set("F", &format!("/var/lib/stockade/runs/{}/undo/{half}", record.id));
-            script.line("cat -- \"$F\" 2>/dev/null || { echo \"the run kept no state to go back to\"; exit 1; }");
-            halves.push(self.read(&script)?);
-        }
-        let (before, after) = record.states(&halves[0], &halves[1]).map_err(|e| RunFailed(e.to_string()))?;
-        let mut questions = record.questions();
-        // A directory that the run made goes only if nothing else is in it by then.
-        let made = |query: &Query| match query {
-            Query::Path(path) => Some(Query::Names(path.clone())),
-            _ => None,
-        };
-        questions.extend(record.questions().iter().filter_map(made).collect::<Vec<_>>());
-        let mut now = HostState::default();
-        look(&mut self.session, &mut now, &questions, true)?;
-        Ok(States { before, after, now })
-    }
-
-    fn plan(&mut self, record: &Record, packages: bool) -> anyhow::Result<HostPlan> {
-        let states = self.states(record)?;
-        plan_undo(&self.name, record, &states, packages).map_err(|error| RunFailed(error.to_string()).into())
-    }
+fn connector(target: Target, ask: &Arc<dyn Ask>) -> Connector {
+    Connector { target, policy: Policy::default(), ask: Arc::clone(ask) }
 }
 
 /// Puts back what a run changed.
@@ -131,12 +87,14 @@ impl Open {
 pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
     let target = args.hosts.target_named(&args.name)?;
+    let name = target.name.clone();
     let mut recorder = Recorder::open(&args.record, "undo", who())?;
     let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, false));
     let lock = if args.plan { Ok(None) } else { recorder.lock(&target, &reporter) };
     let Ok(_lock) = lock else { return Ok(Exit::Failed) };
-    let mut host = Open::new(&target, &ask)?;
-    let history = host.history()?;
+    let mut connector = connector(target, &ask);
+    let mut session = connector.open()?;
+    let history = Runs::new(&mut session, &name).history()?;
     let record = match &args.run {
         Some(run) => history.iter().find(|(record, _)| record.id == *run),
         None => history.iter().rev().find(|(record, result)| result != "locked" && record.undid.is_none()),
@@ -144,9 +102,11 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let Some((record, result)) = record else {
         anyhow::bail!("{}: there is no such run; 'stockade history' lists them. Nothing was touched", args.name);
     };
-    anyhow::ensure!(result != "unfinished", "{}: run {} has not ended; nothing was touched", args.name, record.id);
-
-    let plan = host.plan(record, args.packages)?;
+    if result == "unfinished" {
+        settle(&mut Reach { session: &mut session, dial: &mut connector }, &name, &record.id, reporter.as_ref())?;
+    }
+    let mut host = Undoing { connector, session, record, packages: args.packages };
+    let plan = host.plan_again(&name)?;
     console.line(&format!("undo of run {} ({}, {})", record.id, record.playbook, record.time));
     let shown: Vec<HostPlan> = vec![plan.clone()];
     console.print(&report::plan_text(&shown, TextOptions { verbose: true, color: console.color }));
@@ -156,16 +116,10 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     if !args.yes {
         confirm(console, reporter.as_ref(), 1)?;
     }
-    let about = About {
-        who: who(),
-        playbook: format!("undo of {}", record.id),
-        inputs: record.inputs.clone(),
-        stage: record.stage.clone(),
-        undid: Some(record.id.clone()),
-    };
-    recorder.begin(&about, about.stage.as_deref(), &[&args.name])?;
-    let (outcome, _) =
-        carry_out(&plan, &about, reporter.as_ref(), &mut host, |h| &mut h.session, |h| h.plan(record, args.packages));
+    let about = About::of_undo(record, &who());
+    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: false };
+    recorder.begin(&terms.about, terms.about.stage.as_deref(), &[&name])?;
+    let (outcome, _) = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
     drop(reporter);
     let outcomes = [outcome];
     recorder.keep(&outcomes, console);
@@ -187,7 +141,9 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
         None => args.hosts.targets()?,
     };
     let results = for_each_host(targets, 20, |target| {
-        (target.name.clone(), Open::new(&target, &ask).and_then(|mut host| host.history()))
+        let name = target.name.clone();
+        let history = || Runs::new(&mut connector(target, &ask).open()?, &name).history();
+        (name.clone(), history())
     })?;
     let mut exit = Exit::Done;
     let mut all = serde_json::Map::new();

@@ -1,6 +1,7 @@
 //! What a host is, apart from what playbooks ask of it.
 
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Facts of a host, as templates see them under `facts`.
 #[derive(Debug, Clone, Default, Serialize, PartialEq, Eq)]
@@ -105,12 +106,23 @@ pub struct Apt {
     pub reboot_required: bool,
 }
 
+/// What earlier runs left on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// What is owed since the host was started: restarts and reloads as
+    /// `restart:unit`, a reboot as `reboot:changed`.
+    pub owed: BTreeSet<String>,
+    /// Runs that have no result, by name, oldest first.
+    pub unfinished: Vec<String>,
+    /// Who is at work on the host right now.
+    pub running: Option<String>,
+}
+
 impl Facts {
-    /// Reads the `key=value` lines of `probes/facts.sh`, and the units whose
-    /// restart an earlier run owes. Unknown keys are passed over.
-    pub(super) fn parse(text: &str) -> (Facts, std::collections::BTreeSet<String>) {
+    /// Reads the `key=value` lines of `probes/facts.sh`. Unknown keys are passed over.
+    pub(super) fn parse(text: &str) -> (Facts, Left) {
         let mut facts = Facts::default();
-        let mut owed = std::collections::BTreeSet::new();
+        let mut left = Left::default();
         let mut localtime = String::new();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.trim();
@@ -150,9 +162,9 @@ impl Facts {
                         facts.login_port = port.parse().unwrap_or(0);
                     }
                 }
-                "owed" => {
-                    owed.insert(value.to_owned());
-                }
+                "owed" => _ = left.owed.insert(value.to_owned()),
+                "unfinished" => left.unfinished.push(value.to_owned()),
+                "running" => left.running = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -160,7 +172,7 @@ impl Facts {
         if let Some((_, zone)) = localtime.split_once("zoneinfo/") {
             facts.timezone = zone.to_owned();
         }
-        (facts, owed)
+        (facts, left)
     }
 }
 

@@ -12,7 +12,7 @@ mod reply;
 mod state;
 mod witness;
 
-pub use facts::{Apt, Disk, Facts, Os, Sshd};
+pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
 pub use query::{Queries, Query, Run};
 pub use reply::Malformed;
 pub use state::{

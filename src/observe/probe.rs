@@ -134,9 +134,9 @@ pub fn read_reply(
     let sections = reply::sections(nonce, output)?;
     if with_facts {
         let section = sections.get("facts").ok_or_else(|| reply::Malformed::missing("facts"))?;
-        let (facts, owed) = Facts::parse(&section.text());
+        let (facts, left) = Facts::parse(&section.text());
         host.facts = facts;
-        host.owed = owed;
+        host.left = left;
     }
     reply::fill(host, queries, &sections)
 }

@@ -1,6 +1,6 @@
 //! What was found on a host, and, during planning, what is predicted.
 
-use super::{Facts, Queries, Query, Run};
+use super::{Facts, Left, Queries, Query, Run};
 use crate::values::{AbsPath, Mode, PackageName, Secret, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -221,9 +221,8 @@ pub struct HostState {
     pub(super) reboot_may_be_required: bool,
     /// Assertions that hold, with the number of changes played before each.
     pub(super) asserted: BTreeMap<Run, u32>,
-    /// What an earlier run owes since the host was started: restarts and
-    /// reloads as `restart:unit` or `reload:unit`, a reboot as `reboot:changed`.
-    pub owed: BTreeSet<String>,
+    /// What earlier runs left.
+    pub left: Left,
 }
 
 impl HostState {
@@ -416,7 +415,7 @@ impl HostState {
 
     /// Whether an earlier run ended before its reboot.
     pub fn owes_reboot(&self) -> bool {
-        self.owed.contains("reboot:changed")
+        self.left.owed.contains("reboot:changed")
     }
 
     /// Whether something earlier in the run may ask for a reboot.
@@ -433,7 +432,7 @@ impl HostState {
     pub fn will_reboot(&mut self) {
         self.rebooted_at = self.changes;
         self.reboot_may_be_required = false;
-        self.owed.clear();
+        self.left.owed.clear();
     }
 
     /// Takes the predicted state for a found one, for planning once more.

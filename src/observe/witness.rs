@@ -12,8 +12,8 @@ impl HostState {
     pub fn witness(&self, salt: &str) -> BTreeMap<String, String> {
         let mut lines: BTreeMap<String, String> =
             self.questions().iter().map(|query| (query.to_string(), self.finding(query, salt))).collect();
-        if !self.owed.is_empty() {
-            lines.insert("restarts owed".into(), self.owed.iter().cloned().collect::<Vec<_>>().join(", "));
+        if !self.left.owed.is_empty() {
+            lines.insert("restarts owed".into(), self.left.owed.iter().cloned().collect::<Vec<_>>().join(", "));
         }
         lines
     }

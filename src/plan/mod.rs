@@ -5,6 +5,7 @@
 //! are planned against what will be. Planning the predicted state again gives
 //! nothing: idempotence is a property of values, tested without a host.
 
+mod access;
 mod effect;
 mod op;
 mod outcome;
@@ -14,6 +15,7 @@ mod step;
 mod touches;
 mod unified;
 
+pub use access::Access;
 pub use op::{AptTarget, Check, LineEdit, Meta, Op, Verb};
 pub use outcome::Outcome;
 pub use planner::{Forecast, StepError, Wanted, plan_host, queries};

@@ -331,30 +331,6 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether this can cut off the operator's own access to the host.
-    pub fn can_cut_access(&self) -> bool {
-        let guarded = |path: &AbsPath| {
-            ["/etc/ssh", "/etc/sudoers.d", "/etc/pam.d", "/etc/ufw", "/etc/netplan", "/etc/nftables.conf"]
-                .iter()
-                .any(|top| path.as_str() == *top || path.as_str().starts_with(&format!("{top}/")))
-                || path.as_str() == "/etc/sudoers"
-                || path.as_str().contains("/.ssh")
-        };
-        match self {
-            Op::WriteFile { path, .. }
-            | Op::EditFile { path, .. }
-            | Op::MakeLink { path, .. }
-            | Op::Remove { path, .. }
-            | Op::SetMeta { path, .. } => guarded(path),
-            Op::UserRemove { .. } | Op::UserChange { .. } | Op::Leave { .. } | Op::LockPassword { .. } => true,
-            Op::Systemctl { unit, .. } => {
-                ["ssh.service", "ssh.socket", "sshd.service", "ufw.service"].contains(&unit.as_str())
-            }
-            Op::Exec { argv, .. } => argv.first().is_some_and(|program| program == "ufw"),
-            _ => false,
-        }
-    }
-
     /// Whether the host is certain to restart here, so that its run ends.
     pub fn reboots(&self) -> bool {
         matches!(self, Op::Reboot { if_required: false, .. })

@@ -1,6 +1,6 @@
 //! From resources and a host's state to that host's plan.
 
-use super::{Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb};
+use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb};
 use crate::observe::{HostState, Queries};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
@@ -23,6 +23,8 @@ pub struct Wanted {
     pub reload: Vec<UnitName>,
     /// Whether values must not be shown.
     pub sensitive: bool,
+    /// Whether the operator wants it guarded, whatever it does.
+    pub guard: bool,
     /// Where it was written.
     pub span: Option<Span>,
 }
@@ -74,6 +76,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     let mut wants = Queries::new();
     let mut plans = Vec::with_capacity(steps.len());
     let mut errors = Vec::new();
+    let access = Access::of(host);
     for step in steps {
         let mut planned = match step.resource.plan(&predicted) {
             Ok(planned) => planned,
@@ -87,7 +90,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         if step.sensitive {
             planned.mask();
         }
-        plans.push(StepPlan {
+        let mut step_plan = StepPlan {
             id: step.id.clone(),
             name: step.name.clone(),
             kind: step.kind,
@@ -99,33 +102,29 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             restart: step.restart.clone(),
             reload: step.reload.clone(),
             sensitive: step.sensitive,
+            guard: step.guard,
             span: step.span.clone(),
-        });
+        };
+        step_plan.guard_for(&access);
+        plans.push(step_plan);
     }
     if !errors.is_empty() {
         return Err(errors);
     }
-    // Checks that end a playbook see the units as they will run.
-    let end = plans.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
-    plans.splice(end..end, owed(&plans, host));
-    predicted.owed.clear();
+    owed(&mut plans, host);
+    predicted.left.owed.clear();
     Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants })
 }
 
-/// Restarts and reloads that the changing steps ask for, or that an earlier
-/// run still owes: each once, at the end, a restart in place of a reload.
-fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
-    let mut due: BTreeMap<UnitName, (Verb, Vec<String>)> = BTreeMap::new();
-    let mut owe = |unit: &UnitName, verb: Verb, because: String| {
-        let entry = due.entry(unit.clone()).or_insert((verb, Vec::new()));
-        if verb == Verb::Restart {
-            entry.0 = Verb::Restart;
-        }
-        entry.1.push(because);
-    };
-    // A host that restarts for certain has restarted its services.
-    let restarted = steps.iter().rposition(|step| step.ops.iter().any(Op::reboots));
-    for debt in host.owed.iter().filter(|_| restarted.is_none()) {
+/// Adds the restarts and reloads that the changing steps ask for, or that an
+/// earlier run still owes: each once, at the end, a restart in place of a
+/// reload. Those of guarded steps come right after them, under their guard:
+/// what a new login confirms must be what is live.
+fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
+    let mut due = Due::default();
+    // A host that is certain to restart restarts its services, whatever they were owed.
+    let last_reboot = steps.iter().rposition(|step| step.ops.iter().any(Op::reboots));
+    for debt in host.left.owed.iter().filter(|_| last_reboot.is_none()) {
         let Some((word, unit)) = debt.split_once(':') else { continue };
         let verb = match word {
             "restart" => Verb::Restart,
@@ -133,31 +132,72 @@ fn owed(steps: &[StepPlan], host: &HostState) -> Vec<StepPlan> {
             _ => continue,
         };
         if let Ok(unit) = unit.parse() {
-            owe(&unit, verb, "owed by an earlier run".to_owned());
+            due.add(&unit, verb, "owed by an earlier run".to_owned());
         }
     }
     // In a chroot or an image that is being built nothing runs that could be restarted.
-    let changing = steps
-        .iter()
-        .skip(restarted.map_or(0, |at| at + 1))
-        .filter(|step| step.action != Action::None && host.facts.init == "systemd");
-    for step in changing {
-        step.restart.iter().for_each(|unit| owe(unit, Verb::Restart, format!("step {} changes", step.id)));
-        step.reload.iter().for_each(|unit| owe(unit, Verb::Reload, format!("step {} changes", step.id)));
+    let live = host.facts.init == "systemd";
+    let mut done = Vec::with_capacity(steps.len());
+    let mut guarded = Due::default();
+    for (index, step) in std::mem::take(steps).into_iter().enumerate() {
+        let changes = step.action != Action::None;
+        // What a login confirms is confirmed live, before the host goes down.
+        let reboot_follows = !step.guard && last_reboot.is_some_and(|at| index <= at);
+        if changes && !step.guard {
+            done.extend(guarded.steps(true));
+        }
+        if changes && live && !reboot_follows {
+            let due = if step.guard { &mut guarded } else { &mut due };
+            let because = || format!("step {} changes", step.id);
+            step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
+            step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
+        }
+        done.push(step);
     }
-    let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
-        id: format!("{}:{unit}", verb.word()),
-        name: format!("{} {unit}", verb.word()),
-        kind: "service",
-        action: Action::Run,
-        changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
-        diff: None,
-        notes: Vec::new(),
-        ops: vec![Op::Systemctl { verb, unit }],
-        restart: Vec::new(),
-        reload: Vec::new(),
-        sensitive: false,
-        span: None,
-    };
-    due.into_iter().map(step).collect()
+    // Checks that end a playbook see the units as they will run.
+    let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
+    let last: Vec<StepPlan> = guarded.steps(true).into_iter().chain(due.steps(false)).collect();
+    done.splice(end..end, last);
+    let mut seen = BTreeMap::new();
+    for step in done.iter_mut().filter(|step| step.id.contains(':')) {
+        let times = seen.entry(step.id.clone()).or_insert(0);
+        *times += 1;
+        if *times > 1 {
+            step.id = format!("{}#{times}", step.id);
+        }
+    }
+    *steps = done;
+}
+
+/// Units that are to be restarted or reloaded, with the reasons.
+#[derive(Default)]
+struct Due(BTreeMap<UnitName, (Verb, Vec<String>)>);
+
+impl Due {
+    fn add(&mut self, unit: &UnitName, verb: Verb, because: String) {
+        let entry = self.0.entry(unit.clone()).or_insert((verb, Vec::new()));
+        if verb == Verb::Restart {
+            entry.0 = Verb::Restart;
+        }
+        entry.1.push(because);
+    }
+
+    fn steps(&mut self, guard: bool) -> Vec<StepPlan> {
+        let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
+            id: format!("{}:{unit}", verb.word()),
+            name: format!("{} {unit}", verb.word()),
+            kind: "service",
+            action: Action::Run,
+            changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
+            diff: None,
+            notes: Vec::new(),
+            ops: vec![Op::Systemctl { verb, unit }],
+            restart: Vec::new(),
+            reload: Vec::new(),
+            sensitive: false,
+            guard,
+            span: None,
+        };
+        std::mem::take(&mut self.0).into_iter().map(step).collect()
+    }
 }

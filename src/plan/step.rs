@@ -143,6 +143,9 @@ pub struct StepPlan {
     /// Whether output of its operations must be kept out of logs.
     #[serde(skip)]
     pub sensitive: bool,
+    /// Whether it is confirmed by a new login, or else put back.
+    #[serde(skip)]
+    pub guard: bool,
     /// Where it was written.
     #[serde(skip)]
     pub span: Option<Span>,

@@ -46,6 +46,8 @@ pub enum StepEnding {
     Done,
     /// Failed.
     Failed,
+    /// Done, and put back again.
+    Undone,
     /// Not begun, because an earlier step failed.
     NotReached,
 }

@@ -190,6 +190,7 @@ mod tests {
             restart: vec![],
             reload: vec![],
             sensitive: false,
+            guard: false,
             span: None,
         }
     }

@@ -5,6 +5,7 @@
 //! the framing over it. One link is one SSH session: a plan uses one.
 
 mod auth;
+mod connector;
 mod deadline;
 pub mod fake;
 mod host_key;
@@ -19,6 +20,7 @@ mod ssh_config;
 mod sudo;
 mod wire;
 
+pub use connector::{Connector, Dial};
 pub use session::{BOOTSTRAP, Reply, Session};
 
 use crate::values::Secret;
@@ -99,6 +101,9 @@ pub struct Policy {
     pub host_keys: HostKeyChecking,
     /// Whether ssh_config is consulted by `ssh -G`.
     pub use_ssh_config: bool,
+    /// The port that sshd has moved to in this run: it is connected to in
+    /// place of the target's, whose key in known_hosts still counts.
+    pub moved_to: Option<u16>,
 }
 
 impl Default for Policy {
@@ -108,6 +113,7 @@ impl Default for Policy {
             keepalive: Duration::from_secs(15),
             host_keys: HostKeyChecking::Strict,
             use_ssh_config: true,
+            moved_to: None,
         }
     }
 }

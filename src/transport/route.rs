@@ -60,7 +60,8 @@ pub(super) fn find(target: &Target, policy: &Policy) -> Result<Route, TransportE
     } else {
         None
     };
-    fill_in(target, options.unwrap_or_default()).map_err(error)
+    let route = fill_in(target, options.unwrap_or_default()).map_err(error)?;
+    Ok(Route { port: policy.moved_to.unwrap_or(route.port), ..route })
 }
 
 /// Whether ssh_config has nothing to add.

@@ -42,6 +42,11 @@ p=$PPID; n=0
 while [ "$n" -lt 6 ] && [ "${p:-1}" -gt 1 ]; do
 c=$(tr '\0' '\n' <"/proc/$p/environ" | grep '^SSH_CONNECTION=') && { f ssh_connection "${c#*=}"; break; }
 IFS= read -r l <"/proc/$p/stat"; set -- ${l##*) }; p=$2; n=$((n+1)); done
+# Runs without a result, and who is at work if any of them still is.
+u=
+for r in /var/lib/stockade/runs/*/; do r=${r%/}
+if [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then f unfinished "${r##*/}"; u=1; fi; done
+[ -z "$u" ] || flock -n /run/lock/stockade.lock true || f running "$(one /run/lock/stockade.lock)"
 for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
 case $(one "$l") in ''|"$(one /proc/sys/kernel/random/boot_id)") f owed "${l##*/}";; esac; done
 :

@@ -1,0 +1,229 @@
+//! A run's journal, told line by line over whatever connection there is.
+//!
+//! The run belongs to the host: a connection that breaks is made anew and the
+//! journal goes on from the line that was missed. Where a guard waits, the new
+//! login that it waits for is tried here ([`super::confirm`]).
+
+use super::{ApplyError, confirm};
+use crate::shell::Script;
+use crate::transport::{Dial, Session, TransportError};
+use std::time::{Duration, Instant};
+
+/// A host during a run: the conversation, and a way to another one.
+pub struct Reach<'a> {
+    /// The conversation in use; a better one may take its place.
+    pub session: &'a mut Session,
+    /// New connections.
+    pub dial: &'a mut dyn Dial,
+}
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// An operation begins.
+    Begun(usize),
+    /// An operation is done.
+    Ended(usize),
+    /// An operation failed, with its exit code.
+    Failed(usize, i32),
+    /// Another run holds the host.
+    Locked(String),
+    /// An earlier run has not ended.
+    Unfinished(String),
+    /// A guard is armed.
+    Guarded(usize),
+    /// A guard waits for a new login.
+    Asks(Question),
+    /// A guard was confirmed.
+    Confirmed(usize),
+    /// A guard's phase was put back, and why.
+    Reverted(usize, String),
+    /// The host restarts for an operation; the boot id that it has until then.
+    Reboots(usize, String),
+    /// The run is over.
+    Over(String),
+}
+
+/// What a guard waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The guard's number.
+    pub guard: usize,
+    /// How long the host waits.
+    pub limit: Duration,
+    /// Ports of sshd before the change.
+    pub before: Vec<u16>,
+    /// Ports of sshd after it.
+    pub after: Vec<u16>,
+}
+
+impl Line {
+    /// Reads a line; none if it is not the journal's.
+    pub fn parse(text: &str) -> Option<Line> {
+        let (mark, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+        let first = || rest.split_once(' ').unwrap_or((rest, ""));
+        Some(match mark {
+            "B" => Line::Begun(number(rest)),
+            "E" => Line::Ended(number(rest)),
+            "F" => Line::Failed(number(first().0), first().1.parse().unwrap_or(1)),
+            "L" => Line::Locked(rest.to_owned()),
+            "U" => Line::Unfinished(rest.to_owned()),
+            "G" => Line::Guarded(number(rest)),
+            "C" => {
+                let mut words = rest.split(' ');
+                let mut next = || words.next().unwrap_or_default();
+                let (guard, limit) = (number(next()), Duration::from_secs(next().parse().unwrap_or(60)));
+                let ports = |text: &str| text.split(',').filter_map(|port| port.parse().ok()).collect();
+                Line::Asks(Question { guard, limit, before: ports(next()), after: ports(next()) })
+            }
+            "D" => Line::Confirmed(number(rest)),
+            "V" => Line::Reverted(number(first().0), first().1.to_owned()),
+            "R" => Line::Reboots(number(first().0), first().1.to_owned()),
+            "X" => Line::Over(rest.to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+/// Who is told of a run.
+pub trait Watch {
+    /// A line of the journal.
+    fn line(&mut self, line: &Line);
+    /// What the operator should know besides.
+    fn notice(&mut self, text: &str);
+}
+
+/// How a run ended: the runner's word, and what the failed operation printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// `ok`, `failed`, `locked`, `unfinished`, `reverted`, …; empty if the runner died.
+    pub result: String,
+    /// The last of what the failed operation printed.
+    pub output: String,
+}
+
+/// How long a single operation may take without a word.
+const IDLE: Duration = Duration::from_secs(3600);
+/// How long a lost connection is tried to be made again.
+const LOST: Duration = Duration::from_secs(120);
+
+/// Follows a run to its end. With `upload`, the run is brought to the host and
+/// started first, once, however often the connection breaks meanwhile.
+///
+/// # Errors
+/// The host cannot be reached any more, the run could not be started, or there is none.
+pub fn follow(
+    reach: &mut Reach<'_>,
+    run: &str,
+    upload: Option<&[u8]>,
+    watch: &mut dyn Watch,
+) -> Result<Told, ApplyError> {
+    let mut reader = Reader::default();
+    let mut starting = upload;
+    loop {
+        let data = starting.unwrap_or_default();
+        let mut script = Script::new();
+        let size = if starting.is_some() { data.len().to_string() } else { String::new() };
+        script.set("ID", run).set("FROM", &(reader.lines + 1).to_string()).set("SIZE", &size);
+        script.line(include_str!("follow.sh"));
+        reader.begin();
+        match reach.session.stream(&script, data, IDLE, &mut |bytes| reader.read(bytes, watch)) {
+            Err(error) => {
+                watch.notice(&format!("{error}; the run goes on without it, connecting again"));
+                // What is there decides whether it must be brought again.
+                starting = None;
+                *reach.session = again(reach.dial, LOST, error)?;
+            }
+            Ok(_) => match reader.stop.take() {
+                Some(Stop::Pause) => {
+                    starting = None;
+                    if let Some(question) = reader.question.take() {
+                        confirm::answer(reach, run, &question, watch)?;
+                    }
+                }
+                Some(Stop::Absent) if upload.is_some() && starting.is_none() => starting = upload,
+                Some(Stop::Absent) => return Err(ApplyError::Lost(run.to_owned())),
+                Some(Stop::Result(result)) => return Ok(Told { result, output: reader.rest() }),
+                None => return Err(ApplyError::Start(reader.rest().trim().to_owned())),
+            },
+        }
+    }
+}
+
+/// Connects until it works or the time is up. A host that is putting access
+/// back refuses for a while whatever the reason looks like; a host key that
+/// does not match is final.
+pub(super) fn again(dial: &mut dyn Dial, limit: Duration, first: TransportError) -> Result<Session, TransportError> {
+    let until = Instant::now() + limit;
+    let mut last = first;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || matches!(last, TransportError::HostKey { .. }) {
+            return Err(last);
+        }
+        match dial.dial(None, left) {
+            Ok(session) => return Ok(session),
+            Err(error) => last = error,
+        }
+        std::thread::sleep(Duration::from_millis(500).min(left));
+    }
+}
+
+enum Stop {
+    Pause,
+    Absent,
+    Result(String),
+}
+
+/// The output of follow.sh as it arrives.
+#[derive(Default)]
+struct Reader {
+    text: Vec<u8>,
+    /// Lines of the journal that were told.
+    lines: usize,
+    question: Option<Question>,
+    stop: Option<Stop>,
+    /// Something came that is not the journal's.
+    foreign: bool,
+}
+
+impl Reader {
+    fn begin(&mut self) {
+        self.text.clear();
+        self.stop = None;
+        self.foreign = false;
+    }
+
+    fn rest(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
+    }
+
+    fn read(&mut self, bytes: &[u8], watch: &mut dyn Watch) {
+        self.text.extend_from_slice(bytes);
+        // After the result comes the failed operation's output, which is not a journal.
+        while self.stop.is_none() && !self.foreign {
+            let Some(end) = self.text.iter().position(|b| *b == b'\n') else { return };
+            let line = String::from_utf8_lossy(&self.text[..end]).trim_end().to_owned();
+            self.stop = match line.split_once(' ').unwrap_or((&line, "")) {
+                ("@pause", _) => Some(Stop::Pause),
+                ("@absent", _) => Some(Stop::Absent),
+                ("@result", word) => Some(Stop::Result(word.trim().to_owned())),
+                _ => None,
+            };
+            if self.stop.is_none() {
+                let Some(line) = Line::parse(&line) else {
+                    // A message of the start program, kept for the error.
+                    self.foreign = true;
+                    return;
+                };
+                self.lines += 1;
+                if let Line::Asks(question) = &line {
+                    self.question = Some(question.clone());
+                }
+                watch.line(&line);
+            }
+            self.text.drain(..=end);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+# Starts a run's runner, or finds the one that runs, and tells its journal.
+# Set before this text: ID (the run), FROM (the first line to tell) and, with
+# data on standard input, SIZE (its bytes).
+# After the journal's lines come `@pause` (a guard awaits a new login),
+# `@absent` (the host has no such run), or `@result WORD` and what failed.
+R=/var/lib/stockade/runs/$ID
+P=/run/stockade/$ID
+umask 077
+
+# All data comes to a place of this attempt's own first: of two attempts whose
+# connections broke, one alone becomes the run.
+upload() {
+  mkdir -p /var/lib/stockade/runs /run/stockade /run/lock &&
+    chmod 0700 /var/lib/stockade /var/lib/stockade/runs /run/stockade &&
+    mkdir "$S" && tar -x -f - -C "$S" && [ -e "$S/complete" ] || return
+  # Another attempt has arrived meanwhile: that one is followed.
+  mkdir "$R" 2>/dev/null || { [ -e "$R/journal" ] || rm -rf -- "$R"; mkdir "$R" 2>/dev/null || return; }
+  mkdir "$R/undo" && cp -R "$S/keep/." "$R/" && rm -rf -- "$S/keep" "$S/complete" &&
+    mv -T "$S" "$P" && : >"$R/journal" && sync -f "$R" || { rm -rf -- "$R" "$P"; return 1; }
+}
+launch() {
+  mkdir "$P/launched" 2>/dev/null || return 0
+  if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+    systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process \
+      /bin/sh "$R/script" </dev/null >/dev/null 2>&1
+  else
+    setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
+    echo "$!" >"$P/pid"
+  fi
+}
+# runner: prints the runner's process, nothing if it has ended.
+runner() {
+  if [ -s "$P/pid" ]; then p=$(cat "$P/pid"); else p=$(systemctl show -p MainPID --value "stockade-run-$ID" 2>/dev/null); fi
+  if [ "${p:-0}" != 0 ] && kill -0 "$p" 2>/dev/null; then printf %s "$p"; fi
+}
+# A guard whose runner has died is reverted by the host's timer.
+guard_is_open() { for g in "$R"/guard/*/armed "$R"/guard/*/reverting; do [ ! -e "$g" ] || return 0; done; return 1; }
+follow() {
+  p=$(runner)
+  # Not in the run's own place, which the runner removes as it ends.
+  f=/run/stockade/.$ID-$$.lines
+  if [ -n "$p" ] && mkfifo "$f" 2>/dev/null; then
+    tail -n "+$FROM" -s 0.05 --pid="$p" -f "$R/journal" >"$f" 2>/dev/null &
+    t=$!
+    exec 4<"$f"
+    rm -f -- "$f"
+    while IFS= read -r l <&4; do
+      printf '%s\n' "$l"
+      case $l in "C "*) kill "$t" 2>/dev/null; printf '@pause\n'; exit 0;; esac
+    done
+    wait "$t"
+  else
+    while [ -n "$(runner)" ]; do sleep 0.1; done
+    tail -n "+$FROM" "$R/journal"
+  fi
+}
+
+if [ -n "$SIZE" ]; then
+  S=/run/stockade/.$ID-$$
+  # Whatever happens, all of the data is read: what is left would be taken for a program.
+  head -c "$SIZE" | { (upload) 2>&1; r=$?; cat >/dev/null; exit "$r"; } || { rm -rf -- "$S"; [ -e "$R/journal" ] || exit 70; }
+fi
+[ -e "$R/journal" ] || { printf '@absent\n'; exit 0; }
+[ -e "$R/result" ] || launch
+follow
+while [ ! -e "$R/result" ] && { [ -n "$(runner)" ] || guard_is_open; }; do sleep 0.2; done
+printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
+cat "$R/failed" 2>/dev/null
+# A host that is about to restart waits for this.
+[ "$(cat "$R/result" 2>/dev/null)" != reboot ] || : >"$P.told"
+exit 0

@@ -1,0 +1,180 @@
+//! Guarded phases: operations that can cut off access, together with what
+//! keeps the old state of all they may change and puts it back.
+//!
+//! The host reverts by itself, by its own timer and, after a restart, at boot,
+//! unless a *new* login has confirmed the change (commit-confirmed, as Junos
+//! has it). The controller only ever confirms; it is never needed to revert.
+
+use super::{RunId, Scheduled};
+use crate::observe::{Queries, Query};
+use crate::plan::{HostPlan, Op};
+use crate::shell::{Command, NulByte, Script};
+use crate::values::{AbsPath, UnitName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Consecutive operations under one guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// Its number; the first is 1.
+    pub number: usize,
+    /// Indices of its operations.
+    pub operations: Range<usize>,
+}
+
+impl Phase {
+    /// The first operation that makes a daemon take up its configuration: that
+    /// is checked as a whole before it.
+    pub(super) fn check_before(&self, operations: &[Scheduled]) -> Option<usize> {
+        let mut indices = self.operations.clone();
+        indices.find(|index| operations.get(*index).is_some_and(|one| takes_up(&one.op)))
+    }
+}
+
+/// The guarded phases of scheduled operations.
+pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
+    let guarded =
+        |index: usize| operations.get(index).and_then(|one| plan.steps.get(one.step)).is_some_and(|step| step.guard);
+    let mut phases: Vec<Phase> = Vec::new();
+    for index in (0..operations.len()).filter(|index| guarded(*index)) {
+        match phases.last_mut() {
+            Some(last) if last.operations.end == index => last.operations.end += 1,
+            _ => phases.push(Phase { number: phases.len() + 1, operations: index..index + 1 }),
+        }
+    }
+    phases
+}
+
+/// What a phase may change, sorted by how it is kept and put back.
+#[derive(Debug, Default)]
+struct Kept {
+    paths: BTreeSet<AbsPath>,
+    homes: BTreeSet<AbsPath>,
+    /// With whether a verb of the phase made it take up something new.
+    units: BTreeMap<UnitName, bool>,
+    sysctls: Vec<String>,
+    hostname: bool,
+    ufw: bool,
+}
+
+/// The files that hold ufw's state.
+const UFW_FILES: [&str; 9] = [
+    "/etc/ufw/ufw.conf",
+    "/etc/ufw/user.rules",
+    "/etc/ufw/user6.rules",
+    "/etc/ufw/before.rules",
+    "/etc/ufw/before6.rules",
+    "/etc/ufw/after.rules",
+    "/etc/ufw/after6.rules",
+    "/etc/ufw/sysctl.conf",
+    "/etc/default/ufw",
+];
+
+impl Kept {
+    fn of<'a>(ops: impl Iterator<Item = &'a Op>) -> Kept {
+        let mut kept = Kept::default();
+        for op in ops {
+            let mut touched = Queries::new();
+            touched.extend(op.touches());
+            for query in touched.iter() {
+                match query {
+                    Query::Path(path) | Query::Content(path) | Query::Digest(path) => {
+                        _ = kept.paths.insert(path.clone())
+                    }
+                    Query::Unit(unit) => *kept.units.entry(unit.clone()).or_default() |= takes_up(op),
+                    Query::Sysctl(key) => kept.sysctls.push(key.proc_path()),
+                    _ => {}
+                }
+            }
+            match op {
+                Op::UserAdd { home: Some(home), .. } => _ = kept.homes.insert(home.clone()),
+                Op::SetHostname { .. } => kept.hostname = true,
+                Op::Exec { argv, .. } => {
+                    kept.ufw |= argv.first().is_some_and(|program| program == "ufw");
+                    let words = argv.iter().filter_map(|word| word.parse::<AbsPath>().ok());
+                    kept.paths.extend(words.filter(|path| path.as_str().starts_with("/etc/")));
+                }
+                _ => {}
+            }
+        }
+        kept.ufw |= kept.touches(&["/etc/ufw", "/etc/default/ufw"]);
+        if kept.ufw {
+            kept.paths.extend(UFW_FILES.iter().filter_map(|path| path.parse().ok()));
+        }
+        kept
+    }
+
+    fn touches(&self, tops: &[&str]) -> bool {
+        let below = |path: &AbsPath, top: &&str| {
+            path.as_str().strip_prefix(*top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.paths.iter().any(|path| tops.iter().any(|top| below(path, top)))
+    }
+
+    fn sshd(&self) -> bool {
+        let units = ["ssh.service", "ssh.socket", "sshd.service"];
+        let dropins = units.map(|unit| format!("/etc/systemd/system/{unit}.d"));
+        self.units.keys().any(|unit| units.contains(&unit.as_str()))
+            || self.touches(&["/etc/ssh", "/etc/systemd/system/ssh.socket", "/etc/default/ssh"])
+            || self.touches(&dropins.each_ref().map(String::as_str))
+    }
+}
+
+/// Whether the operation makes its unit take up what is new.
+fn takes_up(op: &Op) -> bool {
+    use crate::plan::Verb::{Reload, Restart, Start};
+    matches!(op, Op::Systemctl { verb: Restart | Reload | Start, .. })
+}
+
+/// The program of one guard (guard.sh); `seconds`: how long the host waits.
+pub(super) fn program<'a>(
+    run: &RunId,
+    phase: &Phase,
+    seconds: u16,
+    ops: impl Iterator<Item = &'a Op>,
+) -> Result<String, NulByte> {
+    let kept = Kept::of(ops);
+    let mut script = Script::new();
+    let flag = |on: bool| if on { "1" } else { "" };
+    script.set("ID", run.as_str()).set("N", &phase.number.to_string()).set("T", &seconds.to_string());
+    script.set("SSHD", flag(kept.sshd()));
+    script.set("SUDO", flag(kept.touches(&["/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf"])));
+    script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
+    script.set("UFW", flag(kept.ufw));
+    let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
+    let units: Vec<(String, &UnitName, bool)> =
+        kept.units.iter().enumerate().map(|(n, (unit, again))| (format!("unit{n}"), unit, *again)).collect();
+
+    script.line("each_kept() { :");
+    for (number, path) in &paths {
+        script.run(Command::new("keep").arg(number).arg(path));
+    }
+    for (number, unit, _) in &units {
+        script.run(Command::new("keep_unit").arg(number).arg(unit));
+    }
+    for (number, path) in kept.sysctls.iter().enumerate() {
+        script.run(Command::new("keep_sysctl").arg(format!("sysctl{number}")).arg(path));
+    }
+    if kept.hostname {
+        script.line("keep_hostname");
+    }
+    script.line("}").line("each_there() { :");
+    // Directories come before what is in them: paths are in order.
+    for (number, path) in &paths {
+        script.run(Command::new("there").arg(number).arg(path));
+    }
+    for (number, path) in kept.sysctls.iter().enumerate() {
+        script.run(Command::new("sysctl_back").arg(format!("sysctl{number}")).arg(path));
+    }
+    script.line("}").line("each_gone() { :");
+    for (number, path) in paths.iter().rev() {
+        let whole = if kept.homes.contains(*path) { "whole" } else { "" };
+        script.run(Command::new("gone").arg(number).arg(path).arg(whole));
+    }
+    script.line("}").line("each_unit() { :");
+    for (number, unit, again) in &units {
+        script.run(Command::new("unit").arg(number).arg(unit).arg(if *again { "again" } else { "" }));
+    }
+    script.line("}").line(include_str!("guard.sh"));
+    Ok(script.build()?.to_owned())
+}

@@ -1,0 +1,224 @@
+# A guard: what a guarded phase may change is kept before it, and put back
+# unless a new login confirms the change. Set before this text: ID (the run), N
+# (the guard), T (seconds until the host reverts by itself); after it come the
+# functions `each_kept`, `each_there`, `each_gone` and `each_unit`.
+#   sh program save | check | live | confirm | revert WHY | boot
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C HOME=/root
+export PATH LC_ALL HOME
+umask 022
+cd /
+R=/var/lib/stockade/runs/$ID
+P=/run/stockade/$ID
+G=$R/guard/$N
+K=$G/kept
+TIMER=stockade-guard-$ID-$N
+# Where systemd runs, a unit of this name reverts at boot what was not confirmed.
+BOOT=/etc/systemd/system/$TIMER.service
+WANTED=/etc/systemd/system/sysinit.target.wants/$TIMER.service
+
+is_systemd() { [ -d /run/systemd/system ]; }
+is_dir() { [ -d "$1" ] && [ ! -L "$1" ]; }
+alike() { chown --reference="$1" -- "$2"; chmod --reference="$1" -- "$2"; }
+
+# keep NUMBER PATH
+keep() {
+  if is_dir "$2"; then mkdir -- "$K/$1"; alike "$2" "$K/$1"
+  elif [ -e "$2" ] || [ -L "$2" ]; then cp -a -- "$2" "$K/$1"
+  else : >"$K/$1.absent"; fi
+}
+# there NUMBER PATH: puts back what was there.
+there() {
+  [ ! -e "$K/$1.absent" ] || return 0
+  [ -e "$K/$1" ] || [ -L "$K/$1" ] || return 0
+  if is_dir "$K/$1"; then
+    is_dir "$2" || { rm -f -- "$2"; mkdir -- "$2"; }
+    alike "$K/$1" "$2"
+    return
+  fi
+  if [ ! -L "$2" ] && [ ! -L "$K/$1" ] && cmp -s -- "$K/$1" "$2" &&
+    [ "$(stat -c '%f %u %g' -- "$K/$1")" = "$(stat -c '%f %u %g' -- "$2")" ]; then return 0; fi
+  ! is_dir "$2" || rm -rf --one-file-system -- "$2"
+  t=${2%/*}/.stockade-$ID-guard
+  rm -f -- "$t"
+  cp -a -- "$K/$1" "$t"
+  [ -L "$t" ] || sync -- "$t"
+  mv -fT -- "$t" "$2"
+}
+# gone NUMBER PATH WHOLE: removes what was not there; a directory with all that
+# is in it only where the phase made it as a home.
+gone() {
+  [ -e "$K/$1.absent" ] || return 0
+  if ! is_dir "$2"; then rm -f -- "$2"
+  elif [ "$3" = whole ]; then rm -rf --one-file-system -- "$2"
+  else rmdir -- "$2" 2>/dev/null || :; fi
+}
+# keep_unit NUMBER UNIT
+keep_unit() { ! is_systemd || systemctl show -p ActiveState -p UnitFileState -- "$2" >"$K/$1"; }
+# unit NUMBER UNIT AGAIN: a unit that was told something in the phase is told again.
+unit() {
+  is_systemd || return 0
+  e=$(sed -n 's/^UnitFileState=//p' "$K/$1") a=$(sed -n 's/^ActiveState=//p' "$K/$1")
+  n=$(systemctl show -p UnitFileState --value -- "$2")
+  if [ "$e" != "$n" ]; then
+    [ "$n" != masked ] || systemctl -q unmask -- "$2"
+    case $e in masked) systemctl -q mask -- "$2";; enabled) systemctl -q enable -- "$2";; disabled) systemctl -q disable -- "$2";; esac
+  fi
+  [ "$MODE" != boot ] || return 0
+  case $a in
+  active | reloading | activating)
+    if ! systemctl -q is-active -- "$2"; then systemctl start -- "$2"
+    elif [ "$3" = again ]; then systemctl reload-or-restart -- "$2"; fi ;;
+  *) ! systemctl -q is-active -- "$2" || systemctl stop -- "$2" ;;
+  esac
+  rm -f -- "/var/lib/stockade/owed/restart:$2" "/var/lib/stockade/owed/reload:$2"
+}
+keep_hostname() { cat /proc/sys/kernel/hostname >"$K/hostname"; }
+keep_sysctl() { [ ! -e "$2" ] || cat <"$2" >"$K/$1"; }
+sysctl_back() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }
+
+# sshd takes up its configuration: ports are the socket's where it listens for sshd.
+sshd_takes_up() {
+  if ! is_systemd; then [ ! -s /run/sshd.pid ] || kill -HUP "$(cat /run/sshd.pid)"; return; fi
+  if systemctl -q is-active ssh.socket; then
+    l=$(systemctl show -p Listen --value ssh.socket)
+    systemctl daemon-reload
+    if [ "$l" != "$(systemctl show -p Listen --value ssh.socket)" ] || [ "$l" != "$(cat "$G/listen")" ]; then
+      systemctl restart ssh.socket
+      systemctl show -p Listen --value ssh.socket >"$G/listen"
+    fi
+  fi
+  for u in ssh.service sshd.service; do
+    [ "$(systemctl show -p LoadState --value "$u")" = loaded ] || continue
+    ! systemctl -q is-active "$u" || systemctl reload "$u"
+    break
+  done
+}
+# A service that stops takes this directory with it, at any moment.
+ask_sshd() {
+  for i in 1 2 3 4 5; do
+    mkdir -p /run/sshd
+    a=$(sshd "$@" 2>&1); r=$?
+    case $a in *"privilege separation directory"*) sleep 0.1;; *) break;; esac
+  done
+  [ -z "$a" ] || printf '%s\n' "$a"
+  return "$r"
+}
+# The ports on which sshd can be reached, by what listens for it.
+sshd_ports() {
+  if is_systemd && systemctl -q is-active ssh.socket; then
+    systemctl show -p Listen --value ssh.socket | sed -n 's/^.*[:]\([0-9][0-9]*\) (Stream)$/\1/p'
+  elif command -v sshd >/dev/null; then ask_sshd -T 2>/dev/null | sed -n 's/^port //p'; fi | sort -un | tr '\n' , | sed 's/^$/,/'
+}
+# The merged configuration is refused before it is live, not only its new file.
+check() {
+  if [ -n "$SUDO" ]; then o=$(visudo -c -q 2>&1) || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }; fi
+  if [ -n "$NFT" ]; then o=$(nft -c -f /etc/nftables.conf 2>&1) || { echo "nft refuses /etc/nftables.conf: $o"; return 1; }; fi
+  if [ -n "$SSHD" ] && command -v sshd >/dev/null; then
+    o=$(ask_sshd -t) || { echo "sshd refuses its merged configuration: $o"; return 1; }
+  fi
+}
+# What is confirmed is what is live, whether the playbook says reload or not.
+take_up() {
+  [ -z "$SSHD" ] || o=$(sshd_takes_up 2>&1) || { echo "sshd did not take up its configuration: $o"; return 1; }
+}
+
+arm() {
+  sync -f "$G"
+  : >"$G/armed"
+  if is_systemd && command -v systemd-run >/dev/null; then
+    mkdir -p "${WANTED%/*}"
+    printf '%s\n' '[Unit]' 'Description=Reverts a change of access that no login has confirmed' 'DefaultDependencies=no' \
+      'After=local-fs.target' 'RequiresMountsFor=/var/lib/stockade' \
+      'Before=sysinit.target ufw.service nftables.service ssh.socket ssh.service' \
+      '[Service]' 'Type=oneshot' "ExecStart=/bin/sh $G/program boot" >"$BOOT"
+    ln -sf "$BOOT" "$WANTED"
+    systemd-run --quiet --collect --unit "$TIMER-timer" --on-active="$T" --timer-property=AccuracySec=100ms \
+      /bin/sh "$G/program" revert "nobody logged in anew within $T seconds"
+  else
+    setsid sh -c 'sleep "$1"; exec sh "$2" revert "nobody logged in anew within $1 seconds"' - "$T" "$G/program" \
+      </dev/null >/dev/null 2>&1 9>&- &
+    echo "$!" >"$G/sleeper"
+  fi
+}
+# The change is made: the time until it must be confirmed begins anew.
+rearm() { [ -s "$G/sleeper" ] || systemctl restart "$TIMER-timer.timer"; }
+disarm() {
+  rm -f -- "$WANTED" "$BOOT"
+  if [ -s "$G/sleeper" ]; then [ "$MODE" != confirm ] || kill -- "-$(cat "$G/sleeper")" 2>/dev/null || :
+  elif [ "$MODE" != boot ] && is_systemd; then systemctl stop "$TIMER-timer.timer" 2>/dev/null || :; fi
+}
+
+runner() {
+  if [ -s "$P/pid" ]; then p=$(cat "$P/pid"); else p=$(systemctl show -p MainPID --value "stockade-run-$ID" 2>/dev/null); fi
+  [ "${p:-0}" != 0 ] && kill -0 "$p" 2>/dev/null
+}
+put_back() {
+  if [ -n "$UFW" ] && [ ! -e "$K/ufw" ] && [ "$MODE" != boot ]; then ufw --force disable || :; fi
+  each_there
+  each_gone
+  # What the phase restarted itself is told apart by nothing: the socket is restarted.
+  echo again >"$G/listen"
+  ! is_systemd || systemctl daemon-reload
+  each_unit
+  [ "$MODE" != boot ] || return 0
+  if [ -n "$UFW" ] && [ -e "$K/ufw" ]; then
+    # What enabled it anew loads all chains; a reload does so where it stayed on.
+    ufw --force enable; ufw reload
+  fi
+  if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then systemctl reload nftables.service; fi
+  [ -z "$SSHD" ] || sshd_takes_up
+  [ ! -e "$K/hostname" ] || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
+}
+back() {
+  # What fails on the way must not keep the rest from being put back.
+  put_back >>"$G/log" 2>&1
+  printf '%s\n' "$1" >"$G/why"
+  sync -f "$G"
+  disarm
+  : >"$G/reverted"
+  rm -rf -- "$K"
+  runner || sh "$R/settle" reverted
+}
+
+MODE=$1
+case $MODE in
+save)
+  set -e
+  mkdir -- "$K"
+  each_kept
+  if [ -n "$UFW" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then : >"$K/ufw"; fi
+  sshd_ports >"$G/ports"
+  ! is_systemd || systemctl show -p Listen --value ssh.socket >"$G/listen" 2>/dev/null
+  arm
+  ;;
+check) check ;;
+live)
+  check && take_up || exit 1
+  rearm
+  : >"$G/waiting"
+  printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(sshd_ports)" >>"$R/journal"
+  ;;
+confirm)
+  if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null; then disarm; rm -rf -- "$K"; exit 0; fi
+  [ -e "$G/confirmed" ] && exit 0
+  echo "the host has put the change back already: $(cat "$G/why" 2>/dev/null)"
+  exit 1
+  ;;
+revert)
+  mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || exit 0
+  # Nothing may go on changing what is being put back.
+  if [ ! -e "$G/waiting" ] && [ "$3" != runner ] && runner; then
+    if is_systemd; then systemctl kill --kill-who=all -s KILL "stockade-run-$ID" 2>/dev/null
+    else kill -KILL -- "-$p" 2>/dev/null; fi
+    while runner; do sleep 0.1; done
+  fi
+  back "$2"
+  ;;
+boot)
+  [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }
+  : >"$G/reverting"
+  rm -f -- "$G/armed"
+  back "the host was restarted before a new login confirmed the change"
+  ;;
+esac

@@ -1,0 +1,140 @@
+//! The runs that a host remembers: what they did, and what ends one that has
+//! lost its runner.
+
+use super::RunFailed;
+use super::engine::look;
+use crate::apply::{Line, Reach, Record, States, Watch, follow, plan_undo};
+use crate::observe::{HostState, Query};
+use crate::plan::HostPlan;
+use crate::report::{Event, Reporter};
+use crate::shell::Script;
+use crate::transport::Session;
+use anyhow::Context;
+use std::time::Duration;
+
+const LOOK: Duration = Duration::from_secs(120);
+
+/// A host whose runs are of interest.
+pub(super) struct Runs<'a> {
+    session: &'a mut Session,
+    name: &'a str,
+}
+
+impl<'a> Runs<'a> {
+    /// Asked over this conversation.
+    pub(super) fn new(session: &'a mut Session, name: &'a str) -> Runs<'a> {
+        Runs { session, name }
+    }
+
+    fn read(&mut self, script: &Script) -> anyhow::Result<Vec<u8>> {
+        let reply = self.session.run(script, &[], LOOK)?;
+        if reply.code == 0 {
+            return Ok(reply.output);
+        }
+        Err(RunFailed(format!("{}: {}", self.name, String::from_utf8_lossy(&reply.output).trim())).into())
+    }
+
+    /// The records of all runs with their results, oldest first.
+    pub(super) fn history(&mut self) -> anyhow::Result<Vec<(Record, String)>> {
+        let mut script = Script::new();
+        script.line(
+            "for r in /var/lib/stockade/runs/*/; do [ -f \"$r/meta\" ] || continue; cat \"$r/meta\"; printf '\\n%s\\n' \
+             \"$(cat \"$r/result\" 2>/dev/null || echo unfinished)\"; done",
+        );
+        let output = String::from_utf8_lossy(&self.read(&script)?).into_owned();
+        let lines: Vec<&str> = output.lines().collect();
+        let record = |pair: &[&str]| {
+            let record = serde_json::from_str(pair[0]).with_context(|| format!("{}: a damaged record", self.name))?;
+            Ok((record, pair[1].to_owned()))
+        };
+        lines.chunks_exact(2).map(record).collect()
+    }
+
+    /// What a run found and left, and what is there now.
+    fn states(&mut self, record: &Record) -> anyhow::Result<States> {
+        let mut halves = Vec::new();
+        for half in ["before", "after"] {
+            let mut script = Script::new();
+            script.set("F", &format!("/var/lib/stockade/runs/{}/undo/{half}", record.id));
+            script.line("cat -- \"$F\" 2>/dev/null || { echo \"the run kept no state to go back to\"; exit 1; }");
+            halves.push(self.read(&script)?);
+        }
+        let (before, after) = record.states(&halves[0], &halves[1]).map_err(|e| RunFailed(e.to_string()))?;
+        let mut questions = record.questions();
+        // A directory that the run made goes only if nothing else is in it by then.
+        let made = |query: &Query| match query {
+            Query::Path(path) => Some(Query::Names(path.clone())),
+            _ => None,
+        };
+        questions.extend(record.questions().iter().filter_map(made).collect::<Vec<_>>());
+        let mut now = HostState::default();
+        look(self.session, &mut now, &questions, true)?;
+        Ok(States { before, after, now })
+    }
+
+    /// What takes a run back.
+    ///
+    /// # Errors
+    /// The host did not keep what it takes, or cannot be read.
+    pub(super) fn plan_undo(&mut self, record: &Record, packages: bool) -> anyhow::Result<HostPlan> {
+        let states = self.states(record)?;
+        plan_undo(self.name, record, &states, packages).map_err(|error| RunFailed(error.to_string()).into())
+    }
+}
+
+/// Follows a run that has no result to its end, or ends it if its runner has
+/// died. Guards that are open are confirmed, or put back by the host.
+///
+/// # Errors
+/// The host cannot be reached, or another run is at work.
+pub(super) fn settle(reach: &mut Reach<'_>, name: &str, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
+    let say = |text: &str| reporter.event(&Event::Notice { host: Some(name), text });
+    say(&format!("run {run} has not ended; following it"));
+    let told = follow(reach, run, None, &mut Follower { name, reporter });
+    let result = match told {
+        Ok(told) => told.result,
+        // A run that never got as far as a journal.
+        Err(crate::apply::ApplyError::Lost(_)) => String::new(),
+        Err(crate::apply::ApplyError::Transport(error)) => return Err(error.into()),
+        Err(error) => return Err(RunFailed(format!("{name}: {error}")).into()),
+    };
+    if !result.is_empty() {
+        say(&format!("run {run} has ended: {result}"));
+        return Ok(result);
+    }
+    let mut script = Script::new();
+    script.set("R", &format!("/var/lib/stockade/runs/{run}")).line(
+        "exec 9>>/run/lock/stockade.lock; flock -n 9 || { cat /run/lock/stockade.lock; exit 1; }\n\
+         [ -e \"$R/settle\" ] || { rm -rf -- \"$R\"; exit 0; }\n\
+         sh \"$R/settle\" interrupted </dev/null >/dev/null 2>&1 9>&-",
+    );
+    let reply = reach.session.run(&script, &[], LOOK)?;
+    if reply.code != 0 {
+        let holder = String::from_utf8_lossy(&reply.output).trim().to_owned();
+        return Err(RunFailed(format!("{name}: another run is at work on this host: {holder}")).into());
+    }
+    say(&format!("run {run} was interrupted on the host; what is left to do is planned anew"));
+    Ok("interrupted".to_owned())
+}
+
+/// Tells of a run that somebody else began: its steps are not known here.
+struct Follower<'a> {
+    name: &'a str,
+    reporter: &'a dyn Reporter,
+}
+
+impl Watch for Follower<'_> {
+    fn line(&mut self, line: &Line) {
+        let text = match line {
+            Line::Ended(number) => format!("operation {number} is done"),
+            Line::Failed(number, code) => format!("operation {number} failed with exit code {code}"),
+            Line::Reverted(_, why) => format!("a change of access was put back: {why}"),
+            _ => return,
+        };
+        self.notice(&text);
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.reporter.event(&Event::Notice { host: Some(self.name), text });
+    }
+}

@@ -1,0 +1,58 @@
+//! A way to a host that can be gone more than once.
+
+use super::{Ask, Policy, Session, Target, TransportError, connect};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes new connections to one host.
+pub trait Dial: Send {
+    /// A new connection, logged in and root, within `limit`; to another port
+    /// than the last one where `port` says so.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    fn dial(&mut self, port: Option<u16>, limit: Duration) -> Result<Session, TransportError>;
+
+    /// Remembers a port: what is dialled from now on is this one.
+    fn move_to(&mut self, port: u16);
+
+    /// The port that is dialled, as far as it is known here.
+    fn port(&self) -> Option<u16>;
+}
+
+/// All it takes to connect to a host, and to do so again.
+#[derive(Clone)]
+pub struct Connector {
+    /// The host.
+    pub target: Target,
+    /// Limits and host keys.
+    pub policy: Policy,
+    /// Questions to the operator; an answer once given is not asked for again.
+    pub ask: Arc<dyn Ask>,
+}
+
+impl Connector {
+    /// A new connection, logged in and root.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    pub fn open(&self) -> Result<Session, TransportError> {
+        Session::open(&self.target.name, connect(&self.target, &self.policy, &self.ask)?)
+    }
+}
+
+impl Dial for Connector {
+    fn dial(&mut self, port: Option<u16>, limit: Duration) -> Result<Session, TransportError> {
+        let connect_timeout = self.policy.connect_timeout.min(limit);
+        let moved_to = port.or(self.policy.moved_to);
+        Connector { policy: Policy { connect_timeout, moved_to, ..self.policy.clone() }, ..self.clone() }.open()
+    }
+
+    fn move_to(&mut self, port: u16) {
+        self.policy.moved_to = Some(port);
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.policy.moved_to.or(self.target.port)
+    }
+}

@@ -1,0 +1,156 @@
+//! Changes of access on a real host: what a new login confirms stays, all else
+//! is put back by the host itself. Judged by sshd, sudo and the host's files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use std::time::{Duration, Instant};
+use support::project::Project;
+
+/// What decides about access: sshd's own view of its configuration, its ports,
+/// sudo's rules, the accounts, the firewall.
+fn access(project: &Project) -> String {
+    project.on_host(
+        "mkdir -p /run/sshd; sshd -T -C user=ubuntu,host=x,addr=192.0.2.1 | sort; cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*; \
+         systemctl show -p Listen ssh.socket; find /etc/ssh /etc/sudoers.d /etc/ufw /home/ubuntu/.ssh -printf '%p %m %u %g %l\\n' 2>/dev/null | sort; \
+         cat /etc/sudoers /etc/sudoers.d/* /home/ubuntu/.ssh/authorized_keys /etc/passwd /etc/shadow /etc/group; \
+         systemctl is-enabled ssh.socket ssh.service ufw.service 2>&1; grep -s ENABLED /etc/ufw/ufw.conf; \
+         find /etc/systemd/system -name 'stockade-guard*'; systemctl list-timers --all --no-legend 'stockade*'",
+    )
+}
+
+/// Applies what must not stay: ends with 5, and the host is as before.
+fn is_put_back(project: &Project, steps: &str, reason: &str) {
+    let before = access(project);
+    project.playbook(steps);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    assert_eq!(ran.code, 5, "{steps}: {ran:?}");
+    assert!(
+        ran.err.contains(reason) || ran.out.contains(reason),
+        "{steps}: the reason {reason:?} is not told: {ran:?}"
+    );
+    assert_eq!(before, access(project), "{steps}: access is as before");
+    let facts = project.run(&["facts"]);
+    assert_eq!(facts.code, 0, "{steps}: the host is reachable as before: {facts:?}");
+    assert_eq!(project.on_host("find / -xdev -name '.stockade-*' | wc -l"), "0", "{steps}: nothing half-made is left");
+    let result =
+        "r=$(ls -d /var/lib/stockade/runs/* | tail -n 1); cat $r/result; ls $r/guard/*/kept 2>/dev/null | wc -l";
+    assert_eq!(project.on_host(result), "reverted\n0", "{steps}");
+}
+
+const SSHD: &str = "path = \"/etc/ssh/sshd_config.d/00-stockade.conf\"";
+
+fn sshd(lines: &str) -> String {
+    format!("[[step]]\nfile = {{ {SSHD}, content = \"{lines}\" }}\nreload = [\"ssh.service\"]\n")
+}
+
+#[test]
+fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
+    let Some(project) = Project::new() else { return };
+    for lines in [
+        "AllowGroups nobody\\n",
+        "PubkeyAuthentication no\\n",
+        "Match user ubuntu\\n    PubkeyAuthentication no\\n",
+        "DenyUsers ubuntu\\n",
+        "AuthorizedKeysFile /nowhere\\n",
+    ] {
+        is_put_back(&project, &sshd(lines), "authentication failed");
+    }
+    is_put_back(&project, &sshd("Ciphers no-such-cipher\\n"), "sshd refuses its merged configuration");
+    is_put_back(&project, &sshd("Port 2222\\n"), "no new login");
+    let keys = "[[step]]\nfile = { path = \"/home/ubuntu/.ssh/authorized_keys\", content = \"\", owner = \"ubuntu\", group = \"ubuntu\", mode = \"0600\" }\n";
+    is_put_back(&project, keys, "authentication failed");
+    let sudo = "[[step]]\nfile = { path = \"/etc/sudoers.d/90-cloud-init-users\", content = \"nobody ALL=(ALL) ALL\\n\", mode = \"0440\" }\n";
+    is_put_back(&project, sudo, "cannot become root");
+    let broken =
+        "[[step]]\nfile = { path = \"/etc/sudoers.d/00-broken\", content = \"this is no rule\\n\", mode = \"0440\" }\n";
+    is_put_back(&project, broken, "visudo refuses");
+    let open = "[[step]]\nfile = { path = \"/home/ubuntu/.ssh/authorized_keys\", content = \"# none\\n\", owner = \"nobody\", group = \"nogroup\", mode = \"0600\" }\n";
+    is_put_back(&project, open, "authentication failed");
+}
+
+#[test]
+fn a_firewall_that_closes_the_port_is_put_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null");
+    let rules = project.on_host("sed '/ 22 /d' /etc/ufw/user.rules");
+    assert!(!rules.contains("dport 22") && project.on_host("cat /etc/ufw/user.rules").contains("dport 22"));
+    let steps = format!(
+        "[[step]]\nfile = {{ path = \"/etc/ufw/user.rules\", mode = \"0640\", content = '''\n{rules}\n''' }}\nrestart = [\"ufw.service\"]\n"
+    );
+    is_put_back(&project, &steps, "no new login");
+    assert!(project.on_host("iptables -S ufw-user-input").contains("--dport 22 -j ACCEPT"), "live, too");
+}
+
+#[test]
+fn a_change_that_a_new_login_confirms_stays_and_leaves_no_timer() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(&sshd("PasswordAuthentication no\\nMaxAuthTries 4\\n"));
+    project.converge();
+    let found = project.on_host("mkdir -p /run/sshd; sshd -T | grep -E '^(passwordauthentication|maxauthtries)'");
+    assert_eq!(found, "maxauthtries 4\npasswordauthentication no");
+    let left = "find /etc/systemd/system -name 'stockade-guard*'; systemctl list-timers --all --no-legend 'stockade*'; \
+                cat /var/lib/stockade/runs/*/journal | grep -c '^D 1'";
+    assert_eq!(project.on_host(left), "1");
+}
+
+#[test]
+fn steps_before_a_guard_stay_and_those_after_it_are_not_begun() {
+    let Some(project) = Project::new() else { return };
+    let steps = format!(
+        "[[step]]\nfile = {{ path = \"/srv/before\", content = \"x\" }}\n{}[[step]]\nfile = {{ path = \"/srv/after\", content = \"x\" }}\n",
+        sshd("DenyUsers ubuntu\\n")
+    );
+    project.playbook(&steps);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--format", "json"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let host = &json["hosts"][0];
+    assert_eq!(host["result"], "undone", "{json:#}");
+    let results: Vec<&str> = host["steps"].as_array().unwrap().iter().map(|s| s["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["done", "undone", "undone", "not-reached"], "{json:#}");
+    assert_eq!(project.on_host("ls /srv"), "before");
+}
+
+#[test]
+fn the_host_reverts_by_itself_when_the_controller_has_died() {
+    let Some(project) = Project::new() else { return };
+    let before = access(&project);
+    // The controller is killed while the guard waits for it.
+    project.playbook(&format!(
+        "{}[[step]]\nguard = true\ncommand = {{ run = \"touch /run/reached; while [ ! -e /run/go ]; do sleep 0.1; done\", creates = \"/nowhere\" }}\n",
+        sshd("DenyUsers ubuntu\\n")
+    ));
+    let mut controller = project.command(&["apply", "site.toml", "--yes", "--guard-timeout", "8"]).spawn().unwrap();
+    project.on_host("timeout 60 sh -c 'until [ -e /run/reached ]; do sleep 0.1; done'");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    project.on_host("touch /run/go");
+    let began = Instant::now();
+    project.on_host("timeout 60 sh -c 'until [ -e /var/lib/stockade/runs/*/result ]; do sleep 0.1; done'");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert_eq!(project.on_host("cat /var/lib/stockade/runs/*/result; rm /run/go /run/reached"), "reverted");
+    assert_eq!(before, access(&project));
+    let history = project.run(&["history"]);
+    assert!(history.code == 0 && history.out.contains("reverted"), "{history:?}");
+}
+
+#[test]
+fn a_host_that_restarts_before_the_confirmation_comes_up_as_before() {
+    let Some(mut project) = Project::new() else { return };
+    let before = access(&project);
+    project.playbook(&format!(
+        "{}[[step]]\nguard = true\ncommand = {{ run = \"touch /srv/reached; sleep 100\", creates = \"/nowhere\" }}\n",
+        sshd("DenyUsers ubuntu\\n")
+    ));
+    let mut controller = project.command(&["apply", "site.toml", "--yes", "--guard-timeout", "300"]).spawn().unwrap();
+    project.on_host("timeout 60 sh -c 'until [ -e /srv/reached ]; do sleep 0.1; done'");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    project.host = project.lab.lab.restart(&project.host.name).unwrap();
+    let reached = project.run(&["facts"]);
+    assert_eq!(reached.code, 0, "{reached:?}");
+    assert_eq!(project.on_host("cat /var/lib/stockade/runs/*/result; rm /srv/reached"), "reverted");
+    assert_eq!(before, access(&project));
+}
