@@ -152,6 +152,10 @@ fn whether_packages_ask_for_it_is_found_out_on_the_host() {
         site.on("ls /srv/end-asking; ls /run/reboot-required 2>/dev/null || echo paid"),
         "/srv/end-asking\npaid"
     );
+    // What the run before the reboot did not come to is nobody else's change.
+    let cut = site.history().into_iter().find(|(_, result)| result == "reboot").unwrap().0;
+    let undo = site.done(&["undo", &site.host.name, &cut, "--plan"]);
+    assert!(!undo.contains("changed since") && !undo.contains("end-asking"), "{undo}");
 }
 
 #[test]
@@ -202,4 +206,22 @@ fn a_reboot_that_a_failed_run_did_not_come_to_is_owed_and_one_that_does_not_happ
     site.playbook(&steps("exit 9").replace("timeout = 8", "timeout = 300"));
     site.converge();
     assert_ne!(site.on(BOOT), before);
+}
+
+#[test]
+fn this_machine_is_never_rebooted_from_within() {
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if !root && !Command::new("sudo").args(["-n", "true"]).status().is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none_or(|value| value != "1"), "root is needed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("inventory.toml"), "[hosts.here]\nconnection = \"local\"\n").unwrap();
+    std::fs::write(dir.path().join("site.toml"), "hosts = [\"all\"]\n[[step]]\nreboot = { if = \"changed\" }\n")
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+    command.args(["apply", "site.toml", "--yes", "--record", "none"]).current_dir(dir.path()).stdin(Stdio::null());
+    let (code, text) = told(command.output().unwrap());
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("cannot be rebooted from within an apply") && text.contains("site.toml:"), "{text}");
 }

@@ -16,6 +16,10 @@
 //! `SYS_ADMIN` is close to root on the machine: a lab host is for playbooks you
 //! would run on a server of yours, not for hostile code.
 //!
+//! A host reboots as a machine does: `systemctl reboot` ends the container, the
+//! engine starts it again on the same disk and port, and `recipe/init.sh` gives
+//! it a new boot id. (`poweroff` does the same.)
+//!
 //! `/proc/sys` stays read-only but for `/proc/sys/net`, so a playbook that sets
 //! `kernel.*` finds "persisted, not live" and the operator's kernel stays as it
 //! was. `/var/lib/docker` and `/var/lib/containerd` are volumes, because an

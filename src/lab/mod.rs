@@ -220,7 +220,7 @@ impl Lab {
     }
 
     /// The hosts of the lab, by name: what is remembered and what the engine
-    /// has. Ports that changed (a container that was restarted gets a new one)
+    /// has. Ports that changed (a container that an earlier version made gets a new one)
     /// and hosts that were forgotten are written to the lab's files.
     ///
     /// # Errors
@@ -315,8 +315,7 @@ impl Lab {
         self.state.save(&records)
     }
 
-    /// Restarts a host as a reboot would, waits until it is ready, and writes
-    /// its new port to the lab's files.
+    /// Restarts a host as a reboot would and waits until it is ready.
     ///
     /// # Errors
     /// When there is no such host or it does not come up again; it is kept.
