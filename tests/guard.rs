@@ -154,3 +154,58 @@ fn a_host_that_restarts_before_the_confirmation_comes_up_as_before() {
     assert_eq!(project.on_host("cat /var/lib/stockade/runs/*/result; rm /srv/reached"), "reverted");
     assert_eq!(before, access(&project));
 }
+
+/// Without the forwarded port: where sshd listens is where it is dialled.
+fn direct(project: &Project) -> String {
+    let address = project.on_host("hostname -I | cut -d' ' -f1");
+    let known = std::fs::read_to_string(project.lab.lab.known_hosts_path()).unwrap();
+    let keys: String =
+        known.lines().filter_map(|line| line.split_once(' ')).map(|(_, key)| format!("{address} {key}\n")).collect();
+    project.write("known_hosts", &keys);
+    let key = project.lab.lab.key_path();
+    project.write(
+        "direct.toml",
+        &format!(
+            "[defaults]\nuser = \"ubuntu\"\nkey = \"{}\"\nknown_hosts = \"known_hosts\"\n[hosts.lab1]\naddress = \"{address}\"\nport = 22\n",
+            key.display()
+        ),
+    );
+    address
+}
+
+#[test]
+fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
+    let Some(project) = Project::new() else { return };
+    let address = direct(&project);
+    let run = |port: u16, arguments: &[&str]| {
+        let inventory = std::fs::read_to_string(project.folder().join("direct.toml")).unwrap();
+        project.write("at.toml", &inventory.replace("port = 22", &format!("port = {port}")));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command.args(arguments).args(["-i", "at.toml"]).current_dir(project.folder()).env("NO_COLOR", "1");
+        support::project::ran(&mut command)
+    };
+    let listens = "ss -Hltn | sed -n 's/.*:\\(22\\|2222\\|2200\\) .*/\\1/p' | sort -u | tr '\\n' ' '";
+    let file = "[[step]]\nfile = { path = \"/srv/late\", content = \"x\" }\n";
+    project.playbook(&format!("{}{file}", sshd("Port 2222\\n")));
+    let moved = run(22, &["apply", "site.toml", "--yes", "--guard-timeout", "20"]);
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert!(moved.err.contains("port 2222"), "the operator is told: {moved:?}");
+    let known = std::fs::read_to_string(project.folder().join("known_hosts")).unwrap();
+    assert!(known.contains(&format!("[{address}]:2222 ")), "the same key counts there: {known}");
+    assert_eq!(project.on_host(listens), "2222");
+    assert_eq!(project.on_host("cat /srv/late"), "x", "the run went on over the new port");
+    assert_eq!(run(2222, &["plan", "site.toml", "--detailed-exitcode"]).code, 0);
+
+    project.on_host("systemctl disable --now ssh.socket; systemctl enable --now ssh.service 2>&1");
+    project.playbook(&sshd("Port 2200\\n"));
+    let moved = run(2222, &["apply", "site.toml", "--yes", "--guard-timeout", "20"]);
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert_eq!(project.on_host(listens), "2200");
+
+    // A port that a firewall on the way drops: back to where it was.
+    project.on_host("iptables -A INPUT -p tcp --dport 2222 -j DROP");
+    project.playbook(&sshd("Port 2222\\n"));
+    let back = run(2200, &["apply", "site.toml", "--yes", "--guard-timeout", "8"]);
+    assert_eq!(back.code, 5, "{back:?}");
+    assert_eq!(project.on_host(listens), "2200");
+}

@@ -34,7 +34,9 @@ pub(super) fn answer(
         {
             Ok((session, told)) => {
                 if let Some(port) = port {
-                    reach.dial.move_to(port);
+                    if let Err(error) = reach.dial.move_to(port) {
+                        watch.notice(&format!("the host's key cannot be remembered for port {port}: {error}"));
+                    }
                     watch.notice(&format!("sshd listens on port {port} now: set port = {port} in the inventory"));
                 }
                 if told.is_empty() {

@@ -1,6 +1,6 @@
 //! A way to a host that can be gone more than once.
 
-use super::{Ask, Policy, Session, Target, TransportError, connect};
+use super::{Ask, Policy, Session, Target, TransportError, connect, host_key, route};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,12 @@ pub trait Dial: Send {
     /// See [`TransportError`].
     fn dial(&mut self, port: Option<u16>, limit: Duration) -> Result<Session, TransportError>;
 
-    /// Remembers a port: what is dialled from now on is this one.
-    fn move_to(&mut self, port: u16);
+    /// Remembers a port, on which a login has just worked: what is dialled
+    /// from now on is this one, and known_hosts knows the host there, too.
+    ///
+    /// # Errors
+    /// The host's keys could not be written to known_hosts; the port is remembered.
+    fn move_to(&mut self, port: u16) -> std::io::Result<()>;
 
     /// The port that is dialled, as far as it is known here.
     fn port(&self) -> Option<u16>;
@@ -48,8 +52,11 @@ impl Dial for Connector {
         Connector { policy: Policy { connect_timeout, moved_to, ..self.policy.clone() }, ..self.clone() }.open()
     }
 
-    fn move_to(&mut self, port: u16) {
+    fn move_to(&mut self, port: u16) -> std::io::Result<()> {
+        let before = Policy { moved_to: None, ..self.policy.clone() };
         self.policy.moved_to = Some(port);
+        let route = route::find(&self.target, &before).map_err(std::io::Error::other)?;
+        host_key::remember_port(&route, port)
     }
 
     fn port(&self) -> Option<u16> {

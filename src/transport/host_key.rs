@@ -4,7 +4,8 @@
 //! without one. A key that is not known, not the known one or revoked is a
 //! refusal that shows fingerprints as `ssh-keygen -l` does.
 
-use super::known_hosts::{Entry, KnownHosts, Verdict, blob_type};
+use super::known_hosts::{Entry, KnownHosts, Verdict, blob_type, host_field};
+use super::route::Route;
 use super::{HostKeyChecking, TransportError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -115,6 +116,22 @@ pub(super) fn verify(
             Ok(HostKeyVerified(()))
         }
     }
+}
+
+/// Remembers the keys of a host under a further port, where they are known
+/// under its own; nothing where they are known by an alias, or there already.
+pub(super) fn remember_port(route: &Route, port: u16) -> std::io::Result<()> {
+    let field = host_field(&route.host, port);
+    let known = KnownHosts::load(&route.known_hosts).map_err(std::io::Error::other)?;
+    let (Some(file), true) = (route.known_hosts.first(), route.known_as == host_field(&route.host, route.port)) else {
+        return Ok(());
+    };
+    for blob in known.keys(&route.known_as) {
+        if known.check(&field, blob) == Verdict::Unknown {
+            remember(file, &field, blob)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a line. The file is made for its owner alone, as is its directory.

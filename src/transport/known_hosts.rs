@@ -106,6 +106,15 @@ impl KnownHosts {
         types
     }
 
+    /// The keys known for a host that no line revokes.
+    pub(super) fn keys(&self, host: &str) -> Vec<&[u8]> {
+        let mut keys: Vec<&[u8]> = self.of(host).map(|entry| entry.blob.as_slice()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|blob| self.check(host, blob) == Verdict::Known);
+        keys
+    }
+
     /// What the files say about `blob` as the key of `host` (a name as made by [`host_field`]).
     pub(super) fn check(&self, host: &str, blob: &[u8]) -> Verdict<'_> {
         let mut others = Vec::new();
