@@ -93,7 +93,7 @@ unit = { name = "cron-like.service", content = "[Service]\nExecStart=/bin/sleep 
 service = { name = "cron-like.service", enabled = true, running = true }
 [[step]]
 name = "into the new kernel"
-reboot = { if = "changed" }
+reboot = { if = "changed", message = "into ${HOME} '$(id)'" }
 [[step]]
 command = { run = "cat /proc/sys/kernel/random/boot_id >/srv/after", creates = "/srv/after" }
 "#;
@@ -117,10 +117,15 @@ fn what_comes_after_a_reboot_is_done_in_the_new_boot_by_the_same_apply() {
     site.converge();
     assert_eq!(site.on(BOOT), after, "nothing changed, so nothing is restarted");
 
+    let log = site.on("journalctl -q -b -1 -o cat -u systemd-logind; :");
+    assert!(log.contains("into ${HOME} '$(id)'"), "the message is told as it is: {log}");
     // Two runs on the host; each is taken back on its own, the newest first.
     let runs = site.history();
     let results: Vec<&str> = runs.iter().map(|(_, result)| result.as_str()).collect();
     assert_eq!(results, ["reboot", "ok"]);
+    let recorded: serde_json::Value =
+        serde_json::from_str(&site.done(&["history", &site.host.name, "--records", "--json"])).unwrap();
+    assert_eq!(recorded["runs"][0]["hosts"][0]["runs"], serde_json::json!([runs[0].0, runs[1].0]), "{recorded:#}");
     site.done(&["undo", &site.host.name, &runs[1].0, "--yes"]);
     site.done(&["undo", &site.host.name, &runs[0].0, "--yes"]);
     assert_eq!(

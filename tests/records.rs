@@ -233,6 +233,12 @@ fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_g
     };
     let first = shared(&["apply", "wait.toml", "--yes"]).spawn().unwrap();
     site.await_waiting();
+    // The holder gives it its life anew; what was lost is taken again.
+    let key = redis.locks();
+    redis.cli(&["PERSIST", &key]);
+    await_that("the lock is renewed", || redis.cli(&["PTTL", &key]).parse::<i64>().unwrap() > 0);
+    redis.cli(&["DEL", &key]);
+    await_that("the lock is taken again", || redis.locks() == key);
     let (code, text) = told(shared(&["apply", "site.toml", "--yes"]).env("USER", "bob").output().unwrap());
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("is at work on this host since ") && text.contains("nothing was touched"), "{text}");

@@ -208,10 +208,12 @@ unit_verb() {
 reboot_host() {
   if [ "$1" = required ] && [ ! -e /run/reboot-required ] && [ ! -e /var/run/reboot-required ]; then echo "no reboot is required"; return; fi
   [ -d /run/systemd/system ] || { echo "systemd is not running here: this host cannot be rebooted"; exit 1; }
+  # Not on the command line, where systemd would expand what looks like its variables.
+  printf '%s' "$2" >"/run/stockade/$ID.message"
   systemd-run --quiet --collect --unit "stockade-reboot-$ID" /bin/sh -c 'exec 9>>/run/lock/stockade.lock
     flock 9
     i=0; until [ -e "/run/stockade/$1.told" ] || [ "$i" -ge 10 ]; do sleep 1; i=$((i + 1)); done
-    systemctl reboot --message="$2"' reboot "$ID" "$2"
+    systemctl reboot --message="$(cat "/run/stockade/$1.message")"' reboot "$ID"
   : >"$P/reboot"
 }
 # leave NUMBER: the run ends here; what is left is planned anew after the reboot.
