@@ -93,11 +93,12 @@ pub fn action_words(action: Action) -> (&'static str, &'static str, Paint) {
 }
 
 /// What a step is: its kind with its main field, or with the operator's name
-/// for it, and its number.
+/// for it, its number, and whether a new login must confirm it.
 pub fn title(step: &StepPlan) -> String {
     let subject = subject(step);
     // A restart that is due has no number: it belongs to all that ask for it.
-    if is_due(step) { subject } else { format!("{subject}  (step {})", step.id) }
+    let title = if is_due(step) { subject } else { format!("{subject}  (step {})", step.id) };
+    if step.guard && !step.ops.is_empty() { format!("{title}  guarded") } else { title }
 }
 
 /// As [`title`], without the number.

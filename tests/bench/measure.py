@@ -23,6 +23,8 @@ import tarfile
 import tempfile
 import time
 
+import safety
+
 HERE = pathlib.Path(__file__).resolve().parent
 JOB = HERE / "job"
 RESOURCES = 46
@@ -385,6 +387,17 @@ def fleet(tools, lab, work, runs, count, report):
     lab.down(hosts)
 
 
+def safe(tools, lab, work, runs, report):
+    """Guard and journal (safety.py)."""
+    bench = sys.modules[__name__]
+    [host] = lab.up("bench-guard")
+    host.prepare()
+    with delayed([host]) as ports:
+        safety.guard(bench, tools, Route(work, lab, [host], ports, "guard"), work, runs, report)
+    lab.down([host])
+    safety.journal(bench, tools, lab, work, report)
+
+
 class Report:
     """Tables as they come, targets in one table at the end."""
 
@@ -425,9 +438,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--first-runs", type=int, default=3)
     parser.add_argument("--hosts", type=int, default=20)
-    parser.add_argument("--only", choices=["rivals", "first", "fleet"], action="append")
+    parser.add_argument("--only", choices=["rivals", "first", "fleet", "safety"], action="append")
     args = parser.parse_args()
-    parts = args.only or ["rivals", "first", "fleet"]
+    parts = args.only or ["rivals", "first", "fleet", "safety"]
     with tempfile.TemporaryDirectory(prefix="stockade-bench-") as folder:
         work = pathlib.Path(folder)
         (work / "home").mkdir()
@@ -443,6 +456,8 @@ def main():
                 first_apply(tools, lab, work, args.first_runs, report)
             if "fleet" in parts:
                 fleet(tools, lab, work, args.runs, args.hosts, report)
+            if "safety" in parts:
+                safe(tools, lab, work, args.runs, report)
             report.close()
         finally:
             down = [tools.stockade, "lab", "down", "--all", "--dir", work / "lab"]
