@@ -66,4 +66,6 @@ follow
 while [ ! -e "$R/result" ] && { [ -n "$(runner)" ] || guard_is_open; }; do sleep 0.2; done
 printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
 cat "$R/failed" 2>/dev/null
+# A host that is about to restart waits for this.
+[ "$(cat "$R/result" 2>/dev/null)" != reboot ] || : >"$P.told"
 exit 0
