@@ -17,6 +17,17 @@ pub struct Reach<'a> {
     pub dial: &'a mut dyn Dial,
 }
 
+impl Reach<'_> {
+    /// Takes a new connection in place of one that has failed.
+    ///
+    /// # Errors
+    /// The host cannot be reached any more.
+    pub fn renew(&mut self, failed: TransportError) -> Result<(), TransportError> {
+        *self.session = again(self.dial, LOST, failed)?;
+        Ok(())
+    }
+}
+
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -133,7 +144,7 @@ pub fn follow(
                 watch.notice(&format!("{error}; the run goes on without it, connecting again"));
                 // What is there decides whether it must be brought again.
                 starting = None;
-                *reach.session = again(reach.dial, LOST, error)?;
+                reach.renew(error)?;
             }
             Ok(_) => match reader.stop.take() {
                 Some(Stop::Pause) => {

@@ -21,8 +21,9 @@ upload() {
 launch() {
   mkdir "$P/launched" 2>/dev/null || return 0
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+    # What steps leave running is no longer the run's; what a killed runner leaves is ended.
     systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process \
-      /bin/sh "$R/script" </dev/null >/dev/null 2>&1
+      --property=ExecStopPost="/bin/sh $R/settle dead" --property=TimeoutStopSec=300 /bin/sh "$R/script" </dev/null >/dev/null 2>&1
   else
     setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
     echo "$!" >"$P/pid"
@@ -33,8 +34,15 @@ runner() {
   if [ -s "$P/pid" ]; then p=$(cat "$P/pid"); else p=$(systemctl show -p MainPID --value "stockade-run-$ID" 2>/dev/null); fi
   if [ "${p:-0}" != 0 ] && kill -0 "$p" 2>/dev/null; then printf %s "$p"; fi
 }
-# A guard whose runner has died is reverted by the host's timer.
-guard_is_open() { for g in "$R"/guard/*/armed "$R"/guard/*/reverting; do [ ! -e "$g" ] || return 0; done; return 1; }
+# systemd still ends what the runner has left.
+is_ending() { [ ! -s "$P/pid" ] && [ "$(systemctl show -p ActiveState --value "stockade-run-$ID" 2>/dev/null)" = deactivating ]; }
+# Nobody else waits for a guard whose runner has died: it is put back at once.
+close_guards() {
+  for g in "$R"/guard/*/; do
+    [ ! -e "$g/armed" ] && [ ! -e "$g/reverting" ] ||
+      sh "$g/program" revert 'the runner on the host ended before a new login confirmed the change' >/dev/null 2>&1 </dev/null
+  done
+}
 follow() {
   p=$(runner)
   # Not in the run's own place, which the runner removes as it ends.
@@ -46,13 +54,14 @@ follow() {
     rm -f -- "$f"
     while IFS= read -r l <&4; do
       printf '%s\n' "$l"
+      FROM=$((FROM + 1))
       case $l in "C "*) kill "$t" 2>/dev/null; printf '@pause\n'; exit 0;; esac
     done
     wait "$t"
-  else
-    while [ -n "$(runner)" ]; do sleep 0.1; done
-    tail -n "+$FROM" "$R/journal"
   fi
+  while [ ! -e "$R/result" ] && { [ -n "$(runner)" ] || is_ending; }; do sleep 0.1; done
+  [ -e "$R/result" ] || close_guards
+  tail -n "+$FROM" "$R/journal"
 }
 
 if [ -n "$SIZE" ]; then
@@ -63,7 +72,6 @@ fi
 [ -e "$R/journal" ] || { printf '@absent\n'; exit 0; }
 [ -e "$R/result" ] || launch
 follow
-while [ ! -e "$R/result" ] && { [ -n "$(runner)" ] || guard_is_open; }; do sleep 0.2; done
 printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
 cat "$R/failed" 2>/dev/null
 # A host that is about to restart waits for this.

@@ -140,8 +140,9 @@ arm() {
       'Before=sysinit.target ufw.service nftables.service ssh.socket ssh.service' \
       '[Service]' 'Type=oneshot' "ExecStart=/bin/sh $G/program boot" >"$BOOT"
     ln -sf "$BOOT" "$WANTED"
+    # What is killed while it puts things back begins again.
     systemd-run --quiet --collect --unit "$TIMER-timer" --on-active="$T" --timer-property=AccuracySec=100ms \
-      /bin/sh "$G/program" revert "nobody logged in anew within $T seconds"
+      --property=Restart=on-failure --property=StartLimitIntervalSec=0 /bin/sh "$G/program" revert "nobody logged in anew within $T seconds"
   else
     setsid sh -c 'sleep "$1"; exec sh "$2" revert "nobody logged in anew within $1 seconds"' - "$T" "$G/program" \
       </dev/null >/dev/null 2>&1 9>&- &
@@ -179,13 +180,13 @@ put_back() {
 }
 back() {
   # What fails on the way must not keep the rest from being put back.
-  put_back >>"$G/log" 2>&1
+  put_back >>"$G/log" 2>&1 8>&-
   printf '%s\n' "$1" >"$G/why"
   sync -f "$G"
   disarm
-  : >"$G/reverted"
+  mv -T -- "$G/reverting" "$G/reverted"
   rm -rf -- "$K"
-  runner || sh "$R/settle" reverted
+  runner || { printf 'V %s %s\n' "$N" "$1" >>"$R/journal"; sh "$R/settle" reverted 8>&-; }
 }
 
 MODE=$1
@@ -213,7 +214,10 @@ confirm)
   exit 1
   ;;
 revert)
-  mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || exit 0
+  # One at a time, and to its end: whoever was killed at it is followed by the next.
+  exec 8>>"$G/lock"
+  flock 8
+  mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || [ -e "$G/reverting" ] || exit 0
   # Nothing may go on changing what is being put back.
   if [ ! -e "$G/waiting" ] && [ "$3" != runner ] && runner; then
     if is_systemd; then systemctl kill --kill-who=all -s KILL "stockade-run-$ID" 2>/dev/null
@@ -223,6 +227,8 @@ revert)
   back "$2$(sshd_said)"
   ;;
 boot)
+  exec 8>>"$G/lock"
+  flock 8
   [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }
   : >"$G/reverting"
   rm -f -- "$G/armed"

@@ -147,10 +147,13 @@ impl Record {
         let questions = self.questions();
         let folders: BTreeSet<AbsPath> = questions
             .iter()
-            .filter_map(|query| if let Query::Content(path) = query { path.parent() } else { None })
+            .filter_map(|query| match query {
+                Query::Content(path) | Query::Path(path) => path.parent(),
+                _ => None,
+            })
             .collect();
         folders.iter().for_each(|folder| _ = script.run(Command::new("clean").arg(folder)));
-        script.line("settled \"$1\"");
+        script.line("if [ \"$1\" = dead ]; then dead; else settled \"$1\"; fi");
         Ok(script.build()?.to_owned())
     }
 

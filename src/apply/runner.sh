@@ -20,10 +20,11 @@ exec 9>>/run/lock/stockade.lock
 if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
 
-# A run that ended without a result is settled before another begins.
+# A run that ended without a result is settled before another begins. One that
+# has not written a line has done nothing: it will find the lock held.
 for r in /var/lib/stockade/runs/*/; do
   r=${r%/}
-  if [ "$r" != "$R" ] && [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then journal "U ${r##*/}"; finish unfinished; fi
+  if [ "$r" != "$R" ] && [ -s "$r/journal" ] && [ ! -e "$r/result" ]; then journal "U ${r##*/}"; finish unfinished; fi
 done
 
 snapshot before
@@ -64,7 +65,9 @@ confirmed() {
 }
 put_back() {
   in_guard revert "$2" runner
-  reverted "$1"
+  # A guard that could not be armed had nothing to put back: nothing was changed.
+  [ ! -e "$R/guard/$1/reverted" ] || reverted "$1"
+  rm -rf -- "$R/guard/$1/kept"
 }
 reverted() {
   journal "V $1 $(cat "$R/guard/$1/why" 2>/dev/null)"

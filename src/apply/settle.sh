@@ -1,6 +1,7 @@
 # Ends a run whose runner has died, as the runner would have: what it left
 # half-made is removed, what is there now is written down, the result is told.
-# Set before this text: ID (the run).  sh settle RESULT
+# Set before this text: ID (the run).
+#   sh settle RESULT | dead
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -12,9 +13,34 @@ clean() { rm -rf --one-file-system -- "$1/.stockade-$ID-"*; }
 settled() {
   [ ! -e "$R/after" ] || (umask 077; sh "$R/after" >"$R/undo/after" 2>/dev/null </dev/null)
   rm -f -- "$R/before" "$R/after"
-  rm -rf -- "$P"
+  rm -rf -- "$P" "$R"/guard/*/kept
   [ ! -e "$R/result" ] || return 0
   printf '%s\n' "$1" >"$R/result.new"
   mv -f "$R/result.new" "$R/result"
   printf 'X %s\n' "$1" >>"$R/journal"
+}
+# What a runner had begun must not go on without it: the next run has the host then.
+end_orphans() {
+  while IFS=: read -r n c p; do
+    case $p in */stockade-run-$ID.service) ;; *) continue;; esac
+    for f in "/sys/fs/cgroup$p" "/sys/fs/cgroup/unified$p" "/sys/fs/cgroup/systemd$p"; do
+      [ -e "$f/cgroup.procs" ] || continue
+      for i in 1 2 3 4 5 6 7 8 9 10; do
+        o=
+        while read -r q; do [ "$q" = $$ ] || { kill -KILL "$q" 2>/dev/null && o=1; }; done <"$f/cgroup.procs"
+        [ -n "$o" ] || break
+        sleep 0.02
+      done
+    done
+  done </proc/self/cgroup
+}
+# Called by systemd when the runner is gone, however it went.
+dead() {
+  [ -e "$R/result" ] || end_orphans
+  rm -rf -- "$P"
+  [ ! -e "$R/result" ] || return 0
+  for g in "$R"/guard/*/; do
+    [ ! -e "$g/armed" ] && [ ! -e "$g/reverting" ] ||
+      sh "$g/program" revert 'the runner on the host ended before a new login confirmed the change'
+  done
 }

@@ -5,6 +5,7 @@ use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
 use crate::plan::HostPlan;
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
+use crate::transport::TransportError;
 use std::time::Instant;
 
 /// How a run is carried out.
@@ -105,7 +106,7 @@ fn judge(
             }
             outcome.error = Some(error.to_string());
         }
-        Ok(()) => match host.plan_again(&plan.name) {
+        Ok(()) => match second_look(host, &plan.name, reporter) {
             Ok(rest) if rest.is_empty() => {}
             Ok(rest) => {
                 reporter.event(&Event::NotConverged { host: &plan.name, plan: &rest });
@@ -120,6 +121,17 @@ fn judge(
         },
     }
     None
+}
+
+/// Looks again; over a new connection if the old one fails meanwhile.
+fn second_look(host: &mut impl Worked, name: &str, reporter: &dyn Reporter) -> anyhow::Result<HostPlan> {
+    host.plan_again(name).or_else(|error| {
+        let failed = error.downcast::<TransportError>()?;
+        let text = format!("{failed}; connecting again");
+        reporter.event(&Event::Notice { host: Some(name), text: &text });
+        host.reach().renew(failed)?;
+        host.plan_again(name)
+    })
 }
 
 /// Undoes a run that did not come to its end.

@@ -1,0 +1,121 @@
+//! Faults that an apply must survive, on real hosts: the program as an operator
+//! runs it, killed, cut off, and refused what it needs, at every step of a run.
+//!
+//! No hook in the product: on the host, programs of the test stand before the
+//! ones that a run calls (`faults/trap.sh`), and between controller and host
+//! stands a relay that cuts connections. After each fault the same is asked of
+//! the host ([`site::Site::survives`]). Chosen by a seed: STOCKADE_FAULT_SEED.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
+
+mod support;
+
+#[path = "faults/access.rs"]
+mod access;
+#[path = "faults/connection.rs"]
+mod connection;
+#[path = "faults/machine.rs"]
+mod machine;
+#[path = "faults/relay.rs"]
+mod relay;
+#[path = "faults/runner.rs"]
+mod runner;
+#[path = "faults/seed.rs"]
+mod seed;
+#[path = "faults/site.rs"]
+mod site;
+#[path = "faults/tally.rs"]
+mod tally;
+
+use seed::Seed;
+use site::Site;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use tally::Tally;
+
+/// A fault, and the way the hosts must go when it happens, if it matters.
+pub struct Fault {
+    /// What sort of fault; a row of the table.
+    pub class: &'static str,
+    /// What happens where.
+    pub name: String,
+    /// To `new` or to `old`.
+    pub to: Option<&'static str>,
+    /// Makes it happen, and says what did not hold.
+    pub inject: Box<dyn FnOnce(&mut Site) -> Result<(), String> + Send>,
+}
+
+/// Hosts that are worked on at once: most of a fault is waiting.
+const HOSTS: usize = 4;
+
+#[test]
+fn every_fault_is_survived() {
+    let mut seed = Seed::of_environment();
+    let Some(mut site) = Site::new() else { return };
+    // What a run calls, on its way to each state.
+    let normal = site.normal();
+    let mut faults: Vec<Fault> = Vec::new();
+    faults.extend(runner::faults(&normal, &mut seed));
+    faults.extend(connection::faults(&normal, &mut seed));
+    faults.extend(machine::faults(&normal, &mut seed));
+    faults.extend(access::faults(&mut seed));
+    // For work on one class or one fault.
+    if let Ok(only) = std::env::var("STOCKADE_FAULT_ONLY") {
+        faults.retain(|fault| format!("{}: {}", fault.class, fault.name).contains(&only));
+    }
+    let classes: BTreeSet<&str> = faults.iter().map(|fault| fault.class).collect();
+    let complete = std::env::var_os("STOCKADE_FAULT_ONLY").is_none();
+    seed.shuffle(&mut faults);
+
+    let tally = Mutex::new(Tally::new());
+    let queue = Mutex::new(faults);
+    std::thread::scope(|scope| {
+        let (queue, tally) = (&queue, &tally);
+        scope.spawn(move || work(site, queue, tally));
+        for _ in 1..HOSTS {
+            scope.spawn(move || {
+                if let Some(site) = Site::new() {
+                    work(site, queue, tally);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap();
+    println!("{}", tally.table());
+    println!("seed {}; the same seed gives the same faults: STOCKADE_FAULT_SEED={}", seed.first, seed.first);
+    println!("{} faults injected, {} survived", tally.injected(), tally.survived());
+    assert!(tally.failures().is_empty(), "{}", tally.failures().join("\n\n"));
+    assert_eq!(tally.classes(), classes, "every class was tried");
+    assert!(!complete || tally.injected() >= 300, "at least 300 faults");
+}
+
+/// One host, until no fault is left.
+fn work(mut site: Site, queue: &Mutex<Vec<Fault>>, tally: &Mutex<Tally>) {
+    loop {
+        let next = {
+            let mut queue = queue.lock().unwrap();
+            let fits = |fault: &Fault| fault.to.is_none_or(|to| to == site.other());
+            match queue.iter().rposition(fits) {
+                Some(at) => Some(queue.remove(at)),
+                None if queue.is_empty() => return,
+                None => None,
+            }
+        };
+        let Some(fault) = next else {
+            site.turn();
+            continue;
+        };
+        let began = std::time::Instant::now();
+        let name = format!("{}: {}", fault.class, fault.name);
+        let result = (fault.inject)(&mut site);
+        if std::env::var_os("STOCKADE_FAULT_VERBOSE").is_some() {
+            let word = if result.is_ok() { "survived" } else { "NOT SURVIVED" };
+            eprintln!("{:6.1} s  {word}  {name}", began.elapsed().as_secs_f64());
+        }
+        if let Err(why) = &result {
+            eprintln!("NOT SURVIVED  {name}: {why}");
+            site.heal();
+        }
+        tally.lock().unwrap().add(fault.class, &name, result, began.elapsed());
+    }
+}
