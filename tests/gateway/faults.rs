@@ -1,7 +1,6 @@
 //! What the gateway stands on goes away: the daemon, the store, the disk.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::Command;
 
 use super::harness::{FakeDaemon, Gateway, Options, PROGRAM};
@@ -35,10 +34,8 @@ fn a_full_disk_under_the_audit_log_refuses_requests() {
 fn a_store_that_is_gone_refuses_requests() {
     let daemon = FakeDaemon::start();
     let socket = daemon.socket();
-    // A port that nobody listens on.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let store = format!("redis://127.0.0.1:{port}/0");
-    let gateway = Gateway::start(&Options { store: Some(&store), ..Options::before(&socket) });
+    // A port that nobody listens on, and that the kernel gives to nobody.
+    let gateway = Gateway::start(&Options { store: Some("redis://127.0.0.1:1/0"), ..Options::before(&socket) });
     let keys = stockade::gateway::keys::KeySource::follow_dir(gateway.path("keys")).unwrap();
     let signer = stockade::gateway::token::Signer::new("https://gateway.test", "gateway.test", keys);
     let grant = stockade::gateway::token::Grant {
@@ -61,7 +58,7 @@ fn a_store_that_is_gone_refuses_requests() {
 fn a_stop_lets_requests_end_and_takes_no_more() {
     let daemon = FakeDaemon::start();
     let socket = daemon.socket();
-    let mut gateway = Gateway::start(&Options { limits: "drain_seconds = 20", ..Options::before(&socket) });
+    let mut gateway = Gateway::start(&Options { limits: "drain_seconds = 300", ..Options::before(&socket) });
     let token = gateway.token(&["--role=operator"]);
     let body = r#"{"Detach":false,"Tty":false}"#;
     let mut stream = gateway.connect();
@@ -74,7 +71,9 @@ fn a_stop_lets_requests_end_and_takes_no_more() {
     );
     stream.until("101 Switching Protocols");
     gateway.signal("TERM");
-    gateway.wait_for("the closed port", || std::net::TcpStream::connect(("127.0.0.1", gateway.port)).is_err());
+    // The socket has a name that nobody else takes, unlike the port.
+    let local = gateway.path("local.sock");
+    gateway.wait_for("the end of listening", || std::os::unix::net::UnixStream::connect(&local).is_err());
     stream.send(b"still here");
     stream.until("still here");
     stream.0.conn.send_close_notify();
@@ -113,6 +112,7 @@ fn keys_and_certificate_are_loaded_anew_without_dropping_a_session() {
     let mut file = std::fs::File::create(&signing).unwrap();
     file.write_all(b"{\"kty\":\"OKP\",").unwrap();
     gateway.signal("HUP");
+    gateway.wait_for("the refusal of the key", || gateway.said().contains("nothing loaded, the old stay in force"));
     assert_eq!(gateway.get("/_ping", &new).0, 200);
     assert_eq!(gateway.get("/_ping", &old).0, 200);
 }

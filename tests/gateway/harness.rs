@@ -21,6 +21,8 @@ pub struct Gateway {
     pub dir: tempfile::TempDir,
     pub child: Child,
     pub port: u16,
+    /// What it said on standard error so far.
+    said: Arc<Mutex<String>>,
 }
 
 /// What differs from the usual configuration.
@@ -40,17 +42,6 @@ impl<'a> Options<'a> {
     }
 }
 
-pub fn docker_socket() -> Option<&'static Path> {
-    let path = Path::new("/var/run/docker.sock");
-    if UnixStream::connect(path).is_ok() {
-        return Some(path);
-    }
-    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-    assert!(!forbidden, "may not be skipped: no Docker engine answers");
-    eprintln!("SKIP {}: no Docker engine answers", std::thread::current().name().unwrap_or("test"));
-    None
-}
-
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -65,10 +56,12 @@ impl Gateway {
         write_certificate(dir.path());
         let store = options.store.map_or_else(|| format!("redb:{}", at("store.redb").display()), str::to_owned);
         let audit = options.audit.map_or_else(|| at("audit.log").display().to_string(), str::to_owned);
+        // What a test does not set may not be short: the machine may be busy.
+        let patient = if options.limits.contains("head_seconds") { "" } else { "head_seconds = 60\n" };
         let config = format!(
             "listen = [\"127.0.0.1:0\"]\nlocal = \"{local}\"\nsocket = \"{socket}\"\nadmin = \"{admin}\"\nkeys = \"{keys}\"\nstore = \"{store}\"\n\
              issuer = \"https://gateway.test\"\naudience = \"gateway.test\"\naudit = \"{audit}\"\n{top}\n\
-             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{limits}\n",
+             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{patient}{limits}\n",
             local = at("local.sock").display(),
             socket = options.socket.display(),
             admin = at("admin.sock").display(),
@@ -91,8 +84,14 @@ impl Gateway {
         lines.read_line(&mut line).unwrap();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("the gateway did not start: {line}"));
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let gateway = Gateway { dir, child, port };
+        let said = Arc::new(Mutex::new(line));
+        let saying = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                saying.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        let gateway = Gateway { dir, child, port, said };
         gateway.wait_for("the administrator's socket", || UnixStream::connect(gateway.path("admin.sock")).is_ok());
         gateway
     }
@@ -107,6 +106,11 @@ impl Gateway {
             assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come about");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// What it said on standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// `token issue …`: all that was given.
@@ -143,7 +147,9 @@ impl Gateway {
     /// The audit log's lines so far.
     pub fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("audit.log")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // A line that is just being written is not there yet.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// A TLS connection.
