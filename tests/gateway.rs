@@ -13,6 +13,8 @@ mod engine;
 mod faults;
 #[path = "gateway/harness.rs"]
 mod harness;
+#[path = "gateway/issuers.rs"]
+mod issuers;
 #[path = "gateway/redis.rs"]
 mod redis;
 #[path = "gateway/service.rs"]

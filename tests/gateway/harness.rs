@@ -30,15 +30,17 @@ pub struct Options<'a> {
     pub socket: &'a Path,
     /// Lines for the top of the file; may not hold tables.
     pub top: &'a str,
-    /// Lines of `[limits]`.
+    /// Lines of `[limits]`, and tables after it.
     pub limits: &'a str,
     pub store: Option<&'a str>,
     pub audit: Option<&'a str>,
+    /// Its environment, besides that of the test.
+    pub env: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Options<'a> {
     pub fn before(socket: &'a Path) -> Self {
-        Options { socket, top: "", limits: "", store: None, audit: None }
+        Options { socket, top: "", limits: "", store: None, audit: None, env: &[] }
     }
 }
 
@@ -75,6 +77,7 @@ impl Gateway {
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--config"])
             .arg(at("gateway.toml"))
+            .envs(options.env.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
