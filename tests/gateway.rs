@@ -5,6 +5,8 @@
 
 #[path = "gateway/attacks.rs"]
 mod attacks;
+#[path = "gateway/bypass.rs"]
+mod bypass;
 #[path = "gateway/client.rs"]
 mod client;
 #[path = "gateway/engine.rs"]

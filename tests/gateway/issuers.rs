@@ -216,7 +216,10 @@ fn an_issuer_that_is_away_keeps_its_last_keys_until_they_are_too_old() {
     gateway.wait_for("the end of the last keys", || gateway.get("/_ping", &token).0 == 503);
     let (_, body) = gateway.get("/_ping", &token);
     assert!(body.contains("issuer.keys") && body.contains("older than 20 s"), "{body}");
-    assert!(body.contains(&format!("https://127.0.0.1:{}/keys: ", issuer.port)) && !body.contains("tenant=7"), "{body}");
+    assert!(
+        body.contains(&format!("https://127.0.0.1:{}/keys: ", issuer.port)) && !body.contains("tenant=7"),
+        "{body}"
+    );
     assert_eq!(gateway.get("/_ping", &own).0, 200, "our own tokens do not depend on others");
     gateway.wait_for("a word to the operator", || gateway.said().contains("an issuer's keys were not fetched"));
 
@@ -241,7 +244,10 @@ fn what_is_no_key_set_is_not_taken_and_the_reason_is_told() {
         (redirect(301, "http://127.0.0.1/elsewhere"), "redirect (301)"),
         (Reply::Raw("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".into()), "answers 500"),
         (Reply::Endless, "larger than 256 KiB"),
-        (Reply::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n{}", " ".repeat(999_999))), "larger than"),
+        (
+            Reply::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n{}", " ".repeat(999_999))),
+            "larger than",
+        ),
         (
             Reply::Raw(format!(
                 "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n{good}",

@@ -70,7 +70,8 @@ impl HttpsSource {
             return Err(wrong("may have neither a user nor a fragment"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host.clone()).map_err(|_| wrong("names no host that a certificate can be for"))?;
+        let name =
+            ServerName::try_from(host.clone()).map_err(|_| wrong("names no host that a certificate can be for"))?;
         let source = HttpsSource {
             host,
             port: authority.port_u16().unwrap_or(443),

@@ -65,7 +65,13 @@ impl RemoteKeys {
             return Err(wrong("has a maximum age that is shorter than the time between two fetches"));
         }
         let source = HttpsSource::new(&settings.url, settings.ca.as_deref())?;
-        Ok(RemoteKeys { settings, source, state: RwLock::default(), wanted: Notify::new(), ended: watch::Sender::new(0) })
+        Ok(RemoteKeys {
+            settings,
+            source,
+            state: RwLock::default(),
+            wanted: Notify::new(),
+            ended: watch::Sender::new(0),
+        })
     }
 
     /// Fetches now, whatever the pauses say.
