@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot set up must stop
 
 #[path = "gateway/redis.rs"]
-#[allow(dead_code)] // the gateway's own tests use some of it, these others
 mod redis;
 
 use std::io::{BufRead as _, BufReader, Read as _};

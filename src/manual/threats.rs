@@ -51,14 +51,16 @@
 //! | a token for somebody else | `aud` is this gateway and no other | `the_audience_must_be_this_gateway_and_no_other` |
 //! | a token that lives too long | `exp` less `iat` is bounded | `a_life_longer_than_allowed_is_refused` |
 //! | a clock that jumps back | `iat` and `nbf` are checked | `a_clock_that_jumps_back_does_not_bring_a_token_into_force_early` |
+//! | a clock that jumps ahead and back | what was revoked stays so, what was purged stays dead | `a_clock_that_jumps_brings_nothing_back` |
 //! | trailing bits, padding, other alphabets | one encoding only | `padding_white_space_and_the_other_alphabet_are_refused` |
 //! | nested tokens | refused unless configured, then every layer is verified | `nested_tokens_are_refused_unless_configured` |
 //! | compression, PBES2 | refused | `other_encryption_zip_and_passwords_are_refused` |
 //! | a weak or ill-formed key | refused when it is loaded | `an_rsa_key_must_be_large_and_its_exponent_sound` |
-//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported` |
+//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported`, `keys_and_certificate_are_loaded_anew_without_dropping_a_session` |
 //! | a stolen refresh token | reuse revokes the family | `refresh_reuse_revocation_and_metrics` |
 //! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
-//! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests` |
+//! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests`, `a_store_that_dies_in_the_middle_of_traffic_lets_nothing_through_until_it_is_back` |
+//! | a store that cannot be written | no new session; a revocation holds all the same | `a_store_that_cannot_be_written_gives_no_session_and_revokes_all_the_same`, `a_full_disk_keeps_no_session_alive_and_loses_none` |
 //! | a full disk under the audit log | requests are refused | `a_full_disk_under_the_audit_log_refuses_requests` |
 //! | slow headers | cut off | `a_head_that_does_not_end_is_cut_off` |
 //! | endless bodies, and those that never come | cut off | `an_endless_body_is_cut_off`, `a_body_that_does_not_end_is_cut_off` |

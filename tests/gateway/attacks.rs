@@ -158,6 +158,23 @@ fn a_head_that_does_not_end_is_cut_off() {
     stream.send(format!("GET /_ping HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n").as_bytes());
     assert_eq!(status(&stream.rest()), 408);
 
+    // Byte by byte it takes no longer.
+    let mut slow = gateway.connect();
+    slow.send(b"GET /_ping HTTP/1.1\r\nHost: a\r\nX: ");
+    slow.0.sock.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let (mut answer, mut part) = (Vec::new(), [0; 1024]);
+    let start = Instant::now();
+    while !answer.ends_with(b"\"}") {
+        assert!(start.elapsed() < Duration::from_secs(60), "it is never cut off: {}", String::from_utf8_lossy(&answer));
+        if answer.is_empty() {
+            slow.send(b"y");
+        }
+        if let Ok(count) = slow.0.read(&mut part) {
+            answer.extend_from_slice(&part[..count]);
+        }
+    }
+    assert_eq!(status(&String::from_utf8_lossy(&answer)), 408);
+
     let mut silent = TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
     silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0, "a connection without a handshake was kept");

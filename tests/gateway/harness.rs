@@ -36,11 +36,13 @@ pub struct Options<'a> {
     pub audit: Option<&'a str>,
     /// Its environment, besides that of the test.
     pub env: &'a [(&'a str, &'a str)],
+    /// A program and its arguments that start it, where it needs preparing.
+    pub starter: &'a [&'a str],
 }
 
 impl<'a> Options<'a> {
     pub fn before(socket: &'a Path) -> Self {
-        Options { socket, top: "", limits: "", store: None, audit: None, env: &[] }
+        Options { socket, top: "", limits: "", store: None, audit: None, env: &[], starter: &[] }
     }
 }
 
@@ -74,7 +76,9 @@ impl Gateway {
             limits = options.limits,
         );
         fs::write(at("gateway.toml"), config).unwrap();
-        let mut child = Command::new(PROGRAM)
+        let words: Vec<&str> = options.starter.iter().copied().chain([PROGRAM]).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["serve", "--config"])
             .arg(at("gateway.toml"))
             .envs(options.env.iter().copied())
@@ -135,13 +139,18 @@ impl Gateway {
         run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
     }
 
-    /// A number of the metrics page.
-    pub fn metric(&self, name: &str) -> u64 {
+    /// What the administrator's socket answers.
+    pub fn admin(&self, asked: &Value) -> Value {
         let mut stream = UnixStream::connect(self.path("admin.sock")).unwrap();
-        stream.write_all(b"{\"command\":\"metrics\"}\n").unwrap();
+        stream.write_all(format!("{asked}\n").as_bytes()).unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
-        let page: Value = serde_json::from_str(&line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// A number of the metrics page.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.admin(&serde_json::json!({ "command": "metrics" }));
         let page = page["metrics"].as_str().unwrap();
         let found = page.lines().find_map(|line| line.strip_prefix(&format!("stockade_gateway_{name} ")));
         found.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{page}"))
