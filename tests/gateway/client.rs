@@ -42,7 +42,7 @@ impl Lines {
     }
 
     /// Its lines to the last, by which it has ended well or with the container's code.
-    fn to_end(mut self) -> Vec<String> {
+    fn rest(mut self) -> Vec<String> {
         let mut lines = vec![self.2];
         lines.extend(self.1.lines().map(Result::unwrap));
         self.0.wait().unwrap();
@@ -83,10 +83,10 @@ fn run_exec_attach_logs_and_wait_work() {
     let (logs, attached) = (Lines::of(logs), Lines::of(attached));
     gateway.wait_for("the streams", || gateway.metric("streams") >= 3);
     good(&mut docker(&["exec", &name.0, "/bin/sh", "-c", ": > /go"]));
-    let logs = logs.to_end();
+    let logs = logs.rest();
     assert!(logs.first().unwrap() == "begun" && logs.last().unwrap() == "ended", "{logs:?}");
     assert!(logs[1..logs.len() - 1].iter().all(|line| line == "alive"), "{logs:?}");
-    assert_eq!(attached.to_end().last().unwrap(), "ended");
+    assert_eq!(attached.rest().last().unwrap(), "ended");
     assert_eq!(text(&waiting.wait_with_output().unwrap()), "7");
 
     let tty = Named::new("tty");
