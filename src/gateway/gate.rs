@@ -20,9 +20,12 @@ pub enum Unidentified {
     /// The token is not valid.
     #[error("{0}")]
     Refused(String),
-    /// It could not be judged.
+    /// It could not be judged: the store does not answer.
     #[error("{0}")]
     Unavailable(String),
+    /// It could not be judged: its issuer's keys are not there.
+    #[error("{0}")]
+    Keys(String),
 }
 
 /// Tokens into identities.
