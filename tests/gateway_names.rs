@@ -11,14 +11,14 @@ mod harness;
 #[path = "gateway_tenants/mod.rs"]
 mod tenants;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
 use harness::{Gateway, Options, docker_socket};
 use tenants::{Image, Tenant, good, host, text};
 
 const IMAGE: &str = "stockade-gateway-names/busybox:1";
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
-}
 
 /// A network, a volume and a container, all with the names that the other has too.
 fn furnish(tenant: &Tenant<'_>) {
@@ -49,7 +49,6 @@ fn two_tenants_have_the_same_names_and_do_not_meet() {
     let gateway = Gateway::start(&Options::before(socket));
     let shop = Tenant::new(&gateway, "shop", "deploy");
     let ware = Tenant::new(&gateway, "ware", "deploy");
-    let began = now();
     furnish(&shop);
     furnish(&ware);
 
@@ -58,7 +57,8 @@ fn two_tenants_have_the_same_names_and_do_not_meet() {
         descriptions_have_the_own_names(tenant);
         containers_find_one_another(tenant);
         what_is_named_is_the_own(tenant);
-        streams_have_the_own_names(tenant, began);
+        gateway.wait_for("the end of other streams", || gateway.metric("streams") == 0);
+        streams_have_the_own_names(&gateway, tenant);
         errors_have_the_own_names(tenant);
         what_ends_has_the_own_names(tenant);
     }
@@ -157,18 +157,62 @@ fn what_is_named_is_the_own(tenant: &Tenant<'_>) {
     assert_eq!(tenant.said(&["rm", "-f", "older"]), "older");
 }
 
-fn streams_have_the_own_names(tenant: &Tenant<'_>, began: u64) {
-    let (since, until) = (began.to_string(), (now() + 1).to_string());
-    let format = "{{.Action}} {{.Actor.Attributes.name}}";
-    let events = |filter: &str| {
-        tenant.said(&["events", "--since", &since, "--until", &until, "--filter", filter, "--format", format])
-    };
-    let of_web = events("container=web");
-    assert!(of_web.contains("start web") && of_web.lines().all(|line| line.ends_with(" web")), "{of_web}");
-    let gone = events("container=linked");
-    assert!(gone.contains("destroy linked"), "events of what is gone are found by its name: {gone}");
-    let all = events("type=container");
-    assert!(all.contains("start db") && all.contains("rename older") && !all.contains("__"), "{all}");
+/// `docker events` that runs; what it has said so far.
+struct Events {
+    child: std::process::Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Events {
+    fn of(tenant: &Tenant<'_>, filter: &str) -> Events {
+        let format = "{{.Action}} {{.Actor.Attributes.name}}";
+        let mut command = tenant.docker(&["events", "--filter", filter, "--format", format]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said: Arc<Mutex<String>> = Arc::default();
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *kept.lock().unwrap() += &(line + "\n"))
+        });
+        Events { child, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn streams_have_the_own_names(gateway: &Gateway, tenant: &Tenant<'_>) {
+    assert_eq!(gateway.metric("streams"), 0);
+    // One that is there, one that is not yet there, and all.
+    let [of_web, of_later, all] =
+        ["container=web", "container=later", "type=container"].map(|filter| Events::of(tenant, filter));
+    gateway.wait_for("the streams", || gateway.metric("streams") == 3);
+    tenant.said(&["run", "-d", "--name", "other", IMAGE, "/bin/sleep", "600"]);
+    tenant.said(&["rename", "other", "another"]);
+    tenant.said(&["run", "--rm", "--name", "later", IMAGE, "/bin/true"]);
+    tenant.said(&["rm", "-f", "another"]);
+    tenant.said(&["pause", "web"]);
+    tenant.said(&["unpause", "web"]);
+    gateway.wait_for("the last event", || {
+        of_web.said().contains("unpause web")
+            && of_later.said().contains("destroy later")
+            && all.said().contains("unpause web")
+    });
+    assert_eq!(of_web.said(), "pause web\nunpause web\n");
+    assert!(of_later.said().lines().all(|line| line.ends_with(" later")), "{}", of_later.said());
+    let all = all.said();
+    for event in ["start other", "rename another", "start later", "destroy another"] {
+        assert!(all.lines().any(|line| line == event), "no {event:?} in {all}");
+    }
+    assert!(!all.contains("__"), "{all}");
     assert_eq!(tenant.said(&["logs", "web"]), "begun");
     assert_eq!(tenant.said(&["stats", "--no-stream", "--format", "{{.Name}}", "web"]), "web");
 }

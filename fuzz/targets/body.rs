@@ -22,7 +22,11 @@ const TARGETS: &[&str] = &[
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
     let target = bytes.of(TARGETS);
-    let body = if bytes.byte() % 2 == 0 { bytes.0.to_vec() } else { made(&mut bytes).to_string().into_bytes() };
+    let body = match bytes.byte() % 4 {
+        0 | 2 => bytes.0.to_vec(),
+        1 => made(&mut bytes).to_string().into_bytes(),
+        _ => asked(&mut bytes).to_string().into_bytes(),
+    };
     let request = http::Request::builder().method("POST").uri(target).header("host", "docker");
     let request = request.header("content-type", "application/json").header("content-length", body.len());
     let parts = request.body(()).expect("a request").into_parts().0;
@@ -41,6 +45,71 @@ fuzz_target!(|data: &[u8]| {
         other => panic!("{other}"),
     }
 });
+
+/// What is asked for by those who want the host, among what is allowed.
+fn asked(bytes: &mut Bytes<'_>) -> Value {
+    let (mut top, mut host) = (json!({"Image": "alpine", "Cmd": ["x"]}), Map::new());
+    while !bytes.is_empty() {
+        let wish: Map<String, Value> = serde_json::from_str(bytes.of(WISHES)).expect("the list is of objects");
+        let place = bytes.byte() % 8;
+        for (name, value) in wish {
+            let name = if place == 7 { name.to_lowercase() } else { name };
+            if place == 0 { top[name] = value } else { drop(host.insert(name, value)) }
+        }
+    }
+    top["HostConfig"] = Value::Object(host);
+    top
+}
+
+const WISHES: &[&str] = &[
+    r#"{"Privileged":true}"#,
+    r#"{"Binds":["/:/host"]}"#,
+    r#"{"Binds":["data:/x","theirs:/y"]}"#,
+    r#"{"Binds":["/var/run/docker.sock:/s:ro"]}"#,
+    r#"{"Mounts":[{"Type":"bind","Source":"/","Target":"/x"}]}"#,
+    r#"{"Mounts":[{"Type":"volume","Source":"theirs","Target":"/x"}]}"#,
+    r#"{"Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Options":{"o":"bind"}}}}]}"#,
+    r#"{"Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"Labels":{"io.stockade.tenant":"rival"}}}]}"#,
+    r#"{"PortBindings":{"80/tcp":[{"HostPort":"22"}]}}"#,
+    r#"{"PortBindings":{"80/tcp":[{"HostPort":"8000-9000"}]}}"#,
+    r#"{"PortBindings":{"80/tcp":[{"HostPort":"8080","HostIp":"127.0.0.1"}]}}"#,
+    r#"{"NetworkMode":"host"}"#,
+    r#"{"NetworkMode":"container:theirs"}"#,
+    r#"{"NetworkMode":"web"}"#,
+    r#"{"PidMode":"host"}"#,
+    r#"{"PidMode":"container:theirs"}"#,
+    r#"{"IpcMode":"host"}"#,
+    r#"{"UTSMode":"host"}"#,
+    r#"{"UsernsMode":"host"}"#,
+    r#"{"CgroupnsMode":"host"}"#,
+    r#"{"CapAdd":["ALL"]}"#,
+    r#"{"SecurityOpt":["seccomp=unconfined"]}"#,
+    r#"{"SecurityOpt":["no-new-privileges"]}"#,
+    r#"{"MaskedPaths":[]}"#,
+    r#"{"ReadonlyPaths":[]}"#,
+    r#"{"Devices":[{"PathOnHost":"/dev/sda"}]}"#,
+    r#"{"DeviceCgroupRules":["a *:* rwm"]}"#,
+    r#"{"Memory":0,"PidsLimit":-1,"NanoCpus":0}"#,
+    r#"{"Memory":2147483649}"#,
+    r#"{"CpuQuota":-1,"CpuPeriod":1000}"#,
+    r#"{"CpuQuota":3000000}"#,
+    r#"{"CgroupParent":"/"}"#,
+    r#"{"Runtime":"x"}"#,
+    r#"{"VolumesFrom":["theirs"]}"#,
+    r#"{"VolumesFrom":["web:ro"],"Links":["web:db"]}"#,
+    r#"{"Links":["theirs:db"]}"#,
+    r#"{"Sysctls":{"kernel.core_pattern":"|x"}}"#,
+    r#"{"LogConfig":{"Type":"syslog"}}"#,
+    r#"{"ExtraHosts":["h:host-gateway"]}"#,
+    r#"{"PublishAllPorts":true}"#,
+    r#"{"GroupAdd":["0"]}"#,
+    r#"{"OomScoreAdj":-1000,"OomKillDisable":true}"#,
+    r#"{"Tmpfs":{"/tmp":"size=9g"}}"#,
+    r#"{"Labels":{"io.stockade.tenant":"rival"}}"#,
+    r#"{"Labels":{"a":"b"},"Volumes":{"/data":{}}}"#,
+    r#"{"NetworkingConfig":{"EndpointsConfig":{"theirs":{}}}}"#,
+    r#"{"NetworkingConfig":{"EndpointsConfig":{"web":{"Aliases":["db"],"MacAddress":"02:00:00:00:00:01"}}}}"#,
+];
 
 /// A body of members and values that matter, some spelt for Go alone.
 fn made(bytes: &mut Bytes<'_>) -> Value {

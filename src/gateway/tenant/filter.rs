@@ -1,11 +1,11 @@
 //! The daemon's answers, with only what a tenant may see, in the tenant's own
 //! names. An answer that is not understood is not passed on.
 
-use regex::RegexBuilder;
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::super::{Refusal, Wanted};
-use super::{LABEL, names};
+use super::{LABEL, list, names};
 
 /// Bytes of a compiled `name` filter.
 const PATTERN: usize = 1 << 16;
@@ -25,18 +25,16 @@ fn unreadable(what: &str) -> Refusal {
 /// # Errors
 /// 502 for an answer that is not understood.
 pub fn filter_json(operation: &str, tenant: &str, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    if operation == "ContainerList" {
+        return list::containers(tenant, wanted, body).map_err(|error| unreadable(&error.to_string()));
+    }
     let mut answer: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
     let mine = |item: &Value| owner(item) == Some(tenant);
     match operation {
-        "ContainerList" => {
-            keep(&mut answer, mine)?;
-            each(&mut answer, |item| container(item, tenant));
-            pick(&mut answer, wanted, |item| item.pointer("/Names/0"));
-        }
         "NetworkList" => {
             keep(&mut answer, mine)?;
             each(&mut answer, |item| network(item, tenant));
-            pick(&mut answer, wanted, |item| item.get("Name"));
+            pick(&mut answer, wanted);
         }
         "ImageList" => keep(&mut answer, |item| owner(item).is_none_or(|owner| owner == tenant))?,
         "VolumeList" => {
@@ -44,7 +42,7 @@ pub fn filter_json(operation: &str, tenant: &str, wanted: &Wanted, body: &[u8]) 
             let list = map.entry("Volumes").or_insert(Value::Null);
             keep(list, mine)?;
             each(list, |item| volume(item, tenant));
-            pick(list, wanted, |item| item.get("Name"));
+            pick(list, wanted);
             map.insert("Warnings".to_owned(), Value::Null);
         }
         "ContainerInspect" => {
@@ -125,25 +123,31 @@ fn each(list: &mut Value, change: impl FnMut(&mut Value)) {
     list.as_array_mut().into_iter().flatten().for_each(change);
 }
 
-/// The filter `name` and the limit, which the daemon would apply to its own
-/// names: as it does, a pattern that matches anywhere, with or without the slash.
-fn pick(list: &mut Value, wanted: &Wanted, name: impl Fn(&Value) -> Option<&Value>) {
-    let Some(items) = list.as_array_mut() else { return };
-    if !wanted.names.is_empty() {
-        let patterns: Vec<_> = wanted
-            .names
-            .iter()
-            .filter_map(|pattern| RegexBuilder::new(pattern).size_limit(PATTERN).build().ok())
-            .collect();
-        items.retain(|item| {
-            let name = name(item).and_then(Value::as_str).unwrap_or_default();
-            let plain = name.strip_prefix('/').unwrap_or(name);
-            wanted.names.iter().any(|wanted| wanted == plain)
-                || patterns.iter().any(|pattern| pattern.is_match(name) || pattern.is_match(plain))
-        });
+/// The filter `name`, which the daemon would apply to its own names: as there,
+/// a pattern that matches anywhere, with or without the slash.
+pub(super) struct Chosen<'a> {
+    names: &'a [String],
+    patterns: Vec<Regex>,
+}
+
+impl<'a> Chosen<'a> {
+    pub(super) fn new(wanted: &'a Wanted) -> Chosen<'a> {
+        let compiled = |pattern: &String| RegexBuilder::new(pattern).size_limit(PATTERN).build().ok();
+        Chosen { names: &wanted.names, patterns: wanted.names.iter().filter_map(compiled).collect() }
     }
-    if let Some(limit) = wanted.limit {
-        items.truncate(limit);
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        let plain = name.strip_prefix('/').unwrap_or(name);
+        self.names.is_empty()
+            || self.names.iter().any(|wanted| wanted == plain)
+            || self.patterns.iter().any(|pattern| pattern.is_match(name) || pattern.is_match(plain))
+    }
+}
+
+fn pick(list: &mut Value, wanted: &Wanted) {
+    let chosen = Chosen::new(wanted);
+    if let Some(items) = list.as_array_mut() {
+        items.retain(|item| chosen.has(item.get("Name").and_then(Value::as_str).unwrap_or_default()));
     }
 }
 
@@ -155,7 +159,7 @@ fn renamed(value: &mut Value, tenant: &str) {
 }
 
 /// A container, as lists and `inspect` have it.
-fn container(item: &mut Value, tenant: &str) {
+pub(super) fn container(item: &mut Value, tenant: &str) {
     each(item.get_mut("Names").unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
     renamed(item.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
     for mounts in ["/Mounts", "/HostConfig/Mounts"] {
@@ -261,4 +265,45 @@ const INFO: &[&str] = &[
 fn info(answer: &mut Value) -> Result<(), Refusal> {
     object(answer)?.retain(|name, _| INFO.contains(&name.as_str()));
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The same by the whole tree of values.
+    fn by_tree(tenant: &str, body: &[u8]) -> Value {
+        let mut answer: Value = serde_json::from_slice(body).unwrap();
+        keep(&mut answer, |item| owner(item) == Some(tenant)).unwrap();
+        each(&mut answer, |item| container(item, tenant));
+        answer
+    }
+
+    #[test]
+    fn a_list_is_filtered_as_by_the_whole_tree() {
+        let hex = "0123456789abcdef".repeat(4);
+        let networks = |name: &str| serde_json::json!({"Networks": {name: {"NetworkID": hex, "Aliases": null}}});
+        let list = serde_json::json!([
+            {"Id": "1", "Names": ["/shop__web"], "Labels": {LABEL: "shop", "a\n\"": "\u{e9}"}, "Mounts": [],
+             "HostConfig": {"NetworkMode": "default"}, "NetworkSettings": networks("bridge"), "SizeRw": 18_446_744_073_709_551_615_u64},
+            {"Id": "2", "Names": ["/shop__db", "/shop__web/db"], "Labels": {LABEL: "shop"},
+             "Mounts": [{"Type": "volume", "Name": "shop__data", "Source": "/v/shop__data/_data"}],
+             "HostConfig": {"NetworkMode": hex}, "NetworkSettings": networks("shop__net")},
+            {"Id": "3", "Names": ["/old"], "Labels": {LABEL: "shop"}, "HostConfig": {"NetworkMode": hex},
+             "NetworkSettings": networks("old"), "Mounts": [{"Type": "bind", "Source": "/srv/shop__x"}]},
+            {"Id": "4", "Names": ["/ware__web"], "Labels": {LABEL: "ware"}},
+            {"Id": "5", "Names": ["/shop__x"], "Labels": {LABEL: ""}},
+            {"Id": "6", "Names": ["/shop__y"], "Labels": null},
+            {"Id": "7", "Names": ["/shop__z"]},
+            {"Labels": {LABEL: "shop"}}
+        ]);
+        for tenant in ["shop", "ware", "none"] {
+            let body = list.to_string();
+            let filtered = filter_json("ContainerList", tenant, &Wanted::default(), body.as_bytes()).unwrap();
+            let filtered: Value = serde_json::from_slice(&filtered).unwrap();
+            assert_eq!(filtered, by_tree(tenant, body.as_bytes()), "{tenant}");
+        }
+        assert_eq!(filter_json("ContainerList", "shop", &Wanted::default(), b"null").unwrap(), b"[]");
+    }
 }

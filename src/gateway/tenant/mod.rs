@@ -21,6 +21,7 @@
 //! host's name, `shop__web`).
 
 mod filter;
+mod list;
 pub mod names;
 
 use super::policy::reference::{self, Reference};
