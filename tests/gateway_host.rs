@@ -106,6 +106,23 @@ fn the_settings_are_toml_with_what_was_chosen() {
 }
 
 #[test]
+fn roles_of_ones_own_are_sent_only_where_they_are_given() {
+    let settings = |with: &str| {
+        let steps = steps("gateway", with).unwrap();
+        let of_path = |path: &str| steps.iter().find(|step| step.table.to_json()["path"] == path).cloned();
+        let config = of_path("/etc/stockade-gateway/gateway.toml").unwrap();
+        let text = config.files.render("gateway.toml.tera").unwrap();
+        let roles = of_path("/etc/stockade-gateway/roles.toml").map(|step| step.table.to_json()["source"].clone());
+        (text.parse::<toml::Table>().unwrap().get("roles").cloned(), roles)
+    };
+    assert_eq!(settings("{}"), (None, None));
+    // Any file that is there will do here.
+    let (path, source) = settings("{ gateway_roles = \"program\" }");
+    assert_eq!(path.unwrap().as_str(), Some("/etc/stockade-gateway/roles.toml"));
+    assert_eq!(source, Some(json!("program")));
+}
+
+#[test]
 fn the_firewall_lets_in_whom_it_is_told_and_nobody_where_it_is_left_alone() {
     let rules = |with: &str| tables(&steps("gateway", with).unwrap(), "firewall");
     let with = "{ gateway_port = 99, gateway_allow_from = [\"192.0.2.0/24\", \"2001:db8::/32\"] }";

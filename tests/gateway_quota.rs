@@ -140,3 +140,19 @@ fn without_a_tenant_the_containers_of_a_role_are_counted() {
     assert_eq!((first.0, second.0, there.lines().count()), (201, 403, 1), "{first:?} {second:?}");
     assert!(second.1.contains(&format!("the role {role} has 1 of 1 containers")), "{second:?}");
 }
+
+#[test]
+fn roles_are_checked_before_they_are_put_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        std::fs::write(dir.path().join("roles.toml"), text).unwrap();
+        let mut command = std::process::Command::new(harness::PROGRAM);
+        let output = command.args(["check", "--roles"]).arg(dir.path().join("roles.toml")).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check(ROLES), (true, String::new()));
+    let (good, said) = check("[role.x]\nallow = []\nquotas = { container = 3 }\n");
+    assert!(!good && said.contains("container") && said.contains("line 3"), "{said}");
+    let (good, said) = check("[role.x]\nallow = []\nquotas = { total_memory = \"1g\" }\n");
+    assert!(!good && said.contains("total_memory needs memory"), "{said}");
+}
