@@ -29,7 +29,7 @@ enum Command {
     /// Serve, until SIGTERM; SIGHUP loads keys, roles, certificate and limits anew
     Serve(Configured),
     /// Say whether a configuration, its keys, roles and certificate can be used
-    Check(Configured),
+    Check(Check),
     /// Judge compact tokens, one a line on standard input; one JSON verdict a line
     Verify(Verify),
     /// Tell which rule decides about a request
@@ -40,6 +40,15 @@ enum Command {
     /// Make, exchange and list signing keys
     #[command(subcommand)]
     Keys(Keys),
+}
+
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    of: Configured,
+    /// Check roles alone: a TOML file, or a folder of such
+    #[arg(long, conflicts_with = "config")]
+    roles: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -189,7 +198,11 @@ fn perform(
 ) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(of) => run::serve(&of.config, journal, err)?,
-        Command::Check(of) => {
+        Command::Check(Check { roles: Some(roles), .. }) => {
+            policy::Policy::load(&roles)?;
+            writeln!(out, "{}: good", roles.display())?;
+        }
+        Command::Check(Check { of, .. }) => {
             run::check(&Config::load(&of.config)?)?;
             writeln!(out, "{}: good", of.config.display())?;
         }

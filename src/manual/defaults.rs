@@ -21,4 +21,4 @@
 //! | secrets | `•••` in every output; never an argument | argument lists are public on a host |
 //! | packages in an undo | left alone without `--packages` | others may have come to need them |
 //! | access tokens | 15 minutes, EdDSA, for one audience | what is stolen is soon worth nothing |
-//! | `docker-host` | without the gateway unless `gateway = true` | it needs a certificate and opens a port |
+//! | `docker-host` | with the gateway unless `gateway = false`; without certificates a refusal that says how to make them | the API should be reached with a token or not at all |

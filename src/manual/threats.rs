@@ -35,6 +35,9 @@
 //! | CR and LF into logs | escaped | `class_22_line_ends_reach_no_log` |
 //! | prefix matches on registry or path | whole parts are compared | `class_23_registries_and_paths_match_whole_parts`, `daemon_23_no_registry_outside_the_list_is_dialled` |
 //! | `docker cp` races before 29.5.1 | refused on such engines without a grant | `class_24_docker_cp_is_refused_on_engines_that_race`, `daemon_24_no_file_is_copied_by_an_engine_that_races` |
+//! | a name that another tenant has, to reach or to learn of it | each tenant has names of its own | `two_tenants_have_the_same_names_and_do_not_meet` |
+//! | creates at once, to pass a quota of all containers | counted and made one after another | `creates_at_once_do_not_pass_the_number_of_containers` |
+//! | a client that leaves before its create is counted | its turn is kept until the daemon has answered | `a_client_that_leaves_does_not_pass_the_number_of_containers` |
 //!
 //! ## Tokens and the service itself
 //!
