@@ -378,12 +378,15 @@ fn daemon_16_no_other_protocol_is_switched_to() {
     let Some(site) = site() else { return };
     for path in ["/session", "/grpc"] {
         let line = format!("POST {}{path} HTTP/1.1", site.version);
+        // The engine has one session of a name at a time.
+        let session = format!("X-Docker-Expose-Session-Uuid: stockade-gateway-test-{}\r\n", std::process::id());
         let bytes = format!(
-            "{line}\r\nHost: docker\r\n{TOKEN}Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
+            "{line}\r\nHost: docker\r\n{TOKEN}{session}Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
         );
         let answer = site.through(&bytes);
         assert_eq!(status(&answer), 403, "{path}: {answer}");
         let mut stream = std::os::unix::net::UnixStream::connect("/var/run/docker.sock").unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
         std::io::Write::write_all(&mut stream, bytes.replace(TOKEN, "").as_bytes()).unwrap();
         let mut first = [0; 12];
         std::io::Read::read_exact(&mut stream, &mut first).unwrap();

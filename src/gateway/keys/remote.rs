@@ -5,7 +5,7 @@
 //! then there are none; unknown key ids, which anybody can make up, cause no more
 //! fetches than one in the configured time.
 
-use super::fetch::{HttpsSource, without_query};
+use super::fetch::{HttpsSource, shown};
 use super::{KeyError, KeyRing};
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ impl RemoteKeys {
     /// # Errors
     /// The URL is not acceptable, or nobody can vouch for its server.
     pub fn new(settings: RemoteSettings) -> Result<RemoteKeys, KeyError> {
-        let wrong = |reason| KeyError::Refused { place: without_query(&settings.url), reason };
+        let wrong = |reason| KeyError::Refused { place: shown(&settings.url), reason };
         if settings.refresh.is_zero() || settings.retry.is_zero() {
             return Err(wrong("would be fetched without a pause: refresh and retry are at least a second"));
         }
@@ -81,7 +81,7 @@ impl RemoteKeys {
             (state.fetching, state.tried) = (true, Some(Instant::now()));
         }
         let answer = self.source.get().await;
-        let place = without_query(&self.settings.url);
+        let place = shown(&self.settings.url);
         let mut state = self.write();
         state.fetching = false;
         let known = answer.as_ref().is_ok_and(|bytes| state.fetched.is_some() && *bytes == state.answer);
