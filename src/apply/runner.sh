@@ -27,6 +27,11 @@ for r in /var/lib/stockade/runs/*/; do
   if [ "$r" != "$R" ] && [ -s "$r/journal" ] && [ ! -e "$r/result" ]; then journal "U ${r##*/}"; finish unfinished; fi
 done
 
+# Clocks jump: the order of runs is counted.
+n=$(cat /var/lib/stockade/count 2>/dev/null)
+n=$((${n:-0} + 1))
+printf '%s\n' "$n" >"$R/number" && cp "$R/number" /var/lib/stockade/count.new && mv -f /var/lib/stockade/count.new /var/lib/stockade/count
+
 snapshot before
 
 # begin NUMBER; ended NUMBER CODE
