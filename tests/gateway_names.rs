@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
+#[path = "gateway/engine.rs"]
+mod engine;
+#[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
 #[path = "gateway/harness.rs"]
 mod harness;
 #[allow(dead_code, reason = "not every test sends by itself")]
@@ -15,7 +18,8 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use harness::{Gateway, Options, docker_socket};
+use engine::docker_socket;
+use harness::{Gateway, Options};
 use tenants::{Image, Tenant, good, host, text};
 
 const IMAGE: &str = "stockade-gateway-names/busybox:1";

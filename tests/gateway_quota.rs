@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
+#[path = "gateway/engine.rs"]
+mod engine;
+#[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
 #[path = "gateway/harness.rs"]
 mod harness;
 #[path = "gateway_tenants/mod.rs"]
@@ -11,7 +14,8 @@ mod tenants;
 
 use std::process::Stdio;
 
-use harness::{Gateway, Options, docker_socket};
+use engine::docker_socket;
+use harness::{Gateway, Options};
 use tenants::{Image, Tenant, host};
 
 const IMAGE: &str = "stockade-gateway-quota/busybox:1";

@@ -90,7 +90,8 @@ sshd_takes_up() {
   fi
   for u in ssh.service sshd.service; do
     [ "$(systemctl show -p LoadState --value "$u")" = loaded ] || continue
-    ! systemctl -q is-active "$u" || systemctl reload "$u"
+    # One under its socket may not outlive a reload; the socket starts it anew.
+    ! systemctl -q is-active "$u" || systemctl reload "$u" || systemctl -q is-active ssh.socket
     break
   done
 }

@@ -38,16 +38,19 @@ impl<'a> Runs<'a> {
     pub(super) fn history(&mut self) -> anyhow::Result<Vec<(Record, String)>> {
         let mut script = Script::new();
         script.line(
-            "for r in /var/lib/stockade/runs/*/; do [ -f \"$r/meta\" ] || continue; cat \"$r/meta\"; printf '\\n%s\\n' \
-             \"$(cat \"$r/result\" 2>/dev/null || echo unfinished)\"; done",
+            "for r in /var/lib/stockade/runs/*/; do [ -f \"$r/meta\" ] || continue; cat \"$r/meta\"; printf '\\n%s\\n%s\\n' \
+             \"$(cat \"$r/result\" 2>/dev/null || echo unfinished)\" \"$(cat \"$r/number\" 2>/dev/null || echo 0)\"; done",
         );
         let output = String::from_utf8_lossy(&self.read(&script)?).into_owned();
         let lines: Vec<&str> = output.lines().collect();
         let record = |pair: &[&str]| {
             let record = serde_json::from_str(pair[0]).with_context(|| format!("{}: a damaged record", self.name))?;
-            Ok((record, pair[1].to_owned()))
+            Ok((pair[2].parse::<u64>().unwrap_or(0), record, pair[1].to_owned()))
         };
-        lines.chunks_exact(2).map(record).collect()
+        let mut runs = lines.chunks_exact(3).map(record).collect::<anyhow::Result<Vec<(u64, Record, String)>>>()?;
+        // By name they are sorted by the controllers' clocks, which decide only where the host has not counted.
+        runs.sort_by_key(|(number, _, _)| *number);
+        Ok(runs.into_iter().map(|(_, record, result)| (record, result)).collect())
     }
 
     /// What a run found and left, and what is there now.

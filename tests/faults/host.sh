@@ -23,6 +23,7 @@ dpkg-deb -b --root-owner-group /tmp/deb /srv/repo/fault.deb >/dev/null
   echo "SHA256: $(sha256sum </srv/repo/fault.deb | cut -d' ' -f1)"
 } >/srv/repo/Packages
 rm -rf /tmp/deb
+echo 'DPkg::Path "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin";' >/etc/apt/apt.conf.d/99fault
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
 rm -rf /var/lib/apt/lists/*
 apt-get -qq update

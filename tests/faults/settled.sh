@@ -3,7 +3,7 @@
 # SECRETS: the new secrets, a line each. Prints what is wrong.
 find /srv /etc /home /root /run/stockade -xdev -name '.stockade-*' 2>/dev/null
 find /etc/systemd/system -name 'stockade-guard*' 2>/dev/null
-systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | sed 's/^/unit: /'
+systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | grep -v ' inactive *dead ' | sed 's/^/unit: /'
 for d in /run/stockade/* /var/lib/stockade/owed/*; do [ ! -e "$d" ] || echo "left: $d"; done
 for r in /var/lib/stockade/runs/*/; do
   [ ! -d "$r" ] || [ -s "$r/result" ] || echo "without a result: $r"

@@ -315,16 +315,20 @@ impl Site {
         if undone.code != 0 && !undone.out.contains("no such run") && !undone.err.contains("no such run") {
             return Err(format!("undo: {undone:?}\nafter {ran:?}"));
         }
-        let seen = self.look();
-        for (seen, old) in seen.iter().zip(&self.states[self.at]) {
-            // What a command did is not known.
-            if seen != old && !seen.starts_with("/srv/fault/stamp") {
-                return Err(format!("undo left {seen}\n  was {old}\n{undone:?}\nafter {ran:?}"));
-            }
+        let differ = self.differs_from(self.at);
+        if !differ.is_empty() {
+            return Err(format!("undo left {differ:?}\n{undone:?}\nafter {ran:?}"));
         }
         // The undo keeps what it found, as it was in the files: the new secret, too.
         self.on("rm -rf /var/lib/stockade/runs/*");
         self.survives(ran)
+    }
+
+    /// What is not as in a state, but for what a command did, which nobody knows.
+    pub fn differs_from(&mut self, state: &str) -> Vec<(String, String)> {
+        let seen = self.look();
+        let pairs = seen.into_iter().zip(self.states[state].clone());
+        pairs.filter(|(seen, wanted)| seen != wanted && !seen.starts_with("/srv/fault/stamp")).collect()
     }
 
     /// All is in place, live, and nothing is left over; a plan is empty.
