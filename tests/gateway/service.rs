@@ -50,6 +50,21 @@ fn an_opaque_token_works_until_it_is_revoked() {
 }
 
 #[test]
+fn no_token_is_issued_for_a_role_that_is_not_there() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options::before(&socket));
+    for role in ["reader", "Read", "read ", "class:read"] {
+        let told = gateway.admin(&serde_json::json!({ "command": "issue", "subject": "ann", "role": role }));
+        assert_eq!(told["ok"], false, "{told}");
+        let error = told["error"].as_str().unwrap();
+        assert!(error.ends_with("the roles are: deploy, operator, read"), "{error}");
+    }
+    let listed = gateway.admin(&serde_json::json!({ "command": "list" }));
+    assert_eq!(listed["result"], serde_json::json!([]));
+}
+
+#[test]
 fn a_token_is_checked_before_anything_is_told() {
     let daemon = FakeDaemon::start();
     let socket = daemon.socket();
