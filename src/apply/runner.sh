@@ -176,9 +176,21 @@ apt_has_lists() {
   done
   return 1
 }
+# What an interrupted dpkg has left is brought to its end, once nobody else is at it.
+dpkg_heals() {
+  [ -n "$(dpkg --audit 2>/dev/null)$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+  n=0
+  until o=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+    n=$((n + 1))
+    # What is wrong besides, apt says better.
+    case $o in *lock*) [ "$n" -le 600 ] || break; sleep 1;; *) break;; esac
+  done
+  printf '%s\n' "$o"
+}
 # apt_get VERB ...
 apt_get() {
   apt_waits
+  dpkg_heals
   if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
   apt_run "$@"
 }

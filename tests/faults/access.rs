@@ -82,7 +82,32 @@ pub fn faults(seed: &mut Seed) -> Vec<Fault> {
         all.push(fault(name, step, reason, Twist::Service));
     }
     all.extend(firewalls());
+    all.push(on_a_dead_disk());
     all
+}
+
+/// Nothing can be written down any more when the change must be put back.
+fn on_a_dead_disk() -> Fault {
+    let inject = |site: &mut Site| {
+        let folder = "/var/lib/stockade";
+        site.extend("[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n");
+        let call = Call { place: "runner".into(), pattern: "systemctl reload -- ssh.service".into(), nth: 1 };
+        site.arm(&call, "pause");
+        let mut controller = site.start_apply(&[]);
+        site.await_pause(&mut controller)?;
+        site.on(&format!("mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"));
+        site.go();
+        let ran = ended(controller);
+        let back = site.until("[ ! -e /etc/ssh/sshd_config.d/01-lock.conf ]");
+        site.on(&format!("umount -l {folder}"));
+        back?;
+        if ran.code == 0 {
+            return Err(format!("exit code 0: {ran:?}"));
+        }
+        site.survives(&ran)
+    };
+    let name = "DenyUsers, and the disk becomes read-only".to_owned();
+    Fault { class: "the operator is shut out", name, to: None, inject: Box::new(inject) }
 }
 
 fn fault(name: &'static str, step: String, reason: &'static str, twist: Twist) -> Fault {

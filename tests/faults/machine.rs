@@ -275,7 +275,8 @@ fn services() -> Vec<Fault> {
     let texts = [
         ("a program before it fails", "[Service]\nExecStartPre=/bin/false\n"),
         ("its program is missing", "[Service]\nExecStart=\nExecStart=/nowhere/at/all\n"),
-        ("it has no rights", "[Service]\nType=oneshot\nExecStartPost=/bin/false\n"),
+        ("a program after it fails", "[Service]\nExecStartPost=/bin/false\n"),
+        ("it never says that it is ready", "[Service]\nType=notify\nTimeoutStartSec=1\n"),
         ("it needs what is not there", "[Unit]\nRequires=nowhere.service\nAfter=nowhere.service\n"),
         ("it is refused", "[Unit]\nRefuseManualStart=yes\nRefuseManualStop=yes\n"),
     ];

@@ -375,7 +375,7 @@ impl Site {
              for u in $(systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | cut -d' ' -f1); do systemctl kill --kill-who=all -s KILL $u; systemctl stop $u; done 2>/dev/null; \
              find /srv /etc /home -xdev -name '.stockade-*' -exec rm -rf {} +; find /etc/systemd/system -name 'stockade-guard*' -delete; \
              rm -rf /var/lib/stockade/* /run/stockade/* /run/lock/stockade.lock; rm -f /etc/sudoers.d/00-* /etc/ssh/sshd_config.d/01-*; \
-             dpkg --configure -a >/dev/null 2>&1; systemctl daemon-reload; systemctl restart ssh.service fault.service; rm -f /run/fault.*; :",
+             dpkg --configure -a >/dev/null 2>&1; apt-get -qq -y -f install >/dev/null 2>&1; dpkg --purge --force-all fault >/dev/null 2>&1; systemctl daemon-reload; systemctl restart ssh.service fault.service; rm -f /run/fault.*; :",
         );
         self.on("systemctl restart fault.service || :");
         self.at = "new";
@@ -436,17 +436,31 @@ pub fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What a controller gave; one that was killed has the code -1.
+/// What a controller gave; one that was killed, or had to be, has the code -1.
 pub fn ended(child: Child) -> Ran {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let controller = rustix::process::Pid::from_child(&child);
+    let watchdog = std::thread::spawn(move || {
+        let hangs = is_done.recv_timeout(LIMIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = rustix::process::kill_process(controller, rustix::process::Signal::KILL);
+        }
+        hangs
+    });
     let output = child.wait_with_output().unwrap();
+    drop(done);
+    let hung = if watchdog.join().unwrap() { "\nIT HUNG AND WAS KILLED" } else { "" };
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned() + hung,
     }
 }
 
 fn secretless(ran: &Ran) -> Result<(), String> {
+    if ran.err.ends_with("IT HUNG AND WAS KILLED") {
+        return Err(format!("the controller did not end: {ran:?}"));
+    }
     if ran.out.contains("s3cr3t") || ran.err.contains("s3cr3t") { Err(format!("a secret was printed: {ran:?}")) } else { Ok(()) }
 }
 
