@@ -186,6 +186,9 @@ dpkg_heals() {
     case $o in *lock*) [ "$n" -le 600 ] || break; sleep 1;; *) break;; esac
   done
   printf '%s\n' "$o"
+  # What was cut short while it was unpacked can only be unpacked anew.
+  m=$(dpkg-query -W -f '${db:Status-Eflag} ${Package}\n' | sed -n 's/^reinstreq //p')
+  [ -z "$m" ] || apt_run install --reinstall -- $m || :
 }
 # apt_get VERB ...
 apt_get() {

@@ -9,7 +9,7 @@ use super::site::{Call, Site, ended};
 const ACCESS: &str = "mkdir -p /run/sshd; sshd -T -C user=ubuntu,host=x,addr=192.0.2.1 | grep -v versionaddendum | sort; \
     systemctl show -p Listen ssh.socket; find /etc/ssh /etc/sudoers.d /home/ubuntu -printf '%p %m %u %g %l\\n' | sort; \
     ls /etc/sudoers.d; cat /home/ubuntu/.ssh/authorized_keys; getent passwd ubuntu; getent shadow ubuntu; id ubuntu; \
-    systemctl is-enabled ssh.socket ssh.service; ss -Hltn | grep -c ':22 '";
+    sha256sum /etc/pam.d/*; ls -d /etc/nologin 2>&1; systemctl is-enabled ssh.socket ssh.service; ss -Hltn | grep -c ':22 '";
 
 /// Name, step, what the operator is told.
 fn ways() -> Vec<(&'static str, String, &'static str)> {
@@ -48,8 +48,8 @@ fn ways() -> Vec<(&'static str, String, &'static str)> {
         ("a command in place of the shell", sshd("ForceCommand /bin/false\\n"), "no new login"),
         ("no session", sshd("MaxSessions 0\\n"), "no new login"),
         ("a root that is elsewhere", sshd("ChrootDirectory /var/empty\\n"), "no new login"),
-        ("a shell that ends", "[[step]]\nuser = { name = \"ubuntu\", shell = \"/usr/sbin/nologin\" }\n".into(), "no new login"),
-        ("an account that has expired", "[[step]]\nuser = { name = \"ubuntu\", expires = \"2001-01-01\" }\n".into(), ""),
+        ("a host that is closed to all but root", "[[step]]\nfile = { path = \"/etc/nologin\", content = \"closed\\n\" }\n".into(), "no new login"),
+        ("PAM that denies", "[[step]]\nfile = { path = \"/etc/pam.d/sshd\", content = \"account required pam_deny.so\\n\" }\n".into(), "no new login"),
         ("a home that all may write to", "[[step]]\ndirectory = { path = \"/home/ubuntu\", owner = \"ubuntu\", group = \"ubuntu\", mode = \"0777\" }\n".into(), "authentication failed"),
     ]
 }
@@ -90,7 +90,9 @@ pub fn faults(seed: &mut Seed) -> Vec<Fault> {
 fn on_a_dead_disk() -> Fault {
     let inject = |site: &mut Site| {
         let folder = "/var/lib/stockade";
-        site.extend("[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n");
+        site.extend(
+            "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n",
+        );
         let call = Call { place: "runner".into(), pattern: "systemctl reload -- ssh.service".into(), nth: 1 };
         site.arm(&call, "pause");
         let mut controller = site.start_apply(&[]);

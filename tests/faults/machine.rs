@@ -149,7 +149,9 @@ fn full_disks() -> Vec<Fault> {
 
 fn read_only() -> Vec<Fault> {
     let class = "a file system is read-only";
-    let lock = |folder: &str| format!("mkdir -p {folder}; mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}");
+    let lock = |folder: &str| {
+        format!("mkdir -p {folder}; mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}")
+    };
     let mut all = Vec::new();
     for folder in [
         "/srv/fault",
@@ -299,54 +301,63 @@ fn services() -> Vec<Fault> {
 fn clocks() -> Vec<Fault> {
     let mut all = Vec::new();
     for now in ["1980-01-01", "2099-01-01"] {
-        all.push(fault("a clock jumps", format!("the host's programs are told {now}; its package lists are from then"), move |site| {
-            site.on(&format!("touch -d {now} /var/lib/apt/lists"));
-            // Nothing fires: the clock is all.
-            site.arm(&Call { place: "nowhere".into(), pattern: "*".into(), nth: 1 }, "none");
-            site.on(&format!("echo {now} >/run/fault/clock"));
-            let ran = site.apply(&[]);
-            if ran.code != 0 {
-                return Err(format!("{ran:?}"));
-            }
-            site.survives(&ran)
-        }));
+        all.push(fault(
+            "a clock jumps",
+            format!("the host's programs are told {now}; its package lists are from then"),
+            move |site| {
+                site.on(&format!("touch -d {now} /var/lib/apt/lists"));
+                // Nothing fires: the clock is all.
+                site.arm(&Call { place: "nowhere".into(), pattern: "*".into(), nth: 1 }, "none");
+                site.on(&format!("echo {now} >/run/fault/clock"));
+                let ran = site.apply(&[]);
+                if ran.code != 0 {
+                    return Err(format!("{ran:?}"));
+                }
+                site.survives(&ran)
+            },
+        ));
         for second in ["undo", "resume"] {
-            all.push(fault("a clock jumps", format!("the controller's, {now} in the first of two runs; then {second}"), move |site| {
-                let mut first = site.apply_to(site.other(), &[]);
-                let Some(library) = faketime() else {
-                    return Err("libfaketime is not on this machine: tests/run.sh --prepare installs it".into());
-                };
-                first.env("LD_PRELOAD", library).env("FAKETIME", format!("@{now} 00:00:00"));
-                let mut first = ended(start(first));
-                if first.code != 0 {
-                    return Err(format!("{first:?}"));
-                }
-                first.code = -1;
-                // The way back is a run of its own, by a clock that is right again; the undo is of that one.
-                let back = ended(start(site.apply_to(site.at(), &[])));
-                if back.code != 0 {
-                    return Err(format!("{back:?}"));
-                }
-                if second == "undo" {
-                    let ran = ended(start(site.command(&["undo", &site.host.name, "--yes"])));
-                    let differ = site.differs_from(site.other());
-                    if ran.code != 0 || !differ.is_empty() {
-                        return Err(format!("not the last run was taken back: {differ:?}\n{ran:?}"));
+            all.push(fault(
+                "a clock jumps",
+                format!("the controller's, {now} in the first of two runs; then {second}"),
+                move |site| {
+                    let mut first = site.apply_to(site.other(), &[]);
+                    let Some(library) = faketime() else {
+                        return Err("libfaketime is not on this machine: tests/run.sh --prepare installs it".into());
+                    };
+                    first.env("LD_PRELOAD", library).env("FAKETIME", format!("@{now} 00:00:00"));
+                    let mut first = ended(start(first));
+                    if first.code != 0 {
+                        return Err(format!("{first:?}"));
                     }
-                    // The undo keeps what it found, as it was in the files: the secret, too.
-                    site.on("rm -rf /var/lib/stockade/runs/*");
-                    return site.survives(&first);
-                }
-                site.on("rm -rf /var/lib/stockade/runs/1980* /var/lib/stockade/runs/2099*");
-                site.is_settled_at(site.at())
-            }));
+                    first.code = -1;
+                    // The way back is a run of its own, by a clock that is right again; the undo is of that one.
+                    let back = ended(start(site.apply_to(site.at(), &[])));
+                    if back.code != 0 {
+                        return Err(format!("{back:?}"));
+                    }
+                    if second == "undo" {
+                        let ran = ended(start(site.command(&["undo", &site.host.name, "--yes"])));
+                        let differ = site.differs_from(site.other());
+                        if ran.code != 0 || !differ.is_empty() {
+                            return Err(format!("not the last run was taken back: {differ:?}\n{ran:?}"));
+                        }
+                        // The undo keeps what it found, as it was in the files: the secret, too.
+                        site.on("rm -rf /var/lib/stockade/runs/*");
+                        return site.survives(&first);
+                    }
+                    site.on("rm -rf /var/lib/stockade/runs/1980* /var/lib/stockade/runs/2099*");
+                    site.is_settled_at(site.at())
+                },
+            ));
         }
     }
     all
 }
 
 fn faketime() -> Option<&'static str> {
-    let places = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
+    let places =
+        ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
     places.into_iter().find(|path| std::path::Path::new(path).exists())
 }
 
@@ -378,7 +389,8 @@ fn two_controllers(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     }
     let session = normal.calls_in("session", super::runner::is_of_the_upload);
     for (to, call) in seed.some(session, 5) {
-        let name = format!("the second runs while the first stands at call {} of {:?}, to {to}", call.nth, call.pattern);
+        let name =
+            format!("the second runs while the first stands at call {} of {:?}, to {to}", call.nth, call.pattern);
         let inject = move |site: &mut Site| {
             site.arm(&call, "pause");
             let mut first = site.start_apply(&[]);

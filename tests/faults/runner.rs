@@ -69,7 +69,8 @@ const REVERT: [&str; 12] = [
 /// the host's timer when the controller is gone, by the controller's word.
 fn reverts() -> Vec<Fault> {
     let fails = "[[step]]\nguard = true\ncommand = { run = \"exit 7\", creates = \"/nowhere\" }\n";
-    let shuts = "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n";
+    let shuts =
+        "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n";
     let mut all = Vec::new();
     for (number, pattern) in REVERT.iter().enumerate() {
         let kind = ["before", "after"][number % 2];
@@ -83,11 +84,8 @@ fn reverts() -> Vec<Fault> {
             let inject = move |site: &mut Site| {
                 site.extend(steps);
                 let ran = if place == "guard" {
-                    let live = Call {
-                        place: "runner".into(),
-                        pattern: "systemctl restart stockade-guard*".into(),
-                        nth: 1,
-                    };
+                    let live =
+                        Call { place: "runner".into(), pattern: "systemctl restart stockade-guard*".into(), nth: 1 };
                     site.arm(&live, "pause");
                     let mut controller = site.start_apply(&[]);
                     site.await_pause(&mut controller)?;
@@ -99,8 +97,9 @@ fn reverts() -> Vec<Fault> {
                     site.arm(&call, kind);
                     site.apply(&[])
                 };
-                if place == "guard" {
+                if place != "runner" {
                     site.until("[ -e /run/fault/fired ]")?;
+                    site.until("[ -e /var/lib/stockade/runs/*/result ]")?;
                 }
                 if !site.has_fired() {
                     return Err(format!("the fault did not happen: {ran:?}"));

@@ -20,7 +20,13 @@ pub struct Ran {
 impl std::fmt::Debug for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let end = |text: &str| text.chars().rev().take(900).collect::<Vec<_>>().into_iter().rev().collect::<String>();
-        write!(f, "exit code {}\n--- standard error ends in\n{}\n--- output ends in\n{}", self.code, end(&self.err), end(&self.out))
+        write!(
+            f,
+            "exit code {}\n--- standard error ends in\n{}\n--- output ends in\n{}",
+            self.code,
+            end(&self.err),
+            end(&self.out)
+        )
     }
 }
 
@@ -356,7 +362,9 @@ impl Site {
         }
         let mut script = Script::new();
         script.set("PATH", "/usr/sbin:/usr/bin").line("export PATH").set("V", self.at).set("SINCE", &self.since);
-        script.set("SECRETS", &format!("s3cr3t-{}\ns3cr3t-command", self.at)).append(&text_of(include_str!("settled.sh")));
+        script
+            .set("SECRETS", &format!("s3cr3t-{}\ns3cr3t-command", self.at))
+            .append(&text_of(include_str!("settled.sh")));
         let reply = self.hands.run(&script, &[], LIMIT).unwrap();
         let wrong = String::from_utf8_lossy(&reply.output).into_owned();
         if !wrong.is_empty() || reply.code != 0 {
@@ -461,7 +469,11 @@ fn secretless(ran: &Ran) -> Result<(), String> {
     if ran.err.ends_with("IT HUNG AND WAS KILLED") {
         return Err(format!("the controller did not end: {ran:?}"));
     }
-    if ran.out.contains("s3cr3t") || ran.err.contains("s3cr3t") { Err(format!("a secret was printed: {ran:?}")) } else { Ok(()) }
+    if ran.out.contains("s3cr3t") || ran.err.contains("s3cr3t") {
+        Err(format!("a secret was printed: {ran:?}"))
+    } else {
+        Ok(())
+    }
 }
 
 /// sshd's first line: it tells with which configuration it runs.
