@@ -33,6 +33,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use tally::Tally;
 
+/// Makes a fault happen, and says what did not hold.
+pub type Inject = Box<dyn FnOnce(&mut Site) -> Result<(), String> + Send>;
+
 /// A fault, and the way the hosts must go when it happens, if it matters.
 pub struct Fault {
     /// What sort of fault; a row of the table.
@@ -41,8 +44,7 @@ pub struct Fault {
     pub name: String,
     /// To `new` or to `old`.
     pub to: Option<&'static str>,
-    /// Makes it happen, and says what did not hold.
-    pub inject: Box<dyn FnOnce(&mut Site) -> Result<(), String> + Send>,
+    pub inject: Inject,
 }
 
 /// Hosts that are worked on at once: most of a fault is waiting.

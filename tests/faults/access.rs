@@ -4,6 +4,7 @@
 use super::Fault;
 use super::seed::Seed;
 use super::site::{Call, Site, ended};
+use super::tally::NOT_MADE;
 
 /// What decides about access: sshd's own view, rules of sudo, accounts, keys.
 const ACCESS: &str = "mkdir -p /run/sshd; sshd -T -C user=ubuntu,host=x,addr=192.0.2.1 | grep -v versionaddendum | sort; \
@@ -163,12 +164,15 @@ fn is_put_back(site: &mut Site, step: &str, reason: &str, twist: Twist) -> Resul
 fn firewalls() -> Vec<Fault> {
     let closed = |name: &'static str, twist: Twist, service: &'static str| {
         let inject = move |site: &mut Site| {
-            site.on(
+            let (code, said) = site.try_on(
                 "[ -x /usr/sbin/ufw ] || { mv /etc/apt/sources.list /root/; echo 'deb http://deb.debian.org/debian bookworm main' >/etc/apt/sources.list; \
                  apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y ufw >/dev/null 2>&1; \
                  mv /root/sources.list /etc/apt/; rm -rf /var/lib/apt/lists/*; apt-get -qq update; }; \
-                 ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
+                 [ -x /usr/sbin/ufw ] || exit 9; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
             );
+            if code == 9 {
+                return Err(format!("{NOT_MADE}ufw cannot be installed: {said}"));
+            }
             let rules = site.on("sed '/ 22 /d' /etc/ufw/user.rules");
             let step = format!(
                 "[[step]]\nfile = {{ path = \"/etc/ufw/user.rules\", mode = \"0640\", content = '''\n{rules}\n''' }}\n{service}"

@@ -4,6 +4,7 @@
 use super::Fault;
 use super::seed::Seed;
 use super::site::{Call, Normal, Site, ended, start};
+use super::tally::NOT_MADE;
 
 fn fault(
     class: &'static str,
@@ -323,7 +324,7 @@ fn clocks() -> Vec<Fault> {
                 move |site| {
                     let mut first = site.apply_to(site.other(), &[]);
                     let Some(library) = faketime() else {
-                        return Err("libfaketime is not on this machine: tests/run.sh --prepare installs it".into());
+                        return Err(format!("{NOT_MADE}libfaketime is missing; tests/run.sh --prepare installs it"));
                     };
                     first.env("LD_PRELOAD", library).env("FAKETIME", format!("@{now} 00:00:00"));
                     let mut first = ended(start(first));

@@ -59,7 +59,7 @@ const REVERT: [&str; 12] = [
     "systemctl daemon-reload",
     "systemctl show -p UnitFileState*",
     "systemctl reload*",
-    "sync -f *",
+    "sync -f */guard/*",
     "rm -f -- /etc/systemd/system/*",
     "systemctl stop stockade-guard*",
     "rm -rf -- *kept",
