@@ -10,8 +10,9 @@
 //! Layers, low to high; a module imports only from those before it (proved by
 //! `tests/layers.rs`): `values` → `shell` → `observe`, `playbook`, `stage`,
 //! `inventory` → `plan` and `resource` → `transport` → `report` → `apply` →
-//! `commands`. What is decided is decided by pure functions of values: only
-//! `transport` talks to hosts, only `report` writes to the operator.
+//! `commands`; `records` knows `values` alone. What is decided is decided by
+//! pure functions of values: only `transport` talks to hosts, only `report`
+//! writes to the operator.
 
 pub mod apply;
 pub mod authority;
@@ -25,6 +26,7 @@ pub mod manual;
 pub mod observe;
 pub mod plan;
 pub mod playbook;
+pub mod records;
 pub mod report;
 pub mod resource;
 pub mod shell;

@@ -119,7 +119,9 @@ fn another_source_is_an_error_not_an_empty_plan() {
 
 #[test]
 fn a_docker_host_admits_the_port_in_use_and_drops_published_ports() {
-    let steps = steps("docker-host", "{ published_from = [\"10.0.0.0/8\"], env_path = \"/etc/app.env\" }").unwrap();
+    let steps =
+        steps("docker-host", "{ gateway = false, published_from = [\"10.0.0.0/8\"], env_path = \"/etc/app.env\" }")
+            .unwrap();
     let [firewall] = of_kind(&steps, "firewall")[..] else { panic!("one firewall") };
     let firewall = firewall.table.to_json();
     assert_eq!(firewall["rules"], json!([{ "allow": "2222/tcp", "comment": "ssh" }]));
@@ -261,7 +263,8 @@ fn published_ports_are_dropped_but_for_what_is_listed(site: &Site<'_>) {
         // The port of the container is not the one that is published.
         ("published_ports = [\"80/tcp\"]", false),
     ] {
-        ended(&site.play(&["apply", "--yes"], "docker-host", with, "good", &site.fingerprint), 0);
+        let with = format!("gateway = false\n{with}");
+        ended(&site.play(&["apply", "--yes"], "docker-host", &with, "good", &site.fingerprint), 0);
         assert_eq!(reaches(), open, "{with}");
     }
     on_host(site.host, "ufw status | grep -q '^Status: active' && ufw status | grep -q '^22/tcp .*# ssh'");

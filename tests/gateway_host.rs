@@ -106,6 +106,23 @@ fn the_settings_are_toml_with_what_was_chosen() {
 }
 
 #[test]
+fn roles_of_ones_own_are_sent_only_where_they_are_given() {
+    let settings = |with: &str| {
+        let steps = steps("gateway", with).unwrap();
+        let of_path = |path: &str| steps.iter().find(|step| step.table.to_json()["path"] == path).cloned();
+        let config = of_path("/etc/stockade-gateway/gateway.toml").unwrap();
+        let text = config.files.render("gateway.toml.tera").unwrap();
+        let roles = of_path("/etc/stockade-gateway/roles.toml").map(|step| step.table.to_json()["source"].clone());
+        (text.parse::<toml::Table>().unwrap().get("roles").cloned(), roles)
+    };
+    assert_eq!(settings("{}"), (None, None));
+    // Any file that is there will do here.
+    let (path, source) = settings("{ gateway_roles = \"program\" }");
+    assert_eq!(path.unwrap().as_str(), Some("/etc/stockade-gateway/roles.toml"));
+    assert_eq!(source, Some(json!("program")));
+}
+
+#[test]
 fn the_firewall_lets_in_whom_it_is_told_and_nobody_where_it_is_left_alone() {
     let rules = |with: &str| tables(&steps("gateway", with).unwrap(), "firewall");
     let with = "{ gateway_port = 99, gateway_allow_from = [\"192.0.2.0/24\", \"2001:db8::/32\"] }";
@@ -133,15 +150,15 @@ fn keys_are_never_rotated_where_that_is_not_wanted() {
 }
 
 #[test]
-fn a_docker_host_has_a_gateway_where_it_is_asked_for_one() {
+fn a_docker_host_has_a_gateway_unless_it_is_told_to_have_none() {
     let has = |with: &str| {
         let steps = steps("docker-host", with).unwrap();
         (tables(&steps, "binary").len(), tables(&steps, "firewall").len())
     };
-    assert_eq!(has("{}"), (0, 1));
-    assert_eq!(has("{ gateway = true }"), (1, 2));
+    assert_eq!(has("{}"), (1, 2));
+    assert_eq!(has("{ gateway = false }"), (0, 1));
     // Its rule would be taken away by the rules that are exclusive.
-    assert_eq!(has("{ gateway = true, firewall_exclusive = true }"), (1, 1));
+    assert_eq!(has("{ firewall_exclusive = true }"), (1, 1));
 }
 
 #[test]
@@ -149,6 +166,36 @@ fn without_a_program_beside_this_one_the_plan_says_where_it_looked() {
     let error = steps("gateway", "{ gateway_binary = \"program:no-such-program\" }").unwrap_err();
     let text = error[0].to_string();
     assert!(text.contains("no-such-program") && text.contains("beside this one"), "{text}");
+}
+
+#[test]
+fn without_certificates_every_verb_says_how_to_make_them_and_how_to_do_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let stockade = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command.args(words).current_dir(folder.path()).output().unwrap()
+    };
+    let playbook = |with: &str| {
+        let text = format!("hosts = [\"all\"]\n[[step]]\nuse = \"docker-host\"\nwith = {with}\n");
+        std::fs::write(folder.path().join("playbook.toml"), text).unwrap();
+    };
+    std::fs::write(folder.path().join("inventory.toml"), "[hosts.web1]\naddress = \"192.0.2.1\"\n").unwrap();
+    let check = ["check", "playbook.toml", "-i", "inventory.toml"];
+    playbook("{}");
+    let refused = stockade(&check);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for wanted in ["stockade ca init ca", "stockade ca issue ca -i INVENTORY", "gateway = false", "ca/hosts/web1.crt"] {
+        assert!(said.contains(wanted), "no {wanted:?} in: {said}");
+    }
+    playbook("{ gateway = false }");
+    ended(&stockade(&check), 0);
+    playbook("{}");
+    ended(&stockade(&["ca", "init", "ca"]), 0);
+    let said = String::from_utf8_lossy(&stockade(&check).stderr).into_owned();
+    assert!(said.contains("stockade ca issue ca -i INVENTORY") && !said.contains("no file 'ca/ca.crt'"), "{said}");
+    ended(&stockade(&["ca", "issue", "ca", "-i", "inventory.toml"]), 0);
+    ended(&stockade(&check), 0);
 }
 
 /// A project whose host has a gateway.
@@ -168,7 +215,7 @@ impl<'a> Site<'a> {
         let gateway = env!("CARGO_BIN_EXE_stockade-gateway");
         let playbook = format!(
             "hosts = [\"all\"]\n[[step]]\nuse = \"docker-host\"\n[step.with]\nsource = \"distribution\"\n\
-             gateway = true\ngateway_binary = \"{gateway}\"\n"
+             gateway_binary = \"{gateway}\"\n"
         );
         std::fs::write(folder.path().join("playbook.toml"), playbook).unwrap();
         Site { host, inventory: lab.lab.inventory_path(), folder, address }

@@ -127,7 +127,7 @@ async fn a_real_daemon_takes_a_rebuilt_create_and_makes_the_volumes_the_tenants(
     assert_eq!(status, 201, "{answer}");
     let created = Created(
         answer["Id"].as_str().unwrap().to_owned(),
-        vec!["volumes/gwpolicy-data".to_owned(), format!("networks/{network}")],
+        vec!["volumes/team__gwpolicy-data".to_owned(), format!("networks/{network}")],
     );
 
     let (_, container) = daemon("GET", &format!("/v1.41/containers/{}/json", created.0), "");

@@ -48,8 +48,9 @@ fn sshd(lines: &str) -> String {
 #[test]
 fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
     let Some(project) = Project::new() else { return };
+    // What sshd tells no client is read from its own log.
+    is_put_back(&project, &sshd("AllowGroups nobody\\n"), "none of user's groups are listed in AllowGroups");
     for lines in [
-        "AllowGroups nobody\\n",
         "PubkeyAuthentication no\\n",
         "Match user ubuntu\\n    PubkeyAuthentication no\\n",
         "DenyUsers ubuntu\\n",

@@ -21,6 +21,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("gateway", &["values"]),
     ("connect", &["values"]),
     ("authority.rs", &["values"]),
+    ("records", &["values"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

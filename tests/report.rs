@@ -58,7 +58,8 @@ fn outcomes() -> Vec<HostOutcome> {
     let converged = HostOutcome { changed: 2, seconds: 12.34, ..HostOutcome::new("web1", Ending::Converged) };
     let unreachable = HostOutcome { error: Some("db: no route".into()), ..HostOutcome::new("db", Ending::Unreachable) };
     let drifting = HostOutcome { remaining: Some(plan("odd")), ..HostOutcome::new("odd", Ending::NotConverged) };
-    vec![converged, failed(false), unreachable, drifting]
+    let waiting = HostOutcome { error: Some("not begun".into()), ..HostOutcome::new("late", Ending::NotBegun) };
+    vec![converged, failed(false), unreachable, drifting, waiting]
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn the_closing_summary_says_where_why_and_what_to_do() {
         "    db: no route\n    what to do: nothing was changed there",
         "odd   not-converged",
         "    ~ update  file \"motd is ours\"",
-        "4 hosts: 1 converged, 1 not-converged, 1 failed, 1 unreachable\n",
+        "5 hosts: 1 converged, 1 not-converged, 1 failed, 1 unreachable, 1 not-begun\n",
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }

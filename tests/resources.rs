@@ -24,7 +24,8 @@
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, lists_age, interrupted), `may_appear = true` (a
-//! package is planned before). `files` of the case are the project's files.
+//! package is planned before), `changed = true` (a change is), `owed` (by an
+//! earlier run). `files` of the case are the project's files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
 
@@ -255,6 +256,10 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     if given.is_some_and(|given| flag(given, "may_appear")) {
         host.packages_will_appear();
     }
+    if given.is_some_and(|given| flag(given, "changed")) {
+        host.count_change();
+    }
+    host.left.owed = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };
         if let Some(entry) = entries(given, "outputs").iter().find(|e| e.key == run.argv.join(" ")) {

@@ -14,6 +14,7 @@ install_missing() {
   local missing=()
   have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
   have cc || missing+=(gcc libc6-dev)
+  have c++ || missing+=(g++)
   have pkg-config || missing+=(pkg-config)
   pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
   have sshd || missing+=(openssh-server)

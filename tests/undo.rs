@@ -32,6 +32,7 @@ impl Site {
     fn run(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
         command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).env("NO_COLOR", "1");
+        command.env("XDG_STATE_HOME", self.lab.dir.path().join("state"));
         let output = command.stdin(Stdio::null()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         (output.status.code().unwrap(), text.into_owned())

@@ -2,7 +2,7 @@
 
 use super::Program;
 use super::follow::{Line, Reach, Watch, follow};
-use crate::plan::{HostPlan, StepPlan};
+use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::transport::TransportError;
 use std::fmt;
@@ -58,6 +58,17 @@ pub struct Failure {
     pub output: String,
 }
 
+/// A reboot that a run on the host ended for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reboot {
+    /// Index of the step in the plan.
+    pub step: usize,
+    /// The boot id that the host had; another one proves that it was restarted.
+    pub from: String,
+    /// Seconds until it must be back.
+    pub timeout: u32,
+}
+
 /// Why an apply did not reach its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -87,6 +98,9 @@ pub enum ApplyError {
     /// The runner ended without a result.
     #[error("the runner on the host ended without a result; its journal is in /var/lib/stockade/runs/{0}")]
     Lost(String),
+    /// The host restarts; the rest is to be planned anew.
+    #[error("the host restarts")]
+    Reboot(Reboot),
     /// The program could not be made.
     #[error("the program for the host could not be made: {0}")]
     Program(String),
@@ -142,6 +156,7 @@ struct Seen {
     locked: Option<String>,
     unfinished: Option<String>,
     reverted: Option<(usize, String)>,
+    reboot: Option<Reboot>,
 }
 
 /// A plan's steps, as the journal tells of them.
@@ -158,7 +173,11 @@ impl Progress<'_> {
         let data = archive(self.program).map_err(|error| ApplyError::Program(error.to_string()))?;
         let operations = self.program.operations.len();
         self.reporter.event(&Event::Applying { host: &self.plan.name, run: run.as_str(), operations });
-        let told = follow(reach, run.as_str(), Some(&data), self)?;
+        let told = match follow(reach, run.as_str(), Some(&data), self) {
+            Ok(told) => told,
+            // The host went down before it had told the result.
+            Err(error) => return Err(self.seen.reboot.take().map_or(error, ApplyError::Reboot)),
+        };
         if let Some(holder) = self.seen.locked.take() {
             return Err(ApplyError::Locked(holder));
         }
@@ -173,6 +192,9 @@ impl Progress<'_> {
         }
         match (told.result.as_str(), failure) {
             ("ok", None) => Ok(()),
+            ("reboot", None) => {
+                Err(self.seen.reboot.take().map_or_else(|| ApplyError::Lost(run.to_string()), ApplyError::Reboot))
+            }
             (_, Some(failure)) => Err(ApplyError::Step(failure)),
             _ => Err(ApplyError::Lost(run.to_string())),
         }
@@ -216,6 +238,14 @@ impl Progress<'_> {
         }
     }
 
+    fn reboot(&self, operation: usize, from: &str) -> Option<Reboot> {
+        let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
+        match scheduled.op {
+            Op::Reboot { timeout, .. } => Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout }),
+            _ => None,
+        }
+    }
+
     fn step_of(&self, operation: usize) -> Option<&StepPlan> {
         self.plan.steps.get(self.program.operations.get(operation.checked_sub(1)?)?.step)
     }
@@ -235,6 +265,7 @@ impl Watch for Progress<'_> {
             Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),
             Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),
+            Line::Reboots(number, from) => self.seen.reboot = self.reboot(*number, from),
             Line::Guarded(_) | Line::Asks(_) | Line::Confirmed(_) | Line::Over(_) => {}
         }
     }

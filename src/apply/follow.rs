@@ -49,6 +49,8 @@ pub enum Line {
     Confirmed(usize),
     /// A guard's phase was put back, and why.
     Reverted(usize, String),
+    /// The host restarts for an operation; the boot id that it has until then.
+    Reboots(usize, String),
     /// The run is over.
     Over(String),
 }
@@ -88,6 +90,7 @@ impl Line {
             }
             "D" => Line::Confirmed(number(rest)),
             "V" => Line::Reverted(number(first().0), first().1.to_owned()),
+            "R" => Line::Reboots(number(first().0), first().1.to_owned()),
             "X" => Line::Over(rest.to_owned()),
             _ => return None,
         })

@@ -80,4 +80,6 @@ fi
 follow
 printf '@result %s\n' "$(cat "$R/result" 2>/dev/null)"
 cat "$R/failed" 2>/dev/null
+# A host that is about to restart waits for this.
+[ "$(cat "$R/result" 2>/dev/null)" != reboot ] || : >"$P.told"
 exit 0

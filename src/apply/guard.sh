@@ -124,6 +124,13 @@ take_up() {
   [ -z "$SSHD" ] || o=$(sshd_takes_up 2>&1) || { echo "sshd did not take up its configuration: $o"; return 1; }
 }
 
+# What sshd wrote about logins since the guard was armed: the reason that it tells no client.
+sshd_said() {
+  command -v journalctl >/dev/null || return 0
+  l=$(journalctl -q -o cat -t sshd -t sshd-session --since "@$(stat -c %Y "$G/reverting")" 2>/dev/null |
+    grep -E 'not allowed|refused|bad ownership|[Ff]ailed|error|fatal|denied|Unsupported' | tail -n 1 | cut -c 1-200 | tr -c '[:print:]' ' ')
+  [ -z "$l" ] || printf '; sshd on the host said: %s' "$l"
+}
 arm() {
   : >"$G/lock" && : >"$G/log" && sync -f "$G" && : >"$G/armed" || return
   if is_systemd && command -v systemd-run >/dev/null; then
@@ -221,7 +228,7 @@ revert)
     else kill -KILL -- "-$p" 2>/dev/null; fi
     while runner; do sleep 0.1; done
   fi
-  back "$2"
+  back "$2$(sshd_said)"
   ;;
 boot)
   [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }

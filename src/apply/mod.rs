@@ -17,10 +17,10 @@ mod record;
 mod schedule;
 mod undo;
 
-pub use execute::{ApplyError, Failure, Ran, RunId, execute};
+pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
 pub use follow::{Line, Question, Reach, Told, Watch, follow};
 pub use guard::Phase;
 pub use program::Program;
 pub use record::{About, Record};
-pub use schedule::{Scheduled, schedule};
+pub use schedule::{Scheduled, schedule, until_reboot};
 pub use undo::{States, plan_undo};

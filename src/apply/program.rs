@@ -47,6 +47,10 @@ impl Program {
         let phases = guard::phases(plan, &operations);
         let mut script = Script::new();
         script.set("ID", run.as_str()).set("WHO", &about.who).line(include_str!("runner.sh"));
+        // A run that ends before its reboot owes it; another boot pays it.
+        if operations.iter().any(|scheduled| scheduled.op.reboots()) {
+            script.run(Command::new("owe").arg("reboot:changed"));
+        }
         let mut payloads = Vec::new();
         let mut begun = BTreeSet::new();
         for (index, scheduled) in operations.iter().enumerate() {

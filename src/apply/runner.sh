@@ -38,7 +38,7 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
-  if [ "$2" = 0 ]; then journal "E $1"; return; fi
+  if [ "$2" = 0 ]; then journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
@@ -51,7 +51,7 @@ in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
 guarded() {
   GUARD=$1
   journal "G $1"
-  in_guard save || ended "$2" 1
+  in_guard save && [ -e "$R/guard/$1/armed" ] || ended "$2" 1
 }
 # checked OPERATION: before the first of a phase that makes a daemon take up what is new.
 checked() { in_guard check || ended "$1" 1; }
@@ -59,7 +59,12 @@ checked() { in_guard check || ended "$1" 1; }
 confirmed() {
   in_guard live || ended "$2" 1
   GUARD=
-  while [ ! -e "$R/guard/$1/confirmed" ] && [ ! -e "$R/guard/$1/reverted" ]; do sleep 0.05; done
+  g=$R/guard/$1
+  while [ ! -e "$g/confirmed" ] && [ ! -e "$g/reverted" ]; do
+    # A guard that nothing will ever end is none.
+    [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
+    sleep 0.05
+  done
   [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
   journal "D $1"
 }
@@ -74,7 +79,8 @@ reverted() {
   finish reverted
 }
 # Where systemd does not run, nothing runs that could hold the old configuration.
-owe() { [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && : >"$OWED/$1"; }; }
+# A debt names the boot that it belongs to: the next one pays it.
+owe() { [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && cat /proc/sys/kernel/random/boot_id >"$OWED/$1"; }; }
 paid() { rm -f -- "$OWED/$1"; }
 
 # put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]
@@ -225,6 +231,21 @@ unit_verb() {
   systemctl status --no-pager -l -n 20 -- "$2"
   exit "$r"
 }
+# reboot_host WHEN MESSAGE: the host goes down when this run has ended, which
+# the lock shows, and when whoever follows it has read so, or does not listen.
+reboot_host() {
+  if [ "$1" = required ] && [ ! -e /run/reboot-required ] && [ ! -e /var/run/reboot-required ]; then echo "no reboot is required"; return; fi
+  [ -d /run/systemd/system ] || { echo "systemd is not running here: this host cannot be rebooted"; exit 1; }
+  # Not on the command line, where systemd would expand what looks like its variables.
+  printf '%s' "$2" >"/run/stockade/$ID.message"
+  systemd-run --quiet --collect --unit "stockade-reboot-$ID" /bin/sh -c 'exec 9>>/run/lock/stockade.lock
+    flock 9
+    i=0; until [ -e "/run/stockade/$1.told" ] || [ "$i" -ge 10 ]; do sleep 1; i=$((i + 1)); done
+    systemctl reboot --message="$(cat "/run/stockade/$1.message")"' reboot "$ID"
+  : >"$P/reboot"
+}
+# leave NUMBER: the run ends here; what is left is planned anew after the reboot.
+leave() { journal "R $1 $(cat /proc/sys/kernel/random/boot_id)"; finish reboot; }
 # An sshd under its socket may not outlive a reload; the socket starts it anew, with what is in the files.
 by_socket() {
   case $1:$2 in reload:ssh.service | reload:sshd.service) systemctl -q is-active ssh.socket || return 1;; *) return 1;; esac

@@ -36,7 +36,7 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
             continue;
         }
         // What runs the operator's own text, or changes apt itself, may be
-        // what a later package needs: nothing is moved across it.
+        // what a later package needs: nothing is moved across it, nor across a reboot.
         if planned.ops.iter().any(is_barrier) {
             settle(&mut groups, apt.take());
         }
@@ -46,9 +46,19 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
     merge_reloads(groups.into_iter().flatten().collect())
 }
 
+/// The part of a plan that one run on the host can do: up to the first step
+/// that restarts the host for certain. What comes after it is planned again.
+pub fn until_reboot(plan: &HostPlan) -> HostPlan {
+    let mut part = plan.clone();
+    if let Some(at) = part.steps.iter().position(|step| step.ops.iter().any(Op::reboots)) {
+        part.steps.iter_mut().skip(at + 1).for_each(|step| step.ops.clear());
+    }
+    part
+}
+
 fn is_barrier(op: &Op) -> bool {
     match op {
-        Op::Run { .. } | Op::Exec { .. } | Op::Check(_) => true,
+        Op::Run { .. } | Op::Exec { .. } | Op::Check(_) | Op::Reboot { .. } => true,
         Op::WriteFile { path, .. }
         | Op::EditFile { path, .. }
         | Op::Remove { path, .. }
@@ -137,4 +147,58 @@ fn merge_reloads(ops: Vec<Scheduled>) -> Vec<Scheduled> {
     }
     kept.extend(waiting);
     kept
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, StepPlan};
+
+    fn step(id: &str, ops: Vec<Op>) -> StepPlan {
+        StepPlan {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            kind: "test",
+            action: Action::Run,
+            changes: Vec::new(),
+            diff: None,
+            notes: Vec::new(),
+            ops,
+            restart: Vec::new(),
+            reload: Vec::new(),
+            sensitive: false,
+            guard: false,
+            span: None,
+        }
+    }
+
+    fn install(name: &str) -> Op {
+        let target = AptTarget { name: name.parse().unwrap(), version: None, origin: None };
+        Op::AptInstall { packages: vec![target], remove: Vec::new() }
+    }
+
+    fn reboot(if_required: bool) -> Op {
+        Op::Reboot { if_required, timeout: 600, message: String::new() }
+    }
+
+    #[test]
+    fn no_work_of_apt_is_moved_across_a_reboot() {
+        for if_required in [false, true] {
+            let steps = [install("aa"), install("bb"), reboot(if_required), install("cc"), install("dd")];
+            let steps = steps.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op])).collect();
+            let order: Vec<(usize, Vec<usize>)> =
+                schedule(&HostPlan::new("h", steps)).into_iter().map(|one| (one.step, one.also)).collect();
+            assert_eq!(order, [(0, vec![1]), (2, vec![]), (3, vec![4])]);
+        }
+    }
+
+    #[test]
+    fn a_run_ends_at_the_first_reboot_that_is_certain() {
+        let ops = [reboot(true), install("aa"), reboot(false), install("bb"), reboot(false)];
+        let steps = ops.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op])).collect();
+        let part = until_reboot(&HostPlan::new("h", steps));
+        let done: Vec<bool> = part.steps.iter().map(|step| !step.ops.is_empty()).collect();
+        assert_eq!(done, [true, true, true, false, false]);
+    }
 }

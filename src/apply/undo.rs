@@ -158,7 +158,8 @@ impl Undo<'_> {
     /// Puts one path back; true if there was something to do.
     fn file(&mut self, path: &AbsPath) -> Result<bool, StateError> {
         let kind = "file";
-        if same(&self.states.before, &self.states.now, path)? {
+        // A run that ended early, for a reboot say, did not come to all that it was to change.
+        if same(&self.states.before, &self.states.now, path)? || same(&self.states.before, &self.states.after, path)? {
             return Ok(false);
         }
         let is_home = self.record.homes.contains(path);

@@ -1,20 +1,27 @@
 //! `apply`: plan, ask, carry out, look again. A host counts as done when the
 //! second look finds nothing left to do.
 
-use super::carry_out::{Terms, apply_host};
-use super::engine::for_each_host;
+use super::carry_out::Terms;
+use super::engine::Prepared;
 use super::plan::{PlanArgs, PlanFormat, Planned};
+use super::reboot::apply_host;
+use super::records::Recorder;
+use super::rolling::{RollArgs, Turn, refresh, roll};
+use super::select::Selection;
 use super::{Exit, saved};
 use crate::apply::About;
 use crate::report::{self, Console, Ending, HostOutcome, Reporter, TextOptions};
 use clap::Args;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// Arguments of `apply`; in place of a playbook it takes a saved plan.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
     plan: PlanArgs,
+    #[command(flatten)]
+    roll: RollArgs,
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
@@ -36,8 +43,13 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let file = &args.plan.playbook;
     let loaded = if saved::SavedPlan::is_one(file) { Some(saved::SavedPlan::load(file)?) } else { None };
-    let options = loaded.as_ref().map_or_else(|| args.plan.clone(), |saved| saved.options(&args.plan));
+    let options = match &loaded {
+        Some(saved) => saved.options(&args.plan),
+        None => args.plan.resolved()?,
+    };
+    let mut recorder = Recorder::open(&args.plan.record, "apply", who())?;
     let Planned { selection, outcomes, hosts, reporter } = super::plan::plan_all(&options, args.resume, console)?;
+    let reporter: Arc<dyn Reporter> = Arc::from(reporter);
     if let Some(saved) = &loaded {
         saved.verify(&selection, &hosts)?;
     }
@@ -57,13 +69,34 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
         stage: None,
         undid: None,
     };
+    let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
+    recorder.begin(&about, selection.stage(), &names)?;
     let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: args.undo_on_failure };
-    let applied = for_each_host(hosts, options.forks(), |host| apply_host(host, &terms, reporter.as_ref()))?;
-
-    let outcomes: Vec<HostOutcome> = applied.into_iter().chain(outcomes).collect();
+    let begin = |mut host: Prepared, batch: usize| -> Result<HostOutcome, Box<HostOutcome>> {
+        let _lock = recorder.lock(&host.connector.target, &reporter)?;
+        // What was seen before the lock, or before other hosts had their turn, may be old.
+        if batch > 0 || recorder.locks() {
+            refresh(&mut host, args.yes, reporter.as_ref())?;
+        }
+        Ok(apply_host(host, &terms, reporter.as_ref()))
+    };
+    let turns = turns(&selection, hosts, outcomes);
+    let outcomes = roll(turns, &args.roll, options.forks(), reporter.as_ref(), |host, batch| {
+        begin(host, batch).unwrap_or_else(|given_up| *given_up)
+    })?;
     drop(reporter);
+    recorder.keep(&outcomes, console);
     show(&options, selection.stage(), &selection.title(&options.playbook), &outcomes, console)?;
     Ok(exit(&outcomes))
+}
+
+/// The hosts in the order of the inventory, with those for which there is no plan.
+fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>) -> Vec<Turn<Prepared>> {
+    let planned = hosts.into_iter().map(|host| Turn::Waiting(host.plan.name.clone(), host));
+    let over = outcomes.into_iter().map(|outcome| Turn::Over(Box::new(outcome)));
+    let mut turns: Vec<Turn<Prepared>> = planned.chain(over).collect();
+    turns.sort_by_key(|turn| selection.hosts.iter().position(|host| host.target.name == turn.name()));
+    turns
 }
 
 /// The operator, as records and locks name them.
@@ -124,7 +157,7 @@ fn show(
 /// The worst ending decides: a failed host over an unreachable one.
 pub(super) fn exit(outcomes: &[HostOutcome]) -> Exit {
     let any = |test: fn(Ending) -> bool| outcomes.iter().any(|outcome| test(outcome.ending));
-    if any(|e| matches!(e, Ending::Failed | Ending::NotConverged)) {
+    if any(|e| matches!(e, Ending::Failed | Ending::NotConverged | Ending::NotBegun)) {
         Exit::Failed
     } else if any(|e| e == Ending::Unreachable) {
         Exit::Unreachable

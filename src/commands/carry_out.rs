@@ -1,9 +1,8 @@
 //! One host's part of a run: its plan is carried out, and the host is looked
 //! at again. It has converged when the second look finds nothing.
 
-use super::engine::Prepared;
 use super::runs::Runs;
-use crate::apply::{About, ApplyError, Program, Ran, Reach, Record, RunId, execute};
+use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
 use crate::plan::HostPlan;
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::TransportError;
@@ -31,29 +30,18 @@ pub trait Worked {
     fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan>;
 }
 
-/// Carries a host's plan out and looks again.
-pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
-    let plan = host.plan.clone();
-    if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
-        let error = ApplyError::Unfinished(run.clone()).to_string();
-        reporter.event(&Event::HostFailed { host: &plan.name, error: &error });
-        return HostOutcome { error: Some(error), ..HostOutcome::new(&plan.name, Ending::Failed) };
-    }
-    let mut terms = terms.clone();
-    terms.about.stage.clone_from(&host.stage);
-    carry_out(&plan, &terms, reporter, &mut host)
-}
-
 /// Carries a plan out on one host and looks again; the host has converged
-/// when nothing is left to do.
+/// when nothing is left to do. Where the run ended for a reboot nothing is
+/// looked at: the host goes down.
 pub(super) fn carry_out(
     plan: &HostPlan,
     terms: &Terms,
     reporter: &dyn Reporter,
     host: &mut impl Worked,
-) -> HostOutcome {
+) -> (HostOutcome, Option<Reboot>) {
     let began = Instant::now();
     let mut outcome = HostOutcome::new(&plan.name, Ending::Converged);
+    let mut reboot = None;
     let record = match (plan.is_empty(), compile(plan, terms)) {
         (true, _) => {
             outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepEnding::Unchanged)).collect();
@@ -65,8 +53,9 @@ pub(super) fn carry_out(
             None
         }
         (false, Ok((run, program))) => {
+            outcome.runs.push(run.to_string());
             let ran = execute(&mut host.reach(), plan, &program, &run, reporter);
-            judge(plan, ran, reporter, host, &mut outcome);
+            reboot = judge(plan, ran, reporter, host, &mut outcome);
             Some(program.undo.record)
         }
     };
@@ -75,6 +64,7 @@ pub(super) fn carry_out(
     }
     outcome.seconds = began.elapsed().as_secs_f64();
     match (&outcome.ending, &outcome.error) {
+        _ if reboot.is_some() => {}
         (Ending::Converged, _) => {
             let (host, changed, seconds) = (plan.name.as_str(), outcome.changed, outcome.seconds);
             reporter.event(&Event::Converged { host, changed, seconds });
@@ -85,14 +75,22 @@ pub(super) fn carry_out(
         }
         _ => {}
     }
-    outcome
+    (outcome, reboot)
 }
 
-/// What came of a run, and of the second look if it came to its end.
-fn judge(plan: &HostPlan, ran: Ran, reporter: &dyn Reporter, host: &mut impl Worked, outcome: &mut HostOutcome) {
+/// What came of a run, and of the second look if it came to its end; the
+/// reboot that it ended for.
+fn judge(
+    plan: &HostPlan,
+    ran: Ran,
+    reporter: &dyn Reporter,
+    host: &mut impl Worked,
+    outcome: &mut HostOutcome,
+) -> Option<Reboot> {
     outcome.changed = ran.steps.iter().filter(|ending| **ending == StepEnding::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();
     match ran.result {
+        Err(ApplyError::Reboot(reboot)) => return Some(reboot),
         Err(error) => {
             outcome.ending = match &error {
                 ApplyError::Transport(_) => Ending::Unreachable,
@@ -122,6 +120,7 @@ fn judge(plan: &HostPlan, ran: Ran, reporter: &dyn Reporter, host: &mut impl Wor
             }
         },
     }
+    None
 }
 
 /// Looks again; over a new connection if the old one fails meanwhile.
@@ -153,6 +152,7 @@ fn take_back(
         reporter.event(&Event::Notice { host: Some(&plan.name), text: "taking back what was done" });
         let about = About::of_undo(record, &terms.about.who);
         let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
+        outcome.runs.push(run.to_string());
         let ran = execute(&mut host.reach(), &undo, &program, &run, reporter);
         ran.result.map_err(Into::into)
     })();

@@ -74,6 +74,7 @@ impl Run<'_> {
             let text = crate::apply::ApplyError::Unfinished(run.clone()).to_string();
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
+        super::reboot::refuse_local(target, &steps)?;
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
             return Err(RunFailed(format!(

@@ -1,10 +1,12 @@
 //! `plan`: what differs, exactly, and nothing touched.
 
 use super::engine::{Prepared, Run, for_each_host};
+use super::records::RecordArgs;
 use super::select::{SelectArgs, Selection};
 use super::{Exit, exit_of, saved};
 use crate::plan::HostPlan;
 use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, TextOptions};
+use crate::stage::StageName;
 use crate::transport::{Ask, HostKeyChecking, Policy};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ pub struct PlanArgs {
     pub(super) playbook: PathBuf,
     #[command(flatten)]
     pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) record: RecordArgs,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: PlanFormat,
@@ -119,6 +123,17 @@ pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Res
 }
 
 impl PlanArgs {
+    /// The same, with the hosts that `@failed` stands for.
+    ///
+    /// # Errors
+    /// There are none, or the records cannot be read.
+    pub(super) fn resolved(&self) -> anyhow::Result<PlanArgs> {
+        let mut args = self.clone();
+        let stage = self.select.stage.as_ref().map(StageName::as_str);
+        self.record.resolve(args.select.limit_mut(), &self.playbook, stage)?;
+        Ok(args)
+    }
+
     /// How many hosts at once.
     pub fn forks(&self) -> usize {
         usize::from(self.forks_wanted)
@@ -130,6 +145,7 @@ impl PlanArgs {
 /// # Errors
 /// The input is wrong, or the plan cannot be saved.
 pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let args = &args.resolved()?;
     let Planned { selection, hosts, outcomes, reporter } = plan_all(args, false, console)?;
     drop(reporter);
     let plans: Vec<HostPlan> = hosts.iter().map(|host| host.plan.clone()).collect();

@@ -161,6 +161,11 @@ impl HostArgs {
 }
 
 impl SelectArgs {
+    /// The words of `--limit`.
+    pub(super) fn limit_mut(&mut self) -> &mut Vec<String> {
+        &mut self.at.limit
+    }
+
     /// Reads playbook, inventory and stages and selects the hosts.
     ///
     /// # Errors

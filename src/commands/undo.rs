@@ -3,12 +3,13 @@
 use super::apply::{confirm, exit, who};
 use super::carry_out::{Terms, Worked, carry_out};
 use super::engine::for_each_host;
+use super::records::{self, RecordArgs, Recorder};
 use super::runs::{Runs, settle};
 use super::select::HostArgs;
 use super::{Exit, exit_of};
 use crate::apply::{About, Reach, Record};
 use crate::plan::HostPlan;
-use crate::report::{self, Console, TextOptions};
+use crate::report::{self, Console, Reporter, TextOptions};
 use crate::transport::{Ask, Connector, Policy, Session, Target};
 use clap::Args;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct UndoArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    record: RecordArgs,
     /// Seconds until the host puts back a change of access that no new login has confirmed.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=3600))]
     guard_timeout: u16,
@@ -40,6 +43,14 @@ pub struct UndoArgs {
 /// Arguments of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
+    /// Only this host, as the inventory names it, or its address.
+    #[arg(value_name = "HOST")]
+    name: Option<String>,
+    /// From the records of applies, without asking a host.
+    #[arg(long)]
+    records: bool,
+    #[command(flatten)]
+    record: RecordArgs,
     #[command(flatten)]
     hosts: HostArgs,
     /// Print JSON.
@@ -77,6 +88,10 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
     let target = args.hosts.target_named(&args.name)?;
     let name = target.name.clone();
+    let mut recorder = Recorder::open(&args.record, "undo", who())?;
+    let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, false));
+    let lock = if args.plan { Ok(None) } else { recorder.lock(&target, &reporter) };
+    let Ok(_lock) = lock else { return Ok(Exit::Failed) };
     let mut connector = connector(target, &ask);
     let mut session = connector.open()?;
     let history = Runs::new(&mut session, &name).history()?;
@@ -87,7 +102,6 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let Some((record, result)) = record else {
         anyhow::bail!("{}: there is no such run; 'stockade history' lists them. Nothing was touched", args.name);
     };
-    let reporter = report::reporter(console, false);
     if result == "unfinished" {
         settle(&mut Reach { session: &mut session, dial: &mut connector }, &name, &record.id, reporter.as_ref())?;
     }
@@ -104,9 +118,11 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     }
     let about = About::of_undo(record, &who());
     let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: false };
-    let outcome = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
+    recorder.begin(&terms.about, terms.about.stage.as_deref(), &[&name])?;
+    let (outcome, _) = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
     drop(reporter);
     let outcomes = [outcome];
+    recorder.keep(&outcomes, console);
     console.print(&report::apply_text(&outcomes, TextOptions { verbose: false, color: console.color }));
     Ok(exit(&outcomes))
 }
@@ -117,7 +133,14 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
 /// The input is wrong. A host that cannot be reached is named on standard error.
 pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
-    let results = for_each_host(args.hosts.targets()?, 20, |target| {
+    if args.records || args.record.given() {
+        return records::list(&args.record, args.name.as_deref(), args.json, console);
+    }
+    let targets = match &args.name {
+        Some(name) => vec![args.hosts.target_named(name)?],
+        None => args.hosts.targets()?,
+    };
+    let results = for_each_host(targets, 20, |target| {
         let name = target.name.clone();
         let history = || Runs::new(&mut connector(target, &ask).open()?, &name).history();
         (name.clone(), history())

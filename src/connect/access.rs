@@ -79,6 +79,9 @@ struct State {
     /// Two thirds of its life: from here on it is renewed.
     renew: SystemTime,
     end: SystemTime,
+    /// The gateway refused it, whatever its times say. Not told by moving those:
+    /// whoever looked at the clock a moment before would still get this token.
+    refused: bool,
     /// Not tried again before this.
     retry: Option<SystemTime>,
     ended: Option<AccessError>,
@@ -91,6 +94,7 @@ impl State {
             refresh: granted.refresh,
             renew: now + granted.lifetime * 2 / 3,
             end: now + granted.lifetime,
+            refused: false,
             retry: None,
             ended: None,
         }
@@ -157,7 +161,7 @@ impl Access {
             Err(error) => self.with(|state| {
                 let now = SystemTime::now();
                 state.retry = Some(now + PAUSE);
-                if now < state.end { Ok(state.access.clone()) } else { Err(error) }
+                if now < state.end && !state.refused { Ok(state.access.clone()) } else { Err(error) }
             }),
         }
     }
@@ -169,7 +173,7 @@ impl Access {
                 return Some(Err(error.clone()));
             }
             let waits = now < state.end && state.retry.is_some_and(|retry| now < retry);
-            (now < state.renew || waits).then(|| Ok(state.access.clone()))
+            (!state.refused && (now < state.renew || waits)).then(|| Ok(state.access.clone()))
         })
     }
 
@@ -183,10 +187,7 @@ impl Access {
     /// next one who asks gets a new one.
     pub fn refused(&self, token: &Secret) {
         self.with(|state| {
-            if state.access == *token && state.retry.is_none() {
-                let now = SystemTime::now();
-                (state.renew, state.end) = (now, now);
-            }
+            state.refused |= state.access == *token && state.retry.is_none();
         });
     }
 
@@ -194,7 +195,10 @@ impl Access {
     /// returns why it ended.
     pub async fn keep(self: &Arc<Access>) -> AccessError {
         loop {
-            let due = self.with(|state| state.retry.unwrap_or(state.renew).max(state.renew));
+            let due = self.with(|state| {
+                let renew = if state.refused { SystemTime::UNIX_EPOCH } else { state.renew };
+                state.retry.unwrap_or(renew).max(renew)
+            });
             let wait = due.duration_since(SystemTime::now()).unwrap_or_default();
             let mut ended = self.ended.subscribe();
             // A clock that jumps (a laptop that slept) is looked at again soon.
@@ -361,6 +365,30 @@ mod tests {
             client.abort();
             assert_eq!(access.token().await.unwrap().expose(), "access-new");
             assert_eq!(*service.used.lock().unwrap(), ["refresh-old"]);
+        });
+    }
+
+    #[test]
+    fn a_token_that_was_refused_is_not_given_out_again_whatever_the_clock_said() {
+        block(async {
+            let service = Service::new(Ok(granted("new", 900)));
+            let access = Arc::new(Access::new(granted("old", 900), service.clone()));
+            let old = access.token().await.unwrap();
+            // One client has looked at the clock, then another is refused.
+            let before = SystemTime::now() - Duration::from_secs(60);
+            access.refused(&old);
+            assert_eq!(access.current(before), None);
+            assert_eq!(access.token().await.unwrap().expose(), "access-new");
+        });
+    }
+
+    #[test]
+    fn a_refused_token_does_not_serve_while_the_service_is_away() {
+        block(async {
+            let service = Service::new(Err(AccessError::Failed("away".into())));
+            let access = Arc::new(Access::new(granted("old", 900), service.clone()));
+            access.refused(&access.token().await.unwrap());
+            assert_eq!(access.token().await.unwrap_err(), AccessError::Failed("away".into()));
         });
     }
 

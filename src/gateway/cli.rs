@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::config::{Config, api_version};
-use super::keys::{self, KeyRing, KeySource};
+use super::keys::{self, KeyRing, KeySource, Remotes};
 use super::proxy::now;
-use super::token::{Judge, verify_lines};
+use super::token::{self, Judge, verify_lines};
 use super::upstream::Upstream;
 use super::{policy, rules, run, service, wire};
 
@@ -29,7 +29,7 @@ enum Command {
     /// Serve, until SIGTERM; SIGHUP loads keys, roles, certificate and limits anew
     Serve(Configured),
     /// Say whether a configuration, its keys, roles and certificate can be used
-    Check(Configured),
+    Check(Check),
     /// Judge compact tokens, one a line on standard input; one JSON verdict a line
     Verify(Verify),
     /// Tell which rule decides about a request
@@ -40,6 +40,15 @@ enum Command {
     /// Make, exchange and list signing keys
     #[command(subcommand)]
     Keys(Keys),
+}
+
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    of: Configured,
+    /// Check roles alone: a TOML file, or a folder of such
+    #[arg(long, conflicts_with = "config")]
+    roles: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -189,7 +198,11 @@ fn perform(
 ) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(of) => run::serve(&of.config, journal, err)?,
-        Command::Check(of) => {
+        Command::Check(Check { roles: Some(roles), .. }) => {
+            policy::Policy::load(&roles)?;
+            writeln!(out, "{}: good", roles.display())?;
+        }
+        Command::Check(Check { of, .. }) => {
             run::check(&Config::load(&of.config)?)?;
             writeln!(out, "{}: good", of.config.display())?;
         }
@@ -228,7 +241,8 @@ fn verify(what: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
                 Some(file) => KeySource::from(KeyRing::load_vectors(file)?),
                 None => KeySource::follow_dir(&config.keys)?,
             };
-            verifier = wire::verifier(&config, source)?;
+            verifier = wire::verifier(&config, source, &Remotes::default())?;
+            with_outside_keys(&verifier)?;
             Judge::Gateway(&verifier)
         }
         (None, None) => return Err("--jwks or --config is needed".into()),
@@ -236,6 +250,13 @@ fn verify(what: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     // A refused token is a verdict, not a failure: the program ends well if it could judge.
     verify_lines(&judge, std::io::stdin().lock(), out, now)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches what outside issuers publish at a URL; those that are away are told
+/// by the verdict on their tokens.
+fn with_outside_keys(verifier: &token::Verifier) -> std::io::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verifier.fetch_outside());
+    Ok(())
 }
 
 fn explain(what: &Explain, out: &mut dyn Write) -> Result<(), Failure> {
@@ -253,7 +274,8 @@ fn explain(what: &Explain, out: &mut dyn Write) -> Result<(), Failure> {
         let Some(role) = &what.role else {
             let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
             let (token, body) = input.split_at(end);
-            let verifier = wire::verifier(&config, KeySource::follow_dir(&config.keys)?)?;
+            let verifier = wire::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
+            verifier.fetch_outside().await;
             let identity = verifier.verify(std::str::from_utf8(token)?.trim(), now())?.identity;
             return Ok(policy::explain(&policy, &identity, &line, body.trim_ascii(), &daemon).await);
         };
@@ -288,7 +310,8 @@ fn inspect(path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), 64 * 1024), &mut line)?;
     let token = line.trim();
-    let verifier = wire::verifier(&config, KeySource::follow_dir(&config.keys)?)?;
+    let verifier = wire::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
+    with_outside_keys(&verifier)?;
     let mut verdict = match verifier.verify(token, now()) {
         Ok(verified) => {
             let id = verified.identity.session.clone().unwrap_or(verified.identity.token_id);

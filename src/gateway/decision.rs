@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A request as it will be sent to the daemon: made anew from what was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,42 @@ pub struct Forward {
     pub body: Body,
     /// What becomes of the answer.
     pub response: ResponseRule,
+    /// The tenant in whose names an error is told.
+    pub tenant: Option<String>,
+    /// Held until the daemon has answered.
+    pub turn: Turn,
+}
+
+/// A place in a row: while it is held, nobody else counts the same owner's containers.
+#[derive(Debug, Clone, Default)]
+pub struct Turn(pub Option<Arc<tokio::sync::OwnedMutexGuard<()>>>);
+
+/// Whether a turn is held says nothing of the request.
+impl PartialEq for Turn {
+    fn eq(&self, _: &Turn) -> bool {
+        true
+    }
+}
+
+impl Eq for Turn {}
+
+/// Which objects of a list a client asked for by what the daemon cannot judge:
+/// the names that a tenant has for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Patterns of the filter `name`, one of which must match; none for all.
+    pub names: Vec<String>,
+    /// At most so many, newest first.
+    pub limit: Option<usize>,
+}
+
+/// An owner's containers.
+#[derive(Debug, Clone, Default)]
+pub struct Census {
+    /// The full id of each and, where it was asked for and is bounded, its memory in bytes.
+    pub containers: Vec<(String, Option<u64>)>,
+    /// Nobody else counts them until it is dropped.
+    pub turn: Turn,
 }
 
 /// A body to send.
@@ -45,15 +82,19 @@ pub enum ResponseRule {
     Pass,
     /// The connection is taken over (attach, exec start): both ways, half-close carried.
     Hijack,
-    /// A JSON body of which only what the tenant owns is passed on.
+    /// A JSON body of which only what the tenant owns is passed on, in its names.
     FilterJson {
         /// The operation whose answer it is.
         operation: &'static str,
         /// The tenant.
         tenant: String,
+        /// What of it was asked for.
+        wanted: Wanted,
     },
-    /// A stream of JSON events of which only the tenant's are passed on.
-    FilterEvents {
+    /// A stream of JSON lines of which only the tenant's are passed on, in its names.
+    FilterLines {
+        /// The operation whose answer it is.
+        operation: &'static str,
         /// The tenant.
         tenant: String,
     },
@@ -118,4 +159,15 @@ pub trait Docker: Send + Sync {
         kind: ObjectKind,
         reference: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>>;
+
+    /// The containers that carry a label (`name=value`), running or not, counted
+    /// in turn; with `memory` also what each may use.
+    fn census<'a>(
+        &'a self,
+        label: &'a str,
+        memory: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+        let _ = (label, memory);
+        Box::pin(async { Err(LookupError("containers cannot be counted here".to_owned())) })
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{Docker, Forward, Identity, Refusal};
+use super::{Docker, Forward, Identity, Refusal, Wanted};
 
 /// A future that may move between threads.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,9 +20,12 @@ pub enum Unidentified {
     /// The token is not valid.
     #[error("{0}")]
     Refused(String),
-    /// It could not be judged.
+    /// It could not be judged: the store does not answer.
     #[error("{0}")]
     Unavailable(String),
+    /// It could not be judged: its issuer's keys are not there.
+    #[error("{0}")]
+    Keys(String),
 }
 
 /// Tokens into identities.
@@ -76,16 +79,24 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// When it is not one of the known operations in its one spelling.
     fn parse(&self, parts: &http::request::Parts) -> Result<Box<dyn Asked>, Refusal>;
-    /// Leaves of a list what the tenant owns.
+    /// Leaves of an answer what the tenant owns, of that what was wanted, in its names.
     ///
     /// # Errors
     /// When the daemon's answer is not what it should be.
-    fn filter_json(&self, operation: &'static str, tenant: &str, body: &[u8]) -> Result<Vec<u8>, Refusal>;
-    /// Leaves an event if it is the tenant's.
+    fn filter_json(
+        &self,
+        operation: &'static str,
+        tenant: &str,
+        wanted: &Wanted,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Refusal>;
+    /// Leaves a line of a stream if it is the tenant's, in its names.
     ///
     /// # Errors
-    /// When the line is not an event.
-    fn filter_event(&self, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
+    /// When the line is not what it should be.
+    fn filter_line(&self, operation: &'static str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
+    /// An error of the daemon's in the tenant's names.
+    fn error_for(&self, tenant: &str, body: &[u8]) -> Vec<u8>;
 }
 
 /// The token service's endpoints.

@@ -37,6 +37,8 @@ pub mod token;
 mod upstream;
 mod wire;
 
-pub use decision::{Body, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule};
+pub use decision::{
+    Body, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule, Turn, Wanted,
+};
 pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};

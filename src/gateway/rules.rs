@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::config::{Config, api_version};
 use super::gate::{Asked, Later, Reads, Rules};
 use super::policy::{self, Call, Policy, RoleError};
-use super::{Docker, Forward, Identity, Refusal};
+use super::{Docker, Forward, Identity, Refusal, Wanted, tenant};
 
 /// The policy of a configuration; `engine` is the daemon's version, if it is known.
 ///
@@ -47,12 +47,22 @@ impl Rules for OfPolicy {
         Ok(Box::new(Pending { call: policy::parse(parts)?, policy: Arc::clone(&self.0) }))
     }
 
-    fn filter_json(&self, operation: &'static str, tenant: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-        policy::filter_json(operation, tenant, body)
+    fn filter_json(
+        &self,
+        operation: &'static str,
+        tenant: &str,
+        wanted: &Wanted,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        policy::filter_json(operation, tenant, wanted, body)
     }
 
-    fn filter_event(&self, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        policy::filter_event(tenant, line)
+    fn filter_line(&self, operation: &'static str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        policy::filter_line(operation, tenant, line)
+    }
+
+    fn error_for(&self, tenant: &str, body: &[u8]) -> Vec<u8> {
+        tenant::names::own_text(tenant, &String::from_utf8_lossy(body)).into_bytes()
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::audit::{Audit, Sink};
 use super::config::{Config, api_version};
+use super::keys::Remotes;
 use super::proxy::{Proxy, now};
 use super::server::Server;
 use super::store::{self, Store};
@@ -32,7 +33,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         tls::server_config(files)?;
     }
     let keys = super::keys::KeySource::follow_dir(&config.keys)?;
-    wire::verifier(config, keys)?;
+    wire::verifier(config, keys, &Remotes::default())?;
     super::rules::rules(config, None)?;
     Ok(())
 }
@@ -62,7 +63,8 @@ async fn serve_here(
     let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
     let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
     let engine = upstream.engine().await;
-    let gate = wire::gate(&config, engine.as_deref(), Arc::clone(&store))?;
+    let remotes = Remotes::default();
+    let gate = wire::gate(&config, engine.as_deref(), Arc::clone(&store), &remotes)?;
     let proxy = Arc::new(Proxy::new(gate, config.limits, upstream, audit));
     let server = Server::new(Arc::clone(&proxy), tls);
     let (mut terminate, mut interrupt, mut hangup) =
@@ -77,19 +79,24 @@ async fn serve_here(
     let admin = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
     server.listen_admin(&admin).map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
     tokio::spawn(keep_store(Arc::clone(&store), Arc::clone(&proxy)));
-    let (mut known, mut look) = (engine, tokio::time::interval(HEALTH));
+    let (mut known, mut look, mut faults) = (engine, tokio::time::interval(HEALTH), Vec::new());
     loop {
         tokio::select! {
             // What an engine may be asked depends on its version; it may be upgraded, or start later.
             _ = look.tick() => {
+                let now = remotes.faults();
+                for fault in now.iter().filter(|fault| !faults.contains(*fault)) {
+                    writeln!(err, "stockade-gateway: an issuer's keys were not fetched, the last count for now: {fault}")?;
+                }
+                faults = now;
                 let engine = proxy.upstream.engine().await;
-                if engine.is_some() && engine != known && reload(path, &server, &proxy, &store, engine.as_deref()).is_ok() {
+                if engine.is_some() && engine != known && reload(path, &server, &proxy, (&store, &remotes), engine.as_deref()).is_ok() {
                     known = engine;
                 }
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => match reload(path, &server, &proxy, &store, known.as_deref()) {
+            _ = hangup.recv() => match reload(path, &server, &proxy, (&store, &remotes), known.as_deref()) {
                 Ok(()) => writeln!(err, "stockade-gateway: keys, roles, certificate and limits loaded anew")?,
                 Err(error) => writeln!(err, "stockade-gateway: nothing loaded, the old stay in force: {error}")?,
             },
@@ -108,12 +115,12 @@ fn reload(
     path: &Path,
     server: &Server,
     proxy: &Proxy,
-    store: &Arc<dyn Store>,
+    (store, remotes): (&Arc<dyn Store>, &Remotes),
     engine: Option<&str>,
 ) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
-    let gate = wire::gate(&config, engine, Arc::clone(store))?;
+    let gate = wire::gate(&config, engine, Arc::clone(store), remotes)?;
     server.set_tls(tls);
     proxy.reload(gate, config.limits);
     proxy.audit.reopen();

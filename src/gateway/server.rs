@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -20,6 +20,9 @@ use super::proxy::{Proxy, now};
 
 /// After accept failed (no descriptors left), before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Connections that wait to be accepted; the kernel makes it `somaxconn` where
+/// that is less. One that finds no room here is tried again after a second only.
+const BACKLOG: u32 = 4096;
 /// Longest line of the administrator's socket.
 const MAX_ADMIN_LINE: u64 = 64 * 1024;
 
@@ -58,7 +61,7 @@ impl Server {
     /// # Errors
     /// When the address cannot be had.
     pub async fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listener(address)?;
         let bound = listener.local_addr()?;
         let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
         tokio::spawn(async move {
@@ -186,6 +189,14 @@ impl Server {
         let all = self.slots.acquire_many(self.most);
         let _ = tokio::time::timeout(patience, all).await;
     }
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the usual way to listen does: a restart need not wait for old connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A local socket with this mode. One that a dead gateway left is replaced;

@@ -8,10 +8,12 @@ use tokio::sync::watch;
 
 use super::config::Config;
 use super::gate::{Gate, Later, Service, Sessions, Tokens, Unidentified};
-use super::keys::KeySource;
+use super::keys::{KeySource, Remotes};
 use super::service::{self, opaque};
 use super::store::Store;
-use super::token::{self, IssuerSettings, Nested, NestedKeys, OutsideIssuer, Signer, Verifier, VerifierConfig};
+use super::token::{
+    self, IssuerSettings, Nested, NestedKeys, OutsideIssuer, Signer, TokenError, Verifier, VerifierConfig,
+};
 use super::{Grant, Identity, Issue, IssueError, Issued, TokenRef};
 use crate::values::Secret;
 
@@ -24,11 +26,12 @@ fn wire(error: impl std::fmt::Display) -> WireError {
     WireError(error.to_string())
 }
 
-/// The verifier that a configuration describes.
+/// The verifier that a configuration describes; outside issuers' keys that come
+/// from URLs are among `remotes`.
 ///
 /// # Errors
 /// When keys or an outside issuer's settings cannot be used.
-pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError> {
+pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<Verifier, WireError> {
     let mut settings = VerifierConfig::new(&config.issuer, &config.audience);
     settings.max_lifetime = Duration::from_secs(config.token.max_lifetime);
     settings.leeway = Duration::from_secs(config.token.leeway);
@@ -38,7 +41,7 @@ pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError>
     for table in &config.outside {
         let of_issuer: IssuerSettings =
             table.clone().try_into().map_err(|error| wire(format!("[[issuers]]: {error}")))?;
-        settings.issuers.push(OutsideIssuer::open(of_issuer).map_err(wire)?);
+        settings.issuers.push(OutsideIssuer::open(of_issuer, remotes).map_err(wire)?);
     }
     Ok(Verifier::new(settings, keys))
 }
@@ -47,9 +50,14 @@ pub fn verifier(config: &Config, keys: KeySource) -> Result<Verifier, WireError>
 ///
 /// # Errors
 /// When keys, issuers or roles cannot be used.
-pub fn gate(config: &Config, engine: Option<&str>, store: Arc<dyn Store>) -> Result<Gate, WireError> {
+pub fn gate(
+    config: &Config,
+    engine: Option<&str>,
+    store: Arc<dyn Store>,
+    remotes: &Remotes,
+) -> Result<Gate, WireError> {
     let keys = KeySource::follow_dir(&config.keys).map_err(wire)?;
-    let verifier = Arc::new(verifier(config, keys.clone())?);
+    let verifier = Arc::new(verifier(config, keys.clone(), remotes)?);
     let signer = Signer::new(&config.issuer, &config.audience, keys)
         .with_max_lifetime(Duration::from_secs(config.token.max_lifetime));
     let issue = Arc::new(Own { signer, verifier: Arc::clone(&verifier) });
@@ -76,11 +84,11 @@ impl Tokens for Both {
     fn identify<'a>(&'a self, token: &'a str, now: u64) -> Later<'a, Result<Identity, Unidentified>> {
         Box::pin(async move {
             if !opaque::is_opaque(token) {
-                return self
-                    .verifier
-                    .verify(token, now)
-                    .map(|verified| verified.identity)
-                    .map_err(|error| Unidentified::Refused(error.to_string()));
+                return match self.verifier.verify_freshly(token, now).await {
+                    Ok(verified) => Ok(verified.identity),
+                    Err(error @ TokenError::IssuerKeys(_)) => Err(Unidentified::Keys(error.to_string())),
+                    Err(error) => Err(Unidentified::Refused(error.to_string())),
+                };
             }
             match opaque::verify(&*self.store, &self.issuer, token, now).await {
                 Ok(Some(identity)) => Ok(identity),

@@ -16,13 +16,17 @@
 //! `SYS_ADMIN` is close to root on the machine: a lab host is for playbooks you
 //! would run on a server of yours, not for hostile code.
 //!
+//! A host reboots as a machine does: `systemctl reboot` ends the container, the
+//! engine starts it again on the same disk and port, and `recipe/init.sh` gives
+//! it a new boot id. (`poweroff` does the same.)
+//!
 //! `/proc/sys` stays read-only but for `/proc/sys/net`, so a playbook that sets
 //! `kernel.*` finds "persisted, not live" and the operator's kernel stays as it
 //! was. `/var/lib/docker` and `/var/lib/containerd` are volumes, because an
 //! overlay cannot lie on an overlay and a nested engine needs one.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,6 +44,51 @@ const SHORT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 const LABEL: &str = "stockade.lab";
+
+/// Ports below those that Linux gives to outgoing connections
+/// (`net.ipv4.ip_local_port_range`), so that nobody else has a host's port
+/// while the host reboots.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A loopback port that is free now, at random.
+///
+/// # Errors
+/// None is, or this machine gives no random numbers.
+pub(crate) fn free_port() -> Result<u16, LabError> {
+    let none = |detail: String| LabError::Engine { action: "run (choose a port)".to_owned(), detail };
+    for _ in 0..200 {
+        let mut random = [0u8; 2];
+        getrandom::fill(&mut random).map_err(|error| none(error.to_string()))?;
+        let port = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(none(format!("no port of {} to {} is free", PORTS.start, PORTS.end)))
+}
+
+/// Starts a host on a port of its own and returns its id.
+pub(crate) fn start(engine: &Engine, spec: &Spec<'_>) -> Result<String, LabError> {
+    let mut tries = 0;
+    loop {
+        match engine.call(&run_args(spec, free_port()?)) {
+            Err(LabError::Engine { detail, .. })
+                if tries < 5 && detail.contains("port") && detail.contains("already") =>
+            {
+                // Somebody was faster. What was made of the host is in the way of the next try.
+                remove(engine, spec.container)?;
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// From now on the engine starts the host again when it ends by itself: a
+/// container cannot reboot, it can only end. The disk and the port stay.
+pub(crate) fn keep_alive(engine: &Engine, container: &str) -> Result<(), LabError> {
+    engine.call(&["update", "--restart", "unless-stopped", container]).map(drop)
+}
 
 /// Everything that makes up one host.
 pub(crate) struct Spec<'a> {
@@ -59,8 +108,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) image: &'a str,
 }
 
-/// The arguments of `docker` that start a host.
-pub(crate) fn run_args(spec: &Spec<'_>) -> Vec<String> {
+/// The arguments of `docker` that start a host, whose sshd is on a loopback port.
+fn run_args(spec: &Spec<'_>, port: u16) -> Vec<String> {
     let mut args: Vec<String> =
         ["run", "--detach", "--name", spec.container, "--hostname", spec.host].map(str::to_owned).to_vec();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
@@ -73,7 +122,7 @@ pub(crate) fn run_args(spec: &Spec<'_>) -> Vec<String> {
     let [docker, containerd] = volumes(spec.container);
     add(&["--volume", &format!("{docker}:/var/lib/docker")]);
     add(&["--volume", &format!("{containerd}:/var/lib/containerd")]);
-    add(&["--publish", "127.0.0.1::22"]);
+    add(&["--publish", &format!("127.0.0.1:{port}:22")]);
     for (key, value) in
         [("", spec.lab), (".name", spec.host), (".base", spec.base), (".user", spec.user), (".groups", spec.groups)]
     {
@@ -285,7 +334,7 @@ mod tests {
             groups: "lab,docker",
             image: "image:1",
         };
-        run_args(&spec)
+        run_args(&spec, 21000)
     }
 
     fn has(args: &[String], words: &[&str]) -> bool {
@@ -299,7 +348,7 @@ mod tests {
         let after = |flag: &str| -> Vec<&str> {
             args.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].as_str()).collect()
         };
-        assert_eq!(after("--publish"), ["127.0.0.1::22"]);
+        assert_eq!(after("--publish"), ["127.0.0.1:21000:22"]);
         assert_eq!(after("--cap-add"), ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"]);
         assert_eq!(args[args.len() - 2..], ["image:1", "/usr/local/lib/stockade-lab/init"]);
     }

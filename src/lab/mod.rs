@@ -169,7 +169,7 @@ impl Lab {
                 groups: &options.groups.join(","),
                 image: &image.reference,
             };
-            let id = self.engine.call(&container::run_args(&spec))?;
+            let id = container::start(&self.engine, &spec)?;
             container::authorize(&self.engine, &id, spec.user, &public_key)
                 .map_err(|error| self.not_ready(name, &id, error.to_string()))?;
             started.push((name.clone(), id));
@@ -186,6 +186,7 @@ impl Lab {
         image: &image::Image,
     ) -> Result<(Record, Option<String>), LabError> {
         let (port, health) = self.wait(name, id)?;
+        container::keep_alive(&self.engine, id)?;
         let record = Record {
             container: id.to_owned(),
             port,
@@ -219,7 +220,7 @@ impl Lab {
     }
 
     /// The hosts of the lab, by name: what is remembered and what the engine
-    /// has. Ports that changed (a container that was restarted gets a new one)
+    /// has. Ports that changed (a container that an earlier version made gets a new one)
     /// and hosts that were forgotten are written to the lab's files.
     ///
     /// # Errors
@@ -314,8 +315,7 @@ impl Lab {
         self.state.save(&records)
     }
 
-    /// Restarts a host as a reboot would, waits until it is ready, and writes
-    /// its new port to the lab's files.
+    /// Restarts a host as a reboot would and waits until it is ready.
     ///
     /// # Errors
     /// When there is no such host or it does not come up again; it is kept.

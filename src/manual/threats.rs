@@ -5,32 +5,39 @@
 //!
 //! ## The Docker API behind the gateway
 //!
+//! `class_…` asks the policy. `daemon_…` sends the bytes to the gateway as it
+//! runs, before a real engine, and asks that engine whether the forbidden has
+//! come about; then it sends the same bytes straight to it, to see that it would have.
+//!
 //! | attack | defence | test |
 //! |---|---|---|
-//! | any letter case of a key (Go matches without case) | a key that only folds to a known one is refused | `class_01_any_letter_case_of_a_key_is_refused` |
-//! | U+017F and U+212A fold to `s` and `k` | folded like Go does, then refused | `class_02_unicode_folding_is_refused` |
-//! | duplicate keys are merged by the daemon | refused at every level | `class_03_duplicate_keys_are_refused_at_every_level` |
-//! | `\u0048ostConfig` | keys are compared after unescaping, the body is written anew | `class_04_an_escaped_key_is_the_key_it_stands_for` |
-//! | trailing bytes or a second object | nothing may follow | `class_05_nothing_may_follow_the_body` |
-//! | empty or oversized body skips inspection (CVE-2024-41110) | a body that must be inspected must be there, whole | `class_06_an_empty_or_unread_body_is_refused` |
-//! | a form body overrides the query | only JSON where JSON is due | `class_07_a_form_body_is_refused` |
-//! | duplicate query keys | refused, and so is any unknown key | `class_08_duplicate_and_unknown_query_keys_are_refused` |
-//! | `%63reate`, `%2F`, absolute form | one spelling of a path only | `class_09_encoded_paths_and_absolute_targets_are_refused` |
-//! | no version, odd versions | a version within the modelled range is required | `class_10_a_version_is_required_and_must_be_a_usual_one` |
-//! | `start` with a HostConfig | start takes no body | `class_11_start_takes_no_body` |
-//! | API below 1.41 changes namespace defaults | refused; a pinned version is sent | `class_12_versions_with_other_namespace_defaults_are_refused_and_the_pinned_one_is_sent` |
-//! | greedy name routes hold slashes | names are parsed by their own grammar | `class_13_greedy_names_do_not_reach_other_routes` |
-//! | Content-Length with Transfer-Encoding, two Hosts, HTTP/1.0, bare LF, CONNECT | refused before anything is read further | `nothing_ambiguous_reaches_the_daemon` |
-//! | raw mode before 101 | bytes before the switch are refused | `bytes_before_the_switch_are_refused` |
-//! | `Upgrade: h2c` | only `tcp`, where it was asked for | `class_16_other_upgrades_are_refused` |
-//! | a container named like another's id | names are resolved, ids are sent | `class_17_a_name_cannot_stand_for_another_containers_id` |
-//! | check-then-act on names and tags | what was checked is sent, by full id | `class_18_what_was_checked_is_what_is_used` |
-//! | user `00` is root | every spelling of root is root | `class_19_every_spelling_of_root_is_root` |
-//! | a second Dockerfile in a build tar, gzip bombs | a grant of its own, a limit on the stream, no rule relies on the tar | `class_20_a_build_is_bounded_by_rules_that_do_not_read_its_tar` |
-//! | an equivalent field or endpoint left unchecked | create bodies by allow-list, one table of all routes | `class_21_every_equivalent_field_and_endpoint_is_checked` |
+//! | any letter case of a key (Go matches without case) | a key that only folds to a known one is refused | `class_01_any_letter_case_of_a_key_is_refused`, `daemon_01_no_letter_case_of_a_key_makes_a_container_privileged` |
+//! | U+017F and U+212A fold to `s` and `k` | folded like Go does, then refused | `class_02_unicode_folding_is_refused`, `daemon_02_unicode_folding_makes_no_container_privileged` |
+//! | duplicate keys are merged by the daemon | refused at every level | `class_03_duplicate_keys_are_refused_at_every_level`, `daemon_03_duplicate_keys_are_not_merged_into_a_privileged_container` |
+//! | `\u0048ostConfig` | keys are compared after unescaping, the body is written anew | `class_04_an_escaped_key_is_the_key_it_stands_for`, `daemon_04_an_escaped_key_makes_no_container_privileged` |
+//! | trailing bytes or a second object | nothing may follow | `class_05_nothing_may_follow_the_body`, `daemon_05_what_follows_a_body_hides_no_privileged_one` |
+//! | empty or oversized body skips inspection (CVE-2024-41110) | a body that must be inspected must be there, whole | `class_06_an_empty_or_unread_body_is_refused`, `daemon_06_no_size_and_no_framing_of_a_body_skips_inspection` |
+//! | a form body overrides the query | only JSON where JSON is due | `class_07_a_form_body_is_refused`, `daemon_07_a_form_body_does_not_take_the_place_of_the_query` |
+//! | duplicate query keys | refused, and so is any unknown key | `class_08_duplicate_and_unknown_query_keys_are_refused`, `daemon_08_of_duplicate_query_keys_none_is_used` |
+//! | `%63reate`, `%2F`, absolute form | one spelling of a path only | `class_09_encoded_paths_and_absolute_targets_are_refused`, `daemon_09_no_spelling_of_a_path_reaches_create` |
+//! | no version, odd versions | a version within the modelled range is required | `class_10_a_version_is_required_and_must_be_a_usual_one`, `daemon_10_without_a_usual_version_nothing_is_made` |
+//! | `start` with a HostConfig | start takes no body | `class_11_start_takes_no_body`, `daemon_11_a_start_with_a_body_makes_no_container_privileged` |
+//! | API below 1.41 changes namespace defaults | refused; a pinned version is sent | `class_12_versions_with_other_namespace_defaults_are_refused_and_the_pinned_one_is_sent`, `daemon_12_no_old_version_changes_the_namespaces_of_a_container` |
+//! | greedy name routes hold slashes | names are parsed by their own grammar | `class_13_greedy_names_do_not_reach_other_routes`, `daemon_13_a_name_with_slashes_reaches_no_other_route` |
+//! | Content-Length with Transfer-Encoding, two Hosts, HTTP/1.0, bare LF, CONNECT | refused before anything is read further | `class_14_ambiguous_framing_is_refused`, `nothing_ambiguous_reaches_the_daemon`, `daemon_14_no_framing_smuggles_a_second_request` |
+//! | raw mode before 101 | bytes before the switch are refused | `class_15_raw_mode_needs_an_upgrade_that_was_asked_for`, `bytes_before_the_switch_are_refused`, `daemon_15_nothing_is_carried_raw_before_the_engine_has_switched` |
+//! | `Upgrade: h2c` | only `tcp`, where it was asked for | `class_16_other_upgrades_are_refused`, `daemon_16_no_other_protocol_is_switched_to` |
+//! | a container named like another's id | names are resolved, ids are sent | `class_17_a_name_cannot_stand_for_another_containers_id`, `daemon_17_no_container_is_named_like_anothers_id` |
+//! | check-then-act on names and tags | what was checked is sent, by full id | `class_18_what_was_checked_is_what_is_used`, `daemon_18_a_name_that_moves_between_check_and_use_harms_nobody` |
+//! | user `00` is root | every spelling of root is root | `class_19_every_spelling_of_root_is_root`, `daemon_19_no_spelling_of_root_runs_as_root` |
+//! | a second Dockerfile in a build tar, gzip bombs | a grant of its own, a limit on the stream, no rule relies on the tar | `class_20_a_build_is_bounded_by_rules_that_do_not_read_its_tar`, `daemon_20_no_build_goes_beyond_its_role_whatever_its_tar_holds` |
+//! | an equivalent field or endpoint left unchecked | create bodies by allow-list, one table of all routes | `class_21_every_equivalent_field_and_endpoint_is_checked`, `daemon_21_no_equivalent_field_or_endpoint_is_left_unchecked` |
 //! | CR and LF into logs | escaped | `class_22_line_ends_reach_no_log` |
-//! | prefix matches on registry or path | whole parts are compared | `class_23_registries_and_paths_match_whole_parts` |
-//! | `docker cp` races before 29.5.1 | refused on such engines without a grant | `class_24_docker_cp_is_refused_on_engines_that_race` |
+//! | prefix matches on registry or path | whole parts are compared | `class_23_registries_and_paths_match_whole_parts`, `daemon_23_no_registry_outside_the_list_is_dialled` |
+//! | `docker cp` races before 29.5.1 | refused on such engines without a grant | `class_24_docker_cp_is_refused_on_engines_that_race`, `daemon_24_no_file_is_copied_by_an_engine_that_races` |
+//! | a name that another tenant has, to reach or to learn of it | each tenant has names of its own | `two_tenants_have_the_same_names_and_do_not_meet` |
+//! | creates at once, to pass a quota of all containers | counted and made one after another | `creates_at_once_do_not_pass_the_number_of_containers` |
+//! | a client that leaves before its create is counted | its turn is kept until the daemon has answered | `a_client_that_leaves_does_not_pass_the_number_of_containers` |
 //!
 //! ## Tokens and the service itself
 //!
@@ -47,16 +54,22 @@
 //! | a token for somebody else | `aud` is this gateway and no other | `the_audience_must_be_this_gateway_and_no_other` |
 //! | a token that lives too long | `exp` less `iat` is bounded | `a_life_longer_than_allowed_is_refused` |
 //! | a clock that jumps back | `iat` and `nbf` are checked | `a_clock_that_jumps_back_does_not_bring_a_token_into_force_early` |
+//! | a clock that jumps ahead and back | what was revoked stays so, what was purged stays dead | `a_clock_that_jumps_brings_nothing_back` |
 //! | trailing bits, padding, other alphabets | one encoding only | `padding_white_space_and_the_other_alphabet_are_refused` |
 //! | nested tokens | refused unless configured, then every layer is verified | `nested_tokens_are_refused_unless_configured` |
 //! | compression, PBES2 | refused | `other_encryption_zip_and_passwords_are_refused` |
 //! | a weak or ill-formed key | refused when it is loaded | `an_rsa_key_must_be_large_and_its_exponent_sound` |
-//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported` |
+//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported`, `keys_and_certificate_are_loaded_anew_without_dropping_a_session` |
 //! | a stolen refresh token | reuse revokes the family | `refresh_reuse_revocation_and_metrics` |
 //! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
-//! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests` |
+//! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests`, `a_store_that_dies_in_the_middle_of_traffic_lets_nothing_through_until_it_is_back` |
+//! | a store that cannot be written | no new session; a revocation holds all the same | `a_store_that_cannot_be_written_gives_no_session_and_revokes_all_the_same`, `a_full_disk_keeps_no_session_alive_and_loses_none` |
 //! | a full disk under the audit log | requests are refused | `a_full_disk_under_the_audit_log_refuses_requests` |
-//! | slow headers, endless bodies | cut off | `a_head_that_does_not_end_is_cut_off` |
+//! | slow headers | cut off | `a_head_that_does_not_end_is_cut_off` |
+//! | endless bodies, and those that never come | cut off | `an_endless_body_is_cut_off`, `a_body_that_does_not_end_is_cut_off` |
+//! | an issuer's key set fetched from somebody else | HTTPS to a verified name only, no redirect | `a_server_that_the_authority_does_not_vouch_for_is_asked_nothing`, `a_url_that_proves_nothing_is_refused_before_the_gateway_serves` |
+//! | an issuer whose server is away, endless or silent | bounds; the last keys, up to an age, then a refusal | `an_issuer_that_is_away_keeps_its_last_keys_until_they_are_too_old`, `what_is_no_key_set_is_not_taken_and_the_reason_is_told`, `a_server_that_says_nothing_holds_up_no_request` |
+//! | made-up key ids, to have keys fetched without end | one fetch in the configured time | `made_up_key_ids_cause_no_storm_of_fetches` |
 //! | ten thousand connections | bounded for each client | `ten_thousand_connections_are_bounded` |
 //!
 //! ## The engine

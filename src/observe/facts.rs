@@ -109,7 +109,8 @@ pub struct Apt {
 /// What earlier runs left on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Restarts and reloads that are owed, as `restart:unit`.
+    /// What is owed since the host was started: restarts and reloads as
+    /// `restart:unit`, a reboot as `reboot:changed`.
     pub owed: BTreeSet<String>,
     /// Runs that have no result, by name, oldest first.
     pub unfinished: Vec<String>,

@@ -215,6 +215,10 @@ pub struct HostState {
     pub(super) sysctl_may_appear: bool,
     /// How many changes have been played on this state.
     pub(super) changes: u32,
+    /// How many of them had been when the host was last restarted.
+    pub(super) rebooted_at: u32,
+    /// Set once something is planned that may ask for a reboot.
+    pub(super) reboot_may_be_required: bool,
     /// Assertions that hold, with the number of changes played before each.
     pub(super) asserted: BTreeMap<Run, u32>,
     /// What earlier runs left.
@@ -404,9 +408,38 @@ impl HostState {
         self.asserted.insert(run.clone(), self.changes);
     }
 
+    /// Whether a change is planned that no reboot follows.
+    pub fn changed_since_reboot(&self) -> bool {
+        self.changes > self.rebooted_at
+    }
+
+    /// Whether an earlier run ended before its reboot.
+    pub fn owes_reboot(&self) -> bool {
+        self.left.owed.contains("reboot:changed")
+    }
+
+    /// Whether something earlier in the run may ask for a reboot.
+    pub fn reboot_may_be_required(&self) -> bool {
+        self.reboot_may_be_required
+    }
+
+    /// Notes that what is done may ask for a reboot.
+    pub fn reboot_may_become_required(&mut self) {
+        self.reboot_may_be_required = true;
+    }
+
+    /// The host will be restarted, and nothing be owed any more.
+    pub fn will_reboot(&mut self) {
+        self.rebooted_at = self.changes;
+        self.reboot_may_be_required = false;
+        self.left.owed.clear();
+    }
+
     /// Takes the predicted state for a found one, for planning once more.
     pub fn settle(&mut self) {
         self.changes = 0;
+        self.rebooted_at = 0;
+        self.reboot_may_be_required = false;
         self.asserted.clear();
         self.accounts_may_appear = false;
     }
@@ -486,6 +519,7 @@ impl HostState {
     /// that do not exist and outputs of commands are from here on known after apply.
     pub fn packages_will_appear(&mut self) {
         self.accounts_may_appear = true;
+        self.reboot_may_be_required = true;
         for unit in self.units.values_mut() {
             if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
                 *unit = Known::AfterApply;

@@ -12,6 +12,10 @@ impl Op {
         if !matches!(self, Op::Check(_)) {
             host.count_change();
         }
+        // What packages do, or the operator's own text, may ask for a reboot.
+        if matches!(self, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. }) {
+            host.reboot_may_become_required();
+        }
         match self {
             Op::WriteFile { path, content, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
@@ -184,6 +188,12 @@ impl Op {
                 achieves.iter().for_each(|outcome| outcome.effect(host));
             }
             Op::Check(check) => host.set_asserted(&check.asks),
+            Op::Reboot { .. } => {
+                for file in ["/run/reboot-required", "/var/run/reboot-required"].iter().filter_map(|f| f.parse().ok()) {
+                    host.set_path(&file, PathState::Absent);
+                }
+                host.will_reboot();
+            }
         }
     }
 }

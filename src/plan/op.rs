@@ -320,9 +320,22 @@ pub enum Op {
     },
     /// Waits until an assertion holds.
     Check(Check),
+    /// Restarts the host, or (`if_required`) does so only if packages ask for
+    /// it by then. The run on the host ends with it; whoever follows the run
+    /// waits up to `timeout` seconds for another boot and goes on from there.
+    Reboot {
+        if_required: bool,
+        timeout: u32,
+        message: String,
+    },
 }
 
 impl Op {
+    /// Whether the host is certain to restart here, so that its run ends.
+    pub fn reboots(&self) -> bool {
+        matches!(self, Op::Reboot { if_required: false, .. })
+    }
+
     /// Whether this is part of apt's work (see `planner`: such work is brought together).
     pub fn is_apt(&self) -> bool {
         matches!(self, Op::AptUpdate { .. } | Op::AptInstall { .. } | Op::AptRemove { .. })

@@ -122,9 +122,15 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
 /// what a new login confirms must be what is live.
 fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     let mut due = Due::default();
-    for debt in &host.left.owed {
+    // A host that is certain to restart restarts its services, whatever they were owed.
+    let last_reboot = steps.iter().rposition(|step| step.ops.iter().any(Op::reboots));
+    for debt in host.left.owed.iter().filter(|_| last_reboot.is_none()) {
         let Some((word, unit)) = debt.split_once(':') else { continue };
-        let verb = if word == "reload" { Verb::Reload } else { Verb::Restart };
+        let verb = match word {
+            "restart" => Verb::Restart,
+            "reload" => Verb::Reload,
+            _ => continue,
+        };
         if let Ok(unit) = unit.parse() {
             due.add(&unit, verb, "owed by an earlier run".to_owned());
         }
@@ -133,12 +139,14 @@ fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     let live = host.facts.init == "systemd";
     let mut done = Vec::with_capacity(steps.len());
     let mut guarded = Due::default();
-    for step in std::mem::take(steps) {
+    for (index, step) in std::mem::take(steps).into_iter().enumerate() {
         let changes = step.action != Action::None;
+        // What a login confirms is confirmed live, before the host goes down.
+        let reboot_follows = !step.guard && last_reboot.is_some_and(|at| index <= at);
         if changes && !step.guard {
             done.extend(guarded.steps(true));
         }
-        if changes && live {
+        if changes && live && !reboot_follows {
             let due = if step.guard { &mut guarded } else { &mut due };
             let because = || format!("step {} changes", step.id);
             step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));

@@ -245,6 +245,10 @@ impl OpScript {
             Op::Exec { argv, .. } => {
                 self.run(Command::new("env").arg("--").args(argv));
             }
+            Op::Reboot { if_required, message, .. } => {
+                let when = if *if_required { "required" } else { "now" };
+                self.run(Command::new("reboot_host").args([when, message]));
+            }
             Op::Check(check) => {
                 let number = self.payload(format!("{}\n", check.script));
                 self.run(Command::new("await_check").args([

@@ -67,7 +67,7 @@ impl Op {
                 });
                 held.collect()
             }
-            Op::AptUpdate { .. } | Op::DaemonReload | Op::Check(_) => Vec::new(),
+            Op::AptUpdate { .. } | Op::DaemonReload | Op::Check(_) | Op::Reboot { .. } => Vec::new(),
         }
     }
 }

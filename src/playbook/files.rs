@@ -124,6 +124,9 @@ impl StepFiles {
         if let Some(name) = path.strip_prefix("program:") {
             return self.program(name);
         }
+        if let Some(path) = path.strip_prefix("authority:") {
+            return self.find(path).map_err(|why| unmade(path, &why));
+        }
         for folder in &self.folders {
             if let Some(bytes) = folder.read(path, &self.record)? {
                 return Ok(bytes);
@@ -198,6 +201,16 @@ impl StepFiles {
         }
         Ok(Vec::new())
     }
+}
+
+/// A file that `stockade ca` makes, `authority:PATH`, is not there: how to make
+/// it, and how to do without.
+fn unmade(path: &str, why: &str) -> String {
+    let folder = path.split('/').next().unwrap_or(path);
+    format!(
+        "{why}; make an authority with `stockade ca init {folder}` (once) and a certificate for each host with \
+         `stockade ca issue {folder} -i INVENTORY`, or set `gateway = false` for a host without the token gateway"
+    )
 }
 
 /// The names in `{% include "x" %}` and `{% extends "x" %}`.

@@ -18,6 +18,8 @@ pub enum Ending {
     NotConverged,
     /// What was changed was put back.
     Undone,
+    /// The host's turn did not come: too many before it failed. Nothing was touched.
+    NotBegun,
 }
 
 impl Ending {
@@ -29,6 +31,7 @@ impl Ending {
             Ending::Unreachable => "unreachable",
             Ending::NotConverged => "not-converged",
             Ending::Undone => "undone",
+            Ending::NotBegun => "not-begun",
         }
     }
 }
@@ -69,6 +72,8 @@ pub struct HostOutcome {
     pub ending: Ending,
     /// Why, where it did not converge; the error's whole chain.
     pub error: Option<String>,
+    /// The runs on the host, as it names them; two where a reboot lies between.
+    pub runs: Vec<String>,
     /// How many steps changed something.
     pub changed: usize,
     /// How long it took, in seconds.
@@ -88,6 +93,7 @@ impl HostOutcome {
             name: name.into(),
             ending,
             error: None,
+            runs: Vec::new(),
             changed: 0,
             seconds: 0.0,
             steps: Vec::new(),

@@ -174,7 +174,14 @@ pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
         trouble(&mut text, outcome, color);
     }
     let count = |ending| outcomes.iter().filter(|o| o.ending == ending).count();
-    let all = [Ending::Converged, Ending::NotConverged, Ending::Failed, Ending::Unreachable, Ending::Undone];
+    let all = [
+        Ending::Converged,
+        Ending::NotConverged,
+        Ending::Failed,
+        Ending::Unreachable,
+        Ending::Undone,
+        Ending::NotBegun,
+    ];
     let parts: Vec<String> = all
         .into_iter()
         .filter(|&ending| count(ending) > 0)
@@ -238,5 +245,6 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
             "something sets these back, or a step does not do what it says; 'stockade plan --limit {name}' shows more"
         ),
         Ending::Undone => format!("the host is as it was before; correct the cause, then {again}"),
+        Ending::NotBegun => format!("nothing was touched there; correct what failed before it, then {again}"),
     })
 }

@@ -31,6 +31,7 @@ mod line;
 mod link;
 mod ownership;
 mod package;
+mod reboot;
 mod service;
 mod setting;
 mod signing_key;
@@ -115,6 +116,7 @@ pub static KINDS: &[Kind] = &[
     binary::KIND,
     download::KIND,
     command::KIND,
+    reboot::KIND,
     check_step::KIND,
 ];
 

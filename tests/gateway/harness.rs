@@ -21,6 +21,8 @@ pub struct Gateway {
     pub dir: tempfile::TempDir,
     pub child: Child,
     pub port: u16,
+    /// What it said on standard error so far.
+    said: Arc<Mutex<String>>,
 }
 
 /// What differs from the usual configuration.
@@ -28,27 +30,20 @@ pub struct Options<'a> {
     pub socket: &'a Path,
     /// Lines for the top of the file; may not hold tables.
     pub top: &'a str,
-    /// Lines of `[limits]`.
+    /// Lines of `[limits]`, and tables after it.
     pub limits: &'a str,
     pub store: Option<&'a str>,
     pub audit: Option<&'a str>,
+    /// Its environment, besides that of the test.
+    pub env: &'a [(&'a str, &'a str)],
+    /// A program and its arguments that start it, where it needs preparing.
+    pub starter: &'a [&'a str],
 }
 
 impl<'a> Options<'a> {
     pub fn before(socket: &'a Path) -> Self {
-        Options { socket, top: "", limits: "", store: None, audit: None }
+        Options { socket, top: "", limits: "", store: None, audit: None, env: &[], starter: &[] }
     }
-}
-
-pub fn docker_socket() -> Option<&'static Path> {
-    let path = Path::new("/var/run/docker.sock");
-    if UnixStream::connect(path).is_ok() {
-        return Some(path);
-    }
-    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-    assert!(!forbidden, "may not be skipped: no Docker engine answers");
-    eprintln!("SKIP {}: no Docker engine answers", std::thread::current().name().unwrap_or("test"));
-    None
 }
 
 fn run(command: &mut Command) -> String {
@@ -65,10 +60,12 @@ impl Gateway {
         write_certificate(dir.path());
         let store = options.store.map_or_else(|| format!("redb:{}", at("store.redb").display()), str::to_owned);
         let audit = options.audit.map_or_else(|| at("audit.log").display().to_string(), str::to_owned);
+        // What a test does not set may not be short: the machine may be busy.
+        let patient = if options.limits.contains("head_seconds") { "" } else { "head_seconds = 60\n" };
         let config = format!(
             "listen = [\"127.0.0.1:0\"]\nlocal = \"{local}\"\nsocket = \"{socket}\"\nadmin = \"{admin}\"\nkeys = \"{keys}\"\nstore = \"{store}\"\n\
              issuer = \"https://gateway.test\"\naudience = \"gateway.test\"\naudit = \"{audit}\"\n{top}\n\
-             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{limits}\n",
+             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{patient}{limits}\n",
             local = at("local.sock").display(),
             socket = options.socket.display(),
             admin = at("admin.sock").display(),
@@ -79,9 +76,12 @@ impl Gateway {
             limits = options.limits,
         );
         fs::write(at("gateway.toml"), config).unwrap();
-        let mut child = Command::new(PROGRAM)
+        let words: Vec<&str> = options.starter.iter().copied().chain([PROGRAM]).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["serve", "--config"])
             .arg(at("gateway.toml"))
+            .envs(options.env.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -91,8 +91,14 @@ impl Gateway {
         lines.read_line(&mut line).unwrap();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("the gateway did not start: {line}"));
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let gateway = Gateway { dir, child, port };
+        let said = Arc::new(Mutex::new(line));
+        let saying = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                saying.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        let gateway = Gateway { dir, child, port, said };
         gateway.wait_for("the administrator's socket", || UnixStream::connect(gateway.path("admin.sock")).is_ok());
         gateway
     }
@@ -107,6 +113,11 @@ impl Gateway {
             assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come about");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// What it said on standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// `token issue …`: all that was given.
@@ -128,13 +139,18 @@ impl Gateway {
         run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
     }
 
-    /// A number of the metrics page.
-    pub fn metric(&self, name: &str) -> u64 {
+    /// What the administrator's socket answers.
+    pub fn admin(&self, asked: &Value) -> Value {
         let mut stream = UnixStream::connect(self.path("admin.sock")).unwrap();
-        stream.write_all(b"{\"command\":\"metrics\"}\n").unwrap();
+        stream.write_all(format!("{asked}\n").as_bytes()).unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
-        let page: Value = serde_json::from_str(&line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// A number of the metrics page.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.admin(&serde_json::json!({ "command": "metrics" }));
         let page = page["metrics"].as_str().unwrap();
         let found = page.lines().find_map(|line| line.strip_prefix(&format!("stockade_gateway_{name} ")));
         found.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{page}"))
@@ -143,7 +159,9 @@ impl Gateway {
     /// The audit log's lines so far.
     pub fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("audit.log")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // A line that is just being written is not there yet.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// A TLS connection.

@@ -2,7 +2,7 @@
 
 use crate::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
 use serde_json::{Value, json};
-use stockade::gateway::keys::KeyRing;
+use stockade::gateway::keys::{KeyRing, Remotes};
 use stockade::gateway::token::{IssuerSettings, OutsideIssuer, TokenError, Verifier, VerifierConfig};
 
 const CI: &str = "https://ci.test";
@@ -43,7 +43,7 @@ fn desk_with(rules: &str) -> Desk {
     let file = dir.path().join("ci.json");
     std::fs::write(&file, json!({"keys": [ci.jwk()]}).to_string()).unwrap();
     let mut config = VerifierConfig::new(ISSUER, AUDIENCE);
-    config.issuers = vec![OutsideIssuer::open(settings(&file, rules).unwrap()).unwrap()];
+    config.issuers = vec![OutsideIssuer::open(settings(&file, rules).unwrap(), &Remotes::default()).unwrap()];
     let verifier = Verifier::new(config, ring(&[own.jwk()]));
     Desk { own, ci, verifier }
 }
@@ -129,7 +129,7 @@ fn a_mapping_that_would_let_everybody_in_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("ci.json");
     std::fs::write(&file, json!({"keys": [Hand::new("k").jwk()]}).to_string()).unwrap();
-    let open = |rules: &str| settings(&file, rules).map(OutsideIssuer::open);
+    let open = |rules: &str| settings(&file, rules).map(|settings| OutsideIssuer::open(settings, &Remotes::default()));
     for wrong in [
         "[[rule]]\nclaims = {}\ntenant = 'a'\nrole = 'read'",
         "[[rule]]\nclaims = { sub = 'x' }\nrole = 'read'",

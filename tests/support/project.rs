@@ -42,7 +42,7 @@ impl Project {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
         command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.folder());
-        command.stdin(Stdio::null()).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).env("NO_COLOR", "1").env("XDG_STATE_HOME", self.folder().join("state"));
         command
     }
 

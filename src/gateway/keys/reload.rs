@@ -4,7 +4,7 @@
 //! loaded (half written, say) leaves the last good keys in force and is
 //! reported; without a first good load there is nothing to hold.
 
-use super::{KeyError, KeyRing};
+use super::{KeyError, KeyRing, RemoteKeys};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -145,6 +145,8 @@ pub enum KeySource {
     Fixed(Arc<KeyRing>),
     /// Keys that follow their files.
     Live(Arc<Reloading<KeyRing>>),
+    /// Keys that follow a URL.
+    Remote(Arc<RemoteKeys>),
 }
 
 impl KeySource {
@@ -157,7 +159,6 @@ impl KeySource {
     }
 
     /// Follows the pinned key set of an outside issuer ([`KeyRing::load_outside`]).
-    /// Whoever wants it from a URL has a timer fetch it and rename it into place.
     ///
     /// # Errors
     /// The first load fails.
@@ -167,16 +168,25 @@ impl KeySource {
 
     /// The keys in force.
     pub fn current(&self) -> Arc<KeyRing> {
+        self.usable().unwrap_or_default()
+    }
+
+    /// As [`KeySource::current`], but where there can be none, why.
+    ///
+    /// # Errors
+    /// The keys come from a URL, and what came from there last does not count any more.
+    pub fn usable(&self) -> Result<Arc<KeyRing>, String> {
         match self {
-            KeySource::Fixed(ring) => Arc::clone(ring),
-            KeySource::Live(live) => live.current(),
+            KeySource::Fixed(ring) => Ok(Arc::clone(ring)),
+            KeySource::Live(live) => Ok(live.current()),
+            KeySource::Remote(remote) => remote.usable(),
         }
     }
 
     /// Looks at the files now (on a signal, say).
     pub fn refresh(&self) -> Reload {
         match self {
-            KeySource::Fixed(_) => Reload::Same,
+            KeySource::Fixed(_) | KeySource::Remote(_) => Reload::Same,
             KeySource::Live(live) => live.refresh(),
         }
     }
@@ -186,6 +196,7 @@ impl KeySource {
         match self {
             KeySource::Fixed(_) => None,
             KeySource::Live(live) => live.fault(),
+            KeySource::Remote(remote) => remote.fault(),
         }
     }
 
@@ -198,6 +209,7 @@ impl KeySource {
                 drop(live.current());
                 live.generation()
             }
+            KeySource::Remote(remote) => remote.generation(),
         }
     }
 }

@@ -78,15 +78,23 @@ impl KeyRing {
     /// # Errors
     /// The file cannot be read or holds no key that can be used.
     pub fn load_outside(path: &Path) -> Result<KeyRing, KeyError> {
+        KeyRing::from_outside(&read(path, false)?, &path.display().to_string())
+    }
+
+    /// As [`KeyRing::load_outside`], from bytes; `place` is named in errors.
+    ///
+    /// # Errors
+    /// It holds no key that can be used, or one that must not be there.
+    pub fn from_outside(bytes: &[u8], place: &str) -> Result<KeyRing, KeyError> {
         let mut ring = KeyRing::default();
-        for (place, members) in keys_of(path, false)? {
+        for (place, members) in with_places(place, members_of(bytes).map_err(refused(place))?) {
             if is_for_something_else(&members) {
                 continue;
             }
             ring.add_verifying(&place, &members, Origin::Outside)?;
         }
         if ring.public.is_empty() {
-            return Err(KeyError::Empty { path: path.to_owned() });
+            return Err(KeyError::Refused { place: place.to_owned(), reason: "holds no key that can be used" });
         }
         Ok(ring)
     }

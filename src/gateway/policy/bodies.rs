@@ -3,14 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::super::{ObjectKind, Refusal};
-use super::create::{labels, links, restart_policy, text, user};
+use super::create::{alias, labels, links, restart_policy, take, text, user};
 use super::members;
 use super::reference::{self, Reference};
-use super::refusal::{denied, malformed, shown};
+use super::refusal::{denied, shown};
 use super::scope::Scope;
 use super::shape::Members;
 use super::{json, limits, shape};
-use crate::gateway::tenant;
 
 fn read(scope: &Scope<'_>, body: &[u8], members: Members, at: &str) -> Result<Map<String, Value>, Refusal> {
     let mut map = json::parse_object(body)?;
@@ -40,12 +39,13 @@ pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Ref
     Ok((written(map), detached))
 }
 
-/// `POST /containers/{id}/update`.
-pub fn update(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// `POST /containers/{id}/update`. Also tells the memory that is asked for.
+pub fn update(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, Option<u64>), Refusal> {
     let map = read(scope, body, members::UPDATE, "update")?;
     limits::on_update(scope.role, &map)?;
     restart_policy(map.get("RestartPolicy").and_then(Value::as_object), "update.RestartPolicy")?;
-    Ok(written(map))
+    let memory = map.get("Memory").and_then(Value::as_u64).filter(|bytes| *bytes > 0);
+    Ok((written(map), memory))
 }
 
 /// Options of a bridge that stay within it.
@@ -80,20 +80,35 @@ pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal
             return Err(denied("network.Options", format!("the driver option {:?} is not allowed", shown(name))));
         }
     }
+    let name = scope.view().new_name(name)?;
+    map.insert("Name".to_owned(), name.into());
     labels(scope, &mut map, "network.Labels", false)?;
     // Of two networks with one name the daemon finds neither by it.
     map.insert("CheckDuplicate".to_owned(), true.into());
     Ok(written(map))
 }
 
-/// `POST /networks/{id}/connect` and `…/disconnect`: the container is the owner's too.
-pub async fn network_member(scope: &Scope<'_>, body: &[u8], members: Members, at: &str) -> Result<Vec<u8>, Refusal> {
-    let mut map = read(scope, body, members, at)?;
+/// `POST /networks/{id}/connect`: the container is the owner's too, and is found by its short name.
+pub async fn network_connect(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let at = "network.connect";
+    let mut map = read(scope, body, members::CONNECT, at)?;
+    let container = text(&map, "Container").unwrap_or("");
+    let (id, name) = scope.view().own_named(ObjectKind::Container, container).await?;
+    map.insert("Container".to_owned(), id.into());
+    let mut endpoint = take(&mut map, "EndpointConfig");
+    links(scope, &mut endpoint, at).await?;
+    alias(&mut endpoint, name.as_deref());
+    if !endpoint.is_empty() {
+        map.insert("EndpointConfig".to_owned(), Value::Object(endpoint));
+    }
+    Ok(written(map))
+}
+
+/// `POST /networks/{id}/disconnect`.
+pub async fn network_disconnect(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut map = read(scope, body, members::DISCONNECT, "network.disconnect")?;
     let id = scope.view().own(ObjectKind::Container, text(&map, "Container").unwrap_or("")).await?;
     map.insert("Container".to_owned(), id.into());
-    if let Some(Value::Object(endpoint)) = map.get_mut("EndpointConfig") {
-        links(scope, endpoint, at).await?;
-    }
     Ok(written(map))
 }
 
@@ -105,15 +120,8 @@ pub async fn volume_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Re
         return Err(denied("volume.Driver", "the only volume driver allowed is local"));
     }
     if let Some(name) = text(&map, "Name") {
-        if !reference::is_name(name) {
-            return Err(malformed("volume.Name", format!("{:?} is not a volume's name", shown(name))));
-        }
-        if let Some(tenant) = scope.tenant
-            && let Some(volume) = scope.view().look(ObjectKind::Volume, name).await?
-            && tenant::owner(&volume) != Some(tenant)
-        {
-            return Err(denied("tenant.owner", format!("the name {name:?} cannot be used on this host")));
-        }
+        let name = scope.view().volume(name).await?;
+        map.insert("Name".to_owned(), name.into());
     }
     labels(scope, &mut map, "volume.Labels", false)?;
     Ok(written(map))

@@ -12,11 +12,12 @@ use super::scope::Scope;
 use super::{json as strict, limits, mounts, shape};
 use crate::gateway::tenant;
 
-/// The body to send for a create.
+/// The body to send for a create, of a container that the client names `name`,
+/// and the memory that it may use, where it is bounded.
 ///
 /// # Errors
 /// The member that is not allowed.
-pub async fn container(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Result<(Vec<u8>, Option<u64>), Refusal> {
     let mut map = strict::parse_object(body)?;
     shape::check(&mut map, members::CREATE, "create", &scope.role.grants)?;
     let mut host = take(&mut map, "HostConfig");
@@ -40,11 +41,12 @@ pub async fn container(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusa
     others(scope, &mut host).await?;
     ports(scope, &mut host)?;
     mounts::on_create(scope, &mut map, &mut host).await?;
-    networks(scope, &mut host, &mut networking).await?;
+    networks(scope, name, &mut host, &mut networking).await?;
+    let memory = host.get("Memory").and_then(Value::as_u64).filter(|bytes| *bytes > 0);
 
     map.insert("HostConfig".to_owned(), Value::Object(host));
     map.insert("NetworkingConfig".to_owned(), Value::Object(networking));
-    Ok(Value::Object(map).to_string().into_bytes())
+    Ok((Value::Object(map).to_string().into_bytes(), memory))
 }
 
 /// A member that is an object, taken out; empty if it is not there.
@@ -100,10 +102,15 @@ pub fn labels(scope: &Scope<'_>, map: &mut Map<String, Value>, at: &str, inherit
         return Err(denied(at, format!("the label {:?} is reserved", shown(name))));
     }
     match scope.tenant {
-        Some(owner) => labels.insert(tenant::LABEL.to_owned(), owner.into()),
-        None if inherits => labels.insert(tenant::LABEL.to_owned(), "".into()),
-        None => None,
-    };
+        Some(owner) => {
+            labels.insert(tenant::LABEL.to_owned(), owner.into());
+        }
+        None if inherits => {
+            labels.insert(tenant::LABEL.to_owned(), "".into());
+            labels.insert(tenant::ROLE.to_owned(), scope.role_name.into());
+        }
+        None => {}
+    }
     map.insert("Labels".to_owned(), Value::Object(labels));
     Ok(())
 }
@@ -288,27 +295,47 @@ fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal
 /// of the same owner, by id.
 async fn networks(
     scope: &Scope<'_>,
+    container: Option<&str>,
     host: &mut Map<String, Value>,
     networking: &mut Map<String, Value>,
 ) -> Result<(), Refusal> {
     let mode = text(host, "NetworkMode").unwrap_or("default").to_owned();
+    let own_name = container.filter(|_| scope.tenant.is_some());
     let mode = match mode.strip_prefix("container:") {
         Some(other) => format!("container:{}", scope.view().own(ObjectKind::Container, other).await?),
         None => network(scope, &mode).await?,
     };
-    host.insert("NetworkMode".to_owned(), mode.into());
+    host.insert("NetworkMode".to_owned(), mode.clone().into());
     let mut renamed = Map::new();
     for (name, mut endpoint) in take(networking, "EndpointsConfig") {
         let id = network(scope, &name).await?;
         if let Some(endpoint) = endpoint.as_object_mut() {
             links(scope, endpoint, "create.NetworkingConfig.Links").await?;
+            if reference::is_full_id(&id) {
+                alias(endpoint, own_name);
+            }
         }
         if renamed.insert(id, endpoint).is_some() {
             return Err(malformed("create.NetworkingConfig", "the same network is there twice"));
         }
     }
+    if own_name.is_some() && reference::is_full_id(&mode) && !renamed.contains_key(&mode) {
+        let mut endpoint = Map::new();
+        alias(&mut endpoint, own_name);
+        renamed.insert(mode, Value::Object(endpoint));
+    }
     networking.insert("EndpointsConfig".to_owned(), Value::Object(renamed));
     Ok(())
+}
+
+/// Adds the name by which the other containers of a tenant find this one.
+pub fn alias(endpoint: &mut Map<String, Value>, name: Option<&str>) {
+    let Some(name) = name else { return };
+    let mut aliases: Vec<Value> = texts(endpoint, "Aliases").into_iter().map(Value::from).collect();
+    if !aliases.iter().any(|alias| alias == name) {
+        aliases.push(name.into());
+    }
+    endpoint.insert("Aliases".to_owned(), aliases.into());
 }
 
 async fn network(scope: &Scope<'_>, name: &str) -> Result<String, Refusal> {

@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::super::{Body, Forward, Refusal, ResponseRule};
+use super::super::{Body, Forward, Refusal, ResponseRule, Turn};
 use super::parse::Call;
 use super::refusal::malformed;
 use super::routes::Route;
@@ -20,6 +20,8 @@ pub struct Draft {
     pub response: ResponseRule,
     /// For the audit log.
     pub object: Option<String>,
+    /// Held until the daemon has answered.
+    pub turn: Turn,
 }
 
 impl Draft {
@@ -33,6 +35,7 @@ impl Draft {
             body: Body::Empty,
             response: ResponseRule::Pass,
             object: None,
+            turn: Turn::default(),
         }
     }
 
@@ -40,6 +43,12 @@ impl Draft {
     pub fn name(&mut self, name: &str) {
         self.name = Some(name.to_owned());
         self.object.get_or_insert_with(|| name.to_owned());
+    }
+
+    /// Sets a query key.
+    pub fn put(&mut self, key: &'static str, value: String) {
+        self.query.retain(|(known, _)| *known != key);
+        self.query.push((key, value));
     }
 
     /// Sets a JSON body.
@@ -72,7 +81,7 @@ impl Draft {
     ///
     /// # Errors
     /// 400 if the path lacks its name, which no client can bring about.
-    pub fn finish(self, version: Option<u16>, rule: String) -> Result<Forward, Refusal> {
+    pub fn finish(self, version: Option<u16>, rule: String, tenant: Option<&str>) -> Result<Forward, Refusal> {
         let mut path = version.map(|minor| format!("/v1.{minor}")).unwrap_or_default();
         for part in self.route.path.split('/').skip(1) {
             path.push('/');
@@ -103,6 +112,8 @@ impl Draft {
             headers: self.headers,
             body: self.body,
             response: self.response,
+            tenant: tenant.map(str::to_owned),
+            turn: self.turn,
         })
     }
 }

@@ -51,6 +51,16 @@ impl Filters {
         Ok(filters)
     }
 
+    /// Takes out the values of a filter.
+    pub fn take(&mut self, name: &str) -> BTreeSet<String> {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// Asks for a value besides what is there.
+    pub fn add(&mut self, name: &str, value: String) {
+        self.0.entry(name.to_owned()).or_default().insert(value);
+    }
+
     /// Asks for a label besides what is there; label filters are all required.
     pub fn require_label(&mut self, label: &str) {
         self.0.entry("label".to_owned()).or_default().insert(label.to_owned());

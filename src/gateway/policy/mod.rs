@@ -20,6 +20,7 @@ mod limits;
 mod members;
 mod mounts;
 mod parse;
+mod quota;
 pub(in crate::gateway) mod reference;
 pub(in crate::gateway) mod refusal;
 pub mod roles;
@@ -31,7 +32,7 @@ mod tests;
 
 use std::path::Path;
 
-use super::{Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, tenant};
+use super::{Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, Wanted, tenant};
 use draft::Draft;
 pub use explain::{explain, explain_as, roles_table};
 pub use parse::{Call, NEWEST, OLDEST, parse};
@@ -39,7 +40,7 @@ use refusal::{denied, malformed};
 pub use roles::{Role, RoleError, Roles};
 use routes::BodyRule;
 use scope::Scope;
-pub use tenant::{filter_event, filter_json};
+pub use tenant::{filter_json, filter_line};
 
 /// The engine from which on `docker cp` does not race with the container.
 const ARCHIVE_SAFE: (u32, u32, u32) = (29, 5, 1);
@@ -155,7 +156,7 @@ impl Policy {
             let message = format!("use API version 1.{} to 1.{}", self.oldest, self.newest);
             return Err(malformed("path.version", message));
         }
-        let scope = Scope { role, tenant, docker };
+        let scope = Scope { role, role_name: &identity.role, tenant, docker };
         let mut draft = Draft::new(call);
         match call.route.body {
             BodyRule::None | BodyRule::Stream if !body.is_empty() => {
@@ -169,7 +170,7 @@ impl Policy {
         }
         self.operation(&scope, call, body, &mut draft).await?;
         let version = call.version.map(|version| self.pinned.unwrap_or(version));
-        draft.finish(version, rule)
+        draft.finish(version, rule, tenant)
     }
 
     /// What is particular to each operation.
@@ -182,31 +183,47 @@ impl Policy {
         }
         match id {
             "ContainerList" | "NetworkList" | "VolumeList" => {
-                filtered(scope, call, draft)?;
-                only_own(scope, call, draft);
+                let wanted = filtered(scope, call, draft).await?;
+                only_own(scope, call, draft, wanted);
             }
-            "ImageList" | "SystemInfo" | "SystemDataUsage" => only_own(scope, call, draft),
-            "ContainerPrune" | "ImagePrune" | "NetworkPrune" | "VolumePrune" => filtered(scope, call, draft)?,
+            "ImageList" | "SystemInfo" | "SystemDataUsage" | "ContainerInspect" | "NetworkInspect"
+            | "VolumeInspect" => only_own(scope, call, draft, Wanted::default()),
+            "ContainerPrune" | "ImagePrune" => drop(filtered(scope, call, draft).await?),
+            "NetworkPrune" | "VolumePrune" => {
+                filtered(scope, call, draft).await?;
+                only_own(scope, call, draft, Wanted::default());
+            }
             "SystemEvents" => {
-                filtered(scope, call, draft)?;
-                if let Some(tenant) = scope.tenant {
-                    draft.response = ResponseRule::FilterEvents { tenant: tenant.to_owned() };
-                }
+                filtered(scope, call, draft).await?;
+                lines_of_own(scope, call, draft);
             }
+            "ContainerStats" => lines_of_own(scope, call, draft),
             // The cache belongs to nobody: for a tenant there is nothing to prune.
             "BuildPrune" if scope.tenant.is_some() => {
                 let body = r#"{"CachesDeleted":null,"SpaceReclaimed":0}"#.to_owned();
                 draft.response = ResponseRule::Answer { status: 200, body };
             }
             "ContainerCreate" => {
+                let mut given = None;
                 if let Some(name) = call.given("name") {
-                    free_name(scope, name).await?;
+                    let (name, on_host) = free_name(scope, name).await?;
+                    draft.object = Some(on_host.clone());
+                    draft.put("name", on_host);
+                    given = Some(name);
                 }
-                draft.object = call.given("name").map(str::to_owned);
-                draft.json(create::container(scope, body).await?);
+                let (body, memory) = create::container(scope, given, body).await?;
+                draft.json(body);
+                draft.turn = quota::on_create(scope, memory).await?;
             }
-            "ContainerRename" => free_name(scope, call.given("name").unwrap_or("")).await?,
-            "ContainerUpdate" => draft.json(bodies::update(scope, body)?),
+            "ContainerRename" => {
+                let (_, on_host) = free_name(scope, call.given("name").unwrap_or("")).await?;
+                draft.put("name", on_host);
+            }
+            "ContainerUpdate" => {
+                let (body, memory) = bodies::update(scope, body)?;
+                draft.json(body);
+                draft.turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
+            }
             "ContainerTop" => top(call)?,
             "ContainerExec" => draft.json(bodies::exec(scope, body)?),
             "ExecStart" => {
@@ -235,13 +252,12 @@ impl Policy {
                 return Err(denied("image.load", "a tenant does not load images: the archive sets tags of its own"));
             }
             "NetworkCreate" => draft.json(bodies::network_create(scope, body)?),
-            "NetworkConnect" => {
-                draft.json(bodies::network_member(scope, body, members::CONNECT, "network.connect").await?);
+            "NetworkConnect" => draft.json(bodies::network_connect(scope, body).await?),
+            "NetworkDisconnect" => draft.json(bodies::network_disconnect(scope, body).await?),
+            "VolumeCreate" => {
+                draft.json(bodies::volume_create(scope, body).await?);
+                only_own(scope, call, draft, Wanted::default());
             }
-            "NetworkDisconnect" => {
-                draft.json(bodies::network_member(scope, body, members::DISCONNECT, "network.disconnect").await?);
-            }
-            "VolumeCreate" => draft.json(bodies::volume_create(scope, body).await?),
             "SystemAuth" => draft.json(bodies::login(scope, body)?),
             "DistributionInspect" => draft.name(&scope.reachable(name, "image.pull.registry")?.to_string()),
             _ => {}
@@ -262,23 +278,61 @@ impl Policy {
     }
 }
 
-/// The label filter of a tenant's lists, prunes and events.
-fn filtered(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+/// The filters of lists, prunes and events: for a tenant with the owner's label
+/// and the host's names. What the daemon cannot judge by is returned.
+async fn filtered(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<Wanted, Refusal> {
     let mut filters = filters::Filters::read(call.get("filters").unwrap_or(""))?;
+    let mut wanted = Wanted::default();
     if let Some(tenant) = scope.tenant {
         filters.require_label(&tenant::label_filter(tenant));
+        let (view, events) = (scope.view(), call.route.id == "SystemEvents");
+        for (key, kind) in [
+            ("before", ObjectKind::Container),
+            ("since", ObjectKind::Container),
+            ("container", ObjectKind::Container),
+            ("network", ObjectKind::Network),
+            ("volume", ObjectKind::Volume),
+        ] {
+            if matches!(key, "before" | "since") && call.route.id != "ContainerList" {
+                continue;
+            }
+            for value in filters.take(key) {
+                filters.add(key, view.sought(kind, &value).await?);
+                if events && reference::is_name(&value) {
+                    // Of what is gone by then, or not yet there, the events have the name.
+                    filters.add(key, tenant::names::on_host(tenant, &value));
+                }
+            }
+        }
+        if !events {
+            wanted.names = filters.take("name").into_iter().collect();
+        }
+        // The daemon would count what the names leave out.
+        if let Some(limit) = call.given("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0)
+            && !wanted.names.is_empty()
+        {
+            wanted.limit = Some(limit);
+            draft.query.retain(|(key, _)| *key != "limit");
+            draft.put("all", "1".to_owned());
+        }
     }
     draft.query.retain(|(key, _)| *key != "filters");
     let text = filters.write();
     if !text.is_empty() {
         draft.query.push(("filters", text));
     }
-    Ok(())
+    Ok(wanted)
 }
 
-fn only_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft) {
+fn only_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft, wanted: Wanted) {
     if let Some(tenant) = scope.tenant {
-        draft.response = ResponseRule::FilterJson { operation: call.route.id, tenant: tenant.to_owned() };
+        draft.response = ResponseRule::FilterJson { operation: call.route.id, tenant: tenant.to_owned(), wanted };
+    }
+}
+
+fn lines_of_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft) {
+    if let Some(tenant) = scope.tenant {
+        draft.response = ResponseRule::FilterLines { operation: call.route.id, tenant: tenant.to_owned() };
     }
 }
 
@@ -290,8 +344,9 @@ fn hijack(call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A name that may be given to a container: not one that could be taken for an id.
-async fn free_name(scope: &Scope<'_>, name: &str) -> Result<(), Refusal> {
+/// A name that may be given to a container: not one that could be taken for an
+/// id. As the client has it and as the host will.
+async fn free_name<'a>(scope: &Scope<'_>, name: &'a str) -> Result<(&'a str, String), Refusal> {
     let plain = name.strip_prefix('/').unwrap_or(name);
     if !reference::is_name(plain) || plain.len() < 2 {
         return Err(malformed("container.name", "the name is not a container's"));
@@ -299,7 +354,7 @@ async fn free_name(scope: &Scope<'_>, name: &str) -> Result<(), Refusal> {
     if reference::looks_like_id(plain) {
         return Err(denied("container.name", "a name of 12 or more hexadecimal digits could be taken for an id"));
     }
-    scope.view().free_name(plain).await
+    Ok((plain, scope.view().free_name(plain).await?))
 }
 
 /// The arguments of `ps`, which the daemon runs on the host: only known ones.

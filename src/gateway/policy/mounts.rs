@@ -8,11 +8,10 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::super::{ObjectKind, Refusal};
+use super::super::Refusal;
 use super::create::{take, text, texts};
 use super::json as strict;
-use super::reference;
-use super::refusal::{denied, malformed, not_found, shown};
+use super::refusal::{denied, malformed, shown};
 use super::scope::Scope;
 use crate::gateway::tenant;
 
@@ -101,10 +100,17 @@ async fn read_bind(scope: &Scope<'_>, bind: &str) -> Result<Bound, Refusal> {
             Ok(Bound::Text(format!("{path}:{target}{mode}")))
         }
         source => {
-            if let Some(name) = source {
-                own_volume(scope, name).await?;
-            }
-            Ok(Bound::Mount(volume_mount(scope, source, &target, modes.contains(&"ro"), modes.contains(&"nocopy"))))
+            let name = match source {
+                Some(name) => Some(scope.view().volume(name).await?),
+                None => None,
+            };
+            Ok(Bound::Mount(volume_mount(
+                scope,
+                name.as_deref(),
+                &target,
+                modes.contains(&"ro"),
+                modes.contains(&"nocopy"),
+            )))
         }
     }
 }
@@ -128,7 +134,7 @@ async fn check_mount(scope: &Scope<'_>, mount: &mut Map<String, Value>) -> Resul
         }
         ("volume", source) => {
             if let Some(name) = &source {
-                own_volume(scope, name).await?;
+                mount.insert("Source".to_owned(), scope.view().volume(name).await?.into());
             }
             let mut options = volume;
             labels(scope, &mut options)?;
@@ -191,18 +197,6 @@ fn volume_mount(scope: &Scope<'_>, name: Option<&str>, target: &str, read_only: 
         mount.insert("VolumeOptions".to_owned(), Value::Object(options));
     }
     Value::Object(mount)
-}
-
-/// A volume that is the owner's, or that does not exist yet.
-async fn own_volume(scope: &Scope<'_>, name: &str) -> Result<(), Refusal> {
-    if !reference::is_name(name) {
-        return Err(malformed("create.volume.name", format!("{:?} is not a volume's name", shown(name))));
-    }
-    let Some(owner) = scope.tenant else { return Ok(()) };
-    match scope.view().look(ObjectKind::Volume, name).await? {
-        Some(volume) if tenant::owner(&volume) != Some(owner) => Err(not_found(ObjectKind::Volume, name)),
-        _ => Ok(()),
-    }
 }
 
 /// An absolute path in the container, without `..`.

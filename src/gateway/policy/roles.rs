@@ -18,7 +18,7 @@ pub struct Role {
     /// Taken away again from `allow`.
     #[serde(default)]
     pub deny: Vec<String>,
-    /// What one container or build may use.
+    /// What one container or build may use, and all of an owner's together.
     #[serde(default)]
     pub quotas: Quotas,
     /// Registries to pull from and push to: a host, a host and path, or `*`.
@@ -44,7 +44,8 @@ pub struct Role {
     pub stream: u64,
 }
 
-/// What one container or build may use; what is not set has no limit.
+/// What one container or build may use, and all containers of an owner
+/// together; what is not set has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quotas {
@@ -57,6 +58,14 @@ pub struct Quotas {
     /// Processes and threads.
     #[serde(default)]
     pub pids: Option<u32>,
+    /// Containers, running or not, that a tenant may have in all; without a
+    /// tenant, those made by this role.
+    #[serde(default)]
+    pub containers: Option<u32>,
+    /// Bytes of memory that these may use together. Needs `memory`, so that
+    /// each of them is bounded.
+    #[serde(default, deserialize_with = "maybe_bytes")]
+    pub total_memory: Option<u64>,
 }
 
 /// Every grant, with what it opens.
@@ -257,6 +266,9 @@ fn check(role: &Role) -> Result<(), String> {
         || role.quotas.pids == Some(0)
     {
         return Err("memory must be at least 6m, pids at least 1".to_owned());
+    }
+    if role.quotas.total_memory.is_some_and(|total| role.quotas.memory.is_none_or(|memory| memory > total)) {
+        return Err("total_memory needs memory, the quota of one container, and is no less than that".to_owned());
     }
     Ok(())
 }

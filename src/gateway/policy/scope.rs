@@ -11,6 +11,8 @@ use crate::gateway::tenant::View;
 pub struct Scope<'a> {
     /// The role of the token.
     pub role: &'a Role,
+    /// Its name.
+    pub role_name: &'a str,
     /// The tenant of the token; none for the operator.
     pub tenant: Option<&'a str>,
     /// The daemon.

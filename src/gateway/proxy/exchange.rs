@@ -15,16 +15,18 @@ use crate::gateway::gate::Gate;
 use crate::gateway::http1::{Decoder, Framing, Head, Piece, chunk_end, chunk_start};
 use crate::gateway::metrics::Open;
 use crate::gateway::upstream::{Answer, Link, read_answer};
-use crate::gateway::{Body, Forward, Refusal, ResponseRule};
+use crate::gateway::{Body, Forward, Refusal, ResponseRule, Turn};
 
+/// How long an owner's turn is kept for an answer that nobody waits for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// First size of a buffer; grows with what comes.
 const SMALL: usize = 4 * 1024;
 /// Largest size of a buffer.
 const LARGE: usize = 64 * 1024;
 /// Largest answer that is filtered whole.
 const MAX_FILTERED: usize = 64 << 20;
-/// Longest event.
-const MAX_EVENT: usize = 1 << 20;
+/// Longest line of a stream that is filtered.
+const MAX_LINE: usize = 1 << 20;
 
 /// What stops an exchange.
 enum Trouble {
@@ -104,6 +106,14 @@ impl Proxy {
         let begun = progress.begun.load(Ordering::Relaxed);
         let uploaded = progress.uploaded.load(Ordering::Relaxed);
         let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
+        if matches!(result, Err(Trouble::Client | Trouble::Lease(_))) && !begun && forward.turn.0.is_some() {
+            // What was counted must be there, or not, before it is counted again.
+            tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
+            return match result {
+                Err(Trouble::Lease(end)) => refusal(end.into(), stream),
+                _ => outcome(Next::Gone, Some("client gone")),
+            };
+        }
         match result {
             Ok(Done::Complete { keep }) => {
                 if keep && uploaded {
@@ -171,13 +181,19 @@ impl Proxy {
             }
             let mut relay = Relay { to_client: &mut to_client, progress, close: head.close };
             match &forward.response {
-                ResponseRule::FilterJson { operation, tenant } if answer.status == 200 && !head_only => {
+                ResponseRule::FilterJson { operation, tenant, wanted } if passed(answer.status) && !head_only => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let body = gate.rules.filter_json(operation, tenant, &body).map_err(Trouble::Refused)?;
+                    let body = gate.rules.filter_json(operation, tenant, wanted, &body).map_err(Trouble::Refused)?;
                     relay.whole(&answer, &body).await?;
                 }
-                ResponseRule::FilterEvents { tenant } if answer.status == 200 && !head_only => {
-                    relay.events(&mut from_daemon, &mut link.buffer, &mut answer, gate, tenant).await?;
+                ResponseRule::FilterLines { operation, tenant } if passed(answer.status) && !head_only => {
+                    let filter = |line: &[u8]| gate.rules.filter_line(operation, tenant, line);
+                    relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
+                }
+                _ if answer.status >= 400 && !head_only && forward.tenant.is_some() => {
+                    let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
+                    let body = gate.rules.error_for(forward.tenant.as_deref().unwrap_or_default(), &body);
+                    relay.whole(&answer, &body).await?;
                 }
                 _ => relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?,
             }
@@ -192,8 +208,18 @@ impl Proxy {
     }
 }
 
+fn passed(status: u16) -> bool {
+    matches!(status, 200 | 201)
+}
+
 fn refusal(refused: Refusal, stream: bool) -> Outcome {
     Outcome { status: refused.status, next: Next::Close, ended: None, refusal: Some(refused), stream }
+}
+
+/// Keeps a turn until the daemon has answered, though nobody waits for it.
+async fn await_answer(mut link: Link, turn: Turn, newest: (u16, u16)) {
+    let _ = tokio::time::timeout(PATIENCE, read_answer(&mut link.stream, &mut link.buffer, false, newest)).await;
+    drop(turn);
 }
 
 fn daemon_gone(why: &str) -> Refusal {
@@ -477,15 +503,22 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
         }
     }
 
-    /// A stream of events, a JSON document a line, of which the tenant's are passed on.
-    async fn events<R: AsyncRead + Unpin>(
+    /// A stream of JSON documents, one a line, each passed on as `filter` has it.
+    async fn lines<R: AsyncRead + Unpin>(
         &mut self,
         from: &mut R,
         buffer: &mut BytesMut,
         answer: &mut Answer,
-        gate: &Gate,
-        tenant: &str,
+        filter: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, Refusal>,
     ) -> Result<(), Trouble> {
+        let filtered = |line: &mut Vec<u8>, out: &mut Vec<u8>| {
+            if let Some(mut kept) = filter(line.trim_ascii()).map_err(Trouble::Refused)? {
+                kept.push(b'\n');
+                frame(out, &kept);
+            }
+            line.clear();
+            Ok(())
+        };
         let mut out = answer::begin(answer.status, &answer.lines, "Transfer-Encoding: chunked\r\n", self.close);
         let (mut line, mut last) = (Vec::new(), 0);
         loop {
@@ -494,18 +527,11 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
                     for byte in data {
                         line.push(byte);
                         if byte == b'\n' {
-                            if let Some(event) =
-                                gate.rules.filter_event(tenant, line.trim_ascii()).map_err(Trouble::Refused)?
-                            {
-                                let mut event = event;
-                                event.push(b'\n');
-                                frame(&mut out, &event);
-                            }
-                            line.clear();
+                            filtered(&mut line, &mut out)?;
                         }
                     }
-                    if line.len() > MAX_EVENT {
-                        return Err(Trouble::Daemon("an event is too long".into()));
+                    if line.len() > MAX_LINE {
+                        return Err(Trouble::Daemon("a line is too long".into()));
                     }
                     continue;
                 }
@@ -520,6 +546,7 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
                 ended = !more(from, buffer, &mut last, answer.body == Decoder::UntilEof).await?;
             }
             if ended {
+                filtered(&mut line, &mut out)?;
                 out.extend_from_slice(b"0\r\n\r\n");
                 return self.write(&out).await;
             }
@@ -546,6 +573,8 @@ mod tests {
             ],
             body,
             response: ResponseRule::Pass,
+            tenant: None,
+            turn: Turn::default(),
         }
     }
 

@@ -81,6 +81,10 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
+fn unjudged(rule: &str, why: &str) -> Refusal {
+    refused(503, rule, &format!("the token cannot be judged: {why}"))
+}
+
 impl Proxy {
     /// Whom a request is made for.
     pub(super) async fn identify(&self, gate: &Gate, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
@@ -104,12 +108,8 @@ impl Proxy {
                 rule: "token.invalid".into(),
                 operation: None,
             }),
-            Err(Unidentified::Unavailable(why)) => Err(Refusal {
-                status: 503,
-                message: format!("the token cannot be judged: {why}"),
-                rule: "store.gone".into(),
-                operation: None,
-            }),
+            Err(Unidentified::Unavailable(why)) => Err(unjudged("store.gone", &why)),
+            Err(Unidentified::Keys(why)) => Err(unjudged("issuer.keys", &why)),
         }
     }
 }

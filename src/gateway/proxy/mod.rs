@@ -31,9 +31,13 @@ use identify::Known;
 
 /// Buffer that an idle connection may keep.
 const IDLE_BUFFER: usize = 8 * 1024;
-/// How long and how much of an unread body is read away before a connection is
-/// closed, so that the answer is not lost to a reset.
-const LINGER: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
+/// How long the end of our side may take to be sent.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long and how much of what a client still sends is read away before its
+/// connection is closed. Closing over unread bytes resets the connection, and a
+/// client that is busy sending then loses the answer (RFC 9112, 9.6). A client
+/// may be slow, and a refused upload large: generous, but bounded.
+const LINGER: (Duration, usize) = (Duration::from_secs(30), 64 << 20);
 
 /// Everything that connections share.
 pub struct Proxy {
@@ -131,7 +135,7 @@ impl Proxy {
         };
         if next == Next::Gone {
             // Without a proper end of the body the client sees that it was cut.
-            let _ = tokio::time::timeout(LINGER.0, client.io.shutdown()).await;
+            let _ = tokio::time::timeout(FAREWELL, client.io.shutdown()).await;
         } else {
             let _ = tokio::time::timeout(LINGER.0, client.linger()).await;
         }
@@ -206,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Ends our side and reads away what the client still sends.
     async fn linger(&mut self) {
-        if self.io.shutdown().await.is_err() {
+        if !matches!(tokio::time::timeout(FAREWELL, self.io.shutdown()).await, Ok(Ok(()))) {
             return;
         }
         let mut left = LINGER.1;

@@ -18,8 +18,10 @@ use super::StoreError;
 /// The channel on which gateways tell one another of revocations.
 pub(super) const CHANNEL: &str = "stockade:revocations";
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A store on a busy machine is slow before it is gone, and a request that waits
+/// is better than one refused; shorter than open streams outlive their store.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -1,10 +1,14 @@
-//! The daemon's answers, with only what a tenant may see. An answer that is
-//! not understood is not passed on.
+//! The daemon's answers, with only what a tenant may see, in the tenant's own
+//! names. An answer that is not understood is not passed on.
 
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::super::Refusal;
-use super::LABEL;
+use super::super::{Refusal, Wanted};
+use super::{LABEL, list, names};
+
+/// Bytes of a compiled `name` filter.
+const PATTERN: usize = 1 << 16;
 
 fn unreadable(what: &str) -> Refusal {
     Refusal {
@@ -15,19 +19,48 @@ fn unreadable(what: &str) -> Refusal {
     }
 }
 
-/// What of a JSON answer is the tenant's.
+/// What of a JSON answer is the tenant's, of that what is wanted, and in the
+/// tenant's names.
 ///
 /// # Errors
 /// 502 for an answer that is not understood.
-pub fn filter_json(operation: &str, tenant: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub fn filter_json(operation: &str, tenant: &str, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    if operation == "ContainerList" {
+        return list::containers(tenant, wanted, body).map_err(|error| unreadable(&error.to_string()));
+    }
     let mut answer: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
+    let mine = |item: &Value| owner(item) == Some(tenant);
     match operation {
-        "ContainerList" | "NetworkList" => keep(&mut answer, |item| owner(item) == Some(tenant))?,
+        "NetworkList" => {
+            keep(&mut answer, mine)?;
+            each(&mut answer, |item| network(item, tenant));
+            pick(&mut answer, wanted);
+        }
         "ImageList" => keep(&mut answer, |item| owner(item).is_none_or(|owner| owner == tenant))?,
         "VolumeList" => {
-            let map = answer.as_object_mut().ok_or_else(|| unreadable("not an object"))?;
-            keep(map.entry("Volumes").or_insert(Value::Null), |item| owner(item) == Some(tenant))?;
+            let map = object(&mut answer)?;
+            let list = map.entry("Volumes").or_insert(Value::Null);
+            keep(list, mine)?;
+            each(list, |item| volume(item, tenant));
+            pick(list, wanted);
             map.insert("Warnings".to_owned(), Value::Null);
+        }
+        "ContainerInspect" => {
+            object(&mut answer)?;
+            container(&mut answer, tenant);
+        }
+        "NetworkInspect" => {
+            object(&mut answer)?;
+            network(&mut answer, tenant);
+        }
+        "VolumeInspect" | "VolumeCreate" => {
+            object(&mut answer)?;
+            volume(&mut answer, tenant);
+        }
+        "NetworkPrune" | "VolumePrune" => {
+            for list in ["NetworksDeleted", "VolumesDeleted"] {
+                each(object(&mut answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
+            }
         }
         "SystemDataUsage" => usage(&mut answer, tenant)?,
         "SystemInfo" => info(&mut answer)?,
@@ -36,23 +69,45 @@ pub fn filter_json(operation: &str, tenant: &str, body: &[u8]) -> Result<Vec<u8>
     Ok(answer.to_string().into_bytes())
 }
 
-/// The event, if it is the tenant's. `line` is one JSON object, with or
-/// without the separators of its media type.
+/// A line of a stream, if it is the tenant's, in the tenant's names. `line` is
+/// one JSON object, with or without the separators of its media type.
 ///
 /// # Errors
 /// 502 for a line that is not understood.
-pub fn filter_event(tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-    let text = line.strip_prefix(b"\x1e").unwrap_or(line);
+pub fn filter_line(operation: &str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    let (separator, text) = match line.strip_prefix(b"\x1e") {
+        Some(text) => (&b"\x1e"[..], text),
+        None => (&b""[..], line),
+    };
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let event: Value = serde_json::from_slice(text).map_err(|error| unreadable(&error.to_string()))?;
-    let label = event.pointer("/Actor/Attributes").and_then(|attributes| attributes.get(LABEL));
-    if label.and_then(Value::as_str) == Some(tenant) { Ok(Some(line.to_vec())) } else { Ok(None) }
+    let mut said: Value = serde_json::from_slice(text).map_err(|error| unreadable(&error.to_string()))?;
+    match operation {
+        "SystemEvents" => {
+            let Some(Value::Object(attributes)) = said.pointer_mut("/Actor/Attributes") else { return Ok(None) };
+            if attributes.get(LABEL).and_then(Value::as_str) != Some(tenant) {
+                return Ok(None);
+            }
+            for name in ["name", "oldName"] {
+                renamed(attributes.get_mut(name).unwrap_or(&mut Value::Null), tenant);
+            }
+        }
+        "ContainerStats" => {
+            let map = object(&mut said)?;
+            renamed(map.get_mut("name").unwrap_or(&mut Value::Null), tenant);
+        }
+        _ => return Err(unreadable(operation)),
+    }
+    Ok(Some([separator, said.to_string().as_bytes()].concat()))
 }
 
 fn owner(item: &Value) -> Option<&str> {
     item.get("Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str).filter(|owner| !owner.is_empty())
+}
+
+fn object(answer: &mut Value) -> Result<&mut Map<String, Value>, Refusal> {
+    answer.as_object_mut().ok_or_else(|| unreadable("not an object"))
 }
 
 fn keep(list: &mut Value, mine: impl Fn(&Value) -> bool) -> Result<(), Refusal> {
@@ -64,9 +119,100 @@ fn keep(list: &mut Value, mine: impl Fn(&Value) -> bool) -> Result<(), Refusal> 
     Ok(())
 }
 
+fn each(list: &mut Value, change: impl FnMut(&mut Value)) {
+    list.as_array_mut().into_iter().flatten().for_each(change);
+}
+
+/// The filter `name`, which the daemon would apply to its own names: as there,
+/// a pattern that matches anywhere, with or without the slash.
+pub(super) struct Chosen<'a> {
+    names: &'a [String],
+    patterns: Vec<Regex>,
+}
+
+impl<'a> Chosen<'a> {
+    pub(super) fn new(wanted: &'a Wanted) -> Chosen<'a> {
+        let compiled = |pattern: &String| RegexBuilder::new(pattern).size_limit(PATTERN).build().ok();
+        Chosen { names: &wanted.names, patterns: wanted.names.iter().filter_map(compiled).collect() }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        let plain = name.strip_prefix('/').unwrap_or(name);
+        self.names.is_empty()
+            || self.names.iter().any(|wanted| wanted == plain)
+            || self.patterns.iter().any(|pattern| pattern.is_match(name) || pattern.is_match(plain))
+    }
+}
+
+fn pick(list: &mut Value, wanted: &Wanted) {
+    let chosen = Chosen::new(wanted);
+    if let Some(items) = list.as_array_mut() {
+        items.retain(|item| chosen.has(item.get("Name").and_then(Value::as_str).unwrap_or_default()));
+    }
+}
+
+/// A name, or a path of names, in place.
+fn renamed(value: &mut Value, tenant: &str) {
+    if let Value::String(text) = value {
+        *text = names::own_path(tenant, text);
+    }
+}
+
+/// A container, as lists and `inspect` have it.
+pub(super) fn container(item: &mut Value, tenant: &str) {
+    each(item.get_mut("Names").unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
+    renamed(item.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
+    for mounts in ["/Mounts", "/HostConfig/Mounts"] {
+        each(item.pointer_mut(mounts).unwrap_or(&mut Value::Null), |mount| {
+            if mount.get("Type").and_then(Value::as_str) == Some("volume") {
+                for member in ["Name", "Source"] {
+                    renamed(mount.get_mut(member).unwrap_or(&mut Value::Null), tenant);
+                }
+            }
+        });
+    }
+    // `/shop__db:/shop__web/db`
+    each(item.pointer_mut("/HostConfig/Links").unwrap_or(&mut Value::Null), |link| {
+        if let Value::String(text) = link {
+            let parts: Vec<String> = text.split(':').map(|part| names::own_path(tenant, part)).collect();
+            *text = parts.join(":");
+        }
+    });
+    let mode = item.pointer("/HostConfig/NetworkMode").and_then(Value::as_str).map(str::to_owned);
+    let mut joined = None;
+    if let Some(Value::Object(networks)) = item.pointer_mut("/NetworkSettings/Networks") {
+        let all = std::mem::take(networks);
+        for (name, mut endpoint) in all {
+            each(endpoint.get_mut("DNSNames").unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
+            let name = names::own(tenant, &name).unwrap_or(&name).to_owned();
+            if mode.is_some() && endpoint.get("NetworkID").and_then(Value::as_str) == mode.as_deref() {
+                joined = Some(name.clone());
+            }
+            networks.insert(name, endpoint);
+        }
+    }
+    // Asked for by its name, it was sent by its id.
+    if let (Some(name), Some(mode)) = (joined, item.pointer_mut("/HostConfig/NetworkMode")) {
+        *mode = name.into();
+    }
+}
+
+fn network(item: &mut Value, tenant: &str) {
+    renamed(item.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
+    for (_, member) in item.get_mut("Containers").and_then(Value::as_object_mut).into_iter().flatten() {
+        renamed(member.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
+    }
+}
+
+fn volume(item: &mut Value, tenant: &str) {
+    for member in ["Name", "Mountpoint"] {
+        renamed(item.get_mut(member).unwrap_or(&mut Value::Null), tenant);
+    }
+}
+
 /// `docker system df`: lists filtered, totals that count others' left out.
 fn usage(answer: &mut Value, tenant: &str) -> Result<(), Refusal> {
-    let map = answer.as_object_mut().ok_or_else(|| unreadable("not an object"))?;
+    let map = object(answer)?;
     let mut kept = Map::new();
     for (name, images) in [("Containers", false), ("Images", true), ("Volumes", false)] {
         let mut list = map.shift_remove(name).unwrap_or(Value::Null);
@@ -74,6 +220,11 @@ fn usage(answer: &mut Value, tenant: &str) -> Result<(), Refusal> {
             Some(owner) => owner == tenant,
             None => images,
         })?;
+        match name {
+            "Containers" => each(&mut list, |item| container(item, tenant)),
+            "Volumes" => each(&mut list, |item| volume(item, tenant)),
+            _ => {}
+        }
         kept.insert(name.to_owned(), list);
     }
     kept.insert("BuildCache".to_owned(), Value::Array(Vec::new()));
@@ -112,7 +263,47 @@ const INFO: &[&str] = &[
 ];
 
 fn info(answer: &mut Value) -> Result<(), Refusal> {
-    let map = answer.as_object_mut().ok_or_else(|| unreadable("not an object"))?;
-    map.retain(|name, _| INFO.contains(&name.as_str()));
+    object(answer)?.retain(|name, _| INFO.contains(&name.as_str()));
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The same by the whole tree of values.
+    fn by_tree(tenant: &str, body: &[u8]) -> Value {
+        let mut answer: Value = serde_json::from_slice(body).unwrap();
+        keep(&mut answer, |item| owner(item) == Some(tenant)).unwrap();
+        each(&mut answer, |item| container(item, tenant));
+        answer
+    }
+
+    #[test]
+    fn a_list_is_filtered_as_by_the_whole_tree() {
+        let hex = "0123456789abcdef".repeat(4);
+        let networks = |name: &str| serde_json::json!({"Networks": {name: {"NetworkID": hex, "Aliases": null}}});
+        let list = serde_json::json!([
+            {"Id": "1", "Names": ["/shop__web"], "Labels": {LABEL: "shop", "a\n\"": "\u{e9}"}, "Mounts": [],
+             "HostConfig": {"NetworkMode": "default"}, "NetworkSettings": networks("bridge"), "SizeRw": 18_446_744_073_709_551_615_u64},
+            {"Id": "2", "Names": ["/shop__db", "/shop__web/db"], "Labels": {LABEL: "shop"},
+             "Mounts": [{"Type": "volume", "Name": "shop__data", "Source": "/v/shop__data/_data"}],
+             "HostConfig": {"NetworkMode": hex}, "NetworkSettings": networks("shop__net")},
+            {"Id": "3", "Names": ["/old"], "Labels": {LABEL: "shop"}, "HostConfig": {"NetworkMode": hex},
+             "NetworkSettings": networks("old"), "Mounts": [{"Type": "bind", "Source": "/srv/shop__x"}]},
+            {"Id": "4", "Names": ["/ware__web"], "Labels": {LABEL: "ware"}},
+            {"Id": "5", "Names": ["/shop__x"], "Labels": {LABEL: ""}},
+            {"Id": "6", "Names": ["/shop__y"], "Labels": null},
+            {"Id": "7", "Names": ["/shop__z"]},
+            {"Labels": {LABEL: "shop"}}
+        ]);
+        for tenant in ["shop", "ware", "none"] {
+            let body = list.to_string();
+            let filtered = filter_json("ContainerList", tenant, &Wanted::default(), body.as_bytes()).unwrap();
+            let filtered: Value = serde_json::from_slice(&filtered).unwrap();
+            assert_eq!(filtered, by_tree(tenant, body.as_bytes()), "{tenant}");
+        }
+        assert_eq!(filter_json("ContainerList", "shop", &Wanted::default(), b"null").unwrap(), b"[]");
+    }
 }

@@ -4,7 +4,7 @@ use super::strict_json::JsonError;
 
 /// Why a token is refused. The text names the rule and holds nothing of the
 /// token, so that it may be logged; what a client is told is less (401).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // each is said by its message
 pub enum TokenError {
     #[error("the token is empty")]
@@ -29,6 +29,8 @@ pub enum TokenError {
     Type,
     #[error("no key of this id may be used now")]
     UnknownKey,
+    #[error("the issuer's keys cannot be had: {0}")]
+    IssuerKeys(String),
     #[error("the signature is wrong")]
     Signature,
     #[error("the claims: the payload {0}")]

@@ -6,22 +6,37 @@
 
 use super::TokenError;
 use super::claims::{is_role, is_tenant};
-use crate::gateway::keys::{KeyError, KeySource};
+use crate::gateway::keys::{KeyError, KeySource, RemoteSettings, Remotes};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// An outside issuer as configured: `[[issuer]]`.
+/// An outside issuer as configured: `[[issuers]]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSettings {
     /// The value of `iss`, exactly.
     pub issuer: String,
-    /// A file with the issuer's public keys (a JWK set). A timer may renew it
-    /// by renaming a new one into place; the gateway itself fetches nothing.
-    pub jwks: PathBuf,
+    /// A file with the issuer's public keys (a JWK set); followed, so that a new
+    /// one may be renamed into its place. Either this or `jwks_url`.
+    pub jwks: Option<PathBuf>,
+    /// Where the issuer publishes them: `https://…`, fetched in the background.
+    pub jwks_url: Option<String>,
+    /// The authority (PEM) that vouches for that server, in place of the system's.
+    pub jwks_ca: Option<PathBuf>,
+    /// Seconds between two fetches.
+    #[serde(default = "five_minutes")]
+    pub jwks_refresh_seconds: u64,
+    /// Seconds that the last good keys count while the issuer is away; after
+    /// that none of its tokens is accepted.
+    #[serde(default = "one_day")]
+    pub jwks_max_age_seconds: u64,
+    /// The least seconds between two fetches: after one that failed, and when
+    /// tokens name keys that are not known.
+    #[serde(default = "half_a_minute")]
+    pub jwks_retry_seconds: u64,
     /// The value of `aud` that this issuer puts into tokens for this gateway.
     pub audience: String,
     /// The longest life of its tokens, in seconds.
@@ -49,6 +64,18 @@ pub struct MappingRule {
     pub operator: bool,
     /// The role.
     pub role: String,
+}
+
+fn half_a_minute() -> u64 {
+    30
+}
+
+fn five_minutes() -> u64 {
+    300
+}
+
+fn one_day() -> u64 {
+    86_400
 }
 
 fn one_quarter_hour() -> u64 {
@@ -89,12 +116,28 @@ pub struct OutsideIssuer {
 
 impl OutsideIssuer {
     /// Checks the settings and loads the keys, which are followed from then on.
+    /// Those of a URL are among `remotes`, and need not have come yet.
     ///
     /// # Errors
     /// The keys do not load, or a setting is not acceptable.
-    pub fn open(settings: IssuerSettings) -> Result<OutsideIssuer, IssuerError> {
-        let keys = KeySource::follow_outside(&settings.jwks)
-            .map_err(|source| IssuerError::Keys { issuer: settings.issuer.clone(), source })?;
+    pub fn open(settings: IssuerSettings, remotes: &Remotes) -> Result<OutsideIssuer, IssuerError> {
+        let keys = match (&settings.jwks, &settings.jwks_url) {
+            (Some(file), None) if settings.jwks_ca.is_none() => KeySource::follow_outside(file),
+            (None, Some(url)) => remotes
+                .open(RemoteSettings {
+                    url: url.clone(),
+                    ca: settings.jwks_ca.clone(),
+                    refresh: Duration::from_secs(settings.jwks_refresh_seconds),
+                    max_age: Duration::from_secs(settings.jwks_max_age_seconds),
+                    retry: Duration::from_secs(settings.jwks_retry_seconds),
+                })
+                .map(KeySource::Remote),
+            _ => {
+                let reason = "needs either 'jwks', a file, or 'jwks_url' (and 'jwks_ca' only with that)";
+                return Err(IssuerError::Setting { issuer: settings.issuer, reason });
+            }
+        };
+        let keys = keys.map_err(|source| IssuerError::Keys { issuer: settings.issuer.clone(), source })?;
         OutsideIssuer::with_keys(settings, keys)
     }
 

@@ -127,7 +127,7 @@ fn content_key(header: &Header, ring: &KeyRing) -> Result<Zeroizing<Vec<u8>>, To
             };
             let (apu, apv) = (party("apu")?, party("apv")?);
             let refused = TokenError::Encryption("its ephemeral key is not sound");
-            agreement::agree(key, UnparsedPublicKey::new(curve.algorithm(), peer), refused, |shared| {
+            agreement::agree(key, UnparsedPublicKey::new(curve.algorithm(), peer), refused.clone(), |shared| {
                 // A shared secret of zeros comes of a point of small order (RFC 7748, 6.1).
                 if shared.iter().all(|byte| *byte == 0) {
                     return Err(refused);

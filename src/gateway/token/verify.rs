@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The `typ` of an access token (RFC 9068, 2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
+/// How long a request waits for an outside issuer's keys.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// What a gateway accepts.
 #[derive(Clone)]
 pub struct VerifierConfig {
@@ -116,6 +119,41 @@ impl Verifier {
         self.verify_within(&opened, now)
     }
 
+    /// As [`Verifier::verify`]; but where an outside issuer's key is not known,
+    /// or none of its keys is there, its keys are asked for again if that was not
+    /// done just now. Waits for them a moment at most.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub async fn verify_freshly(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        let verdict = self.verify(token, now);
+        if let Err(TokenError::UnknownKey | TokenError::IssuerKeys(_)) = &verdict
+            && let Some(KeySource::Remote(keys)) = self.outside_of(token).map(|outside| &outside.keys)
+            && keys.ask_again(MOMENT).await
+        {
+            return self.verify(token, now);
+        }
+        verdict
+    }
+
+    /// Fetches the keys of all outside issuers that have a URL, for one that
+    /// verifies once and ends.
+    pub async fn fetch_outside(&self) {
+        for outside in &self.config.issuers {
+            if let KeySource::Remote(keys) = &outside.keys {
+                keys.fetch().await;
+            }
+        }
+    }
+
+    /// The outside issuer that a token says it is of; nothing of it is proved.
+    fn outside_of(&self, token: &str) -> Option<&OutsideIssuer> {
+        let jws = Jws::read(token).ok()?;
+        let claims = Claims::parse(&jws.payload).ok()?;
+        let named = claims::text(&claims, "iss").ok()?;
+        self.config.issuers.iter().find(|outside| outside.issuer == named)
+    }
+
     fn verify_within(&self, opened: &Opened, now: u64) -> Result<Verified, TokenError> {
         let inner = Jws::read(&opened.inner)?;
         if content_is_token(&inner)? {
@@ -185,7 +223,8 @@ impl Verifier {
             Some("JWT") | None if outside.plain_jwt => {}
             _ => return Err(TokenError::Type),
         }
-        let key_ends = verify_signature(&jws, &outside.keys.current(), now)?;
+        let keys = outside.keys.usable().map_err(TokenError::IssuerKeys)?;
+        let key_ends = verify_signature(&jws, &keys, now)?;
         let expected = Expected {
             issuer: Some(&outside.issuer),
             audience: Some(&outside.audience),

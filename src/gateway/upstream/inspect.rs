@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Upstream, read_answer};
 use crate::gateway::http1::{Decoder, Piece};
-use crate::gateway::{Docker, LookupError, Object, ObjectKind};
+use crate::gateway::{Census, Docker, LookupError, Object, ObjectKind, Turn};
 
 /// Largest description of an object.
 const MAX_OBJECT: usize = 8 << 20;
@@ -37,6 +38,33 @@ impl Docker for Upstream {
                 labels: owner.labels,
                 references: vec![owner.id],
             }))
+        })
+    }
+
+    fn census<'a>(
+        &'a self,
+        label: &'a str,
+        memory: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+        Box::pin(async move {
+            let turn = tokio::time::timeout(PATIENCE, self.row(label).lock_owned())
+                .await
+                .map_err(|_| LookupError("others are before, and take long".into()))?;
+            let filters = serde_json::json!({ "label": { label: true } }).to_string();
+            let list = self.get(&format!("/containers/json?all=1&filters={}", encoded(&filters, ""))).await?;
+            let list = list.as_ref().and_then(Value::as_array).ok_or_else(|| LookupError("it does not list".into()))?;
+            let mut containers = Vec::with_capacity(list.len());
+            for id in list.iter().map(|item| text(item, "Id")) {
+                let mut bound = None;
+                if memory {
+                    // What is gone by now does not count.
+                    let Some(found) = self.get(&path(ObjectKind::Container, id)).await? else { continue };
+                    let bytes = found.pointer("/HostConfig/Memory").and_then(Value::as_u64);
+                    bound = bytes.filter(|bytes| *bytes > 0);
+                }
+                containers.push((id.to_owned(), bound));
+            }
+            Ok(Census { containers, turn: Turn(Some(Arc::new(turn))) })
         })
     }
 }

@@ -5,9 +5,10 @@
 
 mod inspect;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -18,6 +19,8 @@ use super::http1::Decoder;
 
 /// Idle connections that are kept.
 const MAX_IDLE: usize = 64;
+/// Rows that are kept though nobody stands in them.
+const MAX_ROWS: usize = 1024;
 /// Room for an ordinary answer, head and body.
 const FIRST_READ: usize = 16 * 1024;
 /// Largest head of an answer.
@@ -31,6 +34,7 @@ pub struct Upstream {
     idle: Mutex<Vec<Link>>,
     newest: (u16, u16),
     pinned: OnceLock<String>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// One connection.
@@ -62,7 +66,7 @@ impl Upstream {
         if let Some(pinned) = pinned {
             let _ = of_config.set(pinned);
         }
-        Self { path, idle: Mutex::default(), newest, pinned: of_config }
+        Self { path, idle: Mutex::default(), newest, pinned: of_config, turns: Mutex::default() }
     }
 
     /// An idle connection that is still open, or a new one.
@@ -99,6 +103,15 @@ impl Upstream {
         if idle.len() < MAX_IDLE {
             idle.push(link);
         }
+    }
+
+    /// The row of those who count what carries a label.
+    fn row(&self, label: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= MAX_ROWS {
+            turns.retain(|_, row| Arc::strong_count(row) > 1);
+        }
+        Arc::clone(turns.entry(label.to_owned()).or_default())
     }
 
     /// The newest version that clients are told of.

@@ -12,6 +12,12 @@ while read -r _ dir type options _; do
     ;;
   esac
 done </proc/mounts
+# A container shares its kernel's boot id with all others. A machine has a new
+# one at each start (systemd-nspawn does the same).
+cat /proc/sys/kernel/random/uuid >/run/stockade-lab-boot-id
+chmod 0444 /run/stockade-lab-boot-id
+mount --bind /run/stockade-lab-boot-id /proc/sys/kernel/random/boot_id
+rm -f /run/stockade-lab-boot-id
 # systemd 256 and 257 start on cgroup v1 only when the kernel's command line, for
 # which a container has the first process's, says so.
 if [ -n "$v1" ]; then

@@ -47,5 +47,6 @@ u=
 for r in /var/lib/stockade/runs/*/; do r=${r%/}
 if [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then f unfinished "${r##*/}"; u=1; fi; done
 [ -z "$u" ] || flock -n /run/lock/stockade.lock true || f running "$(one /run/lock/stockade.lock)"
-for l in /var/lib/stockade/owed/*; do [ -e "$l" ] && f owed "${l##*/}"; done
+for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
+case $(one "$l") in ''|"$(one /proc/sys/kernel/random/boot_id)") f owed "${l##*/}";; esac; done
 :

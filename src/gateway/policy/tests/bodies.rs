@@ -203,7 +203,7 @@ async fn networks_are_plain_bridges() {
         assert!(ask("POST", "/v1.47/networks/create").body(body).rule().await.starts_with("network."), "{body}");
     }
     let forward = ask("POST", "/v1.47/networks/create").body(r#"{"Name":"n2"}"#).deploy().await.unwrap();
-    assert_eq!(sent(&forward), json!({"Name": "n2", "Labels": {tenant::LABEL: "team"}, "CheckDuplicate": true}));
+    assert_eq!(sent(&forward), json!({"Name": "team__n2", "Labels": {tenant::LABEL: "team"}, "CheckDuplicate": true}));
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn a_run_is_sent_with_owner_quotas_and_own_volume() {
         .find(|one| one.command.starts_with("run -d --name web") && one.method == "POST")
         .unwrap();
     let forward = ask("POST", "/v1.47/containers/create?name=web").body(&run.body).deploy().await.unwrap();
-    assert_eq!(forward.path_and_query, "/v1.47/containers/create?name=web");
+    assert_eq!(forward.path_and_query, "/v1.47/containers/create?name=team__web");
     let body = sent(&forward);
     assert_eq!(body["Labels"][tenant::LABEL], "team");
     let host = &body["HostConfig"];
@@ -107,7 +107,7 @@ async fn a_run_is_sent_with_owner_quotas_and_own_volume() {
     assert_eq!(host["PidsLimit"], 1024);
     assert_eq!(host["PortBindings"]["80/tcp"][0]["HostPort"], "8080");
     assert_eq!(host.get("Binds"), None);
-    assert_eq!(host["Mounts"][0]["Source"], "data");
+    assert_eq!(host["Mounts"][0]["Source"], "team__data");
     assert_eq!(host["Mounts"][0]["VolumeOptions"]["Labels"][tenant::LABEL], "team");
     assert_eq!(host.get("Privileged"), None);
     assert_eq!(body["Image"], "alpine", "the name shows in docker ps");

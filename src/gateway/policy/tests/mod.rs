@@ -6,6 +6,8 @@
 mod bodies;
 mod bypass;
 mod client;
+mod names;
+mod quotas;
 mod robust;
 mod roles;
 mod routes;
@@ -19,14 +21,15 @@ use serde_json::{Value, json};
 
 use crate::gateway::policy::{Policy, parse};
 use crate::gateway::{
-    Body, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, TokenVerified, tenant,
+    Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, TokenVerified, tenant,
 };
 
-/// A daemon that knows a few objects and counts nothing.
+/// A daemon that knows a few objects.
 #[derive(Default)]
 pub struct Daemon {
     objects: BTreeMap<(String, String), Object>,
     broken: bool,
+    census: Vec<(String, Option<u64>)>,
 }
 
 pub fn hex(digit: char) -> String {
@@ -56,14 +59,15 @@ impl Daemon {
     pub fn usual() -> Daemon {
         use ObjectKind::{Container, Exec, Image, Network, Volume};
         Daemon::default()
-            .with(Container, &["web", "aaaaaaaaaaaa"], object(&hex('a'), "web", Some("team"), &[]))
+            .with(Container, &["team__web", "aaaaaaaaaaaa"], object(&hex('a'), "team__web", Some("team"), &[]))
             .with(Container, &["theirs"], object(&hex('b'), "theirs", Some("rival"), &[]))
             .with(Container, &["system"], object(&hex('c'), "system", None, &[]))
             .with(Exec, &[], object(&hex('e'), "", Some("team"), &[&hex('a')]))
             .with(Exec, &[], object(&hex('f'), "", Some("rival"), &[&hex('b')]))
-            .with(Network, &["n", "mynet"], object(&hex('1'), "n", Some("team"), &[]))
+            .with(Network, &["team__n", "team__mynet"], object(&hex('1'), "team__n", Some("team"), &[]))
             .with(Network, &["rivalnet"], object(&hex('2'), "rivalnet", Some("rival"), &[]))
-            .with(Volume, &[], object("v", "v", Some("team"), &[]))
+            .with(Volume, &[], object("team__v", "team__v", Some("team"), &[]))
+            .with(Volume, &[], object("old", "old", Some("team"), &[]))
             .with(Volume, &[], object("theirvol", "theirvol", Some("rival"), &[]))
             .with(
                 Image,
@@ -82,6 +86,12 @@ impl Daemon {
             )
     }
 
+    /// Under every label it counts these.
+    pub fn with_containers(mut self, containers: &[(&str, Option<u64>)]) -> Daemon {
+        self.census = containers.iter().map(|(id, memory)| ((*id).to_owned(), *memory)).collect();
+        self
+    }
+
     /// One that does not answer.
     pub fn broken() -> Daemon {
         Daemon { broken: true, ..Daemon::default() }
@@ -97,6 +107,15 @@ impl Docker for Daemon {
         let found = self.objects.get(&(format!("{kind:?}"), reference.to_owned())).cloned();
         let broken = self.broken;
         Box::pin(async move { if broken { Err(LookupError("no answer".to_owned())) } else { Ok(found) } })
+    }
+
+    fn census<'a>(
+        &'a self,
+        _: &'a str,
+        _: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+        let census = Census { containers: self.census.clone(), ..Census::default() };
+        Box::pin(async move { Ok(census) })
     }
 }
 

@@ -66,7 +66,7 @@ async fn explain_tells_the_rule() {
         "{text}"
     );
     let text = explain_as(&policy, "deploy", Some("team"), "POST /v1.47/containers/web/start", b"", None).await;
-    assert!(text.contains("depends on who owns the Container \"web\""), "{text}");
+    assert!(text.contains("depends on who owns the Container \"team__web\""), "{text}");
     let daemon = Daemon::usual();
     let body = create_body(json!({"Privileged": true}));
     let text =

@@ -1,8 +1,8 @@
 //! Tenants do not see, touch or learn of one another's objects.
 
 use super::*;
-use crate::gateway::ResponseRule;
-use crate::gateway::policy::{filter_event, filter_json};
+use crate::gateway::policy::{filter_json, filter_line};
+use crate::gateway::{ResponseRule, Wanted};
 
 #[tokio::test]
 async fn anothers_and_missing_are_refused_with_the_same_words() {
@@ -51,8 +51,6 @@ async fn an_exec_follows_its_container() {
 #[tokio::test]
 async fn a_create_reaches_no_objects_of_others() {
     for host in [
-        json!({"Binds": ["theirvol:/x"]}),
-        json!({"Mounts": [{"Type": "volume", "Source": "theirvol", "Target": "/x"}]}),
         json!({"VolumesFrom": ["theirs"]}),
         json!({"Links": ["theirs:db"]}),
         json!({"NetworkMode": "container:theirs"}),
@@ -64,6 +62,12 @@ async fn a_create_reaches_no_objects_of_others() {
     }
     let refusal = create(r#"{"Image":"rival/x:1"}"#).await.unwrap_err();
     assert_eq!((refusal.status, refusal.rule.as_str()), (404, "tenant.owner"));
+    // A name of another's is, here, the tenant's own.
+    let mount = json!({"Type": "volume", "Source": "theirvol", "Target": "/y"});
+    let sent = create(&create_body(json!({"Binds": ["theirvol:/x", "v:/v", "old:/o"], "Mounts": [mount]}))).await;
+    let mounts = sent.unwrap()["HostConfig"]["Mounts"].clone();
+    let sources: Vec<&str> = mounts.as_array().unwrap().iter().map(|mount| mount["Source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["team__theirvol", "team__theirvol", "team__v", "old"]);
     let own =
         json!({"VolumesFrom": ["web:ro"], "Links": ["web:db"], "PidMode": "container:web", "NetworkMode": "mynet"});
     let sent = create(&create_body(own)).await.unwrap();
@@ -95,10 +99,18 @@ async fn anonymous_volumes_are_made_with_their_owner() {
 
 #[tokio::test]
 async fn the_name_of_anothers_volume_is_not_handed_out() {
-    let create = |body| async move { ask("POST", "/v1.47/volumes/create").body(body).deploy().await };
-    assert_eq!(create(r#"{"Name":"theirvol"}"#).await.unwrap_err().rule, "tenant.owner");
-    assert_eq!(sent(&create(r#"{"Name":"fresh"}"#).await.unwrap())["Labels"][tenant::LABEL], "team");
-    assert!(create(r#"{"Name":"v"}"#).await.is_ok());
+    let create = |body: &str| {
+        let body = body.to_owned();
+        async move { ask("POST", "/v1.47/volumes/create").body(&body).deploy().await }
+    };
+    for (name, on_host) in [("theirvol", "team__theirvol"), ("v", "team__v"), ("old", "old")] {
+        let sent = sent(&create(&json!({"Name": name}).to_string()).await.unwrap());
+        assert_eq!((&sent["Name"], &sent["Labels"][tenant::LABEL]), (&json!(on_host), &json!("team")));
+    }
+    let squatted = Daemon::usual().with(ObjectKind::Volume, &[], object("team__taken", "team__taken", None, &[]));
+    let asked = ask("POST", "/v1.47/volumes/create").body(r#"{"Name":"taken"}"#);
+    let refused = asked.by(&Policy::bundled().unwrap(), &identity("deploy", Some("team")), &squatted).await;
+    assert_eq!(refused.unwrap_err().rule, "tenant.owner");
 }
 
 #[tokio::test]
@@ -137,7 +149,7 @@ async fn lists_prunes_and_events_are_filtered_twice() {
             );
             if method == "GET" {
                 assert!(
-                    matches!(forward.response, ResponseRule::FilterJson { .. } | ResponseRule::FilterEvents { .. }),
+                    matches!(forward.response, ResponseRule::FilterJson { .. } | ResponseRule::FilterLines { .. }),
                     "{target}"
                 );
             }
@@ -157,7 +169,10 @@ fn answers_hold_only_the_tenants_objects() {
     };
     let all = json!([item(Some("team")), item(Some("rival")), item(None), item(Some(""))]);
     let filtered = |operation: &str, answer: &Value| -> Value {
-        serde_json::from_slice(&filter_json(operation, "team", answer.to_string().as_bytes()).unwrap()).unwrap()
+        serde_json::from_slice(
+            &filter_json(operation, "team", &Wanted::default(), answer.to_string().as_bytes()).unwrap(),
+        )
+        .unwrap()
     };
     for operation in ["ContainerList", "NetworkList"] {
         assert_eq!(filtered(operation, &all), json!([item(Some("team"))]));
@@ -175,15 +190,16 @@ fn answers_hold_only_the_tenants_objects() {
     let info = filtered("SystemInfo", &json!({"Containers": 5, "NCPU": 2, "Name": "host", "Swarm": {}}));
     assert_eq!(info, json!({"NCPU": 2}));
     for bad in [&b"{"[..], b"{}", b"7", b""] {
-        assert!(filter_json("ContainerList", "team", bad).is_err());
+        assert!(filter_json("ContainerList", "team", &Wanted::default(), bad).is_err());
     }
-    assert!(filter_json("SomethingElse", "team", b"[]").is_err());
+    assert!(filter_json("SomethingElse", "team", &Wanted::default(), b"[]").is_err());
 }
 
 #[test]
 fn events_of_others_and_without_owner_are_dropped() {
     let event = |label: &str| json!({"Type": "container", "Actor": {"Attributes": {label: "team"}}}).to_string();
     let own = event(tenant::LABEL);
+    let filter_event = |tenant: &str, line: &[u8]| filter_line("SystemEvents", tenant, line);
     assert_eq!(filter_event("team", own.as_bytes()).unwrap().as_deref(), Some(own.as_bytes()));
     assert_eq!(filter_event("rival", own.as_bytes()).unwrap(), None);
     assert_eq!(filter_event("team", event("name").as_bytes()).unwrap(), None);
@@ -231,7 +247,7 @@ async fn a_daemon_that_cannot_be_asked_closes_everything() {
 
 #[tokio::test]
 async fn a_tenant_whose_name_fits_no_label_is_refused() {
-    for name in ["", "library", "Team", "a/b", "a b", "../x", "a:b", "a=b"] {
+    for name in ["", "library", "Team", "a/b", "a b", "../x", "a:b", "a=b", "a__b"] {
         let result = ask("GET", "/v1.47/containers/json")
             .by(&Policy::bundled().unwrap(), &identity("deploy", Some(name)), &Daemon::usual())
             .await;
@@ -241,11 +257,16 @@ async fn a_tenant_whose_name_fits_no_label_is_refused() {
 
 #[tokio::test]
 async fn a_name_that_another_has_is_told_without_its_id() {
-    for name in ["theirs", "system"] {
+    let squatted = Daemon::usual()
+        .with(ObjectKind::Container, &["team__theirs"], object(&hex('b'), "team__theirs", Some("rival"), &[]))
+        .with(ObjectKind::Container, &["team__system"], object(&hex('c'), "team__system", None, &[]))
+        .with(ObjectKind::Container, &["unnamed"], object(&hex('d'), "unnamed", Some("team"), &[]));
+    for name in ["theirs", "system", "unnamed"] {
         let create = format!("/v1.47/containers/create?name={name}");
         let rename = format!("/v1.47/containers/web/rename?name={name}");
         for asked in [ask("POST", &create).body(r#"{"Image":"alpine"}"#), ask("POST", &rename)] {
-            let refusal = asked.deploy().await.unwrap_err();
+            let refused = asked.by(&Policy::bundled().unwrap(), &identity("deploy", Some("team")), &squatted).await;
+            let refusal = refused.unwrap_err();
             assert_eq!((refusal.status, refusal.rule.as_str()), (409, "tenant.taken"));
             assert!(!refusal.message.contains(&hex('b')) && !refusal.message.contains(&hex('c')));
         }

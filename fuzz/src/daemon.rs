@@ -1,0 +1,55 @@
+//! A daemon that knows objects of `team`, of `rival` and of nobody.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use stockade::gateway::{Docker, LookupError, Object, ObjectKind};
+
+pub struct Daemon;
+
+/// The id of `team`'s objects, of `rival`'s, and of nobody's.
+pub fn id(digit: char) -> String {
+    std::iter::repeat_n(digit, 64).collect()
+}
+
+fn known(kind: ObjectKind, reference: &str) -> Option<Object> {
+    let (team, rival, nobody) = (Some("team"), Some("rival"), None);
+    let (id, name, owner) = match (kind, reference) {
+        (ObjectKind::Image, "alpine" | "alpine:latest" | "docker.io/library/alpine:latest") => {
+            (format!("sha256:{}", id('3')), "", nobody)
+        }
+        (ObjectKind::Image, text) if text.contains("team/") => (format!("sha256:{}", id('4')), "", team),
+        (ObjectKind::Image, text) if text.contains("rival/") => (format!("sha256:{}", id('5')), "", rival),
+        (ObjectKind::Image, _) => return None,
+        (ObjectKind::Volume, "team__data") => ("team__data".to_owned(), "team__data", team),
+        (ObjectKind::Volume, "theirs") => ("theirs".to_owned(), "theirs", rival),
+        (ObjectKind::Volume, _) => return None,
+        (_, "team__web" | "aaaaaaaaaaaa") => (id('a'), "team__web", team),
+        (_, "theirs" | "rival__web") => (id('b'), "rival__web", rival),
+        (_, "nobodys") => (id('c'), "system", nobody),
+        (_, text) if text == id('a') => (id('a'), "team__web", team),
+        (_, text) if text == id('b') => (id('b'), "rival__web", rival),
+        _ => return None,
+    };
+    let labels = owner.map(|owner| ("io.stockade.tenant".to_owned(), owner.to_owned())).into_iter().collect();
+    Some(Object { id, name: name.to_owned(), labels, references: vec![] })
+}
+
+impl Docker for Daemon {
+    fn inspect<'a>(
+        &'a self,
+        kind: ObjectKind,
+        reference: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+        Box::pin(std::future::ready(Ok(known(kind, reference))))
+    }
+}
+
+/// The outcome of work that never waits.
+pub fn now<T>(work: impl Future<Output = T>) -> T {
+    match std::pin::pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the policy waits for something"),
+    }
+}

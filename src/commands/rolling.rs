@@ -1,0 +1,285 @@
+//! Rolling runs: hosts in batches, in the order of the inventory, until too
+//! many have failed.
+//!
+//! Whatever keeps a host from converging counts: a failed step (a `check` that
+//! does not hold is one), no connection, a plan that could not be made. A host
+//! whose turn does not come is not touched, and the run does not end well. A
+//! plan is only as good as the moment it was made in: hosts of later batches
+//! are looked at again right before they begin.
+
+use super::carry_out::Worked;
+use super::engine::{Prepared, for_each_host};
+use super::{Exit, exit_of};
+use crate::plan::HostPlan;
+use crate::report::{Ending, Event, HostOutcome, Reporter};
+use crate::shell::Script;
+use clap::Args;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a connection that has been idle may take to answer before a new one is made.
+const STILL_THERE: Duration = Duration::from_secs(10);
+
+/// Arguments of a rolling run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RollArgs {
+    /// Hosts in batches of this many, or of this share of all: a batch begins when the one before it has ended.
+    #[arg(long, value_name = "N|P%", value_parser = batch_size)]
+    serial: Option<Share>,
+    /// How many hosts, or which share of all, may fail before no further one begins; with --serial 0 if not given.
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<Share>,
+}
+
+/// A number of hosts, or a share of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// So many.
+    Count(usize),
+    /// So many of a hundred.
+    Percent(usize),
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Share, String> {
+        let wrong = || format!("'{}' is neither a number of hosts nor a share such as 25%", text.escape_debug());
+        let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => digits.parse::<usize>().map_err(|_| wrong()),
+            false => Err(wrong()),
+        };
+        match text.strip_suffix('%') {
+            None => number(text).map(Share::Count),
+            Some(digits) => match number(digits)? {
+                share @ 0..=100 => Ok(Share::Percent(share)),
+                _ => Err("a share is at most 100%".to_owned()),
+            },
+        }
+    }
+}
+
+fn batch_size(text: &str) -> Result<Share, String> {
+    match text.parse()? {
+        Share::Count(0) | Share::Percent(0) => Err("a batch has at least one host".to_owned()),
+        share => Ok(share),
+    }
+}
+
+impl RollArgs {
+    /// Hosts in a batch; none: all are one batch.
+    fn batch(&self, hosts: usize) -> Option<usize> {
+        self.serial.map(|serial| match serial {
+            Share::Count(count) => count,
+            Share::Percent(share) => (hosts * share).div_ceil(100),
+        })
+    }
+
+    /// Failed hosts after which others still begin; none: whatever happens.
+    fn allowed(&self, hosts: usize) -> Option<usize> {
+        match self.max_failures {
+            Some(Share::Count(count)) => Some(count),
+            Some(Share::Percent(share)) => Some(hosts * share / 100),
+            None => self.serial.map(|_| 0),
+        }
+    }
+}
+
+/// A host before its turn.
+pub(super) enum Turn<H> {
+    /// Its plan is made; it waits.
+    Waiting(String, H),
+    /// It has ended already: no plan could be made for it.
+    Over(Box<HostOutcome>),
+}
+
+/// Works on the hosts, batch by batch; `work` gets a host and the number of its
+/// batch, from 0. The outcomes are in the hosts' order.
+pub(super) fn roll<H: Send>(
+    hosts: Vec<Turn<H>>,
+    args: &RollArgs,
+    forks: usize,
+    reporter: &dyn Reporter,
+    work: impl Fn(H, usize) -> HostOutcome + Sync,
+) -> anyhow::Result<Vec<HostOutcome>> {
+    let all = hosts.len();
+    let size = args.batch(all).unwrap_or(all).max(1);
+    let batches = all.div_ceil(size);
+    let allowed = args.allowed(all);
+    let failed = AtomicUsize::new(0);
+    let too_many = || allowed.filter(|allowed| failed.load(Ordering::SeqCst) > *allowed);
+    let mut outcomes: Vec<HostOutcome> = Vec::with_capacity(all);
+    let mut rest = hosts.into_iter();
+    for number in 0..batches {
+        let batch: Vec<Turn<H>> = rest.by_ref().take(size).collect();
+        let over = too_many();
+        if batches > 1 && over.is_none() {
+            let names: Vec<&str> = batch.iter().map(Turn::name).collect();
+            let text = format!("batch {} of {batches}: {}", number + 1, names.join(", "));
+            reporter.event(&Event::Notice { host: None, text: &text });
+        }
+        outcomes.extend(for_each_host(batch, forks, |turn| {
+            let (name, host) = match turn {
+                Turn::Over(outcome) => {
+                    failed.fetch_add(1, Ordering::SeqCst);
+                    return *outcome;
+                }
+                Turn::Waiting(name, host) => (name, host),
+            };
+            // A batch that has begun is finished; where all are one batch, each host is a beginning.
+            let stop = if args.serial.is_some() { over } else { too_many() };
+            if let Some(allowed) = stop {
+                return not_begun(&name, failed.load(Ordering::SeqCst), allowed, reporter);
+            }
+            let outcome = work(host, number);
+            if outcome.ending != Ending::Converged {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+            outcome
+        })?);
+    }
+    Ok(outcomes)
+}
+
+impl<H> Turn<H> {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Turn::Waiting(name, _) => name,
+            Turn::Over(outcome) => &outcome.name,
+        }
+    }
+}
+
+fn not_begun(name: &str, failed: usize, allowed: usize, reporter: &dyn Reporter) -> HostOutcome {
+    let hosts = if failed == 1 { "1 host" } else { &format!("{failed} hosts") };
+    let error = format!("not begun: {hosts} failed before it, and {allowed} may");
+    reporter.event(&Event::HostFailed { host: name, error: &error });
+    HostOutcome { error: Some(error), ..HostOutcome::new(name, Ending::NotBegun) }
+}
+
+/// Looks and plans again right before a host begins, over a new connection if
+/// the old one is dead. A plan that is not the one that was shown goes on only
+/// if it `may_differ`.
+pub(super) fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -> Result<(), Box<HostOutcome>> {
+    let name = host.plan.name.clone();
+    let given_up = |ending, error: String| {
+        reporter.event(&Event::HostFailed { host: &name, error: &error });
+        Box::new(HostOutcome { error: Some(error), ..HostOutcome::new(&name, ending) })
+    };
+    let plan = look(host, &name).map_err(|error| {
+        let ending = if exit_of(&error) == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
+        given_up(ending, format!("{error:#}"))
+    })?;
+    let differing = differing(&host.plan, &plan);
+    if !differing.is_empty() {
+        let text = format!("the plan is another one than was shown, at: {}", differing.join(", "));
+        reporter.event(&Event::Notice { host: Some(&name), text: &text });
+        if !may_differ {
+            let error = format!("{text}; nothing was touched: apply again to see it, or give --yes");
+            return Err(given_up(Ending::Failed, error));
+        }
+        reporter.event(&Event::Planned { plan: &plan });
+        host.plan = plan;
+    }
+    Ok(())
+}
+
+fn look(host: &mut Prepared, name: &str) -> anyhow::Result<HostPlan> {
+    let mut nothing = Script::new();
+    nothing.line(":");
+    if host.session.run(&nothing, &[], STILL_THERE).is_err() {
+        host.session = host.connector.open()?;
+    }
+    host.plan_again(name)
+}
+
+/// The steps in which two plans for a host are not the same.
+fn differing(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
+    let mut names = Vec::new();
+    for step in &now.steps {
+        let same = shown.steps.iter().any(|other| {
+            (&other.id, other.action, &other.changes, &other.ops) == (&step.id, step.action, &step.changes, &step.ops)
+        });
+        if !same {
+            names.push(format!("step {} ({})", step.id, step.name));
+        }
+    }
+    let gone = shown.steps.iter().filter(|step| !now.steps.iter().any(|other| other.id == step.id));
+    names.extend(gone.map(|step| format!("step {} ({}), no longer due", step.id, step.name)));
+    names
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Silent;
+    impl Reporter for Silent {
+        fn event(&self, _: &Event<'_>) {}
+    }
+
+    fn args(serial: &str, max_failures: &str) -> RollArgs {
+        let share = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+        RollArgs { serial: share(serial), max_failures: share(max_failures) }
+    }
+
+    /// Rolls over hosts; those with `!` before their name fail, those with `-`
+    /// could not be planned for. The batches as they were worked on, and the endings.
+    fn rolled(hosts: &[&str], args: &RollArgs, forks: usize) -> (Vec<(usize, String)>, Vec<&'static str>) {
+        let turn = |name: &&str| match name.strip_prefix('-') {
+            Some(name) => Turn::Over(Box::new(HostOutcome::new(name, Ending::Unreachable))),
+            None => Turn::Waiting((*name).to_owned(), (*name).to_owned()),
+        };
+        let begun = Mutex::new(Vec::new());
+        let outcomes = roll(hosts.iter().map(turn).collect(), args, forks, &Silent, |name: String, batch| {
+            begun.lock().unwrap().push((batch, name.clone()));
+            let ending = if name.starts_with('!') { Ending::Failed } else { Ending::Converged };
+            HostOutcome::new(name, ending)
+        });
+        let mut begun = begun.into_inner().unwrap();
+        begun.sort();
+        (begun, outcomes.unwrap().iter().map(|outcome| outcome.ending.word()).collect())
+    }
+
+    #[test]
+    fn a_share_rounds_up_to_whole_hosts_and_never_to_none() {
+        for (text, hosts, size) in [("1", 9, 1), ("25%", 8, 2), ("25%", 9, 3), ("1%", 3, 1), ("100%", 7, 7)] {
+            assert_eq!(args(text, "").batch(hosts), Some(size), "{text} of {hosts}");
+        }
+        for (text, hosts, allowed) in [("2", 9, 2), ("25%", 9, 2), ("10%", 9, 0), ("100%", 9, 9)] {
+            assert_eq!(args("1", text).allowed(hosts), Some(allowed), "{text} of {hosts}");
+        }
+        assert_eq!((args("1", "").allowed(9), args("", "").allowed(9)), (Some(0), None));
+        for wrong in ["", "%", "-1", "101%", "1.5", "+1", "a"] {
+            assert!(wrong.parse::<Share>().is_err(), "{wrong}");
+        }
+        assert!(batch_size("0").is_err() && batch_size("0%").is_err());
+    }
+
+    #[test]
+    fn a_batch_with_a_failure_is_the_last() {
+        let (begun, endings) = rolled(&["a", "!b", "c", "d", "e"], &args("2", ""), 20);
+        assert_eq!(begun, [(0, "!b".to_owned()), (0, "a".to_owned())]);
+        assert_eq!(endings, ["converged", "failed", "not-begun", "not-begun", "not-begun"]);
+    }
+
+    #[test]
+    fn failures_count_over_all_batches_and_so_do_hosts_without_a_plan() {
+        let hosts = ["!a", "b", "c", "-d", "e", "f"];
+        let (_, endings) = rolled(&hosts, &args("2", "1"), 1);
+        assert_eq!(endings, ["failed", "converged", "converged", "unreachable", "not-begun", "not-begun"]);
+        let (begun, endings) = rolled(&hosts, &args("50%", "34%"), 1);
+        assert_eq!((begun.len(), endings[5]), (5, "converged"), "2 of 6 are not more than 34%");
+    }
+
+    #[test]
+    fn without_limits_all_hosts_run_and_with_a_limit_alone_no_further_one_begins() {
+        let hosts = ["!a", "!b", "c", "d"];
+        assert_eq!(rolled(&hosts, &args("", ""), 1).0.len(), 4);
+        assert_eq!(rolled(&hosts, &args("", "0"), 1).1, ["failed", "not-begun", "not-begun", "not-begun"]);
+        assert_eq!(rolled(&hosts, &args("", "1"), 1).1, ["failed", "failed", "not-begun", "not-begun"]);
+    }
+}

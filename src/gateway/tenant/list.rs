@@ -1,0 +1,153 @@
+//! `docker ps`, asked most of all, without a tree of values for each container:
+//! of an item only its owner and what can hold a name is read, the rest is
+//! passed on as it was written.
+//!
+//! What must hold: the same answer as by the whole tree, which a test compares.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::super::Wanted;
+use super::{LABEL, filter, names};
+
+/// A container of the list, each member as it was written.
+#[derive(Default)]
+struct Item<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Item<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a container")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Item<'de>, A::Error> {
+                let mut item = Item::default();
+                while let Some(member) = access.next_entry()? {
+                    item.0.push(member);
+                }
+                Ok(item)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The owner among labels.
+struct Owner<'a>(Option<Cow<'a, str>>);
+
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Owner<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Labels;
+        impl<'de> Visitor<'de> for Labels {
+            type Value = Owner<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("labels")
+            }
+            fn visit_unit<E>(self) -> Result<Owner<'de>, E> {
+                Ok(Owner(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Owner<'de>, A::Error> {
+                let mut owner = None;
+                while let Some(Text(name)) = access.next_key()? {
+                    if name == LABEL {
+                        let Text(value) = access.next_value()?;
+                        owner = Some(value);
+                    } else {
+                        access.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Owner(owner))
+            }
+        }
+        deserializer.deserialize_any(Labels)
+    }
+}
+
+impl<'a> Item<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn owner(&self) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
+        let Some(labels) = self.get("Labels") else { return Ok(None) };
+        serde_json::from_str(labels.get()).map(|Owner(owner)| owner.filter(|owner| !owner.is_empty()))
+    }
+
+    /// The members that hold a name of the tenant's, in the tenant's names.
+    fn renamed(&self, tenant: &str) -> Result<Map<String, Value>, serde_json::Error> {
+        let prefix = format!("{tenant}{}", names::JOINT);
+        let holds = |name: &str| self.get(name).is_some_and(|value| value.get().contains(&prefix));
+        let networks = self.get("NetworkSettings").is_some()
+            && (holds("NetworkSettings") || self.get("HostConfig").is_some_and(|host| host.get().len() > 64));
+        let mut members = Map::new();
+        for (name, read) in [
+            ("Names", holds("Names")),
+            ("Mounts", holds("Mounts")),
+            ("HostConfig", networks),
+            ("NetworkSettings", networks),
+        ] {
+            if let Some(value) = self.get(name).filter(|_| read) {
+                members.insert(name.to_owned(), serde_json::from_str(value.get())?);
+            }
+        }
+        let mut read = Value::Object(members);
+        filter::container(&mut read, tenant);
+        match read {
+            Value::Object(members) => Ok(members),
+            _ => Ok(Map::new()),
+        }
+    }
+}
+
+/// A list of containers with the tenant's only, of those what is wanted, in the
+/// tenant's names.
+pub(super) fn containers(tenant: &str, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    let items: Option<Vec<Item<'_>>> = serde_json::from_slice(body)?;
+    let chosen = filter::Chosen::new(wanted);
+    let (mut out, mut count) = (Vec::with_capacity(body.len()), 0);
+    out.push(b'[');
+    for item in items.unwrap_or_default() {
+        if item.owner()?.as_deref() != Some(tenant) || wanted.limit.is_some_and(|limit| count >= limit) {
+            continue;
+        }
+        let members = item.renamed(tenant)?;
+        if !wanted.names.is_empty() {
+            let names: Vec<String> = match (members.get("Names"), item.get("Names")) {
+                (Some(names), _) => serde_json::from_value(names.clone())?,
+                (None, Some(names)) => serde_json::from_str(names.get())?,
+                (None, None) => Vec::new(),
+            };
+            if !chosen.has(names.first().map_or("", String::as_str)) {
+                continue;
+            }
+        }
+        out.push(if count == 0 { b'{' } else { b',' });
+        if count > 0 {
+            out.push(b'{');
+        }
+        count += 1;
+        for (at, (name, value)) in item.0.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            serde_json::to_writer(&mut out, name)?;
+            out.push(b':');
+            match members.get(*name) {
+                Some(renamed) => serde_json::to_writer(&mut out, renamed)?,
+                None => out.extend_from_slice(value.get().as_bytes()),
+            }
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    Ok(out)
+}

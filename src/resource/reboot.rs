@@ -1,0 +1,110 @@
+//! `reboot`: restarts the host where that is due, and goes on when it is back.
+//!
+//! What is due is known before the apply only as far as it can be: a package
+//! that is installed earlier in the run may ask for a reboot or not. What
+//! proves a reboot is the kernel's boot id (proc_sys_kernel(5)), never that a
+//! connection was lost.
+
+use super::{Args, Field, Kind, Resource, Type};
+use crate::observe::{HostState, PathState, Queries, Query};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
+use crate::values::AbsPath;
+
+pub(super) const KIND: Kind = Kind {
+    name: "reboot",
+    summary: "Restarts the host where that is due; the same apply waits for it, looks again and goes on.",
+    main: "if",
+    fields: &[
+        Field::optional(
+            "if",
+            Type::Enum(&["required", "changed"]),
+            "\"required\" (default): packages ask for it in /run/reboot-required; \"changed\": an earlier step of this \
+             run changes something, or that of a run which ended before its reboot",
+        ),
+        Field::optional("timeout", Type::Integer, "seconds until the host must be back, default 600"),
+        Field::optional("message", Type::String, "what users who are logged in are told"),
+    ],
+    build,
+};
+
+/// Where Debian's and Ubuntu's packages ask for a reboot.
+const REQUIRED: [&str; 2] = ["/run/reboot-required", "/var/run/reboot-required"];
+const MESSAGE: &str = "Stockade restarts this host";
+
+#[derive(Debug)]
+struct Reboot {
+    /// Only where packages ask for it; else where something has changed.
+    required: bool,
+    files: Vec<AbsPath>,
+    timeout: u32,
+    message: String,
+}
+
+fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let timeout = args.integer("timeout", 1, 86_400).unwrap_or(600);
+    let message = args.string("message").unwrap_or_else(|| MESSAGE.to_owned());
+    if message.chars().any(char::is_control) {
+        args.refuse("message", "'message' must be one line without control characters");
+    }
+    Some(Box::new(Reboot {
+        required: args.string("if").as_deref() != Some("changed"),
+        files: REQUIRED.iter().filter_map(|path| path.parse().ok()).collect(),
+        timeout: u32::try_from(timeout).ok()?,
+        message,
+    }))
+}
+
+/// Whether it is due, and why.
+enum Due {
+    No,
+    Yes(&'static str),
+    AfterApply,
+}
+
+impl Reboot {
+    fn due(&self, host: &HostState) -> Result<Due, PlanError> {
+        if !self.required {
+            return Ok(match (host.changed_since_reboot(), host.owes_reboot()) {
+                (true, _) => Due::Yes("earlier steps change the host"),
+                (false, true) => Due::Yes("owed by an earlier run"),
+                (false, false) => Due::No,
+            });
+        }
+        let mut due = if host.reboot_may_be_required() { Due::AfterApply } else { Due::No };
+        for file in &self.files {
+            match host.path(file)? {
+                PathState::Present(_) => return Ok(Due::Yes("the host asks for it")),
+                PathState::AfterApply => due = Due::AfterApply,
+                PathState::Absent => {}
+            }
+        }
+        Ok(due)
+    }
+}
+
+impl Resource for Reboot {
+    fn queries(&self, queries: &mut Queries) {
+        if self.required {
+            self.files.iter().for_each(|file| queries.ask(Query::Path(file.clone())));
+        }
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        let because = match self.due(host)? {
+            Due::No => return Ok(planned),
+            Due::Yes(because) => because,
+            Due::AfterApply => KNOWN_AFTER_APPLY,
+        };
+        if host.facts.init != "systemd" {
+            return Err(PlanError::Refused(
+                "systemd does not run here: there is nothing that could be rebooted".into(),
+            ));
+        }
+        let known = because != KNOWN_AFTER_APPLY;
+        planned.action = Some(if known { Action::Run } else { Action::Unknown });
+        planned.change("reboot", None::<&str>, Some(because));
+        planned.ops.push(Op::Reboot { if_required: !known, timeout: self.timeout, message: self.message.clone() });
+        Ok(planned)
+    }
+}

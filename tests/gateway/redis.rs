@@ -1,0 +1,120 @@
+//! A Redis of a test's own on a port that nothing else takes: not one of those
+//! that the kernel hands to clients, and known by its process, so that it can be
+//! killed and come back where it was.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// For a Redis to listen, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A Redis that is ended with its value.
+pub struct Redis {
+    folder: tempfile::TempDir,
+    pub port: u16,
+    child: Child,
+    settings: Vec<String>,
+}
+
+/// A port below those that the kernel chooses from, on which nobody listens.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Programs that run at once begin far apart.
+    let first = (std::process::id() * 61 % 10_000) as u16;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Redis {
+    /// None, with SKIP and the reason, where there is no `redis-server`.
+    pub fn start() -> Option<Redis> {
+        Redis::start_with(&[])
+    }
+
+    pub fn start_with(settings: &[&str]) -> Option<Redis> {
+        let found = Command::new("redis-server").arg("--version").output().is_ok_and(|out| out.status.success());
+        if !found {
+            assert!(
+                std::env::var_os("STOCKADE_NO_SKIP").is_none_or(|value| value != "1"),
+                "redis-server is not installed, and nothing may be skipped"
+            );
+            println!("SKIP: redis-server is not installed");
+            return None;
+        }
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        // Another program may be faster to take the port.
+        for _ in 0..20 {
+            let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+            let child = spawn(folder.path(), port, &settings);
+            let mut redis = Redis { folder, port, child, settings: settings.clone() };
+            if redis.listens() {
+                return Some(redis);
+            }
+        }
+        panic!("Redis finds no port");
+    }
+
+    /// Waits until it listens; false if it ended instead.
+    fn listens(&mut self) -> bool {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(start.elapsed() < PATIENCE, "Redis does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Whoever lost the port to another ends at once.
+        std::thread::sleep(Duration::from_millis(10));
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// On the same port, with what it had written before it was killed.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.folder.path(), self.port, &self.settings);
+        assert!(self.listens(), "Redis does not start again");
+    }
+
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let out = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path, port: u16, settings: &[String]) -> Child {
+    let port = port.to_string();
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]);
+    // Written before it is answered; a killed process needs no more, and waiting
+    // for a busy disk would be a fault of the store's.
+    command.args(["--appendonly", "yes", "--appendfsync", "no", "--dir"]).arg(folder).args(settings);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}

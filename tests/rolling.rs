@@ -1,0 +1,129 @@
+//! Rolling runs over real hosts, by the program as an operator runs it. What
+//! came of them is asked of the hosts themselves.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use stockade::lab::LabHost;
+use support::{TestLab, on_host};
+
+/// Generous: what is awaited comes, or the test is wrong.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Site {
+    lab: TestLab,
+    hosts: Vec<LabHost>,
+}
+
+impl Site {
+    fn new(count: usize) -> Option<Site> {
+        let (lab, hosts) = TestLab::with_hosts(count)?;
+        Some(Site { lab, hosts })
+    }
+
+    fn playbook(&self, steps: &str) {
+        let text = format!("name = \"Site\"\nhosts = [\"all\"]\n{steps}");
+        std::fs::write(self.lab.dir.path().join("site.toml"), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.lab.dir.path());
+        command.env("NO_COLOR", "1").env("XDG_STATE_HOME", self.lab.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        told(self.command(arguments).output().unwrap())
+    }
+
+    fn on(&self, host: usize, text: &str) -> String {
+        on_host(&self.hosts[host], text)
+    }
+
+    /// Waits until shell text succeeds on a host.
+    fn await_on(&self, host: usize, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.hosts[host].exec(&["sh", "-c", text]).unwrap().status.success() {
+            assert!(Instant::now() < end, "never on {}: {text}", self.hosts[host].name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The exit code and all that was printed.
+fn told(output: Output) -> (i32, String) {
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text.into_owned())
+}
+
+#[test]
+fn a_check_that_fails_is_the_gate_between_batches() {
+    let Some(site) = Site::new(3) else { return };
+    site.playbook(
+        "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n\
+         [[step]]\nname = \"the gate\"\ncheck = { command = \"test -e /srv/healthy\" }\n",
+    );
+    site.on(0, "touch /srv/healthy");
+    let here = "test -e /srv/new && echo begun || echo not begun";
+
+    let output = site.command(&["apply", "site.toml", "--yes", "--serial", "1", "--format", "json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (code, text) = told(output);
+    assert_eq!(code, 3, "{text}");
+    let results: Vec<&str> =
+        json["hosts"].as_array().unwrap().iter().map(|host| host["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["converged", "failed", "not-begun"], "{text}");
+    assert_eq!(json["hosts"][1]["failure"]["name"], "the gate", "{text}");
+    assert_eq!([0, 1, 2].map(|host| site.on(host, here)), ["begun", "begun", "not begun"]);
+    assert_eq!(site.on(2, "ls /var/lib/stockade 2>/dev/null || echo untouched"), "untouched");
+
+    // One failure is allowed: the third has its turn, and the gate holds there.
+    site.on(2, "touch /srv/healthy");
+    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--serial", "34%", "--max-failures", "1"]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("3 hosts: 2 converged, 1 failed"), "{text}");
+    assert_eq!(site.on(2, here), "begun");
+}
+
+#[test]
+fn a_later_host_is_looked_at_again_and_not_touched_if_its_plan_is_another_one() {
+    let Some(site) = Site::new(2) else { return };
+    let first = &site.hosts[0].name;
+    site.playbook(&format!(
+        "[[step]]\nfile = {{ path = \"/srv/new\", content = \"x\\n\" }}\n\
+         [[step]]\nwhen = \"host.name == '{first}'\"\n\
+         command = {{ run = \"touch /srv/waiting; until [ -e /srv/go ]; do sleep 0.1; done; rm /srv/waiting\", creates = \"/srv/go\" }}\n"
+    ));
+    // The second host drifts, and its connection dies, while the first one is at work.
+    let disturb = || {
+        site.await_on(0, "test -e /srv/waiting");
+        site.on(1, "mkdir -p /srv; printf 'theirs\\n' >/srv/new; pkill -f '[s]shd: ubuntu' || :");
+        site.on(0, "touch /srv/go");
+    };
+    let (code, text) = site.run(&["plan", "site.toml", "--out", "plan.json"]);
+    assert_eq!(code, 0, "{text}");
+    let child = site.start(&["apply", "plan.json", "--serial", "1"]);
+    disturb();
+    let (code, text) = told(child.wait_with_output().unwrap());
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("the plan is another one than was shown") && text.contains("nothing was touched"), "{text}");
+    assert_eq!(site.on(1, "cat /srv/new; ls /var/lib/stockade 2>/dev/null || echo untouched"), "theirs\nuntouched");
+
+    site.on(0, "rm /srv/go");
+    site.on(1, "rm /srv/new");
+    let child = site.start(&["apply", "site.toml", "--serial", "1", "--yes"]);
+    disturb();
+    let (code, text) = told(child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("the plan is another one than was shown"), "{text}");
+    assert_eq!(site.on(1, "cat /srv/new"), "x");
+}
