@@ -64,6 +64,10 @@ follow() {
   tail -n "+$FROM" "$R/journal"
 }
 
+# What was brought half-way by somebody who is gone.
+for d in /run/stockade/.*-*-*; do
+  [ ! -d "$d" ] || kill -0 "${d##*-}" 2>/dev/null || rm -rf -- "$d"
+done
 if [ -n "$SIZE" ]; then
   S=/run/stockade/.$ID-$$
   # Whatever happens, all of the data is read: what is left would be taken for a program.

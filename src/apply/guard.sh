@@ -211,8 +211,12 @@ live)
   printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(sshd_ports)" >>"$R/journal"
   ;;
 confirm)
-  if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null; then disarm; rm -rf -- "$K"; exit 0; fi
-  [ -e "$G/confirmed" ] && exit 0
+  if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then
+    # Again where somebody was cut off in the middle of it: what is kept goes last.
+    disarm
+    rm -rf -- "$K"
+    exit 0
+  fi
   echo "the host has put the change back already: $(cat "$G/why" 2>/dev/null)"
   exit 1
   ;;

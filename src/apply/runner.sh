@@ -65,7 +65,9 @@ confirmed() {
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
     sleep 0.05
   done
-  [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
+  [ -e "$g/confirmed" ] || reverted "$1"
+  # Whoever confirmed may have been cut off before the timer and the unit were gone.
+  [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
   journal "D $1"
 }
 put_back() {

@@ -1,5 +1,6 @@
 //! Two controllers that want the same host at once.
 
+use super::runner::{is_certain, is_of_the_upload};
 use super::seed::Seed;
 use super::site::{Normal, Site, ended};
 use super::{Fault, fault, runner};
@@ -7,7 +8,7 @@ use super::{Fault, fault, runner};
 pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     let class = "two controllers at once";
     let mut all = Vec::new();
-    let points = normal.calls_in("runner", |call| !call.starts_with("date") && !call.starts_with("flock"));
+    let points = normal.calls_in("runner", |call| is_certain(call) && !call.starts_with("flock"));
     // What follows the lock: before it nobody is at work.
     for (to, call) in seed.some(points, 8) {
         let name = format!("the second comes at call {} of {:?}, to {to}", call.nth, call.pattern);
@@ -28,7 +29,7 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
         };
         all.push(Fault { class, name, to: Some(to), inject: Box::new(inject) });
     }
-    let session = normal.calls_in("session", super::runner::is_of_the_upload);
+    let session = normal.calls_in("session", is_of_the_upload);
     for (to, call) in seed.some(session, 5) {
         let name =
             format!("the second runs while the first stands at call {} of {:?}, to {to}", call.nth, call.pattern);
