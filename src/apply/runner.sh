@@ -65,7 +65,9 @@ confirmed() {
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
     sleep 0.05
   done
-  [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
+  [ -e "$g/confirmed" ] || reverted "$1"
+  # Whoever confirmed may have been cut off before the timer and the unit were gone.
+  [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
   journal "D $1"
 }
 put_back() {
@@ -182,9 +184,24 @@ apt_has_lists() {
   done
   return 1
 }
+# What an interrupted dpkg has left is brought to its end, once nobody else is at it.
+dpkg_heals() {
+  [ -n "$(dpkg --audit 2>/dev/null)$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+  n=0
+  until o=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+    n=$((n + 1))
+    # What is wrong besides, apt says better.
+    case $o in *lock*) [ "$n" -le 600 ] || break; sleep 1;; *) break;; esac
+  done
+  printf '%s\n' "$o"
+  # What was cut short while it was unpacked can only be unpacked anew.
+  m=$(dpkg-query -W -f '${db:Status-Eflag} ${Package}\n' | sed -n 's/^reinstreq //p')
+  [ -z "$m" ] || apt_run install --reinstall -- $m || :
+}
 # apt_get VERB ...
 apt_get() {
   apt_waits
+  dpkg_heals
   if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
   apt_run "$@"
 }
