@@ -168,10 +168,16 @@ impl<'a> Site<'a> {
     /// `stockade VERB` of a playbook that uses a bundled one.
     fn play(&self, verb: &[&str], bundled: &str, with: &str, repository: &str, fingerprint: &str) -> Output {
         let text = format!(
-            "hosts = [\"all\"]\n[[step]]\nuse = \"{bundled}\"\n[step.with]\n{with}\n\
+            "[[step]]\nuse = \"{bundled}\"\n[step.with]\n{with}\n\
              repository_url = \"http://127.0.0.1:{PORT}/{repository}\"\nrepository_suite = \"noble\"\n\
              repository_key = \"docker.asc\"\nrepository_key_fingerprint = \"{fingerprint}\"\n"
         );
+        self.run(verb, &text)
+    }
+
+    /// `stockade VERB` of a playbook with these steps.
+    fn run(&self, verb: &[&str], steps: &str) -> Output {
+        let text = format!("hosts = [\"all\"]\n{steps}");
         std::fs::write(self.test.dir.path().join("playbook.toml"), text).unwrap();
         let mut command = program(self.test.dir.path());
         command.arg(verb[0]).arg("playbook.toml").args(&verb[1..]);
@@ -213,6 +219,17 @@ fn docker_is_installed_from_a_repository_with_the_right_key_and_from_no_other() 
     site.is_bare();
     // Nor is a package that is not the one that was signed for.
     assert!(site.apply("tampered", 3).contains("unexpected size"));
+    site.is_bare();
+
+    // Nor one from elsewhere than it must come, which is known once the lists are there.
+    let steps = format!(
+        "[[step]]\napt_repository = {{ name = \"docker\", uris = [\"http://127.0.0.1:{PORT}/good\"], suites = [\"noble\"], \
+         components = [\"stable\"], signed_by = \"docker.asc\", fingerprint = \"{}\" }}\n\
+         [[step]]\npackage = {{ name = \"docker-ce\", origin = \"http://127.0.0.1:{PORT}/elsewhere\" }}\n",
+        site.fingerprint
+    );
+    let said = ended(&site.run(&["apply", "--yes"], &steps), 3);
+    assert!(said.contains(&format!("docker-ce does not come from http://127.0.0.1:{PORT}/elsewhere")), "{said}");
     site.is_bare();
 
     assert!(site.apply("good", 0).contains("converged"));
