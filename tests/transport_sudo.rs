@@ -132,7 +132,49 @@ fn root_is_reached_as_sudo_allows_and_refusals_say_why() {
         assert!(!error.to_string().contains("wrong one"), "{error}");
     }
 
+    a_question_stays_on_the_screen(&test, hosts[0].port.unwrap());
+
     // The password was in no argument list and in no log of the host.
     let log = on_host(&hosts[0], "journalctl -q --no-pager; cat /var/log/auth.log 2>&- || true");
     assert!(log.contains("sudo") && !log.contains("ecret"), "the password is in the host's log");
+}
+
+/// At a terminal of script(1)'s the progress stands still while a question is
+/// open: whoever is to type sees what for.
+fn a_question_stays_on_the_screen(test: &TestLab, port: u16) {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+    let folder = test.dir.path();
+    std::fs::write(folder.join("p.toml"), "hosts = [\"all\"]\n[[step]]\ndirectory = { path = \"/srv\" }\n").unwrap();
+    let line = format!(
+        "'{}' plan p.toml --host asked@127.0.0.1:{port} --key lab/id_ed25519 --known-hosts lab/known_hosts",
+        env!("CARGO_BIN_EXE_stockade")
+    );
+    let mut child = Command::new("script")
+        .current_dir(folder)
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script(1) of util-linux is needed");
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut shown, mut buffer, mut typed) = (String::new(), [0; 512], false);
+    loop {
+        match screen.read(&mut buffer).unwrap() {
+            0 => break,
+            length => shown.push_str(&String::from_utf8_lossy(&buffer[..length])),
+        }
+        if !typed && shown.contains("Password of asked for sudo: ") {
+            typed = true;
+            // That nothing is drawn can only be waited for: some turns of the spinner.
+            std::thread::sleep(Duration::from_secs(1));
+            writeln!(keyboard, "{PASSWORD}").unwrap();
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{shown}");
+    let (_, after) = shown.split_once("Password of asked for sudo: ").expect("the question was asked");
+    // What comes next is the end of the line that was typed.
+    assert!(after.trim_start_matches('\r').starts_with('\n'), "drawn over the question: {after:?}");
+    assert!(after.contains("nothing differs") && !shown.contains("ecret"), "{shown}");
 }

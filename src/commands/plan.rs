@@ -84,7 +84,7 @@ pub struct Planned {
 /// The input is wrong. A host's own failure is an outcome instead.
 pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Result<Planned> {
     let selection = args.select.select(&args.playbook)?;
-    let reporter = report::reporter(console, args.format != PlanFormat::Text);
+    let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, args.format != PlanFormat::Text));
     let policy = Policy {
         connect_timeout: Duration::from_secs(u64::from(args.connect_timeout)),
         host_keys: match args.host_key_checking {
@@ -93,7 +93,7 @@ pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Res
         },
         ..Policy::default()
     };
-    let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
+    let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::beside(&reporter));
     let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref(), resume };
     let results = for_each_host(selection.hosts.iter().collect(), args.forks(), |selected| {
         run.prepare(selected).map_err(|error| (selected.target.name.clone(), error))
@@ -119,7 +119,7 @@ pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Res
     if let Some(first) = wrong.drain(..).reduce(|all, next| anyhow::anyhow!("{all:#}\n\n{next:#}")) {
         return Err(first);
     }
-    Ok(Planned { selection, hosts, outcomes, reporter })
+    Ok(Planned { selection, hosts, outcomes, reporter: Box::new(reporter) })
 }
 
 impl PlanArgs {

@@ -1,6 +1,7 @@
 //! What the engine tells while it works. Reporters decide how it looks.
 
 use crate::plan::{HostPlan, StepPlan};
+use std::sync::Arc;
 
 /// One thing that happened. `host` is the host's name in the inventory.
 #[derive(Debug, Clone)]
@@ -39,5 +40,15 @@ pub trait Reporter: Send + Sync {
     /// with nothing drawn meanwhile.
     fn pause(&self, work: &mut dyn FnMut()) {
         work();
+    }
+}
+
+impl Reporter for Arc<dyn Reporter> {
+    fn event(&self, event: &Event<'_>) {
+        self.as_ref().event(event);
+    }
+
+    fn pause(&self, work: &mut dyn FnMut()) {
+        self.as_ref().pause(work);
     }
 }
