@@ -38,7 +38,7 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
-  if [ "$2" = 0 ]; then journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
+  if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
@@ -49,7 +49,7 @@ GUARD=
 in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
 # guarded NUMBER FIRST-OPERATION
 guarded() {
-  GUARD=$1
+  GUARD=$1 MADE=
   journal "G $1"
   in_guard save && [ -e "$R/guard/$1/armed" ] || ended "$2" 1
 }
@@ -74,9 +74,9 @@ confirmed() {
 }
 put_back() {
   in_guard revert "$2" runner
-  # A guard that could not be armed had nothing to put back: nothing was changed.
-  [ ! -e "$R/guard/$1/reverted" ] || reverted "$1"
   rm -rf -- "$R/guard/$1/kept"
+  # Where the guard could not be armed, or its first operation failed, no change was made and undone.
+  [ -z "$MADE" ] || [ ! -e "$R/guard/$1/reverted" ] || reverted "$1"
 }
 reverted() {
   journal "V $1 $(cat "$R/guard/$1/why" 2>/dev/null)"
