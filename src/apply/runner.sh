@@ -17,7 +17,13 @@ snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); 
 finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
 exec 9>>/run/lock/stockade.lock
-if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
+# A run that is being settled holds it for a moment. The result comes before the
+# line: whoever has the lock takes a run with a line and no result for a dead one.
+if ! flock -w 2 9; then
+  printf 'locked\n' >"$R/result.new" && mv -f "$R/result.new" "$R/result"
+  journal "L $(cat /run/lock/stockade.lock)"
+  finish locked
+fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
 
 # A run that ended without a result is settled before another begins. One that
