@@ -50,6 +50,8 @@ pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
 struct Kept {
     paths: BTreeSet<AbsPath>,
     homes: BTreeSet<AbsPath>,
+    /// Directories that go with all that is in them.
+    trees: BTreeSet<AbsPath>,
     /// With whether a verb of the phase made it take up something new.
     units: BTreeMap<UnitName, bool>,
     sysctls: Vec<String>,
@@ -88,6 +90,7 @@ impl Kept {
             }
             match op {
                 Op::UserAdd { home: Some(home), .. } => _ = kept.homes.insert(home.clone()),
+                Op::Remove { path, recursive: true } => _ = kept.trees.insert(path.clone()),
                 Op::SetHostname { .. } => kept.hostname = true,
                 Op::Exec { argv, .. } => {
                     kept.ufw |= argv.first().is_some_and(|program| program == "ufw");
@@ -147,7 +150,8 @@ pub(super) fn program<'a>(
 
     script.line("each_kept() { :");
     for (number, path) in &paths {
-        script.run(Command::new("keep").arg(number).arg(path));
+        let whole = if kept.trees.contains(*path) { "whole" } else { "" };
+        script.run(Command::new("keep").arg(number).arg(path).arg(whole));
     }
     for (number, unit, _) in &units {
         script.run(Command::new("keep_unit").arg(number).arg(unit));
