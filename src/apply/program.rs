@@ -46,7 +46,7 @@ impl Program {
         let operations = super::schedule(plan);
         let phases = guard::phases(plan, &operations);
         let mut script = Script::new();
-        script.set("ID", run.as_str()).set("WHO", &about.who).line(include_str!("runner.sh"));
+        script.set("ID", run.as_str()).set("WHO", &about.who).set("SPARED", &plan.spared.join(" ")).line(include_str!("runner.sh"));
         // A run that ends before its reboot owes it; another boot pays it.
         if operations.iter().any(|scheduled| scheduled.op.reboots()) {
             script.run(Command::new("owe").arg("reboot:changed"));

@@ -1,5 +1,6 @@
 # The runner: carries out one run's operations, detached from the connection.
-# Set before this text: ID (the run), WHO (for the lock). Every operation runs
+# Set before this text: ID (the run), WHO (for the lock), SPARED (packages that
+# must stay). Every operation runs
 # in a subshell under set -e; its begin and end go to the journal.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C HOME=/root
@@ -182,10 +183,24 @@ apt_has_lists() {
   done
   return 1
 }
+# spares VERB ...: what depends on a package goes with it, so apt itself is asked.
+spares() {
+  [ -n "$SPARED" ] || return 0
+  case "$1 $* " in remove\ * | purge\ * | *"- "*) ;; *) return 0;; esac
+  # What apt refuses it refuses again, and says why.
+  s=$(apt_run -s "$@" 2>/dev/null) || return 0
+  for n in $SPARED; do
+    case "
+$s" in *"
+Remv $n "* | *"
+Purg $n "*) echo "apt would remove $n, which you log in with; nothing was removed"; exit 1;; esac
+  done
+}
 # apt_get VERB ...
 apt_get() {
   apt_waits
   if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
+  spares "$@"
   apt_run "$@"
 }
 # candidate_from PACKAGE PART-OF-ADDRESS

@@ -38,7 +38,7 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.remarks();
     let access = Access::of(&states.now);
     undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
-    Ok(HostPlan::new(host, undo.steps))
+    Ok(HostPlan { spared: access.packages(), ..HostPlan::new(host, undo.steps) })
 }
 
 struct Undo<'a> {

@@ -8,6 +8,7 @@ f arch "$(dpkg --print-architecture)"
 f libc "$(getconf GNU_LIBC_VERSION)"
 f cpus "$(getconf _NPROCESSORS_ONLN)"
 f login_user "${SUDO_USER:-root}"
+getent passwd "${SUDO_USER:-root}" | { IFS=: read -r n p i g c h s; f login_home "$h"; f login_shell "$s"; }
 while IFS= read -r l; do case $l in
 ID=*|ID_LIKE=*|VERSION_ID=*|VERSION_CODENAME=*|PRETTY_NAME=*) f "os.${l%%=*}" "${l#*=}";; esac; done </etc/os-release
 while IFS=': ' read -r k v u; do [ "$k" = MemTotal ] && f memory_kib "$v" && break; done </proc/meminfo
