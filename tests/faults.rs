@@ -14,8 +14,16 @@ mod support;
 mod access;
 #[path = "faults/connection.rs"]
 mod connection;
+#[path = "faults/controllers.rs"]
+mod controllers;
+#[path = "faults/demands.rs"]
+mod demands;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/machine.rs"]
 mod machine;
+#[path = "faults/packages.rs"]
+mod packages;
 #[path = "faults/relay.rs"]
 mod relay;
 #[path = "faults/runner.rs"]
@@ -28,10 +36,13 @@ mod site;
 mod tally;
 
 use seed::Seed;
-use site::Site;
+use site::{Call, Site};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use tally::Tally;
+
+/// Makes a fault happen, and says what did not hold.
+pub type Inject = Box<dyn FnOnce(&mut Site) -> Result<(), String> + Send>;
 
 /// A fault, and the way the hosts must go when it happens, if it matters.
 pub struct Fault {
@@ -41,8 +52,22 @@ pub struct Fault {
     pub name: String,
     /// To `new` or to `old`.
     pub to: Option<&'static str>,
-    /// Makes it happen, and says what did not hold.
-    pub inject: Box<dyn FnOnce(&mut Site) -> Result<(), String> + Send>,
+    /// Makes it happen.
+    pub inject: Inject,
+}
+
+/// A fault that may happen on the way to either state.
+fn fault(
+    class: &'static str,
+    name: impl Into<String>,
+    inject: impl FnOnce(&mut Site) -> Result<(), String> + Send + 'static,
+) -> Fault {
+    Fault { class, name: name.into(), to: None, inject: Box::new(inject) }
+}
+
+/// The first call of the runner that looks like this.
+fn runner(pattern: &str) -> Call {
+    Call { place: "runner".into(), pattern: pattern.into(), nth: 1 }
 }
 
 /// Hosts that are worked on at once: most of a fault is waiting.
@@ -57,7 +82,10 @@ fn every_fault_is_survived() {
     let mut faults: Vec<Fault> = Vec::new();
     faults.extend(runner::faults(&normal, &mut seed));
     faults.extend(connection::faults(&normal, &mut seed));
-    faults.extend(machine::faults(&normal, &mut seed));
+    faults.extend(controllers::faults(&normal, &mut seed));
+    faults.extend(machine::faults());
+    faults.extend(disk::faults());
+    faults.extend(packages::faults());
     faults.extend(access::faults(&mut seed));
     // For work on one class or one fault.
     if let Ok(only) = std::env::var("STOCKADE_FAULT_ONLY") {

@@ -27,6 +27,7 @@ install_missing() {
   have apt-ftparchive || missing+=(apt-utils)
   have busybox || missing+=(busybox-static)
   have redis-server || missing+=(redis-server)
+  [ -n "$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null)" ] || missing+=(faketime)
   if [ ${#missing[@]} -gt 0 ]; then
     echo "installing: ${missing[*]}"
     root apt-get -qq update
@@ -66,5 +67,6 @@ cargo test --locked --no-fail-fast -- --show-output >"$log" 2>&1 || code=$?
 if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|test |test result|SKIP)' "$log"; fi
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$log"; }
 echo
+grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code

@@ -64,10 +64,20 @@ follow() {
   tail -n "+$FROM" "$R/journal"
 }
 
+# What was brought half-way by somebody who is gone.
+for d in /run/stockade/.*-*-*; do
+  [ ! -d "$d" ] || kill -0 "${d##*-}" 2>/dev/null || rm -rf -- "$d"
+done
 if [ -n "$SIZE" ]; then
   S=/run/stockade/.$ID-$$
   # Whatever happens, all of the data is read: what is left would be taken for a program.
-  head -c "$SIZE" | { (upload) 2>&1; r=$?; cat >/dev/null; exit "$r"; } || { rm -rf -- "$S"; [ -e "$R/journal" ] || exit 70; }
+  # What is said on the way to success, or to a run that is there already, is not the journal's.
+  head -c "$SIZE" | {
+    o=$( (upload) 2>&1); r=$?
+    cat >/dev/null
+    [ "$r" = 0 ] || [ -e "$R/journal" ] || printf '%s\n' "$o"
+    exit "$r"
+  } || { rm -rf -- "$S"; [ -e "$R/journal" ] || exit 70; }
 fi
 [ -e "$R/journal" ] || { printf '@absent\n'; exit 0; }
 [ -e "$R/result" ] || launch

@@ -148,8 +148,7 @@ sshd_said() {
   [ -z "$l" ] || printf '; sshd on the host said: %s' "$l"
 }
 arm() {
-  sync -f "$G"
-  : >"$G/armed"
+  : >"$G/lock" && : >"$G/log" && sync -f "$G" && : >"$G/armed" || return
   if is_systemd && command -v systemd-run >/dev/null; then
     mkdir -p "${WANTED%/*}"
     printf '%s\n' '[Unit]' 'Description=Reverts a change of access that no login has confirmed' 'DefaultDependencies=no' \
@@ -196,8 +195,11 @@ put_back() {
   [ ! -e "$K/hostname" ] || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
 }
 back() {
-  # What fails on the way must not keep the rest from being put back.
-  put_back >>"$G/log" 2>&1 8>&-
+  # What fails on the way must not keep the rest from being put back, nor must
+  # a disk on which nothing can be written any more.
+  l=$G/log
+  [ -w "$l" ] || l=/dev/null
+  put_back >>"$l" 2>&1 8>&-
   printf '%s\n' "$1" >"$G/why"
   sync -f "$G"
   disarm
@@ -226,16 +228,21 @@ live)
   printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(sshd_ports)" >>"$R/journal"
   ;;
 confirm)
-  if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null; then disarm; rm -rf -- "$K"; exit 0; fi
-  [ -e "$G/confirmed" ] && exit 0
+  if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then
+    # Again where somebody was cut off in the middle of it: what is kept goes last.
+    disarm
+    rm -rf -- "$K"
+    exit 0
+  fi
   echo "the host has put the change back already: $(cat "$G/why" 2>/dev/null)"
   exit 1
   ;;
 revert)
   # One at a time, and to its end: whoever was killed at it is followed by the next.
-  exec 8>>"$G/lock"
+  [ -e "$G/lock" ] || exit 0
+  exec 8<"$G/lock"
   flock 8
-  mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || [ -e "$G/reverting" ] || exit 0
+  mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || [ -e "$G/reverting" ] || [ -e "$G/armed" ] || exit 0
   # Nothing may go on changing what is being put back.
   if [ ! -e "$G/waiting" ] && [ "$3" != runner ] && runner; then
     if is_systemd; then systemctl kill --kill-who=all -s KILL "stockade-run-$ID" 2>/dev/null
@@ -245,9 +252,9 @@ revert)
   back "$2$(sshd_said)"
   ;;
 boot)
-  exec 8>>"$G/lock"
-  flock 8
   [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }
+  exec 8<"$G/lock"
+  flock 8
   : >"$G/reverting"
   rm -f -- "$G/armed"
   back "the host was restarted before a new login confirmed the change"

@@ -39,7 +39,7 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
-  if [ "$2" = 0 ]; then journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
+  if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
@@ -50,7 +50,7 @@ GUARD=
 in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
 # guarded NUMBER FIRST-OPERATION
 guarded() {
-  GUARD=$1
+  GUARD=$1 MADE=
   journal "G $1"
   in_guard save && [ -e "$R/guard/$1/armed" ] || ended "$2" 1
 }
@@ -66,14 +66,16 @@ confirmed() {
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
     sleep 0.05
   done
-  [ -e "$R/guard/$1/confirmed" ] || reverted "$1"
+  [ -e "$g/confirmed" ] || reverted "$1"
+  # Whoever confirmed may have been cut off before the timer and the unit were gone.
+  [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
   journal "D $1"
 }
 put_back() {
   in_guard revert "$2" runner
-  # A guard that could not be armed had nothing to put back: nothing was changed.
-  [ ! -e "$R/guard/$1/reverted" ] || reverted "$1"
   rm -rf -- "$R/guard/$1/kept"
+  # Where the guard could not be armed, or its first operation failed, no change was made and undone.
+  [ -z "$MADE" ] || [ ! -e "$R/guard/$1/reverted" ] || reverted "$1"
 }
 reverted() {
   journal "V $1 $(cat "$R/guard/$1/why" 2>/dev/null)"
@@ -196,9 +198,24 @@ Remv $n "* | *"
 Purg $n "*) echo "apt would remove $n, which you log in with; nothing was removed"; exit 1;; esac
   done
 }
+# What an interrupted dpkg has left is brought to its end, once nobody else is at it.
+dpkg_heals() {
+  [ -n "$(dpkg --audit 2>/dev/null)$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+  n=0
+  until o=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+    n=$((n + 1))
+    # What is wrong besides, apt says better.
+    case $o in *lock*) [ "$n" -le 600 ] || break; sleep 1;; *) break;; esac
+  done
+  printf '%s\n' "$o"
+  # What was cut short while it was unpacked can only be unpacked anew.
+  m=$(dpkg-query -W -f '${db:Status-Eflag} ${Package}\n' | sed -n 's/^reinstreq //p')
+  [ -z "$m" ] || apt_run install --reinstall -- $m || :
+}
 # apt_get VERB ...
 apt_get() {
   apt_waits
+  dpkg_heals
   if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
   spares "$@"
   apt_run "$@"

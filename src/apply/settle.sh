@@ -11,6 +11,9 @@ P=/run/stockade/$ID
 # clean FOLDER: files are made under a temporary name beside their place.
 clean() { rm -rf --one-file-system -- "$1/.stockade-$ID-"*; }
 settled() {
+  for g in "$R"/guard/*/; do
+    [ ! -e "$g/confirmed" ] || [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null
+  done
   [ ! -e "$R/after" ] || (umask 077; sh "$R/after" >"$R/undo/after" 2>/dev/null </dev/null)
   rm -f -- "$R/before" "$R/after"
   rm -rf -- "$P" "$R"/guard/*/kept

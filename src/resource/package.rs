@@ -45,6 +45,9 @@ pub(super) const KIND: Kind = Kind {
 /// the runner's `apt_has_lists` has the same limit.
 const LISTS_ARE_OLD: u64 = 86_400;
 
+/// The runner's `dpkg_heals` does it.
+const INTERRUPTED: &str = "dpkg was interrupted on this host: what it left is configured first";
+
 #[derive(Debug)]
 struct Packages {
     names: Vec<PackageName>,
@@ -128,10 +131,7 @@ impl Resource for Packages {
             }
         }
         if !planned.ops.is_empty() && host.facts.apt.interrupted {
-            return Err(PlanError::Refused(
-                "dpkg was interrupted on this host and takes no other work: run 'dpkg --configure -a' there first"
-                    .to_owned(),
-            ));
+            planned.notes.push(INTERRUPTED.to_owned());
         }
         Ok(planned)
     }
@@ -181,15 +181,13 @@ impl Packages {
     }
 }
 
-/// The version that is installed and whether it is held; none if there is none.
+/// The version that is installed, or the half that is, and whether it is held; none if there is none.
 fn installed(host: &HostState, name: &PackageName) -> Result<Option<(String, bool)>, PlanError> {
     match host.package(name)? {
         Package::Absent => Ok(None),
         Package::Installed { version: Known::Is(version), held } => Ok(Some((version.clone(), *held))),
         Package::Installed { version: Known::AfterApply, held } => Ok(Some((KNOWN_AFTER_APPLY.to_owned(), *held))),
-        Package::Broken(state) => Err(PlanError::Refused(format!(
-            "package {name} is {state} on this host: dpkg was interrupted; run 'dpkg --configure -a' there first"
-        ))),
+        Package::Broken(state) => Ok(Some((state.clone(), false))),
     }
 }
 
@@ -220,6 +218,14 @@ struct Install<'a> {
 impl Install<'_> {
     fn package(&mut self, name: &PackageName, several: bool, planned: &mut Planned) -> Result<(), PlanError> {
         let before = installed(self.host, name)?;
+        if let Package::Broken(state) = self.host.package(name)? {
+            // Whatever half there is, apt brings the whole.
+            let after = self.version.clone().unwrap_or_else(|| KNOWN_AFTER_APPLY.to_owned());
+            planned.action.get_or_insert(Action::Update);
+            planned.change(field(name, "version", several), Some(state.as_str()), Some(after));
+            self.target(name);
+            return Ok(());
+        }
         let installed = before.as_ref().map(|(version, _)| version.as_str());
         let held = before.as_ref().is_some_and(|(_, held)| *held);
         let after = match (installed, self.version) {
@@ -249,9 +255,13 @@ impl Install<'_> {
             _ => Action::Update,
         });
         planned.change(field(name, "version", several), installed, Some(after));
+        self.target(name);
+        Ok(())
+    }
+
+    fn target(&mut self, name: &PackageName) {
         let target = AptTarget { name: name.clone(), version: self.version.clone(), origin: self.origin.clone() };
         self.targets.push(target);
-        Ok(())
     }
 
     fn lists_are_fresh(&self) -> bool {

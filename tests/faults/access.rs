@@ -4,12 +4,13 @@
 use super::Fault;
 use super::seed::Seed;
 use super::site::{Call, Site, ended};
+use super::tally::NOT_MADE;
 
 /// What decides about access: sshd's own view, rules of sudo, accounts, keys.
 const ACCESS: &str = "mkdir -p /run/sshd; sshd -T -C user=ubuntu,host=x,addr=192.0.2.1 | grep -v versionaddendum | sort; \
     systemctl show -p Listen ssh.socket; find /etc/ssh /etc/sudoers.d /home/ubuntu -printf '%p %m %u %g %l\\n' | sort; \
     ls /etc/sudoers.d; cat /home/ubuntu/.ssh/authorized_keys; getent passwd ubuntu; getent shadow ubuntu; id ubuntu; \
-    systemctl is-enabled ssh.socket ssh.service; ss -Hltn | grep -c ':22 '";
+    sha256sum /etc/pam.d/*; ls -d /etc/nologin 2>&1; systemctl is-enabled ssh.socket ssh.service; ss -Hltn | grep -c ':22 '";
 
 /// Name, step, what the operator is told.
 fn ways() -> Vec<(&'static str, String, &'static str)> {
@@ -48,8 +49,8 @@ fn ways() -> Vec<(&'static str, String, &'static str)> {
         ("a command in place of the shell", sshd("ForceCommand /bin/false\\n"), "no new login"),
         ("no session", sshd("MaxSessions 0\\n"), "no new login"),
         ("a root that is elsewhere", sshd("ChrootDirectory /var/empty\\n"), "no new login"),
-        ("a shell that ends", "[[step]]\nuser = { name = \"ubuntu\", shell = \"/usr/sbin/nologin\" }\n".into(), "no new login"),
-        ("an account that has expired", "[[step]]\nuser = { name = \"ubuntu\", expires = \"2001-01-01\" }\n".into(), ""),
+        ("a host that is closed to all but root", "[[step]]\nfile = { path = \"/etc/nologin\", content = \"closed\\n\" }\n".into(), "no new login"),
+        ("PAM that denies", "[[step]]\nfile = { path = \"/etc/pam.d/sshd\", content = \"account required pam_deny.so\\n\" }\n".into(), "no new login"),
         ("a home that all may write to", "[[step]]\ndirectory = { path = \"/home/ubuntu\", owner = \"ubuntu\", group = \"ubuntu\", mode = \"0777\" }\n".into(), "authentication failed"),
     ]
 }
@@ -82,7 +83,34 @@ pub fn faults(seed: &mut Seed) -> Vec<Fault> {
         all.push(fault(name, step, reason, Twist::Service));
     }
     all.extend(firewalls());
+    all.push(on_a_dead_disk());
     all
+}
+
+/// Nothing can be written down any more when the change must be put back.
+fn on_a_dead_disk() -> Fault {
+    let inject = |site: &mut Site| {
+        let folder = "/var/lib/stockade";
+        site.extend(
+            "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n",
+        );
+        let call = Call { place: "runner".into(), pattern: "systemctl reload -- ssh.service".into(), nth: 1 };
+        site.arm(&call, "pause");
+        let mut controller = site.start_apply(&[]);
+        site.await_pause(&mut controller)?;
+        site.on(&format!("mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"));
+        site.go();
+        let ran = ended(controller);
+        let back = site.until("[ ! -e /etc/ssh/sshd_config.d/01-lock.conf ]");
+        site.on(&format!("umount -l {folder}"));
+        back?;
+        if ran.code == 0 {
+            return Err(format!("exit code 0: {ran:?}"));
+        }
+        site.survives(&ran)
+    };
+    let name = "DenyUsers, and the disk becomes read-only".to_owned();
+    Fault { class: "the operator is shut out", name, to: None, inject: Box::new(inject) }
 }
 
 fn fault(name: &'static str, step: String, reason: &'static str, twist: Twist) -> Fault {
@@ -136,12 +164,15 @@ fn is_put_back(site: &mut Site, step: &str, reason: &str, twist: Twist) -> Resul
 fn firewalls() -> Vec<Fault> {
     let closed = |name: &'static str, twist: Twist, service: &'static str| {
         let inject = move |site: &mut Site| {
-            site.on(
+            let (code, said) = site.try_on(
                 "[ -x /usr/sbin/ufw ] || { mv /etc/apt/sources.list /root/; echo 'deb http://deb.debian.org/debian bookworm main' >/etc/apt/sources.list; \
                  apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y ufw >/dev/null 2>&1; \
                  mv /root/sources.list /etc/apt/; rm -rf /var/lib/apt/lists/*; apt-get -qq update; }; \
-                 ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
+                 [ -x /usr/sbin/ufw ] || exit 9; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
             );
+            if code == 9 {
+                return Err(format!("{NOT_MADE}ufw cannot be installed: {said}"));
+            }
             let rules = site.on("sed '/ 22 /d' /etc/ufw/user.rules");
             let step = format!(
                 "[[step]]\nfile = {{ path = \"/etc/ufw/user.rules\", mode = \"0640\", content = '''\n{rules}\n''' }}\n{service}"

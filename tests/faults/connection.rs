@@ -3,7 +3,7 @@
 
 use super::Fault;
 use super::relay::{Cut, Way};
-use super::runner::is_of_the_upload;
+use super::runner::{is_certain, is_of_the_upload};
 use super::seed::Seed;
 use super::site::{Call, Normal, Site, ended};
 
@@ -29,7 +29,7 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
             }
         }
     }
-    let runner = normal.calls_in("runner", |call| !call.starts_with("date"));
+    let runner = normal.calls_in("runner", is_certain);
     let session = normal.calls_in("session", is_of_the_upload);
     for (points, count) in [runner, session].into_iter().zip(KILLS) {
         for (number, (to, call)) in seed.some(points, count).into_iter().enumerate() {

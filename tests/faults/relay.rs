@@ -91,8 +91,7 @@ impl Relay {
 fn pass(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; 1 << 14];
     let mut passed = 0;
-    loop {
-        let Ok(count @ 1..) = from.read(&mut buffer) else { break };
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
         let limit = {
             let mut cut = state.cut.lock().unwrap();
             let here = cut.filter(|cut| cut.connection == number && cut.way == way && passed + count > cut.after);

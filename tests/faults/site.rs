@@ -20,14 +20,20 @@ pub struct Ran {
 impl std::fmt::Debug for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let end = |text: &str| text.chars().rev().take(900).collect::<Vec<_>>().into_iter().rev().collect::<String>();
-        write!(f, "exit code {}\n--- standard error ends in\n{}\n--- output ends in\n{}", self.code, end(&self.err), end(&self.out))
+        write!(
+            f,
+            "exit code {}\n--- standard error ends in\n{}\n--- output ends in\n{}",
+            self.code,
+            end(&self.err),
+            end(&self.out)
+        )
     }
 }
 
 /// Seconds that a guard waits.
-const GUARD: &str = "5";
+pub const GUARD: &str = "5";
 /// How long anything may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(150);
+pub const LIMIT: Duration = Duration::from_secs(150);
 
 /// A call of a program on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +72,12 @@ pub struct Site {
     pub lab: TestLab,
     pub host: LabHost,
     pub relay: Relay,
-    hands: Session,
-    at: &'static str,
+    pub hands: Session,
+    pub at: &'static str,
     /// How everything looks in each state.
-    states: BTreeMap<&'static str, Vec<String>>,
-    since: String,
+    pub states: BTreeMap<&'static str, Vec<String>>,
+    /// When it was made, as journalctl takes it.
+    pub since: String,
 }
 
 impl Site {
@@ -135,16 +142,6 @@ impl Site {
         if self.at == "old" { "new" } else { "old" }
     }
 
-    pub fn at(&self) -> &'static str {
-        self.at
-    }
-
-    /// All is in place for a state, live, and nothing is left over.
-    pub fn is_settled_at(&mut self, at: &'static str) -> Result<(), String> {
-        self.at = at;
-        self.is_settled()
-    }
-
     /// Runs text on the host as root, past sshd and past the traps.
     pub fn try_on(&mut self, text: &str) -> (i32, String) {
         let mut script = Script::new();
@@ -165,7 +162,8 @@ impl Site {
         if code == 0 { Ok(()) } else { Err(format!("never came true on the host: {condition}")) }
     }
 
-    fn look(&mut self) -> Vec<String> {
+    /// The state of every managed thing.
+    pub fn look(&mut self) -> Vec<String> {
         self.on(include_str!("look.sh")).lines().map(str::to_owned).collect()
     }
 
@@ -270,102 +268,6 @@ impl Site {
         normal
     }
 
-    // ---- what must hold
-
-    /// Every managed thing is the old one or the new one, whole; true if all are new.
-    pub fn whole(&mut self) -> Result<bool, String> {
-        let (old, new) = (self.states[self.at].clone(), self.states[self.other()].clone());
-        let seen = self.look();
-        let mut all = true;
-        for ((seen, old), new) in seen.iter().zip(&old).zip(&new) {
-            all &= seen == new;
-            let in_part = seen.starts_with("worker: ") || seen.starts_with("/home/worker");
-            if seen != old && seen != new && !in_part {
-                return Err(format!("half-made: {seen}\n  was {old}\n  to be {new}"));
-            }
-        }
-        Ok(all)
-    }
-
-    /// After a fault: nothing is half-made, the next apply brings all to its
-    /// end, and nothing of the fault is left.
-    pub fn survives(&mut self, ran: &Ran) -> Result<(), String> {
-        self.disarm();
-        self.relay.cut(None);
-        self.extend("");
-        let done = self.whole()?;
-        if ran.code == 0 && !done {
-            return Err(format!("exit code 0, but the change is not in place: {ran:?}"));
-        }
-        secretless(ran)?;
-        let next = self.apply(&["--resume"]);
-        secretless(&next)?;
-        if next.code != 0 {
-            return Err(format!("the next apply does not converge: {next:?}\nafter {ran:?}"));
-        }
-        self.at = self.other();
-        self.is_settled().map_err(|why| format!("{why}\nafter {ran:?}\nthen {next:?}"))
-    }
-
-    /// After a fault: what the run did is taken back.
-    pub fn is_taken_back(&mut self, ran: &Ran) -> Result<(), String> {
-        self.disarm();
-        self.whole()?;
-        let undone = ended(start(self.command(&["undo", &self.host.name, "--yes", "--guard-timeout", GUARD])));
-        if undone.code != 0 && !undone.out.contains("no such run") && !undone.err.contains("no such run") {
-            return Err(format!("undo: {undone:?}\nafter {ran:?}"));
-        }
-        let differ = self.differs_from(self.at);
-        if !differ.is_empty() {
-            return Err(format!("undo left {differ:?}\n{undone:?}\nafter {ran:?}"));
-        }
-        // The undo keeps what it found, as it was in the files: the new secret, too.
-        self.on("rm -rf /var/lib/stockade/runs/*");
-        self.survives(ran)
-    }
-
-    /// What is not as in a state, but for what a command did, which nobody knows.
-    pub fn differs_from(&mut self, state: &str) -> Vec<(String, String)> {
-        let seen = self.look();
-        let pairs = seen.into_iter().zip(self.states[state].clone());
-        pairs.filter(|(seen, wanted)| seen != wanted && !seen.starts_with("/srv/fault/stamp")).collect()
-    }
-
-    /// All is in place, live, and nothing is left over; a plan is empty.
-    pub fn is_settled(&mut self) -> Result<(), String> {
-        let seen = self.look();
-        if seen != self.states[self.at] {
-            let differ = seen.iter().zip(&self.states[self.at]).filter(|(a, b)| a != b);
-            return Err(format!("not in place: {:?}", differ.collect::<Vec<_>>()));
-        }
-        let plan = ended(start(self.command(&[
-            "plan",
-            "site.toml",
-            "--stage",
-            self.at,
-            "--skip-tags",
-            "package",
-            "--detailed-exitcode",
-        ])));
-        if plan.code != 0 {
-            return Err(format!("a plan is not empty: {plan:?}"));
-        }
-        let live = banner(self.relay.port)?;
-        if !live.ends_with(self.at) {
-            return Err(format!("sshd runs with what is not in its file: {live:?}, not {:?}", self.at));
-        }
-        let mut script = Script::new();
-        script.set("PATH", "/usr/sbin:/usr/bin").line("export PATH").set("V", self.at).set("SINCE", &self.since);
-        script.set("SECRETS", &format!("s3cr3t-{}\ns3cr3t-command", self.at)).append(&text_of(include_str!("settled.sh")));
-        let reply = self.hands.run(&script, &[], LIMIT).unwrap();
-        let wrong = String::from_utf8_lossy(&reply.output).into_owned();
-        if !wrong.is_empty() || reply.code != 0 {
-            return Err(format!("not settled: {wrong}"));
-        }
-        self.on("rm -rf /var/lib/stockade/runs/* /run/fault");
-        Ok(())
-    }
-
     /// After a fault that was not survived: the host is made fit for the next.
     pub fn heal(&mut self) {
         self.relay.cut(None);
@@ -375,7 +277,7 @@ impl Site {
              for u in $(systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | cut -d' ' -f1); do systemctl kill --kill-who=all -s KILL $u; systemctl stop $u; done 2>/dev/null; \
              find /srv /etc /home -xdev -name '.stockade-*' -exec rm -rf {} +; find /etc/systemd/system -name 'stockade-guard*' -delete; \
              rm -rf /var/lib/stockade/* /run/stockade/* /run/lock/stockade.lock; rm -f /etc/sudoers.d/00-* /etc/ssh/sshd_config.d/01-*; \
-             dpkg --configure -a >/dev/null 2>&1; systemctl daemon-reload; systemctl restart ssh.service fault.service; rm -f /run/fault.*; :",
+             dpkg --configure -a >/dev/null 2>&1; apt-get -qq -y -f install >/dev/null 2>&1; dpkg --purge --force-all fault >/dev/null 2>&1; systemctl daemon-reload; systemctl restart ssh.service fault.service; rm -f /run/fault.*; :",
         );
         self.on("systemctl restart fault.service || :");
         self.at = "new";
@@ -395,7 +297,7 @@ impl Site {
 }
 
 /// Text of the test's own as a program.
-fn text_of(text: &str) -> Script {
+pub fn text_of(text: &str) -> Script {
     let mut script = Script::new();
     script.set("TEXT", text).line("eval \"$TEXT\"");
     script
@@ -436,26 +338,23 @@ pub fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What a controller gave; one that was killed has the code -1.
+/// What a controller gave; one that was killed, or had to be, has the code -1.
 pub fn ended(child: Child) -> Ran {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let controller = rustix::process::Pid::from_child(&child);
+    let watchdog = std::thread::spawn(move || {
+        let hangs = is_done.recv_timeout(LIMIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = rustix::process::kill_process(controller, rustix::process::Signal::KILL);
+        }
+        hangs
+    });
     let output = child.wait_with_output().unwrap();
+    drop(done);
+    let hung = if watchdog.join().unwrap() { "\nIT HUNG AND WAS KILLED" } else { "" };
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned() + hung,
     }
-}
-
-fn secretless(ran: &Ran) -> Result<(), String> {
-    if ran.out.contains("s3cr3t") || ran.err.contains("s3cr3t") { Err(format!("a secret was printed: {ran:?}")) } else { Ok(()) }
-}
-
-/// sshd's first line: it tells with which configuration it runs.
-fn banner(port: u16) -> Result<String, String> {
-    use std::io::{BufRead, BufReader};
-    let stream = std::net::TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).map_err(|error| error.to_string())?;
-    Ok(line.trim_end().to_owned())
 }

@@ -25,14 +25,15 @@ set +C
 # Kills all of the place, this shell last.
 end() {
   if [ $place = session ]; then
-    # Up to what sshd has made for this login.
-    p=$PPID
+    # Up to what sshd has made for this login; from there down, so that none ends by itself.
+    p=$PPID all=
     while [ "$p" -gt 1 ]; do
-      up=$(/usr/bin/sed -n 's/^PPid:\t//p' "/proc/$p/status"); read -r name <"/proc/$p/comm"
-      kill -9 "$p"
+      all="$p $all"
+      read -r name <"/proc/$p/comm"
       [ "$name" != sshd ] || break
-      p=$up
+      p=$(/usr/bin/sed -n 's/^PPid:\t//p' "/proc/$p/status")
     done
+    kill -9 $all 2>/dev/null
   else
     for r in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
       [ -e "$r$c/cgroup.procs" ] || continue

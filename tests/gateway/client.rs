@@ -170,7 +170,8 @@ fn expiry_ends_logs_and_revocation_ends_events() {
     let issued = gateway.issue(&["--role=operator"]);
     let doomed = issued["access_token"].as_str().unwrap();
     let events = gateway.docker(doomed).arg("events").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    gateway.wait_for("the stream", || gateway.metric("streams") == 1);
+    let opened = |line: &serde_json::Value| line["event"] == "open" && line["operation"] == "SystemEvents";
+    gateway.wait_for("the stream", || gateway.audit().iter().any(opened));
     gateway.revoke(issued["session"].as_str().unwrap());
     let output = events.wait_with_output().unwrap();
     assert!(!output.status.success(), "events outlived its session");
