@@ -57,6 +57,8 @@ struct Kept {
     sysctls: Vec<String>,
     hostname: bool,
     ufw: bool,
+    /// Whether files of ufw are changed that no command of the phase makes it read.
+    rules: bool,
 }
 
 /// The files that hold ufw's state.
@@ -100,7 +102,8 @@ impl Kept {
                 _ => {}
             }
         }
-        kept.ufw |= kept.touches(&["/etc/ufw", "/etc/default/ufw"]);
+        kept.rules = !kept.ufw && kept.touches(&["/etc/ufw", "/etc/default/ufw"]);
+        kept.ufw |= kept.rules;
         if kept.ufw {
             kept.paths.extend(UFW_FILES.iter().filter_map(|path| path.parse().ok()));
         }
@@ -143,7 +146,7 @@ pub(super) fn program<'a>(
     script.set("SSHD", flag(kept.sshd()));
     script.set("SUDO", flag(kept.touches(&["/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf"])));
     script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
-    script.set("UFW", flag(kept.ufw));
+    script.set("UFW", flag(kept.ufw)).set("RULES", flag(kept.rules));
     let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
     let units: Vec<(String, &UnitName, bool)> =
         kept.units.iter().enumerate().map(|(n, (unit, again))| (format!("unit{n}"), unit, *again)).collect();

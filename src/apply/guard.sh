@@ -137,6 +137,13 @@ lasts() {
 }
 # What is confirmed is what is live, whether the playbook says reload or not.
 take_up() {
+  if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then
+    o=$(systemctl reload nftables.service 2>&1) || { echo "nftables.service did not take up its rules: $o"; return 1; }
+  fi
+  # Rules in a file are the next boot's, or the next reload's.
+  if [ -n "$RULES" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
+    o=$(ufw reload 2>&1) || { echo "ufw did not take up its rules: $o"; return 1; }
+  fi
   [ -z "$SSHD" ] || o=$(sshd_takes_up 2>&1) || { echo "sshd did not take up its configuration: $o"; return 1; }
 }
 
@@ -244,12 +251,14 @@ revert)
   flock 8
   mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || [ -e "$G/reverting" ] || [ -e "$G/armed" ] || exit 0
   # Nothing may go on changing what is being put back.
+  w=$2
   if [ ! -e "$G/waiting" ] && [ "$3" != runner ] && runner; then
+    w="the change itself took longer than the $T seconds that it has (--guard-timeout)"
     if is_systemd; then systemctl kill --kill-who=all -s KILL "stockade-run-$ID" 2>/dev/null
     else kill -KILL -- "-$p" 2>/dev/null; fi
     while runner; do sleep 0.1; done
   fi
-  back "$2$(sshd_said)"
+  back "$w$(sshd_said)"
   ;;
 boot)
   [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }

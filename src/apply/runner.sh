@@ -17,7 +17,12 @@ journal() { printf '%s\n' "$*" >>"$R/journal"; }
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
 finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
-exec 9>>/run/lock/stockade.lock
+# Everybody may write in that directory, and whoever may read the lock may hold it.
+L=/run/lock/stockade.lock
+[ -f "$L" ] && [ -O "$L" ] && [ ! -L "$L" ] || rm -rf -- "$L"
+(umask 077; : >>"$L")
+chmod 0600 "$L"
+exec 9>>"$L"
 if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
 
@@ -56,14 +61,19 @@ guarded() {
 }
 # checked OPERATION: before the first of a phase that makes a daemon take up what is new.
 checked() { in_guard check || ended "$1" 1; }
-# confirmed NUMBER LAST-OPERATION: waits for the new login that confirms, or for the timer.
+# confirmed NUMBER LAST-OPERATION SECONDS: waits for the new login that confirms, or for
+# the timer; for one that somebody has stopped no longer than it had.
 confirmed() {
   in_guard live || ended "$2" 1
   GUARD=
   g=$R/guard/$1
+  read -r u i </proc/uptime
+  end=$((${u%.*} + $3 + 10))
   while [ ! -e "$g/confirmed" ] && [ ! -e "$g/reverted" ]; do
     # A guard that nothing will ever end is none.
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
+    read -r u i </proc/uptime
+    [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
     sleep 0.05
   done
   [ -e "$g/confirmed" ] || reverted "$1"
