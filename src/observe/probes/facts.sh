@@ -48,6 +48,8 @@ u=
 for r in /var/lib/stockade/runs/*/; do r=${r%/}
 if [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then f unfinished "${r##*/}"; u=1; fi; done
 [ -z "$u" ] || flock -n /run/lock/stockade.lock true || f running "$(one /run/lock/stockade.lock)"
+# What is owed to a unit that is gone, or masked, is owed to nobody until it comes back.
 for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
+case $l in */restart:*|*/reload:*) case $(systemctl show -p LoadState --value -- "${l#*:}") in not-found|masked) continue;; esac;; esac
 case $(one "$l") in ''|"$(one /proc/sys/kernel/random/boot_id)") f owed "${l##*/}";; esac; done
 :
