@@ -156,9 +156,7 @@ impl Op {
             Op::Exec { argv, .. } => argv
                 .iter()
                 .any(|word| word == "ufw" || word.parse().is_ok_and(|path: AbsPath| access.depends_on(&path))),
-            Op::Sysctl { key, value } => {
-                access.v6 && key.to_string().ends_with(".disable_ipv6") && value.trim() != "0"
-            }
+            Op::Sysctl { key, value } => access.v6 && key.to_string().ends_with(".disable_ipv6") && value.trim() != "0",
             _ => false,
         }
     }
