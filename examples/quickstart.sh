@@ -37,6 +37,9 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+# The record of runs stays with the host that they are about.
+export XDG_STATE_HOME=$work/state
+
 say "what this machine lacks"
 tests/run.sh --prepare
 

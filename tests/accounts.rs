@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use stockade::lab::LabHost;
-use support::{TestLab, on_host};
+use support::{TestLab, on_host, program};
 
 const PASSPHRASE: &str = "four words and more";
 
@@ -37,9 +37,7 @@ impl Desk {
     }
 
     fn stockade(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.current_dir(self.lab.dir.path()).args(arguments).stdin(Stdio::null());
-        command.output().unwrap()
+        program(self.lab.dir.path()).args(arguments).output().unwrap()
     }
 
     fn made(&self, arguments: &[&str]) {

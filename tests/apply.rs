@@ -6,6 +6,7 @@
 mod support;
 
 use std::process::{Command, Stdio};
+use support::program;
 use support::project::{Project, ran};
 
 #[test]
@@ -127,8 +128,7 @@ fn a_saved_plan_is_carried_out_exactly_or_refused_with_what_changed() {
     assert!(!saved.contains("hunter2"), "{saved}");
 
     project.on_host("echo other >/etc/hello.conf");
-    let refused =
-        ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["apply", "it.plan"]).current_dir(project.folder()));
+    let refused = ran(program(project.folder()).args(["apply", "it.plan"]));
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("/etc/hello.conf: absent when planned, file 0644 root:root now"), "{refused:?}");
     assert_eq!(project.on_host("cat /etc/hello.conf"), "other", "nothing was touched");
@@ -136,14 +136,12 @@ fn a_saved_plan_is_carried_out_exactly_or_refused_with_what_changed() {
     assert_eq!(project.run(&["plan", "site.toml", "--out", "it.plan"]).code, 0);
     let playbook = std::fs::read_to_string(project.folder().join("site.toml")).unwrap();
     project.write("site.toml", &playbook.replace("hunter2", "hunter3"));
-    let refused =
-        ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["apply", "it.plan"]).current_dir(project.folder()));
+    let refused = ran(program(project.folder()).args(["apply", "it.plan"]));
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("site.toml"), "{refused:?}");
 
     project.write("site.toml", &playbook);
-    let applied =
-        ran(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["apply", "it.plan"]).current_dir(project.folder()));
+    let applied = ran(program(project.folder()).args(["apply", "it.plan"]));
     assert_eq!(applied.code, 0, "{applied:?}");
     assert_eq!(project.on_host("cat /etc/hello.conf"), "hunter2");
 }
@@ -341,10 +339,7 @@ service = { name = "hello.service", enabled = true, running = true }
 hostname = { value = "golden" }
 "#,
     );
-    let stockade = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        ran(command.args(arguments).args(["-i", "image.toml"]).current_dir(project.folder()).stdin(Stdio::null()))
-    };
+    let stockade = |arguments: &[&str]| ran(program(project.folder()).args(arguments).args(["-i", "image.toml"]));
     let applied = stockade(&["apply", "site.toml", "--yes"]);
     assert_eq!(applied.code, 0, "{applied:?}");
     assert_eq!(stockade(&["plan", "site.toml", "--detailed-exitcode"]).code, 0);

@@ -19,7 +19,7 @@ use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
 use stockade::resource::{self, Assets, KINDS};
 use stockade::values::{Diagnostic, EnvKey, Secret};
-use support::{TestLab, on_host};
+use support::{TestLab, on_host, program};
 
 struct Files<'a>(&'a Step, BTreeMap<EnvKey, Secret>);
 
@@ -173,9 +173,9 @@ impl<'a> Site<'a> {
              repository_key = \"docker.asc\"\nrepository_key_fingerprint = \"{fingerprint}\"\n"
         );
         std::fs::write(self.test.dir.path().join("playbook.toml"), text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.current_dir(self.test.dir.path()).arg(verb[0]).arg("playbook.toml").args(&verb[1..]);
-        command.arg("-i").arg(self.test.lab.inventory_path()).env("NO_COLOR", "1").output().unwrap()
+        let mut command = program(self.test.dir.path());
+        command.arg(verb[0]).arg("playbook.toml").args(&verb[1..]);
+        command.arg("-i").arg(self.test.lab.inventory_path()).output().unwrap()
     }
 
     fn apply(&self, repository: &str, code: i32) -> String {

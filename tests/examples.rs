@@ -6,10 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use stockade::lab::{Lab, LabError, UpOptions};
+use support::program;
 
 /// Each folder with a playbook.
 fn projects() -> Vec<PathBuf> {
@@ -30,9 +33,7 @@ fn name(project: &Path) -> String {
 
 /// `stockade VERB playbook.toml`, run in the project's folder as its user would.
 fn stockade(project: &Path, verb: &str, inventory: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-    command.current_dir(project).args([verb, "playbook.toml", "-i"]).arg(inventory).args(more);
-    command.env("NO_COLOR", "1").output().unwrap()
+    program(project).args([verb, "playbook.toml", "-i"]).arg(inventory).args(more).output().unwrap()
 }
 
 /// Asserts the exit code; what was said, for what the test asks next.
@@ -50,10 +51,7 @@ fn copy(project: &Path, inventory: &Path) -> tempfile::TempDir {
     let copied = Command::new("cp").arg("-R").arg(project.join(".")).arg(copy.path()).output().unwrap();
     ended(&copied, 0, &format!("copy {}", name(project)));
     if std::fs::read_to_string(project.join("playbook.toml")).unwrap().contains("stockade ca init ca\n") {
-        let ca = |words: &[&str]| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-            command.current_dir(copy.path()).arg("ca").args(words).output().unwrap()
-        };
+        let ca = |words: &[&str]| program(copy.path()).arg("ca").args(words).output().unwrap();
         ended(&ca(&["init", "ca"]), 0, "ca init");
         ended(&ca(&["issue", "ca", "-i", inventory.to_str().unwrap()]), 0, "ca issue");
     }

@@ -19,7 +19,7 @@ use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
 use stockade::resource::{self, Assets, KINDS};
 use stockade::values::{Diagnostic, EnvKey, Secret};
-use support::{TestLab, on_host};
+use support::{TestLab, on_host, program};
 
 struct Files<'a>(&'a Step);
 
@@ -101,7 +101,7 @@ fn the_settings_are_toml_with_what_was_chosen() {
     let settings: toml::Table = text.parse().unwrap();
     assert_eq!(settings["listen"], toml::Value::try_from(["127.0.0.1:9", "[::1]:9"]).unwrap());
     assert_eq!(settings["audience"].as_str(), Some("x"));
-    assert_eq!(settings["issuer"].as_str(), Some("https://web1"));
+    assert_eq!(settings["issuer"].as_str(), Some("https://web1:2376"));
     assert_eq!(settings["token"]["max_lifetime"].as_integer(), Some(60));
 }
 
@@ -171,10 +171,7 @@ fn without_a_program_beside_this_one_the_plan_says_where_it_looked() {
 #[test]
 fn without_certificates_every_verb_says_how_to_make_them_and_how_to_do_without() {
     let folder = tempfile::tempdir().unwrap();
-    let stockade = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(words).current_dir(folder.path()).output().unwrap()
-    };
+    let stockade = |words: &[&str]| program(folder.path()).args(words).output().unwrap();
     let playbook = |with: &str| {
         let text = format!("hosts = [\"all\"]\n[[step]]\nuse = \"docker-host\"\nwith = {with}\n");
         std::fs::write(folder.path().join("playbook.toml"), text).unwrap();
@@ -222,12 +219,11 @@ impl<'a> Site<'a> {
     }
 
     fn command(&self, verb: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        let mut command = program(self.folder.path());
         command
             .args(verb)
             .arg("-i")
             .arg(&self.inventory)
-            .current_dir(self.folder.path())
             .env("DOCKER_CONFIG", self.folder.path().join("docker"))
             .env_remove("XDG_RUNTIME_DIR");
         command
@@ -306,14 +302,7 @@ fn a_docker_client_works_through_connect_and_only_while_it_may() {
     let site = Site::new(&lab, &hosts[0]);
     let host = site.host;
 
-    ended(
-        &Command::new(env!("CARGO_BIN_EXE_stockade"))
-            .args(["ca", "init", "ca"])
-            .current_dir(&site.folder)
-            .output()
-            .unwrap(),
-        0,
-    );
+    ended(&program(site.folder.path()).args(["ca", "init", "ca"]).output().unwrap(), 0);
     ended(&site.stockade(&["ca", "issue", "ca", "--san", &site.address]), 0);
     ended(&site.stockade(&["apply", "playbook.toml", "--yes"]), 0);
     ended(&site.stockade(&["plan", "playbook.toml", "--detailed-exitcode"]), 0);

@@ -9,16 +9,15 @@
 mod support;
 
 use sha2::{Digest, Sha256};
-use std::process::Command;
 use stockade::lab::LabHost;
-use support::{TestLab, on_host};
+use support::{TestLab, on_host, program};
 
 /// Runs a verb on a playbook with these steps; what was said.
 fn stockade(test: &TestLab, verb: &[&str], steps: &str, code: i32) -> String {
     std::fs::write(test.dir.path().join("playbook.toml"), format!("hosts = [\"all\"]\n{steps}")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-    command.current_dir(test.dir.path()).arg(verb[0]).arg("playbook.toml").args(&verb[1..]);
-    let output = command.arg("-i").arg(test.lab.inventory_path()).env("NO_COLOR", "1").output().unwrap();
+    let mut command = program(test.dir.path());
+    command.arg(verb[0]).arg("playbook.toml").args(&verb[1..]);
+    let output = command.arg("-i").arg(test.lab.inventory_path()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{said}");
     said

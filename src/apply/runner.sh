@@ -78,6 +78,8 @@ confirmed() {
   done
   [ -e "$g/confirmed" ] || reverted "$1"
   # Whoever confirmed may have been cut off before the timer and the unit were gone.
+  i=0
+  while [ -e "$g/kept" ] && [ "$i" -lt 20 ]; do i=$((i + 1)); sleep 0.05; done
   [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
   journal "D $1"
 }

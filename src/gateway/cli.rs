@@ -60,14 +60,14 @@ struct Configured {
 
 #[derive(Args)]
 struct Verify {
-    /// A JWK set or a single JWK
+    /// A JWK set or a single JWK; with --config in place of its keys
     #[arg(long, required_unless_present = "config")]
     jwks: Option<PathBuf>,
     /// Judge the signature alone, whatever the payload
     #[arg(long, requires = "jwks", conflicts_with = "config")]
     signature_only: bool,
     /// Judge as the gateway with this configuration does
-    #[arg(long, conflicts_with = "jwks")]
+    #[arg(long)]
     config: Option<PathBuf>,
 }
 

@@ -26,12 +26,9 @@ pub fn load(config: &Config, engine: Option<&str>) -> Result<Policy, RoleError> 
     })
 }
 
-/// The rules of a configuration.
-///
-/// # Errors
-/// When its roles cannot be used.
-pub fn rules(config: &Config, engine: Option<&str>) -> Result<Arc<dyn Rules>, RoleError> {
-    Ok(Arc::new(OfPolicy(Arc::new(load(config, engine)?))))
+/// A policy as the rules that the proxy asks.
+pub fn rules(policy: Policy) -> Arc<dyn Rules> {
+    Arc::new(OfPolicy(Arc::new(policy)))
 }
 
 struct OfPolicy(Arc<Policy>);

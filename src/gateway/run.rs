@@ -34,7 +34,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
     }
     let keys = super::keys::KeySource::follow_dir(&config.keys)?;
     wire::verifier(config, keys, &Remotes::default())?;
-    super::rules::rules(config, None)?;
+    super::rules::load(config, None)?;
     Ok(())
 }
 

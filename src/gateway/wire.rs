@@ -64,11 +64,13 @@ pub fn gate(
     let mut settings = service::Settings::new(&config.issuer);
     settings.lifetime = settings.lifetime.min(config.token.max_lifetime);
     settings.longest_lifetime = config.token.max_lifetime;
+    let policy = super::rules::load(config, engine).map_err(wire)?;
+    settings.roles = Some(policy.roles().keys().cloned().collect());
     let service = service::Service::new(Arc::clone(&store), issue, settings);
     Ok(Gate {
         tokens: Arc::new(Both { verifier, store: Arc::clone(&store), issuer: config.issuer.clone() }),
         sessions: Arc::new(Stored(store)),
-        rules: super::rules::rules(config, engine).map_err(wire)?,
+        rules: super::rules::rules(policy),
         service: Arc::new(Served(service)),
     })
 }

@@ -1,6 +1,8 @@
 //! The endpoints that are the gateway's own.
 
-use super::harness::{FakeDaemon, Gateway, Options};
+use super::harness::{FakeDaemon, Gateway, Options, PROGRAM};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
@@ -48,6 +50,21 @@ fn an_opaque_token_works_until_it_is_revoked() {
 }
 
 #[test]
+fn no_token_is_issued_for_a_role_that_is_not_there() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options::before(&socket));
+    for role in ["reader", "Read", "read ", "class:read"] {
+        let told = gateway.admin(&serde_json::json!({ "command": "issue", "subject": "ann", "role": role }));
+        assert_eq!(told["ok"], false, "{told}");
+        let error = told["error"].as_str().unwrap();
+        assert!(error.ends_with("the roles are: deploy, operator, read"), "{error}");
+    }
+    let listed = gateway.admin(&serde_json::json!({ "command": "list" }));
+    assert_eq!(listed["result"], serde_json::json!([]));
+}
+
+#[test]
 fn a_token_is_checked_before_anything_is_told() {
     let daemon = FakeDaemon::start();
     let socket = daemon.socket();
@@ -67,4 +84,47 @@ fn a_token_is_checked_before_anything_is_told() {
     gateway.wait_for("a line for each", || {
         gateway.audit().iter().filter(|line| line["rule"] == "token.invalid").count() == 10
     });
+}
+
+#[test]
+fn verify_judges_by_a_key_set_by_a_configuration_or_by_both() {
+    let daemon = FakeDaemon::start();
+    let socket = daemon.socket();
+    let gateway = Gateway::start(&Options::before(&socket));
+    let token = gateway.token(&["--role=read", "--tenant=shop"]);
+    let (keys, strangers) = (gateway.path("jwks.json"), gateway.path("strangers.json"));
+    std::fs::write(&keys, gateway.request("GET", "/.well-known/jwks.json", &[], b"").1).unwrap();
+    std::fs::write(&strangers, "{\"keys\":[]}").unwrap();
+    let (ours, other) = (gateway.path("gateway.toml"), gateway.path("other.toml"));
+    let text = std::fs::read_to_string(&ours).unwrap();
+    // Keys of its own it does not need where they are given.
+    let text = text.replace("audience = \"gateway.test\"", "audience = \"other.test\"").replace("/keys\"", "/none\"");
+    std::fs::write(&other, text).unwrap();
+    let [keys, strangers, ours, other] = [&keys, &strangers, &ours, &other].map(|path| path.to_str().unwrap());
+
+    for (words, ok, reason) in [
+        (&["--jwks", keys][..], true, ""),
+        (&["--jwks", keys, "--signature-only"], true, ""),
+        (&["--config", ours], true, ""),
+        (&["--jwks", keys, "--config", ours], true, ""),
+        (&["--jwks", strangers, "--config", ours], false, "key"),
+        (&["--jwks", keys, "--config", other], false, "aud"),
+        (&["--jwks", strangers, "--signature-only"], false, "key"),
+    ] {
+        let mut command = Command::new(PROGRAM);
+        command.arg("verify").args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{token}\nnonsense\n").as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{words:?}: a refused token is a verdict");
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let verdicts: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [first, second] = &verdicts[..] else { panic!("{words:?}: {lines}") };
+        assert_eq!(first["ok"], ok, "{words:?}: {lines}");
+        assert!(first["reason"].as_str().unwrap().contains(reason), "{words:?}: {lines}");
+        assert_eq!(first["claims"].get("tenant").is_some(), ok, "{words:?}: {lines}");
+        assert_eq!(second["ok"], false, "{words:?}: {lines}");
+    }
+    let both = Command::new(PROGRAM).args(["verify", "--jwks", keys, "--signature-only", "--config", ours]).output();
+    assert_eq!(both.unwrap().status.code(), Some(1), "what a signature alone says needs no configuration");
 }

@@ -5,6 +5,7 @@ pub mod project;
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -54,6 +55,15 @@ impl Drop for TestLab {
             eprintln!("a test host could not be taken down: {error}");
         }
     }
+}
+
+/// The program as an operator runs it in a folder, with its record of runs
+/// kept there and not in that of the user who runs the tests.
+pub fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+    command.current_dir(folder).stdin(Stdio::null()).env("NO_COLOR", "1");
+    command.env("XDG_STATE_HOME", folder.join("state")).env_remove("STOCKADE_RECORD");
+    command
 }
 
 /// Runs shell text on a host as root, from outside the product; its trimmed output.

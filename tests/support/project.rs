@@ -1,8 +1,8 @@
 //! A playbook beside a lab host, and the program as an operator runs it.
 
-use super::{TestLab, on_host};
+use super::{TestLab, on_host, program};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use stockade::lab::LabHost;
 
 /// A project beside a lab.
@@ -40,9 +40,8 @@ impl Project {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.folder());
-        command.stdin(Stdio::null()).env("NO_COLOR", "1").env("XDG_STATE_HOME", self.folder().join("state"));
+        let mut command = program(self.folder());
+        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path());
         command
     }
 

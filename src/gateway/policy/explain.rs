@@ -48,8 +48,8 @@ pub async fn explain(
             {
                 let _ = writeln!(text, "body: {}", String::from_utf8_lossy(body));
             }
-            if forward.response != ResponseRule::Pass {
-                let _ = writeln!(text, "answer: {:?}", forward.response);
+            if let Some(words) = answer(&forward.response) {
+                let _ = writeln!(text, "answer: {words}");
             }
             text
         }
@@ -58,6 +58,18 @@ pub async fn explain(
             format!("refused: {operation}: {} by {}\n{}\n", refusal.status, refusal.rule, refusal.message)
         }
     }
+}
+
+/// What becomes of the daemon's answer; nothing where it is passed on as it is.
+fn answer(rule: &ResponseRule) -> Option<String> {
+    Some(match rule {
+        ResponseRule::Pass => return None,
+        ResponseRule::Hijack => "the connection, both ways, until the token ends".to_owned(),
+        ResponseRule::FilterJson { tenant, .. } | ResponseRule::FilterLines { tenant, .. } => {
+            format!("only what {tenant} owns, in its own names")
+        }
+        ResponseRule::Answer { status, body } => format!("the gateway's own, {status}: {body}"),
+    })
 }
 
 /// The same for a role and a tenant without a token: "what would such a token allow?"

@@ -110,6 +110,13 @@ impl Service {
         for (what, name) in names.into_iter().chain([wanted.tenant.as_ref().map(|name| ("tenant", name))]).flatten() {
             check_name(what, name)?;
         }
+        // Such a token would be refused everything, and its holder not told why.
+        if let Some(roles) = &self.settings.roles
+            && !roles.contains(&wanted.role)
+        {
+            let reason = format!("there is no role '{}' here; the roles are: {}", wanted.role, roles.join(", "));
+            return Err(AdminError::Wrong(reason));
+        }
         let lifetime = wanted.lifetime.unwrap_or(self.settings.lifetime);
         let longest = if wanted.opaque { self.settings.longest_opaque } else { self.settings.longest_lifetime };
         if lifetime == 0 || lifetime > longest {

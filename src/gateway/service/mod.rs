@@ -47,6 +47,8 @@ pub struct Settings {
     pub longest_opaque: u64,
     /// How long a session lives, however often it is refreshed.
     pub session: u64,
+    /// The roles that tokens are issued for; none: whatever the role's name is.
+    pub roles: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
             longest_lifetime: 900,
             longest_opaque: 90 * 86_400,
             session: 30 * 86_400,
+            roles: None,
         }
     }
 }

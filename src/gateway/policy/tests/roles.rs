@@ -75,7 +75,7 @@ async fn explain_tells_the_rule() {
     assert!(text.contains("by create.HostConfig.Privileged"), "{text}");
     let text =
         explain_as(&policy, "operator", None, "POST /v1.47/containers/web/attach?stream=1", b"", Some(&daemon)).await;
-    assert!(text.contains("answer: Hijack"), "{text}");
+    assert!(text.contains("answer: the connection, both ways"), "{text}");
     assert!(explain_as(&policy, "deploy", None, "nonsense", b"", None).await.starts_with("refused"));
 }
 
