@@ -244,3 +244,78 @@ fn a_reboot_is_under_no_guard() {
     let planned = project.run(&["plan", "site.toml"]);
     assert!(planned.code == 0 && !planned.out.contains("guarded"), "{planned:?}");
 }
+
+#[test]
+fn whatever_is_done_to_the_account_that_logs_in_is_put_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; groupadd wheel; gpasswd -a ubuntu wheel; \
+        printf '%%wheel ALL=(ALL) NOPASSWD:ALL\\n' >/etc/sudoers.d/90-cloud-init-users; mkdir /srv/d; \
+        mv /etc/ssh/sshd_config.d /srv/d/x; ln -s /srv/d/x /etc/ssh/sshd_config.d; ssh-keygen -q -t ed25519 -N '' -f /tmp/k");
+    let other = project.on_host("cat /tmp/k.pub");
+    for (steps, reason) in [
+        ("user = { name = \"ubuntu\", shell = \"/usr/sbin/nologin\" }".to_owned(), "would lock out"),
+        ("user = { name = \"ubuntu\", expires = \"2001-01-01\" }".into(), "no new login"),
+        ("user = { name = \"ubuntu\", groups = [], exclusive_groups = true }".into(), "cannot become root"),
+        ("group = { name = \"wheel\", state = \"absent\" }".into(), "cannot become root"),
+        (format!("user = {{ name = \"ubuntu\", authorized_keys = [\"{other}\"], exclusive_keys = true }}"), "authentication failed"),
+        (format!("authorized_keys = {{ user = \"ubuntu\", keys = [\"{other}\"], exclusive = true }}"), "authentication failed"),
+        ("sudoers = { name = \"zz-last\", content = \"ubuntu ALL=(ALL) ALL\\n\" }".into(), "cannot become root"),
+        ("file = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"DenyUsers ubuntu\\n\" }".into(), "authentication failed"),
+        ("link = { path = \"/etc/ssh/sshd_config.d\", target = \"/nowhere\" }\n[[step]]\nguard = true\nline = { path = \"/etc/ssh/sshd_config\", line = \"DenyUsers ubuntu\" }".into(), "authentication failed"),
+        ("service = { name = \"ssh.service\", masked = true }\n[[step]]\nservice = { name = \"ssh.socket\", masked = true }".into(), "next boot"),
+        ("dropin = { unit = \"ssh.service\", name = \"x\", content = \"[Service]\\nExecStart=\\nExecStart=/bin/false\\n\" }\nrestart = [\"ssh.service\"]".into(), "put back"),
+        ("file = { path = \"/etc/nologin\", content = \"closed\\n\" }".into(), "no new login"),
+        ("file = { path = \"/etc/pam.d/sshd\", content = \"auth required pam_deny.so\\naccount required pam_deny.so\\n\" }".into(), "no new login"),
+        ("file = { path = \"/etc/shells\", content = \"/bin/none\\n\" }\n[[step]]\nfile = { path = \"/etc/security/access.conf\", content = \"-:ALL:ALL\\n\" }\n[[step]]\nline = { path = \"/etc/pam.d/sshd\", line = \"account required pam_access.so\" }".into(), "no new login"),
+    ] {
+        let code = if reason.contains("would lock out") { 1 } else { 5 };
+        does_not_stay(&project, &format!("[[step]]\n{steps}\n"), code, reason);
+    }
+}
+
+#[test]
+fn the_account_that_a_run_made_can_take_the_run_back_only_as_somebody_else() {
+    let Some(project) = Project::new() else { return };
+    let key = std::fs::read_to_string(format!("{}.pub", project.lab.lab.key_path().display())).unwrap();
+    project.playbook(&format!(
+        "[[step]]\nuser = {{ name = \"deploy\", shell = \"/bin/bash\", sudo = \"nopasswd\", authorized_keys = [\"{}\"] }}\n",
+        key.trim()
+    ));
+    project.converge();
+    let inventory = std::fs::read_to_string(project.lab.lab.inventory_path()).unwrap();
+    let before = access(&project);
+    std::fs::write(project.lab.lab.inventory_path(), inventory.replace("ubuntu", "deploy")).unwrap();
+    let name = project.host.name.clone();
+    let undone = project.run(&["undo", &name, "--yes", "--guard-timeout", "12"]);
+    assert_eq!(before, access(&project), "{undone:?}");
+    assert!(undone.code == 5 || undone.code == 3, "{undone:?}");
+    assert_eq!(project.run(&["facts"]).code, 0, "deploy still logs in");
+    std::fs::write(project.lab.lab.inventory_path(), inventory).unwrap();
+    let undone = project.run(&["undo", &name, "--yes"]);
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert_eq!(project.on_host("getent passwd deploy; ls /home"), "ubuntu");
+    let again = project.run(&["undo", &name, "--yes"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.out.contains("took it back already") && !again.out.contains("someone else"), "{again:?}");
+}
+
+#[test]
+fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_is_not() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1",
+    );
+    let live = "iptables -S INPUT; grep ENABLED /etc/ufw/ufw.conf; cat /etc/ufw/*.rules";
+    let before = project.on_host(live);
+    for rules in
+        ["rules = [ { allow = \"22/tcp\", from = \"198.51.100.0/24\" } ]", "default_incoming = \"deny\"", "rules = []"]
+    {
+        project.playbook(&format!("[[step]]\nfirewall = {{ {rules} }}\n"));
+        let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+        assert_eq!(ran.code, 1, "{rules}: {ran:?}");
+        assert_eq!(before, project.on_host(live), "{rules}");
+    }
+    project.playbook("[[step]]\nfirewall = { rules = [ { limit = \"22/tcp\" } ], default_outgoing = \"deny\" }\n");
+    project.converge();
+    assert_eq!(project.run(&["facts"]).code, 0);
+}

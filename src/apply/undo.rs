@@ -145,7 +145,9 @@ impl Undo<'_> {
             self.paths().into_iter().partition(|path| ACCOUNT_FILES.contains(&path.as_str()));
         for path in &accounts {
             // The copies that end in '-' follow the files; only the files decide.
-            self.accounts_stay |= !path.as_str().ends_with('-') && !same(&self.states.after, &self.states.now, path)?;
+            let is_as = |state: &HostState| same(state, &self.states.now, path);
+            self.accounts_stay |=
+                !path.as_str().ends_with('-') && !is_as(&self.states.after)? && !is_as(&self.states.before)?;
         }
         let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
         // What goes: the deepest first. What comes back: directories before what is in them.
