@@ -50,11 +50,15 @@ pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
 struct Kept {
     paths: BTreeSet<AbsPath>,
     homes: BTreeSet<AbsPath>,
+    /// Directories that go with all that is in them.
+    trees: BTreeSet<AbsPath>,
     /// With whether a verb of the phase made it take up something new.
     units: BTreeMap<UnitName, bool>,
     sysctls: Vec<String>,
     hostname: bool,
     ufw: bool,
+    /// Whether files of ufw are changed that no command of the phase makes it read.
+    rules: bool,
 }
 
 /// The files that hold ufw's state.
@@ -88,6 +92,7 @@ impl Kept {
             }
             match op {
                 Op::UserAdd { home: Some(home), .. } => _ = kept.homes.insert(home.clone()),
+                Op::Remove { path, recursive: true } => _ = kept.trees.insert(path.clone()),
                 Op::SetHostname { .. } => kept.hostname = true,
                 Op::Exec { argv, .. } => {
                     kept.ufw |= argv.first().is_some_and(|program| program == "ufw");
@@ -97,7 +102,8 @@ impl Kept {
                 _ => {}
             }
         }
-        kept.ufw |= kept.touches(&["/etc/ufw", "/etc/default/ufw"]);
+        kept.rules = !kept.ufw && kept.touches(&["/etc/ufw", "/etc/default/ufw"]);
+        kept.ufw |= kept.rules;
         if kept.ufw {
             kept.paths.extend(UFW_FILES.iter().filter_map(|path| path.parse().ok()));
         }
@@ -140,14 +146,15 @@ pub(super) fn program<'a>(
     script.set("SSHD", flag(kept.sshd()));
     script.set("SUDO", flag(kept.touches(&["/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf"])));
     script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
-    script.set("UFW", flag(kept.ufw));
+    script.set("UFW", flag(kept.ufw)).set("RULES", flag(kept.rules));
     let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
     let units: Vec<(String, &UnitName, bool)> =
         kept.units.iter().enumerate().map(|(n, (unit, again))| (format!("unit{n}"), unit, *again)).collect();
 
     script.line("each_kept() { :");
     for (number, path) in &paths {
-        script.run(Command::new("keep").arg(number).arg(path));
+        let whole = if kept.trees.contains(*path) { "whole" } else { "" };
+        script.run(Command::new("keep").arg(number).arg(path).arg(whole));
     }
     for (number, unit, _) in &units {
         script.run(Command::new("keep_unit").arg(number).arg(unit));

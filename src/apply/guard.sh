@@ -21,9 +21,13 @@ is_systemd() { [ -d /run/systemd/system ]; }
 is_dir() { [ -d "$1" ] && [ ! -L "$1" ]; }
 alike() { chown --reference="$1" -- "$2"; chmod --reference="$1" -- "$2"; }
 
-# keep NUMBER PATH
+# copy_tree FROM TO: what is in a directory, without what is mounted there. Links
+# take no room, where both are on one file system; a directory that goes is not written to.
+copy_tree() { cp -a -x -l --remove-destination -- "$1/." "$2/" 2>/dev/null || cp -a -x --remove-destination -- "$1/." "$2/"; }
+# keep NUMBER PATH WHOLE: of a directory itself alone, or with all that is in it.
 keep() {
-  if is_dir "$2"; then mkdir -- "$K/$1"; alike "$2" "$K/$1"
+  if is_dir "$2" && [ "$3" = whole ]; then mkdir -- "$K/$1"; copy_tree "$2" "$K/$1"; alike "$2" "$K/$1"
+  elif is_dir "$2"; then mkdir -- "$K/$1"; alike "$2" "$K/$1"
   elif [ -e "$2" ] || [ -L "$2" ]; then cp -a -- "$2" "$K/$1"
   else : >"$K/$1.absent"; fi
 }
@@ -33,6 +37,7 @@ there() {
   [ -e "$K/$1" ] || [ -L "$K/$1" ] || return 0
   if is_dir "$K/$1"; then
     is_dir "$2" || { rm -f -- "$2"; mkdir -- "$2"; }
+    copy_tree "$K/$1" "$2"
     alike "$K/$1" "$2"
     return
   fi
@@ -55,6 +60,11 @@ gone() {
 }
 # keep_unit NUMBER UNIT
 keep_unit() { ! is_systemd || systemctl show -p ActiveState -p UnitFileState -- "$2" >"$K/$1"; }
+# start UNIT: a socket does not listen while its service runs without it.
+start() {
+  systemctl start -- "$1" && return
+  case $1 in *.socket) systemctl stop -- "$(systemctl show -p Triggers --value -- "$1")"; systemctl start -- "$1";; esac
+}
 # unit NUMBER UNIT AGAIN: a unit that was told something in the phase is told again.
 unit() {
   is_systemd || return 0
@@ -67,7 +77,7 @@ unit() {
   [ "$MODE" != boot ] || return 0
   case $a in
   active | reloading | activating)
-    if ! systemctl -q is-active -- "$2"; then systemctl start -- "$2"
+    if ! systemctl -q is-active -- "$2"; then start "$2"
     elif [ "$3" = again ]; then systemctl reload-or-restart -- "$2"; fi ;;
   *) ! systemctl -q is-active -- "$2" || systemctl stop -- "$2" ;;
   esac
@@ -111,6 +121,8 @@ sshd_ports() {
     systemctl show -p Listen --value ssh.socket | sed -n 's/^.*[:]\([0-9][0-9]*\) (Stream)$/\1/p'
   elif command -v sshd >/dev/null; then ask_sshd -T 2>/dev/null | sed -n 's/^port //p'; fi | sort -un | tr '\n' , | sed 's/^$/,/'
 }
+# Whether a unit that starts sshd is enabled.
+boots_sshd() { [ -n "$(systemctl is-enabled ssh.socket ssh.service sshd.service 2>/dev/null | grep -x enabled)" ]; }
 # The merged configuration is refused before it is live, not only its new file.
 check() {
   if [ -n "$SUDO" ]; then o=$(visudo -c -q 2>&1) || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }; fi
@@ -119,8 +131,19 @@ check() {
     o=$(ask_sshd -t) || { echo "sshd refuses its merged configuration: $o"; return 1; }
   fi
 }
+# A login proves what is live; what is enabled decides about the next boot.
+lasts() {
+  [ ! -e "$K/boots" ] || boots_sshd || { echo "neither ssh.socket nor ssh.service is enabled any more: no sshd would start at the next boot"; return 1; }
+}
 # What is confirmed is what is live, whether the playbook says reload or not.
 take_up() {
+  if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then
+    o=$(systemctl reload nftables.service 2>&1) || { echo "nftables.service did not take up its rules: $o"; return 1; }
+  fi
+  # Rules in a file are the next boot's, or the next reload's.
+  if [ -n "$RULES" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
+    o=$(ufw reload 2>&1) || { echo "ufw did not take up its rules: $o"; return 1; }
+  fi
   [ -z "$SSHD" ] || o=$(sshd_takes_up 2>&1) || { echo "sshd did not take up its configuration: $o"; return 1; }
 }
 
@@ -199,13 +222,14 @@ save)
   mkdir -- "$K"
   each_kept
   if [ -n "$UFW" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then : >"$K/ufw"; fi
+  if [ -n "$SSHD" ] && is_systemd && boots_sshd; then : >"$K/boots"; fi
   sshd_ports >"$G/ports"
   ! is_systemd || systemctl show -p Listen --value ssh.socket >"$G/listen" 2>/dev/null
   arm
   ;;
 check) check ;;
 live)
-  check && take_up || exit 1
+  check && lasts && take_up || exit 1
   rearm
   : >"$G/waiting"
   printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(sshd_ports)" >>"$R/journal"
@@ -227,12 +251,14 @@ revert)
   flock 8
   mv -T -- "$G/armed" "$G/reverting" 2>/dev/null || [ -e "$G/reverting" ] || [ -e "$G/armed" ] || exit 0
   # Nothing may go on changing what is being put back.
+  w=$2
   if [ ! -e "$G/waiting" ] && [ "$3" != runner ] && runner; then
+    w="the change itself took longer than the $T seconds that it has (--guard-timeout)"
     if is_systemd; then systemctl kill --kill-who=all -s KILL "stockade-run-$ID" 2>/dev/null
     else kill -KILL -- "-$p" 2>/dev/null; fi
     while runner; do sleep 0.1; done
   fi
-  back "$2$(sshd_said)"
+  back "$w$(sshd_said)"
   ;;
 boot)
   [ -e "$G/armed" ] || [ -e "$G/reverting" ] || { disarm; exit 0; }

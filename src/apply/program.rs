@@ -46,7 +46,11 @@ impl Program {
         let operations = super::schedule(plan);
         let phases = guard::phases(plan, &operations);
         let mut script = Script::new();
-        script.set("ID", run.as_str()).set("WHO", &about.who).line(include_str!("runner.sh"));
+        script
+            .set("ID", run.as_str())
+            .set("WHO", &about.who)
+            .set("SPARED", &plan.spared.join(" "))
+            .line(include_str!("runner.sh"));
         // A run that ends before its reboot owes it; another boot pays it.
         if operations.iter().any(|scheduled| scheduled.op.reboots()) {
             script.run(Command::new("owe").arg("reboot:changed"));
@@ -80,7 +84,8 @@ impl Program {
             });
             script.run(Command::new("ended").arg(&number).raw("\"$?\""));
             if let Some(phase) = phases.iter().find(|phase| phase.operations.end == index + 1) {
-                script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number));
+                let limit = guard_timeout.to_string();
+                script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number).arg(limit));
             }
         }
         script.line("finish ok");

@@ -1,5 +1,6 @@
 # The runner: carries out one run's operations, detached from the connection.
-# Set before this text: ID (the run), WHO (for the lock). Every operation runs
+# Set before this text: ID (the run), WHO (for the lock), SPARED (packages that
+# must stay). Every operation runs
 # in a subshell under set -e; its begin and end go to the journal.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C HOME=/root
@@ -16,8 +17,19 @@ journal() { printf '%s\n' "$*" >>"$R/journal"; }
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
 finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
-exec 9>>/run/lock/stockade.lock
-if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
+# Everybody may write in that directory, and whoever may read the lock may hold it.
+L=/run/lock/stockade.lock
+[ -f "$L" ] && [ -O "$L" ] && [ ! -L "$L" ] || rm -rf -- "$L"
+(umask 077; : >>"$L")
+chmod 0600 "$L"
+exec 9>>"$L"
+# A run that is being settled holds it for a moment. The result comes before the
+# line: whoever has the lock takes a run with a line and no result for a dead one.
+if ! flock -w 2 9; then
+  printf 'locked\n' >"$R/result.new" && mv -f "$R/result.new" "$R/result"
+  journal "L $(cat "$L")"
+  finish locked
+fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
 
 # A run that ended without a result is settled before another begins. One that
@@ -55,18 +67,25 @@ guarded() {
 }
 # checked OPERATION: before the first of a phase that makes a daemon take up what is new.
 checked() { in_guard check || ended "$1" 1; }
-# confirmed NUMBER LAST-OPERATION: waits for the new login that confirms, or for the timer.
+# confirmed NUMBER LAST-OPERATION SECONDS: waits for the new login that confirms, or for
+# the timer; for one that somebody has stopped no longer than it had.
 confirmed() {
   in_guard live || ended "$2" 1
   GUARD=
   g=$R/guard/$1
+  read -r u i </proc/uptime
+  end=$((${u%.*} + $3 + 10))
   while [ ! -e "$g/confirmed" ] && [ ! -e "$g/reverted" ]; do
     # A guard that nothing will ever end is none.
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
+    read -r u i </proc/uptime
+    [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
     sleep 0.05
   done
   [ -e "$g/confirmed" ] || reverted "$1"
   # Whoever confirmed may have been cut off before the timer and the unit were gone.
+  i=0
+  while [ -e "$g/kept" ] && [ "$i" -lt 20 ]; do i=$((i + 1)); sleep 0.05; done
   [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
   journal "D $1"
 }
@@ -184,6 +203,19 @@ apt_has_lists() {
   done
   return 1
 }
+# spares VERB ...: what depends on a package goes with it, so apt itself is asked.
+spares() {
+  [ -n "$SPARED" ] || return 0
+  case "$1 $* " in remove\ * | purge\ * | *"- "*) ;; *) return 0;; esac
+  # What apt refuses it refuses again, and says why.
+  s=$(apt_run -s "$@" 2>/dev/null) || return 0
+  for n in $SPARED; do
+    case "
+$s" in *"
+Remv $n "* | *"
+Purg $n "*) echo "apt would remove $n, which you log in with; nothing was removed"; exit 1;; esac
+  done
+}
 # What an interrupted dpkg has left is brought to its end, once nobody else is at it.
 dpkg_heals() {
   [ -n "$(dpkg --audit 2>/dev/null)$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
@@ -203,6 +235,7 @@ apt_get() {
   apt_waits
   dpkg_heals
   if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
+  spares "$@"
   apt_run "$@"
 }
 # candidate_from PACKAGE PART-OF-ADDRESS

@@ -28,7 +28,7 @@ pub struct States {
 /// # Errors
 /// A state does not hold what the record says was asked.
 pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -> Result<HostPlan, StateError> {
-    let mut undo = Undo { record, states, now: states.now.clone(), steps: Vec::new() };
+    let mut undo = Undo { record, states, now: states.now.clone(), steps: Vec::new(), accounts_stay: false };
     undo.quiet_units()?;
     undo.firewall_off()?;
     undo.files()?;
@@ -38,7 +38,7 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.remarks();
     let access = Access::of(&states.now);
     undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
-    Ok(HostPlan::new(host, undo.steps))
+    Ok(HostPlan { spared: access.packages(), ..HostPlan::new(host, undo.steps) })
 }
 
 struct Undo<'a> {
@@ -47,6 +47,8 @@ struct Undo<'a> {
     /// What will be, as far as the steps so far go.
     now: HostState,
     steps: Vec<StepPlan>,
+    /// Somebody else has changed users or groups since: those of the run stay, with their homes.
+    accounts_stay: bool,
 }
 
 const CHANGED_SINCE: &str = "left alone: it has been changed since by someone else";
@@ -141,6 +143,12 @@ impl Undo<'_> {
     fn files(&mut self) -> Result<(), StateError> {
         let (accounts, others): (Vec<AbsPath>, Vec<AbsPath>) =
             self.paths().into_iter().partition(|path| ACCOUNT_FILES.contains(&path.as_str()));
+        for path in &accounts {
+            // The copies that end in '-' follow the files; only the files decide.
+            let is_as = |state: &HostState| same(state, &self.states.now, path);
+            self.accounts_stay |=
+                !path.as_str().ends_with('-') && !is_as(&self.states.after)? && !is_as(&self.states.before)?;
+        }
         let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
         // What goes: the deepest first. What comes back: directories before what is in them.
         let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
@@ -163,6 +171,15 @@ impl Undo<'_> {
             return Ok(false);
         }
         let is_home = self.record.homes.contains(path);
+        let within_home = self.record.homes.iter().any(|home| path.is_within(home));
+        if self.accounts_stay && within_home {
+            self.skip(
+                kind,
+                path.to_string(),
+                "left alone: users have been changed since by someone else, so its user stays",
+            );
+            return Ok(false);
+        }
         if !is_home && !same(&self.states.after, &self.states.now, path)? {
             self.skip(kind, path.to_string(), CHANGED_SINCE);
             return Ok(false);
@@ -210,11 +227,10 @@ impl Undo<'_> {
             if !same(&self.states.before, &self.states.now, path)? {
                 differing.push(path);
             }
-            // The copies that end in '-' follow the files; only the files decide.
-            if !path.as_str().ends_with('-') && !same(&self.states.after, &self.states.now, path)? {
-                self.skip("user", "users and groups".into(), CHANGED_SINCE);
-                return Ok(());
-            }
+        }
+        if self.accounts_stay {
+            self.skip("user", "users and groups".into(), CHANGED_SINCE);
+            return Ok(());
         }
         let mut ops = Vec::new();
         for path in differing {

@@ -3,7 +3,7 @@
 
 use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
-use crate::plan::HostPlan;
+use crate::plan::{HostPlan, Op};
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::TransportError;
 use std::time::Instant;
@@ -144,29 +144,43 @@ fn take_back(
     outcome: &mut HostOutcome,
 ) {
     let before = outcome.error.clone().unwrap_or_default();
-    let undone = (|| -> anyhow::Result<()> {
+    let undone = (|| -> anyhow::Result<Vec<String>> {
         let undo = Runs::new(host.reach().session, &plan.name).plan_undo(record, false)?;
+        let told = undo.steps.iter().filter(|step| step.ops.is_empty() && !step.notes.is_empty());
+        let left = told.map(|step| format!("{} ({})", step.name, step.notes.join(", "))).collect();
         if undo.is_empty() {
-            return Ok(());
+            return Ok(left);
         }
         reporter.event(&Event::Notice { host: Some(&plan.name), text: "taking back what was done" });
         let about = About::of_undo(record, &terms.about.who);
         let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
         outcome.runs.push(run.to_string());
         let ran = execute(&mut host.reach(), &undo, &program, &run, reporter);
-        ran.result.map_err(Into::into)
+        ran.result?;
+        Ok(left)
     })();
     match undone {
-        Ok(()) => {
+        Ok(left) => {
             outcome.ending = Ending::Undone;
-            outcome.changed = 0;
-            outcome.error = Some(format!("{before}; what the run had done was taken back"));
-            for (_, ending) in outcome.steps.iter_mut().filter(|(_, ending)| *ending == StepEnding::Done) {
-                *ending = StepEnding::Undone;
+            let except = if left.is_empty() { String::new() } else { format!(", but not: {}", left.join("; ")) };
+            outcome.error = Some(format!("{before}; what the run had done was taken back{except}"));
+            for (step, ending) in outcome.steps.iter_mut().filter(|(_, ending)| *ending == StepEnding::Done) {
+                if !step.ops.iter().all(stays) {
+                    *ending = StepEnding::Undone;
+                }
             }
+            outcome.changed = outcome.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
         }
-        Err(error) => outcome.error = Some(format!("{before}; it could not be taken back: {error:#}")),
+        Err(error) => {
+            outcome.ending = Ending::Failed;
+            outcome.error = Some(format!("{before}; it could not be taken back: {error:#}"));
+        }
     }
+}
+
+/// What is not taken back: packages, and what the operator's own commands did.
+fn stays(op: &Op) -> bool {
+    matches!(op, Op::Run { .. } | Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpdate { .. })
 }
 
 fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyError> {
@@ -179,7 +193,12 @@ fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyErro
 impl report::HostOutcome {
     /// Whether operations were done that a failure has left half-way.
     fn leaves_a_half(&self) -> bool {
-        matches!(self.ending, Ending::Failed | Ending::NotConverged)
-            && self.steps.iter().any(|(_, ending)| matches!(ending, StepEnding::Done | StepEnding::Failed))
+        let some = |wanted: &[StepEnding]| self.steps.iter().any(|(_, ending)| wanted.contains(ending));
+        match self.ending {
+            Ending::Failed | Ending::NotConverged => some(&[StepEnding::Done, StepEnding::Failed]),
+            // A guard takes back its own steps, not those before it.
+            Ending::Undone => some(&[StepEnding::Done]),
+            _ => false,
+        }
     }
 }

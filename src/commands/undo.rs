@@ -110,6 +110,10 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     console.line(&format!("undo of run {} ({}, {})", record.id, record.playbook, record.time));
     let shown: Vec<HostPlan> = vec![plan.clone()];
     console.print(&report::plan_text(&shown, TextOptions { verbose: true, color: console.color }));
+    let taken_back = |(other, result): &&(Record, String)| result == "ok" && other.undid.as_ref() == Some(&record.id);
+    if let (true, Some((by, _))) = (plan.is_empty(), history.iter().rev().find(taken_back)) {
+        console.line(&format!("run {} took it back already; name the run that is to be taken back", by.id));
+    }
     if args.plan || plan.is_empty() {
         return Ok(Exit::Done);
     }

@@ -40,6 +40,10 @@ pub struct Facts {
     pub timezone: String,
     /// The user that logged in.
     pub login_user: String,
+    /// Its home; empty if the host does not know it.
+    pub login_home: String,
+    /// Its shell.
+    pub login_shell: String,
     /// Local port of the connection in use; 0 if there is none.
     pub login_port: u16,
     /// Address the operator connects from; empty if there is none.
@@ -136,6 +140,8 @@ impl Facts {
                 "cpus" => facts.cpus = value.parse().unwrap_or(0),
                 "memory_kib" => facts.memory_mib = value.parse::<u64>().unwrap_or(0) / 1024,
                 "login_user" => facts.login_user = value.into(),
+                "login_home" => facts.login_home = value.into(),
+                "login_shell" => facts.login_shell = value.into(),
                 "os.ID" => facts.os.id = unquoted(),
                 "os.ID_LIKE" => facts.os.id_like = unquoted(),
                 "os.VERSION_ID" => facts.os.version = unquoted(),

@@ -15,11 +15,17 @@ pub struct Access {
     pub user: String,
     /// Its home, where it is known.
     pub home: Option<AbsPath>,
+    /// Its shell, where it is known.
+    pub shell: Option<AbsPath>,
+    /// Whether it came over SSH.
+    pub remote: bool,
+    /// Whether it came over IPv6.
+    pub v6: bool,
 }
 
 /// Files and folders that decide who may log in and become root, or what
 /// reaches sshd at all.
-const GUARDED: [&str; 23] = [
+const GUARDED: [&str; 31] = [
     "/etc/ssh",
     "/etc/sudoers",
     "/etc/sudoers.d",
@@ -43,10 +49,26 @@ const GUARDED: [&str; 23] = [
     "/etc/network",
     "/etc/systemd/network",
     "/etc/default/ssh",
+    "/etc/iptables",
+    "/etc/firewalld",
+    "/etc/ld.so.preload",
+    "/usr/bin/sudo",
+    "/usr/sbin/sshd",
+    "/usr/lib/openssh",
+    "/usr/bin/sh",
+    "/bin/sh",
 ];
 
+/// Where units and their drop-ins stand.
+const UNIT_FOLDERS: [&str; 4] =
+    ["/etc/systemd/system/", "/run/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/"];
+
+/// Packages that every login goes through, and how root is got.
+const SSHD_PACKAGE: &str = "openssh-server";
+const SUDO_PACKAGE: &str = "sudo";
+
 /// Units that carry the connection or filter it; their drop-ins count too.
-const UNITS: [&str; 9] = [
+const UNITS: [&str; 14] = [
     "ssh.service",
     "ssh.socket",
     "sshd.service",
@@ -56,29 +78,57 @@ const UNITS: [&str; 9] = [
     "systemd-networkd.service",
     "NetworkManager.service",
     "systemd-logind.service",
+    "systemd-networkd.socket",
+    "netfilter-persistent.service",
+    "firewalld.service",
+    "tailscaled.service",
+    "dbus.service",
 ];
 
 impl Access {
     /// The access that was used to look at a host.
     pub fn of(host: &HostState) -> Access {
-        let user = host.facts.login_user.clone();
+        let facts = &host.facts;
+        let user = facts.login_user.clone();
         let known = host.user(&user).ok().flatten().and_then(|account| account.home.parse().ok());
         let usual = || if user == "root" { "/root".parse().ok() } else { None };
-        Access { home: known.or_else(usual), user }
+        let home = facts.login_home.parse().ok().or(known).or_else(usual);
+        let shell = facts.login_shell.parse().ok();
+        Access { home, user, shell, remote: facts.login_port != 0, v6: facts.login_from.contains(':') }
+    }
+
+    /// Packages without which nobody logs in, or not as root.
+    pub fn packages(&self) -> Vec<&'static str> {
+        let (sshd, sudo) = (self.remote, self.remote && self.user != "root");
+        [(sshd, SSHD_PACKAGE), (sudo, SUDO_PACKAGE)].into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect()
     }
 
     fn depends_on(&self, path: &AbsPath) -> bool {
         let within = |top: &&str| path.as_str().strip_prefix(*top).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        // A link among the wants of a target decides about the next boot.
         let unit = || {
-            let below = path.as_str().strip_prefix("/etc/systemd/system/").and_then(|rest| rest.split('/').next());
-            below.is_some_and(|name| UNITS.contains(&name.trim_end_matches(".d")))
+            let below = UNIT_FOLDERS.iter().find_map(|folder| path.as_str().strip_prefix(folder));
+            below.is_some_and(|rest| rest.split('/').any(|name| UNITS.contains(&name.trim_end_matches(".d"))))
         };
-        // The home itself counts: sshd's StrictModes looks at it.
-        let keys = || match &self.home {
-            Some(home) => path == home || home.join(".ssh").is_ok_and(|keys| path.is_within(&keys)),
-            None => path.as_str().contains("/.ssh") || path.file_name() == self.user,
+        // sshd's StrictModes looks at the home, and the shell reads what begins with a dot.
+        let home = || {
+            let below = self.home.as_ref().and_then(|home| path.as_str().strip_prefix(home.as_str()));
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with("/."))
         };
-        GUARDED.iter().any(within) || unit() || keys()
+        // AuthorizedKeysFile may name another place than the home.
+        let keys = || {
+            let name = path.file_name();
+            name == self.user || name.starts_with("authorized_") || path.as_str().contains("/.ssh")
+        };
+        let shell = || self.shell.as_ref() == Some(path);
+        GUARDED.iter().any(within) || unit() || home() || keys() || shell() || self.is_below(path)
+    }
+
+    /// Whether a login goes through this folder.
+    fn is_below(&self, path: &AbsPath) -> bool {
+        let top = path.as_str().trim_end_matches('/');
+        let own = [&self.home, &self.shell].into_iter().flatten().map(AbsPath::as_str);
+        own.chain(GUARDED).any(|one| one.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')))
     }
 }
 
@@ -106,6 +156,7 @@ impl Op {
             Op::Exec { argv, .. } => argv
                 .iter()
                 .any(|word| word == "ufw" || word.parse().is_ok_and(|path: AbsPath| access.depends_on(&path))),
+            Op::Sysctl { key, value } => access.v6 && key.to_string().ends_with(".disable_ipv6") && value.trim() != "0",
             _ => false,
         }
     }
@@ -115,5 +166,7 @@ impl StepPlan {
     /// Puts the step under a guard if anything it does can cut off access.
     pub(crate) fn guard_for(&mut self, access: &Access) {
         self.guard |= self.ops.iter().any(|op| op.can_cut(access));
+        // No login can be waited for while the host restarts.
+        self.guard &= !self.ops.iter().any(|op| matches!(op, Op::Reboot { .. }));
     }
 }

@@ -113,7 +113,8 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     }
     owed(&mut plans, host);
     predicted.left.owed.clear();
-    Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants })
+    let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
+    Ok(Forecast { plan, predicted, wants })
 }
 
 /// Adds the restarts and reloads that the changing steps ask for, or that an

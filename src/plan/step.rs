@@ -191,6 +191,9 @@ pub struct HostPlan {
     pub steps: Vec<StepPlan>,
     /// The counts.
     pub summary: Summary,
+    /// Packages that a run must not take away: the login goes through them.
+    #[serde(skip)]
+    pub spared: Vec<&'static str>,
 }
 
 impl HostPlan {
@@ -198,7 +201,7 @@ impl HostPlan {
     pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> HostPlan {
         let mut summary = Summary::default();
         steps.iter().for_each(|step| summary.count(step.action));
-        HostPlan { name: name.into(), steps, summary }
+        HostPlan { name: name.into(), steps, summary, spared: Vec::new() }
     }
 
     /// Whether nothing differs.

@@ -8,6 +8,7 @@ f arch "$(dpkg --print-architecture)"
 f libc "$(getconf GNU_LIBC_VERSION)"
 f cpus "$(getconf _NPROCESSORS_ONLN)"
 f login_user "${SUDO_USER:-root}"
+getent passwd "${SUDO_USER:-root}" | { IFS=: read -r n p i g c h s; f login_home "$h"; f login_shell "$s"; }
 while IFS= read -r l; do case $l in
 ID=*|ID_LIKE=*|VERSION_ID=*|VERSION_CODENAME=*|PRETTY_NAME=*) f "os.${l%%=*}" "${l#*=}";; esac; done </etc/os-release
 while IFS=': ' read -r k v u; do [ "$k" = MemTotal ] && f memory_kib "$v" && break; done </proc/meminfo
@@ -47,6 +48,8 @@ u=
 for r in /var/lib/stockade/runs/*/; do r=${r%/}
 if [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then f unfinished "${r##*/}"; u=1; fi; done
 [ -z "$u" ] || flock -n /run/lock/stockade.lock true || f running "$(one /run/lock/stockade.lock)"
+# What is owed to a unit that is gone, or masked, is owed to nobody until it comes back.
 for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
+case $l in */restart:*|*/reload:*) case $(systemctl show -p LoadState --value -- "${l#*:}") in not-found|masked) continue;; esac;; esac
 case $(one "$l") in ''|"$(one /proc/sys/kernel/random/boot_id)") f owed "${l##*/}";; esac; done
 :

@@ -1,0 +1,321 @@
+//! Ways to lose a host that are not those of sshd's own configuration: trees
+//! that go, folders above the keys, programs that log in, packages, what holds
+//! only until the next boot. Each ends with the host as it was and a reason.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use support::project::{Project, Ran};
+
+/// What decides about access, as files and as units.
+fn access(project: &Project) -> String {
+    project.on_host(
+        "find /etc/ssh /etc/sudoers /etc/sudoers.d /etc/pam.d /home /root -printf '%p %y %m %u %g %l\\n' | sort; \
+         find /etc/ssh /etc/sudoers.d /home -type f -exec sha256sum {} + | sort -k2; \
+         stat -c '%n %a %U %G' / /etc /home /usr/bin/sudo /usr/sbin/sshd /bin/bash; cat /etc/passwd /etc/shadow /etc/group; \
+         systemctl is-active ssh.socket; systemctl is-enabled ssh.socket ssh.service 2>&1; \
+         dpkg-query -W -f '${Package} ${Status}\\n' openssh-server sudo; \
+         find / -xdev -name '.stockade-*'; find /etc/systemd/system -name 'stockade-guard*'; ls -d /var/lib/stockade/runs/*/guard/*/kept 2>/dev/null || :",
+    )
+}
+
+/// Applies what must not stay: the host is as before and reachable.
+fn does_not_stay(project: &Project, steps: &str, code: i32, reason: &str) -> Ran {
+    let before = access(project);
+    project.playbook(steps);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    assert_eq!(before, access(project), "{steps}: access is as before: {ran:?}");
+    assert_eq!(ran.code, code, "{steps}: {ran:?}");
+    assert!(ran.err.contains(reason) || ran.out.contains(reason), "{steps}: {reason:?} is not told: {ran:?}");
+    let facts = project.run(&["facts"]);
+    assert_eq!(facts.code, 0, "{steps}: the host is reachable as before: {facts:?}");
+    ran
+}
+
+#[test]
+fn a_tree_that_access_is_in_comes_back_with_all_that_was_in_it() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; mkdir -p '/home/ubuntu/a b/-c'; echo x >\"/home/ubuntu/a b/-c/d'e\"; ln -s nowhere /home/ubuntu/dangling; chown -R ubuntu: /home/ubuntu");
+    for path in ["/home/ubuntu/.ssh", "/home/ubuntu"] {
+        let steps = format!("[[step]]\ndirectory = {{ path = \"{path}\", state = \"absent\", recursive = true }}\n");
+        does_not_stay(&project, &steps, 5, "put back");
+    }
+}
+
+#[test]
+fn what_the_login_goes_through_is_guarded_though_it_is_no_configuration() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    for (steps, reason) in [
+        ("directory = { path = \"/home\", mode = \"0700\" }", "authentication failed"),
+        ("file = { path = \"/home/ubuntu/.bashrc\", content = \"exit 3\\n\", owner = \"ubuntu\" }", "no new login"),
+    ] {
+        does_not_stay(&project, &format!("[[step]]\n{steps}\n"), 5, reason);
+    }
+}
+
+#[test]
+fn packages_that_carry_access_are_not_removed() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    for name in ["openssh-server", "sudo", "openssh-client"] {
+        let steps = format!("[[step]]\npackage = {{ name = \"{name}\", state = \"absent\" }}\n");
+        does_not_stay(&project, &steps, 3, "you log in with");
+    }
+}
+
+#[test]
+fn a_host_that_would_start_no_sshd_at_its_next_boot_is_put_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    let off = |unit: &str| format!("[[step]]\nservice = {{ name = \"{unit}\", enabled = false }}\n");
+    let steps = format!("{}{}", off("ssh.socket"), off("ssh.service"));
+    does_not_stay(&project, &steps, 5, "next boot");
+}
+
+#[test]
+fn a_socket_that_was_stopped_listens_again() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    project.on_host("systemctl disable --now ssh.service 2>/dev/null; systemctl enable --now ssh.socket 2>/dev/null; systemctl is-active ssh.socket");
+    let steps = "[[step]]\nservice = { name = \"ssh.socket\", enabled = false, running = false }\n\
+                 [[step]]\nservice = { name = \"ssh.service\", enabled = true, running = true }\n\
+                 [[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"DenyUsers ubuntu\\n\" }\n";
+    does_not_stay(&project, steps, 5, "authentication failed");
+}
+
+#[test]
+fn a_host_key_that_changes_is_put_back_with_both_fingerprints() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    let other = project.on_host("ssh-keygen -q -t ed25519 -N '' -f /tmp/k && cat /tmp/k");
+    let steps = format!(
+        "[[step]]\nfile = {{ path = \"/etc/ssh/ssh_host_ed25519_key\", mode = \"0600\", content = '''\n{other}\n''' }}\nreload = [\"ssh.service\"]\n"
+    );
+    does_not_stay(&project, &steps, 5, "SHA256:");
+}
+
+#[test]
+fn a_guard_whose_timer_somebody_stopped_is_put_back_by_the_runner() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    let before = access(&project);
+    project.playbook(
+        "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"DenyUsers ubuntu\\n\" }\n\
+         [[step]]\nguard = true\ncommand = { run = \"touch /run/reached; while [ ! -e /run/go ]; do sleep 0.1; done\", creates = \"/nowhere\" }\n",
+    );
+    let mut controller = project.command(&["apply", "site.toml", "--yes", "--guard-timeout", "5"]).spawn().unwrap();
+    project.on_host("timeout 60 sh -c 'until [ -e /run/reached ]; do sleep 0.1; done'");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    project.on_host("touch /run/go; timeout 60 sh -c 'until [ -e /var/lib/stockade/runs/*/guard/1/waiting ]; do sleep 0.01; done'; systemctl stop 'stockade-guard-*.timer'");
+    project.on_host(
+        "timeout 120 sh -c 'until [ -e /var/lib/stockade/runs/*/result ]; do sleep 0.1; done'; rm /run/go /run/reached",
+    );
+    assert_eq!(project.on_host("cat /var/lib/stockade/runs/*/result"), "reverted");
+    assert_eq!(before, access(&project));
+}
+
+#[test]
+fn a_change_that_takes_longer_than_its_guard_is_told_as_that() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    let steps = "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"MaxAuthTries 3\\n\" }\n\
+                 [[step]]\nguard = true\ncommand = { run = \"sleep 600\", creates = \"/nowhere\" }\n";
+    does_not_stay(&project, steps, 5, "took longer than the 12 seconds");
+}
+
+#[test]
+fn rules_in_files_are_live_before_a_login_confirms_them() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq install -y ufw nftables >/dev/null 2>&1; \
+         ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
+    );
+    let rules = project.on_host("sed '/ 22 /d' /etc/ufw/user.rules");
+    assert!(!rules.contains("dport 22") && project.on_host("cat /etc/ufw/user.rules").contains("dport 22"));
+    // What makes ufw read them comes later, after a step that no guard is for.
+    let steps = format!(
+        "[[step]]\nfile = {{ path = \"/etc/ufw/user.rules\", mode = \"0640\", content = '''\n{rules}\n''' }}\n\
+         [[step]]\nfile = {{ path = \"/srv/x\", content = \"x\" }}\n\
+         [[step]]\ncommand = {{ run = \"ufw reload\", creates = \"/nowhere\" }}\n"
+    );
+    does_not_stay(&project, &steps, 5, "no new login");
+    assert!(project.on_host("iptables -S ufw-user-input").contains("--dport 22 -j ACCEPT"), "live, too");
+
+    project.on_host("ufw --force disable >/dev/null; systemctl enable --now nftables 2>/dev/null");
+    let steps = "[[step]]\nfile = { path = \"/etc/nftables.conf\", content = \"flush ruleset\\ntable inet f {\\n chain input {\\n type filter hook input priority 0\\n ct state established accept\\n tcp dport 22 drop\\n }\\n}\\n\" }\n\
+         [[step]]\nfile = { path = \"/srv/x\", content = \"x\" }\n\
+         [[step]]\ncommand = { run = \"systemctl reload nftables\", creates = \"/nowhere\" }\n";
+    does_not_stay(&project, steps, 5, "no new login");
+    assert_eq!(project.on_host("ls /srv; nft list ruleset | grep -c 'dport 22' || :"), "0", "live, too");
+}
+
+#[test]
+fn taking_back_rules_of_a_firewall_closes_what_they_had_opened() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null");
+    let live = "iptables -S; ip6tables -S; cat /etc/ufw/user.rules /etc/ufw/ufw.conf";
+    let before = project.on_host(live);
+    project.playbook("[[step]]\nfirewall = { rules = [ { allow = \"22/tcp\" }, { allow = 8080 } ] }\n");
+    project.converge();
+    assert!(project.on_host(live).contains("8080"));
+    let undone = project.run(&["undo", &project.host.name, "--yes"]);
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert_eq!(before, project.on_host(live));
+}
+
+#[test]
+fn a_user_that_is_not_taken_back_keeps_its_home() {
+    let Some(project) = Project::new() else { return };
+    project.playbook("[[step]]\nuser = { name = \"deploy\" }\n");
+    project.converge();
+    project.on_host("useradd other; echo mine >/home/deploy/mine");
+    let undone = project.run(&["undo", &project.host.name, "--yes"]);
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert_eq!(
+        project.on_host("getent passwd deploy | cut -d: -f1; cat /home/deploy/mine"),
+        "deploy\nmine",
+        "{undone:?}"
+    );
+    assert!(undone.out.contains("its user stays"), "{undone:?}");
+}
+
+#[test]
+fn what_came_before_a_guard_is_taken_back_with_it_where_that_is_wanted() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\nfile = { path = \"/srv/before\", content = \"x\" }\n\
+         [[step]]\ncommand = { run = \"touch /srv/command\", creates = \"/srv/command\" }\n\
+         [[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"DenyUsers ubuntu\\n\" }\n",
+    );
+    let ran = project.run(&["apply", "site.toml", "--yes", "--undo-on-failure", "--format", "json"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert_eq!(project.on_host("ls /srv"), "command", "{ran:?}");
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let host = &json["hosts"][0];
+    let results: Vec<&str> = host["steps"].as_array().unwrap().iter().map(|s| s["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["undone", "done", "undone"], "what was not taken back is not told as taken back: {json:#}");
+    assert!(host["error"].as_str().unwrap().contains("but not: commands"), "{json:#}");
+}
+
+#[test]
+fn a_restart_that_is_owed_to_a_unit_that_is_gone_stops_nobody() {
+    let Some(project) = Project::new() else { return };
+    let unit = |name: &str| {
+        format!(
+            "[[step]]\nunit = {{ name = \"{name}\", content = \"[Service]\\nExecStart=/bin/sleep infinity\\n\" }}\nrestart = [\"{name}\"]\n"
+        )
+    };
+    let fails = "[[step]]\ncommand = { run = \"exit 7\", creates = \"/nowhere\" }\n";
+    project.playbook(&format!("{}{fails}", unit("gone.service")));
+    assert_eq!(project.apply().code, 3);
+    assert_eq!(project.on_host("ls /var/lib/stockade/owed"), "restart:gone.service");
+    project.on_host("rm /etc/systemd/system/gone.service; systemctl daemon-reload");
+    project.playbook("[[step]]\nfile = { path = \"/srv/x\", content = \"x\" }\n");
+    project.converge();
+    // An instance, with what systemd escapes: owed and paid by its name.
+    let escaped = "[[step]]\nunit = { name = \"a@.service\", content = \"[Service]\\nExecStart=/bin/sleep infinity\\n\" }\nrestart = ['a@b\\x2dc.service']\n";
+    project.playbook(&format!("{escaped}{fails}"));
+    assert_eq!(project.apply().code, 3);
+    project.playbook("[[step]]\nfile = { path = \"/srv/y\", content = \"x\" }\n");
+    let paid = project.apply();
+    assert!(paid.code == 0 && paid.out.contains("owed by an earlier run"), "{paid:?}");
+    assert_eq!(
+        project.on_host("systemctl is-active 'a@b\\x2dc.service'; ls /var/lib/stockade/owed"),
+        "active\nrestart:gone.service"
+    );
+}
+
+#[test]
+fn nobody_but_root_can_hold_the_lock() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("rm -f /run/lock/stockade.lock; runuser -u nobody -- sh -c 'exec 9>>/run/lock/stockade.lock; flock 9; sleep 600 </dev/null >/dev/null 2>&1 &'");
+    project.playbook("[[step]]\nfile = { path = \"/srv/x\", content = \"x\" }\n");
+    project.converge();
+    assert_eq!(project.on_host("stat -c '%U %a' /run/lock/stockade.lock"), "root 600");
+}
+
+#[test]
+fn a_reboot_is_under_no_guard() {
+    let Some(project) = Project::new() else { return };
+    project.playbook("[[step]]\nguard = true\nreboot = { timeout = 120 }\n");
+    let planned = project.run(&["plan", "site.toml"]);
+    assert!(planned.code == 0 && !planned.out.contains("guarded"), "{planned:?}");
+}
+
+#[test]
+fn whatever_is_done_to_the_account_that_logs_in_is_put_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; groupadd wheel; gpasswd -a ubuntu wheel; \
+        printf '%%wheel ALL=(ALL) NOPASSWD:ALL\\n' >/etc/sudoers.d/90-cloud-init-users; mkdir /srv/d; \
+        mv /etc/ssh/sshd_config.d /srv/d/x; ln -s /srv/d/x /etc/ssh/sshd_config.d; ssh-keygen -q -t ed25519 -N '' -f /tmp/k");
+    let other = project.on_host("cat /tmp/k.pub");
+    for (steps, reason) in [
+        ("user = { name = \"ubuntu\", shell = \"/usr/sbin/nologin\" }".to_owned(), "would lock out"),
+        ("user = { name = \"ubuntu\", expires = \"2001-01-01\" }".into(), "no new login"),
+        ("user = { name = \"ubuntu\", groups = [], exclusive_groups = true }".into(), "cannot become root"),
+        ("group = { name = \"wheel\", state = \"absent\" }".into(), "cannot become root"),
+        (format!("user = {{ name = \"ubuntu\", authorized_keys = [\"{other}\"], exclusive_keys = true }}"), "authentication failed"),
+        (format!("authorized_keys = {{ user = \"ubuntu\", keys = [\"{other}\"], exclusive = true }}"), "authentication failed"),
+        ("sudoers = { name = \"zz-last\", content = \"ubuntu ALL=(ALL) ALL\\n\" }".into(), "cannot become root"),
+        ("file = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"DenyUsers ubuntu\\n\" }".into(), "authentication failed"),
+        ("link = { path = \"/etc/ssh/sshd_config.d\", target = \"/nowhere\" }\n[[step]]\nguard = true\nline = { path = \"/etc/ssh/sshd_config\", line = \"DenyUsers ubuntu\" }".into(), "authentication failed"),
+        ("service = { name = \"ssh.service\", masked = true }\n[[step]]\nservice = { name = \"ssh.socket\", masked = true }".into(), "next boot"),
+        ("dropin = { unit = \"ssh.service\", name = \"x\", content = \"[Service]\\nExecStart=\\nExecStart=/bin/false\\n\" }\nrestart = [\"ssh.service\"]".into(), "put back"),
+        ("file = { path = \"/etc/nologin\", content = \"closed\\n\" }".into(), "no new login"),
+        ("file = { path = \"/etc/pam.d/sshd\", content = \"auth required pam_deny.so\\naccount required pam_deny.so\\n\" }".into(), "no new login"),
+        ("file = { path = \"/etc/shells\", content = \"/bin/none\\n\" }\n[[step]]\nfile = { path = \"/etc/security/access.conf\", content = \"-:ALL:ALL\\n\" }\n[[step]]\nline = { path = \"/etc/pam.d/sshd\", line = \"account required pam_access.so\" }".into(), "no new login"),
+    ] {
+        let code = if reason.contains("would lock out") { 1 } else { 5 };
+        does_not_stay(&project, &format!("[[step]]\n{steps}\n"), code, reason);
+    }
+}
+
+#[test]
+fn the_account_that_a_run_made_can_take_the_run_back_only_as_somebody_else() {
+    let Some(project) = Project::new() else { return };
+    let key = std::fs::read_to_string(format!("{}.pub", project.lab.lab.key_path().display())).unwrap();
+    project.playbook(&format!(
+        "[[step]]\nuser = {{ name = \"deploy\", shell = \"/bin/bash\", sudo = \"nopasswd\", authorized_keys = [\"{}\"] }}\n",
+        key.trim()
+    ));
+    project.converge();
+    let inventory = std::fs::read_to_string(project.lab.lab.inventory_path()).unwrap();
+    let before = access(&project);
+    std::fs::write(project.lab.lab.inventory_path(), inventory.replace("ubuntu", "deploy")).unwrap();
+    let name = project.host.name.clone();
+    let undone = project.run(&["undo", &name, "--yes", "--guard-timeout", "12"]);
+    assert_eq!(before, access(&project), "{undone:?}");
+    assert!(undone.code == 5 || undone.code == 3, "{undone:?}");
+    assert_eq!(project.run(&["facts"]).code, 0, "deploy still logs in");
+    std::fs::write(project.lab.lab.inventory_path(), inventory).unwrap();
+    let undone = project.run(&["undo", &name, "--yes"]);
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert_eq!(project.on_host("getent passwd deploy; ls /home"), "ubuntu");
+    let again = project.run(&["undo", &name, "--yes"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.out.contains("took it back already") && !again.out.contains("someone else"), "{again:?}");
+}
+
+#[test]
+fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_is_not() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1",
+    );
+    let live = "iptables -S INPUT; grep ENABLED /etc/ufw/ufw.conf; cat /etc/ufw/*.rules";
+    let before = project.on_host(live);
+    for rules in
+        ["rules = [ { allow = \"22/tcp\", from = \"198.51.100.0/24\" } ]", "default_incoming = \"deny\"", "rules = []"]
+    {
+        project.playbook(&format!("[[step]]\nfirewall = {{ {rules} }}\n"));
+        let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+        assert_eq!(ran.code, 1, "{rules}: {ran:?}");
+        assert_eq!(before, project.on_host(live), "{rules}");
+    }
+    project.playbook("[[step]]\nfirewall = { rules = [ { limit = \"22/tcp\" } ], default_outgoing = \"deny\" }\n");
+    project.converge();
+    assert_eq!(project.run(&["facts"]).code, 0);
+}
