@@ -23,7 +23,13 @@ L=/run/lock/stockade.lock
 (umask 077; : >>"$L")
 chmod 0600 "$L"
 exec 9>>"$L"
-if ! flock -n 9; then journal "L $(cat /run/lock/stockade.lock)"; finish locked; fi
+# A run that is being settled holds it for a moment. The result comes before the
+# line: whoever has the lock takes a run with a line and no result for a dead one.
+if ! flock -w 2 9; then
+  printf 'locked\n' >"$R/result.new" && mv -f "$R/result.new" "$R/result"
+  journal "L $(cat "$L")"
+  finish locked
+fi
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
 
 # A run that ended without a result is settled before another begins. One that

@@ -8,9 +8,9 @@ use super::seed::Seed;
 use super::site::{Call, Normal, Site, ended};
 
 /// How many cuts of the first connection and of the one that confirms, each way.
-const CUTS: [[usize; 2]; 2] = [[22, 16], [8, 8]];
+const CUTS: [[usize; 2]; 2] = [[18, 12], [7, 7]];
 /// How many calls of the runner, and of the session that brings a run, a controller is killed at.
-const KILLS: [usize; 2] = [34, 8];
+const KILLS: [usize; 2] = [28, 7];
 
 pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     let mut all = Vec::new();

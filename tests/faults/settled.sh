@@ -4,7 +4,11 @@
 find /srv /etc /home /root /run/stockade -xdev -name '.stockade-*' 2>/dev/null
 find /etc/systemd/system -name 'stockade-guard*' 2>/dev/null
 systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | grep -v ' inactive *dead ' | sed 's/^/unit: /'
-for d in /run/stockade/* /var/lib/stockade/owed/*; do [ ! -e "$d" ] || echo "left: $d"; done
+for d in /run/stockade/*; do [ ! -e "$d" ] || echo "left: $d"; done
+# What was owed before the host was restarted is paid by that.
+for d in /var/lib/stockade/owed/*; do
+  [ ! -e "$d" ] || [ "$(cat "$d")" != "$(cat /proc/sys/kernel/random/boot_id)" ] || echo "owed: $d"
+done
 for r in /var/lib/stockade/runs/*/; do
   [ ! -d "$r" ] || [ -s "$r/result" ] || echo "without a result: $r"
   for k in "$r"guard/*/kept; do [ ! -e "$k" ] || echo "kept: $k"; done
