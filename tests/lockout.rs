@@ -6,7 +6,8 @@
 
 mod support;
 
-use support::project::{Project, Ran};
+use std::process::{Command, Stdio};
+use support::project::{Project, Ran, ran};
 
 /// What decides about access, as files and as units.
 fn access(project: &Project) -> String {
@@ -318,4 +319,45 @@ fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_i
     project.playbook("[[step]]\nfirewall = { rules = [ { limit = \"22/tcp\" } ], default_outgoing = \"deny\" }\n");
     project.converge();
     assert_eq!(project.run(&["facts"]).code, 0);
+}
+
+#[test]
+fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("SKIP a chroot can only be entered by root");
+        assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "may not be skipped");
+        return;
+    }
+    let Some(project) = Project::new() else { return };
+    let tree = project.folder().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let export = format!("docker export {} | tar -x -f - -C {}", project.host.container, tree.display());
+    assert!(Command::new("sh").args(["-c", &export]).status().unwrap().success());
+    project.write("image.toml", &format!("[hosts.image]\nchroot = {:?}\n", tree.display().to_string()));
+    let apply = |content: &str| {
+        project.playbook(&format!(
+            "[[step]]\nfile = {{ path = \"/etc/sudoers.d/zz\", mode = \"0440\", content = \"{content}\\n\" }}\n"
+        ));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
+        command.args(["apply", "site.toml", "--yes", "--record", "none", "-i", "image.toml"]);
+        ran(command.current_dir(project.folder()).stdin(Stdio::null()))
+    };
+    let inside = || -> Vec<String> {
+        let roots = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+            let root = std::fs::read_link(entry.path().join("root")).ok()?;
+            root.starts_with(&tree).then(|| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default())
+        });
+        roots.collect()
+    };
+    let kept = apply("nobody ALL=(ALL) ALL");
+    assert_eq!(kept.code, 0, "{kept:?}");
+    let back = apply("this is no rule");
+    assert_eq!(back.code, 5, "{back:?}");
+    assert!(std::fs::read_to_string(tree.join("etc/sudoers.d/zz")).unwrap().contains("nobody ALL"), "as before");
+    // Whoever is ending may still be seen for a moment.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !inside().is_empty() && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(inside(), Vec::<String>::new());
 }

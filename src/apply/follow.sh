@@ -25,8 +25,8 @@ launch() {
     systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process \
       --property=ExecStopPost="/bin/sh $R/settle dead" --property=TimeoutStopSec=300 /bin/sh "$R/script" </dev/null >/dev/null 2>&1
   else
-    setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 &
-    echo "$!" >"$P/pid"
+    # Not a child of ours: one that has ended and that nobody waits for looks alive.
+    (setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 & echo "$!" >"$P/pid")
   fi
 }
 # runner: prints the runner's process, nothing if it has ended.
@@ -55,7 +55,7 @@ follow() {
     while IFS= read -r l <&4; do
       printf '%s\n' "$l"
       FROM=$((FROM + 1))
-      case $l in "C "*) kill "$t" 2>/dev/null; printf '@pause\n'; exit 0;; esac
+      case $l in "C "*) kill "$t" 2>/dev/null; printf '@pause\n'; exit 0;; "X "*) kill "$t" 2>/dev/null; break;; esac
     done
     wait "$t"
   fi

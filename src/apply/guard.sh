@@ -176,7 +176,7 @@ arm() {
 rearm() { [ -s "$G/sleeper" ] || systemctl restart "$TIMER-timer.timer"; }
 disarm() {
   rm -f -- "$WANTED" "$BOOT"
-  if [ -s "$G/sleeper" ]; then [ "$MODE" != confirm ] || kill -- "-$(cat "$G/sleeper")" 2>/dev/null || :
+  if [ -s "$G/sleeper" ]; then s=$(cat "$G/sleeper"); [ "$s" = $$ ] || kill -- "-$s" 2>/dev/null || :
   elif [ "$MODE" != boot ] && is_systemd; then systemctl stop "$TIMER-timer.timer" 2>/dev/null || :; fi
 }
 

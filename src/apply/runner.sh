@@ -79,7 +79,8 @@ confirmed() {
     # A guard that nothing will ever end is none.
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
     read -r u i </proc/uptime
-    [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
+    # A chroot may have no /proc.
+    [ -z "$u" ] || [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
     sleep 0.05
   done
   [ -e "$g/confirmed" ] || reverted "$1"
