@@ -210,11 +210,11 @@ impl Progress<'_> {
         Some(Failure { step: scheduled.step, id: step.id.clone(), code, output })
     }
 
-    /// What a guard had put back was not done.
+    /// What a guard has put back is not done; a command that ran under it has run.
     fn undone(&mut self, guard: usize) {
         let phase = self.program.phases.iter().find(|phase| phase.number == guard);
         let operations = phase.and_then(|phase| self.program.operations.get(phase.operations.clone()));
-        for scheduled in operations.unwrap_or_default() {
+        for scheduled in operations.unwrap_or_default().iter().filter(|one| !one.op.outlasts_undo()) {
             if let Some(ending) = self.steps.get_mut(scheduled.step).filter(|ending| **ending == StepEnding::Done) {
                 *ending = StepEnding::Undone;
             }

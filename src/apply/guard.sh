@@ -238,6 +238,8 @@ confirm)
   if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then
     # Again where somebody was cut off in the middle of it: what is kept goes last.
     disarm
+    # What is told to be confirmed must be so after a power cut, too.
+    sync -f "$G"
     rm -rf -- "$K"
     exit 0
   fi

@@ -165,7 +165,7 @@ fn take_back(
             let except = if left.is_empty() { String::new() } else { format!(", but not: {}", left.join("; ")) };
             outcome.error = Some(format!("{before}; what the run had done was taken back{except}"));
             for (step, ending) in outcome.steps.iter_mut().filter(|(_, ending)| *ending == StepEnding::Done) {
-                if !step.ops.iter().all(stays) {
+                if !step.ops.iter().all(Op::outlasts_undo) {
                     *ending = StepEnding::Undone;
                 }
             }
@@ -176,11 +176,6 @@ fn take_back(
             outcome.error = Some(format!("{before}; it could not be taken back: {error:#}"));
         }
     }
-}
-
-/// What is not taken back: packages, and what the operator's own commands did.
-fn stays(op: &Op) -> bool {
-    matches!(op, Op::Run { .. } | Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpdate { .. })
 }
 
 fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyError> {

@@ -275,7 +275,7 @@ pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &
         console.line(&serde_json::to_string_pretty(&document)?);
         return Ok(Exit::Done);
     }
-    console.line(&format!("{} runs", runs.len()));
+    console.line(&super::undo::counted(runs.len()));
     for run in &runs {
         let stage = run.stage.as_ref().map(|stage| format!(" [{stage}]")).unwrap_or_default();
         let head =

@@ -168,7 +168,7 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
                 all.insert(name, runs.iter().map(run).collect());
             }
             Ok(runs) => {
-                console.line(&format!("{name}: {} runs", runs.len()));
+                console.line(&format!("{name}: {}", counted(runs.len())));
                 for (record, result) in &runs {
                     let stage = record.stage.as_ref().map(|stage| format!(" [{stage}]")).unwrap_or_default();
                     let changes = record.steps.len();
@@ -184,4 +184,9 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
         console.line(&serde_json::to_string_pretty(&serde_json::json!({ "format_version": 1, "hosts": all }))?);
     }
     Ok(exit)
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn counted(runs: usize) -> String {
+    if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }

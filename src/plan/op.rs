@@ -336,6 +336,11 @@ impl Op {
         matches!(self, Op::Reboot { if_required: false, .. })
     }
 
+    /// Whether nothing takes this back: packages, and what the operator's own commands did.
+    pub fn outlasts_undo(&self) -> bool {
+        matches!(self, Op::Run { .. } | Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpdate { .. })
+    }
+
     /// Whether this is part of apt's work (see `planner`: such work is brought together).
     pub fn is_apt(&self) -> bool {
         matches!(self, Op::AptUpdate { .. } | Op::AptInstall { .. } | Op::AptRemove { .. })
