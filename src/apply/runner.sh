@@ -44,6 +44,12 @@ n=$(cat /var/lib/stockade/count 2>/dev/null)
 n=$((${n:-0} + 1))
 printf '%s\n' "$n" >"$R/number" && cp "$R/number" /var/lib/stockade/count.new && mv -f /var/lib/stockade/count.new /var/lib/stockade/count
 
+# A unit that is gone holds nothing old: when it comes back it starts with what is there.
+for l in "$OWED"/restart:* "$OWED"/reload:*; do
+  [ -e "$l" ] || continue
+  [ "$(systemctl show -p LoadState --value -- "${l#*:}" 2>/dev/null)" != not-found ] || rm -f -- "$l"
+done
+
 snapshot before
 
 # begin NUMBER; ended NUMBER CODE
