@@ -17,10 +17,10 @@ settled() {
   [ ! -e "$R/after" ] || (umask 077; sh "$R/after" >"$R/undo/after" 2>/dev/null </dev/null)
   rm -f -- "$R/before" "$R/after"
   rm -rf -- "$P" "$R"/guard/*/kept
-  [ ! -e "$R/result" ] || return 0
-  printf '%s\n' "$1" >"$R/result.new"
-  mv -f "$R/result.new" "$R/result"
-  printf 'X %s\n' "$1" >>"$R/journal"
+  # Of two that end a run at once one alone tells its result.
+  printf '%s\n' "$1" >"$R/result.$$"
+  ! ln -T -- "$R/result.$$" "$R/result" 2>/dev/null || printf 'X %s\n' "$1" >>"$R/journal"
+  rm -f -- "$R/result.$$"
 }
 # What a runner had begun must not go on without it: the next run has the host then.
 end_orphans() {

@@ -53,6 +53,15 @@ impl<'a> Runs<'a> {
         Ok(runs.into_iter().map(|(_, record, result)| (record, result)).collect())
     }
 
+    /// Whether a run ended before its first operation, so that it may not even
+    /// have written down what was there.
+    fn never_began(&mut self, record: &Record) -> anyhow::Result<bool> {
+        let mut script = Script::new();
+        script.set("J", &format!("/var/lib/stockade/runs/{}/journal", record.id));
+        script.line("! [ -e \"$J\" ] || grep -q '^B ' \"$J\" || echo none");
+        Ok(self.read(&script)? == b"none\n")
+    }
+
     /// What a run found and left, and what is there now.
     fn states(&mut self, record: &Record) -> anyhow::Result<States> {
         let mut halves = Vec::new();
@@ -80,6 +89,9 @@ impl<'a> Runs<'a> {
     /// # Errors
     /// The host did not keep what it takes, or cannot be read.
     pub(super) fn plan_undo(&mut self, record: &Record, packages: bool) -> anyhow::Result<HostPlan> {
+        if self.never_began(record)? {
+            return Ok(HostPlan::new(self.name, Vec::new()));
+        }
         let states = self.states(record)?;
         plan_undo(self.name, record, &states, packages).map_err(|error| RunFailed(error.to_string()).into())
     }

@@ -31,7 +31,7 @@ impl std::fmt::Debug for Ran {
 }
 
 /// Seconds that a guard waits.
-pub const GUARD: &str = "5";
+pub const GUARD: &str = "8";
 /// How long anything may take before it counts as hung.
 pub const LIMIT: Duration = Duration::from_secs(150);
 
