@@ -25,7 +25,7 @@ mod disk;
 mod machine;
 #[path = "faults/packages.rs"]
 mod packages;
-#[path = "faults/relay.rs"]
+#[path = "support/relay.rs"]
 mod relay;
 #[path = "faults/runner.rs"]
 mod runner;

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "support/relay.rs"]
+mod relay;
 #[path = "transport/server.rs"]
 mod server;
 
+use relay::{Cut, Relay, Way};
 use server::{Agent, Answers, Server, fingerprint, keygen};
 use std::fs;
 use std::net::TcpListener;
@@ -274,6 +277,24 @@ fn a_host_that_says_nothing_is_given_up_at_the_limit() {
     let error = refusal(&target, &policy);
     assert!(matches!(&error, TransportError::Timeout { seconds: 1, doing, .. } if doing.contains("banner")), "{error}");
     assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_connection_that_is_cut_during_the_login_is_no_refusal() {
+    let Some(server) = Server::start() else { return };
+    let relay = Relay::to(server.target().port.unwrap());
+    let host_key = server.public_key("host_key");
+    server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
+    let target = Target { port: Some(relay.port), ..server.target() };
+    drop(open(&target));
+    let total = relay.bytes()[0][1];
+    // The host's answers to the login are among its last bytes.
+    for after in (total / 2..total).step_by(40) {
+        relay.cut(Some(Cut { connection: 0, way: Way::FromHost, after }));
+        let Err(error) = try_open(&target, &policy(), &silent()) else { continue };
+        assert!(relay.has_cut(), "{error}");
+        assert!(!matches!(error, TransportError::Authentication { .. }), "after {after} of {total}: {error}");
+    }
 }
 
 #[test]

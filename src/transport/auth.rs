@@ -199,15 +199,19 @@ impl Login<'_> {
         let doing = format!("logging in as {}", self.route.user);
         match self.wire.drive(self.deadline, &doing, step)? {
             Ok(()) => Ok(true),
-            Err(error) if is_refusal(&error) => Ok(false),
+            // libssh2 calls it a refusal, too, when the answer never came.
+            Err(error) if is_refusal(&error) && !self.wire.has_ended() => Ok(false),
             Err(error) if is_local(&error) => {
                 let what = self.tried.last().cloned().unwrap_or_default();
                 self.notes.push(format!("{what}: {}", error.message()));
                 Ok(false)
             }
             Err(error) => {
-                let tried = self.tried.join(", ");
-                Err(self.error(format!("the host ended the connection ({}) after: {tried}", error.message())))
+                let mut said = format!("{doing} with {} ({})", self.tried.join(", "), error.message());
+                if self.tried.len() > 1 {
+                    said.push_str("; if the host allows fewer keys (MaxAuthTries), name the right one with --key");
+                }
+                Err(TransportError::Closed { host: self.route.name.clone(), said })
             }
         }
     }

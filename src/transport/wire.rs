@@ -9,6 +9,7 @@ use super::TransportError;
 use super::deadline::Deadline;
 use super::jump::Proxy;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::RecvFlags;
 use ssh2::{BlockDirections, ErrorCode};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -90,6 +91,15 @@ impl Wire {
     pub(super) fn wait(&self, outbound: bool, limit: Duration) {
         let events = if outbound { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         wait_for(&mut [PollFd::new(&self.socket, events)], limit);
+    }
+
+    /// Whether nothing more can come from the other end.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut byte = [0_u8; 1];
+        match rustix::net::recv(&self.socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, received)) => received == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+        }
     }
 
     /// Whether a small packet can be written whole right now.
