@@ -25,6 +25,7 @@ pub(super) fn answer(
 ) -> Result<(), TransportError> {
     let port = port_to_use(reach.dial.port(), &question.before, &question.after);
     let until = Instant::now() + question.limit.saturating_sub(MARGIN).max(question.limit / 2);
+    let mut last = None;
     let error = loop {
         let left = until.saturating_duration_since(Instant::now());
         match reach
@@ -42,13 +43,18 @@ pub(super) fn answer(
                 if told.is_empty() {
                     watch.notice("a new login works and becomes root: the change of access stays");
                 } else {
-                    watch.notice(&told);
+                    // It works again: what it failed with while the change was live is the reason.
+                    let before = last.map(|error| format!("; before that no new login: {error}")).unwrap_or_default();
+                    watch.notice(&format!("{told}{before}"));
                 }
                 *reach.session = session;
                 return Ok(());
             }
             Err(error) if is_final(&error) || left.is_zero() => break error,
-            Err(_) => std::thread::sleep(Duration::from_millis(300).min(left)),
+            Err(error) => {
+                last = Some(error);
+                std::thread::sleep(Duration::from_millis(300).min(left));
+            }
         }
     };
     let why = format!("no new login{}: {error}", port.map(|port| format!(" on port {port}")).unwrap_or_default());

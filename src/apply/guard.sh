@@ -240,7 +240,8 @@ confirm)
     disarm
     # What is told to be confirmed must be so after a power cut, too.
     sync -f "$G"
-    rm -rf -- "$K"
+    # A unit that could not be removed is tried again by the runner.
+    [ -e "$BOOT" ] || [ -L "$WANTED" ] || rm -rf -- "$K"
     exit 0
   fi
   echo "the host has put the change back already: $(cat "$G/why" 2>/dev/null)"
