@@ -25,7 +25,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "origin",
             Type::String,
-            "a part of the repository address, such as \"download.docker.com\", that a package to be installed must come from",
+            "the repository's address or whole parts of it, such as \"download.docker.com\", that a package to be installed must come from",
         ),
         Field::optional(
             "conflicts",
@@ -293,7 +293,7 @@ impl Install<'_> {
             return KNOWN_AFTER_APPLY.to_owned();
         };
         match self.origin {
-            Some(part) if !origins.iter().any(|origin| origin.contains(part)) => {
+            Some(part) if !origins.iter().any(|origin| is_from(origin, part)) => {
                 planned.notes.push(format!(
                     "{name} {version} comes from {} now, not from {part}: this is checked again before the install, which fails if it is still so",
                     if origins.is_empty() { "nowhere".to_owned() } else { origins.join(", ") }
@@ -324,4 +324,43 @@ impl Install<'_> {
 
 fn matches_pin(version: &str, pin: &str) -> bool {
     pin.strip_suffix('*').map_or(version == pin, |start| version.starts_with(start))
+}
+
+/// Whether a line of apt-cache(8) policy names this address, or one with these
+/// whole parts; the runner's `candidate_from` asks the same. `docker.com` is no
+/// part of `docker.com.example.org`.
+fn is_from(line: &str, part: &str) -> bool {
+    line.match_indices(part).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_none_or(|c| " /.@".contains(c));
+        let after = line[at + part.len()..].chars().next().is_none_or(|c| " /:".contains(c));
+        before && (after || part.ends_with('/'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_from;
+
+    #[test]
+    fn an_address_is_compared_by_whole_parts() {
+        let line = "https://download.docker.com/linux/ubuntu noble/stable amd64 Packages";
+        for part in [
+            "download.docker.com",
+            "docker.com",
+            "https://download.docker.com/linux/ubuntu",
+            "https://download.docker.com/",
+        ] {
+            assert!(is_from(line, part), "{part}");
+        }
+        for part in ["ocker.com", "download.docker", "docker.com/lin", "example.org"] {
+            assert!(!is_from(line, part), "{part}");
+        }
+        for other in [
+            "https://download.docker.com.example.org/ noble",
+            "https://not-docker.com/ noble",
+            "http://example.org/?docker.com_x",
+        ] {
+            assert!(!is_from(other, "docker.com"), "{other}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "separator",
             Type::String,
-            "what stands between key and value: \" \" for blanks, or a sign such as \"=\" or \":\"; default \"=\"",
+            "what stands between key and value: \" \" for blanks, or a sign such as \"=\" or \":\"; a new line has its blanks as given (\" = \"); default \"=\"",
         ),
         Field::optional(
             "comment",
@@ -54,6 +54,8 @@ struct Syntax {
     key: String,
     /// Empty: blanks.
     separator: String,
+    /// What a line that is made has between key and value.
+    joint: String,
     comment: String,
 }
 
@@ -71,7 +73,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if comment.trim().is_empty() || comment.chars().any(char::is_control) {
         args.refuse("comment", "'comment' must be what begins a comment, such as \"#\"");
     }
-    let syntax = Syntax { key, separator: separator.trim().to_owned(), comment: comment.trim().to_owned() };
+    let joint = match separator.trim() {
+        "" => " ".to_owned(),
+        // A colon and the like are written "key: value", an equals sign "key=value".
+        sign if sign == separator && sign != "=" => format!("{sign} "),
+        _ => separator.clone(),
+    };
+    let syntax = Syntax { key, separator: separator.trim().to_owned(), joint, comment: comment.trim().to_owned() };
     if !syntax.separator.is_empty() && syntax.key.contains(&syntax.separator) {
         args.refuse("key", format!("'key' must not hold the separator \"{}\"", syntax.separator.escape_debug()));
     }
@@ -123,10 +131,7 @@ impl Syntax {
     }
 
     fn line(&self, value: &str) -> String {
-        let separator = if self.separator.is_empty() { " " } else { &self.separator };
-        // A colon and the like are written "key: value", an equals sign "key=value".
-        let blank = if self.separator.is_empty() || self.separator == "=" || value.is_empty() { "" } else { " " };
-        format!("{}{separator}{blank}{value}", self.key)
+        format!("{}{}{value}", self.key, self.joint).trim_end().to_owned()
     }
 
     /// The value in force: the last one.
@@ -157,7 +162,7 @@ impl Syntax {
 impl Setting {
     /// The same as an operation.
     fn edit(&self) -> LineEdit {
-        let Syntax { key, separator, comment } = &self.syntax;
+        let Syntax { key, separator, comment, .. } = &self.syntax;
         let (key, separator, comment) = (key.clone(), separator.clone(), comment.clone());
         match &self.value {
             Some(value) => {
