@@ -135,3 +135,30 @@ fn there_is_nothing_to_undo_where_nothing_was_run() {
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("there is no such run"), "{text}");
 }
+
+#[test]
+fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
+    let Some(site) = Site::new() else { return };
+    let playbook = |content: &str| {
+        site.playbook(&format!("[[step]]\nfile = {{ path = \"/etc/fifty\", content = \"{content}\" }}\n"))
+    };
+    site.done(&["apply", &playbook("first"), "--yes"]);
+    // As 60 runs before it would have left them, and two that found the host locked.
+    on_host(
+        &site.host,
+        "cd /var/lib/stockade/runs; set -e; r=$(ls); n=$(cat $r/number); cp -a $r /root/first; rm -r $r; i=1; \
+         while [ $i -le 60 ]; do d=20250101T0000$(printf %02d $i)Z-aaaaaa; cp -a /root/first $d; sed -i s/$r/$d/g $d/meta; \
+         echo $i >$d/number; touch -d \"2025-01-01 UTC + $i minutes\" $d/result; i=$((i + 1)); done; echo 60 >../count; \
+         for i in 05 55; do d=20250101T0000${i}Z-bbbbbb; mkdir $d; cp /root/first/meta $d/; : >$d/journal; echo locked >$d/result; \
+         touch -d \"2025-01-01 UTC + $i minutes\" $d/result; done",
+    );
+    site.done(&["apply", &playbook("second"), "--yes"]);
+    let left = on_host(
+        &site.host,
+        "cd /var/lib/stockade/runs; sort -n */number | sed -n '1p;$p'; ls | grep -c .; ls | grep bbbbbb",
+    );
+    // 12 to 61 have numbers, and the later one of the two that had to go.
+    assert_eq!(left.lines().collect::<Vec<_>>(), ["12", "61", "51", "20250101T000055Z-bbbbbb"]);
+    site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(on_host(&site.host, "cat /etc/fifty"), "first");
+}

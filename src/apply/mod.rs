@@ -20,7 +20,7 @@ mod undo;
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
 pub use follow::{Line, Question, Reach, Told, Watch, follow};
 pub use guard::Phase;
-pub use program::Program;
+pub use program::{LOCK, Program};
 pub use record::{About, Record};
 pub use schedule::{Scheduled, schedule, until_reboot};
 pub use undo::{States, plan_undo};

@@ -6,6 +6,9 @@ use crate::plan::{HostPlan, OpScript};
 use crate::shell::{Command, NulByte, Script};
 use std::collections::BTreeSet;
 
+/// The shell's function `take_lock SECONDS`: one run at a time on a host.
+pub const LOCK: &str = include_str!("lock.sh");
+
 /// The program and its data.
 #[derive(Debug)]
 pub struct Program {
@@ -50,6 +53,7 @@ impl Program {
             .set("ID", run.as_str())
             .set("WHO", &about.who)
             .set("SPARED", &plan.spared.join(" "))
+            .line(LOCK)
             .line(include_str!("runner.sh"));
         // A run that ends before its reboot owes it; another boot pays it.
         if operations.iter().any(|scheduled| scheduled.op.reboots()) {

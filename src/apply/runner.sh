@@ -17,20 +17,14 @@ journal() { printf '%s\n' "$*" >>"$R/journal"; }
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
 finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
-# Everybody may write in that directory, and whoever may read the lock may hold it.
-L=/run/lock/stockade.lock
-[ -f "$L" ] && [ -O "$L" ] && [ ! -L "$L" ] || rm -rf -- "$L"
-(umask 077; : >>"$L")
-chmod 0600 "$L"
-exec 9>>"$L"
 # A run that is being settled holds it for a moment. The result comes before the
 # line: whoever has the lock takes a run with a line and no result for a dead one.
-if ! flock -w 2 9; then
+if ! take_lock 2; then
   printf 'locked\n' >"$R/result.new" && mv -f "$R/result.new" "$R/result"
   journal "L $(cat "$L")"
   finish locked
 fi
-printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >/run/lock/stockade.lock
+printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >"$L"
 
 # A run that ended without a result is settled before another begins. One that
 # has not written a line has done nothing: it will find the lock held.
@@ -43,6 +37,21 @@ done
 n=$(cat /var/lib/stockade/count 2>/dev/null)
 n=$((${n:-0} + 1))
 printf '%s\n' "$n" >"$R/number" && cp "$R/number" /var/lib/stockade/count.new && mv -f /var/lib/stockade/count.new /var/lib/stockade/count
+
+# The last 50 runs are remembered. One that was refused has no number; it goes
+# with those that ended after it.
+forget() {
+  old= edge=
+  for r in /var/lib/stockade/runs/*/; do
+    read -r i <"${r}number" && [ "$i" -le "$1" ] && [ -e "${r}result" ] || continue
+    old="$old $r"
+    [ "$edge" -nt "${r}result" ] || edge=${r}result
+  done 2>/dev/null
+  [ -n "$edge" ] || return 0
+  for r in /var/lib/stockade/runs/*/; do [ -e "${r}number" ] || [ ! "${r}result" -ot "$edge" ] || old="$old $r"; done
+  rm -rf -- $old
+}
+[ "$n" -le 50 ] || forget "$((n - 50))"
 
 # A unit that is gone holds nothing old: when it comes back it starts with what is there.
 for l in "$OWED"/restart:* "$OWED"/reload:*; do
@@ -93,7 +102,7 @@ confirmed() {
   # Whoever confirmed may have been cut off before the timer and the unit were gone.
   i=0
   while [ -e "$g/kept" ] && [ "$i" -lt 20 ]; do i=$((i + 1)); sleep 0.05; done
-  [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-
+  [ ! -e "$g/kept" ] || { sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-; rm -rf -- "$g/kept"; }
   journal "D $1"
 }
 put_back() {
@@ -249,9 +258,18 @@ apt_get() {
 candidate_from() {
   apt_has_lists || apt_update
   apt-cache policy -- "$1" | WANT=$2 awk '
+    # By whole parts of the address: docker.com is none of docker.com.example.org.
+    function is_from(line, want,   at, i, end) {
+      while (i = index(substr(line, at + 1), want)) {
+        at += i
+        end = substr(line, at + length(want), 1)
+        if (index(" /.@", substr(line, at - 1, 1)) && (end == "" || index(" /:", end) || want ~ /\/$/)) return 1
+      }
+    }
+    BEGIN { want = ENVIRON["WANT"] }
     $1 == "Candidate:" { candidate = $2 }
     /^ (\*\*\*|   ) [^ ]/ { current = ($1 == "***") ? $2 : $1; next }
-    /^        / && current == candidate && index($0, ENVIRON["WANT"]) { found = 1 }
+    /^        / && current == candidate && is_from($0, want) { found = 1 }
     END { exit !found }' && return 0
   echo "the candidate of package $1 does not come from $2; apt-cache policy says:"
   apt-cache policy -- "$1"

@@ -3,7 +3,7 @@
 
 use super::RunFailed;
 use super::engine::look;
-use crate::apply::{Line, Reach, Record, States, Watch, follow, plan_undo};
+use crate::apply::{LOCK, Line, Reach, Record, States, Watch, follow, plan_undo};
 use crate::observe::{HostState, Query};
 use crate::plan::HostPlan;
 use crate::report::{Event, Reporter};
@@ -12,6 +12,8 @@ use crate::transport::Session;
 use anyhow::Context;
 use std::time::Duration;
 
+/// What the program that settles a run ends with if somebody else is at work.
+const LOCKED: i32 = 3;
 const LOOK: Duration = Duration::from_secs(120);
 
 /// A host whose runs are of interest.
@@ -118,15 +120,24 @@ pub(super) fn settle(reach: &mut Reach<'_>, name: &str, run: &str, reporter: &dy
         return Ok(result);
     }
     let mut script = Script::new();
-    script.set("R", &format!("/var/lib/stockade/runs/{run}")).line(
-        "exec 9>>/run/lock/stockade.lock; flock -n 9 || { cat /run/lock/stockade.lock; exit 1; }\n\
+    // Somebody else may settle it at the same time: then it is done when the lock is free.
+    script.set("R", &format!("/var/lib/stockade/runs/{run}")).line(LOCK).line(
+        "take_lock 10 || { cat \"$L\"; exit 3; }\n\
          [ -e \"$R/settle\" ] || { rm -rf -- \"$R\"; exit 0; }\n\
-         sh \"$R/settle\" interrupted </dev/null >/dev/null 2>&1 9>&-",
+         [ -e \"$R/result\" ] || sh \"$R/settle\" interrupted </dev/null >/dev/null 2>&1 9>&-\n\
+         cat \"$R/result\" 2>/dev/null || :",
     );
     let reply = reach.session.run(&script, &[], LOOK)?;
+    let answer = String::from_utf8_lossy(&reply.output).trim().to_owned();
+    if reply.code == LOCKED {
+        return Err(RunFailed(format!("{name}: another run is at work on this host: {answer}")).into());
+    }
     if reply.code != 0 {
-        let holder = String::from_utf8_lossy(&reply.output).trim().to_owned();
-        return Err(RunFailed(format!("{name}: another run is at work on this host: {holder}")).into());
+        return Err(RunFailed(format!("{name}: run {run} cannot be ended on this host: {answer}")).into());
+    }
+    if !answer.is_empty() && answer != "interrupted" {
+        say(&format!("run {run} has ended: {answer}"));
+        return Ok(answer);
     }
     say(&format!("run {run} was interrupted on the host; what is left to do is planned anew"));
     Ok("interrupted".to_owned())
