@@ -174,10 +174,15 @@ arm() {
 }
 # The change is made: the time until it must be confirmed begins anew.
 rearm() { [ -s "$G/sleeper" ] || systemctl restart "$TIMER-timer.timer"; }
+# disarm: fails if something of the guard is still there.
 disarm() {
-  rm -f -- "$WANTED" "$BOOT"
+  d=0
+  rm -f -- "$WANTED" "$BOOT" || d=1
   if [ -s "$G/sleeper" ]; then s=$(cat "$G/sleeper"); [ "$s" = $$ ] || kill -- "-$s" 2>/dev/null || :
-  elif [ "$MODE" != boot ] && is_systemd; then systemctl stop "$TIMER-timer.timer" 2>/dev/null || :; fi
+  elif [ "$MODE" != boot ] && is_systemd; then
+    systemctl stop "$TIMER-timer.timer" 2>/dev/null || ! systemctl -q is-active "$TIMER-timer.timer" || d=1
+  fi
+  return "$d"
 }
 
 runner() {
@@ -236,12 +241,12 @@ live)
   ;;
 confirm)
   if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then
-    # Again where somebody was cut off in the middle of it: what is kept goes last.
+    # Again where somebody was cut off in the middle of it, or where it failed:
+    # what is kept goes last.
     disarm
     # What is told to be confirmed must be so after a power cut, too.
     sync -f "$G"
-    # A unit that could not be removed is tried again by the runner.
-    [ -e "$BOOT" ] || [ -L "$WANTED" ] || rm -rf -- "$K"
+    [ "$d" != 0 ] || rm -rf -- "$K"
     exit 0
   fi
   echo "the host has put the change back already: $(cat "$G/why" 2>/dev/null)"
