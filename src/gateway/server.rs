@@ -84,25 +84,12 @@ impl Server {
     /// # Errors
     /// When the socket cannot be made.
     pub fn listen_local(self: &Arc<Self>, path: &Path) -> io::Result<()> {
-        let listener = local(path, 0o660)?;
-        let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
-        tokio::spawn(async move {
-            loop {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    _ = stop.wait_for(|stop| *stop) => return,
-                };
-                let Ok((stream, _)) = accepted else {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                };
-                let Some(slot) = server.slot() else { continue };
-                let server = Arc::clone(&server);
-                tokio::spawn(async move {
-                    let (_slot, _open) = (slot, Open::new(&server.proxy.metrics.connections));
-                    server.proxy.serve(stream, None, server.stop.subscribe()).await;
-                });
-            }
+        self.accept(local(path, 0o660)?, |server, stream| {
+            let Some(slot) = server.slot() else { return };
+            tokio::spawn(async move {
+                let (_slot, _open) = (slot, Open::new(&server.proxy.metrics.connections));
+                server.proxy.serve(stream, None, server.stop.subscribe()).await;
+            });
         });
         Ok(())
     }
@@ -112,7 +99,16 @@ impl Server {
     /// # Errors
     /// When the socket cannot be made.
     pub fn listen_admin(self: &Arc<Self>, path: &Path) -> io::Result<()> {
-        let listener = local(path, 0o600)?;
+        self.accept(local(path, 0o600)?, |server, stream| {
+            tokio::spawn(async move {
+                let _ = server.administer(stream).await;
+            });
+        });
+        Ok(())
+    }
+
+    /// Hands every connection of a local socket on, until the end.
+    fn accept(self: &Arc<Self>, listener: UnixListener, begin: fn(Arc<Self>, UnixStream)) {
         let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
         tokio::spawn(async move {
             loop {
@@ -120,17 +116,12 @@ impl Server {
                     accepted = listener.accept() => accepted,
                     _ = stop.wait_for(|stop| *stop) => return,
                 };
-                let Ok((stream, _)) = accepted else {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                };
-                let server = Arc::clone(&server);
-                tokio::spawn(async move {
-                    let _ = server.administer(stream).await;
-                });
+                match accepted {
+                    Ok((stream, _)) => begin(Arc::clone(&server), stream),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
             }
         });
-        Ok(())
     }
 
     fn slot(&self) -> Option<OwnedSemaphorePermit> {

@@ -133,12 +133,7 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, parents: bool) -> Resu
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
             file::meta_changes(&mut planned, entry, meta);
             if !planned.changes.is_empty() {
-                planned.ops.push(Op::SetMeta {
-                    path: path.clone(),
-                    owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
-                    group: (entry.group != meta.group).then(|| meta.group.clone()),
-                    mode: Some(meta.mode),
-                });
+                planned.ops.push(file::set_meta(path, entry, meta));
             }
         }
         PathState::Present(entry) => {

@@ -111,12 +111,7 @@ impl Resource for Download {
             planned.change("sha256", Some(before), Some(&self.sha256));
             planned.ops.push(fetch);
         } else if !planned.changes.is_empty() {
-            planned.ops.push(Op::SetMeta {
-                path: self.path.clone(),
-                owner: (entry.owner != self.meta.owner).then(|| self.meta.owner.clone()),
-                group: (entry.group != self.meta.group).then(|| self.meta.group.clone()),
-                mode: Some(self.meta.mode),
-            });
+            planned.ops.push(file::set_meta(&self.path, entry, &self.meta));
         }
         Ok(planned)
     }

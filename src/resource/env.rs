@@ -4,7 +4,7 @@
 //! what they hold; there is never a diff.
 
 use super::environment_file;
-use super::file::meta_changes;
+use super::file::{meta_changes, set_meta};
 use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
@@ -226,12 +226,7 @@ fn plan_file(planned: &mut Planned, host: &HostState, path: &AbsPath, wanted: &W
     if !same {
         planned.ops.push(write);
     } else if !planned.changes.is_empty() {
-        planned.ops.push(Op::SetMeta {
-            path: path.clone(),
-            owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
-            group: (entry.group != meta.group).then(|| meta.group.clone()),
-            mode: Some(meta.mode),
-        });
+        planned.ops.push(set_meta(path, entry, meta));
     }
     Ok(())
 }

@@ -161,14 +161,19 @@ pub(super) fn present(
     if !same {
         planned.ops.push(write);
     } else if !planned.changes.is_empty() {
-        planned.ops.push(Op::SetMeta {
-            path: path.clone(),
-            owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
-            group: (entry.group != meta.group).then(|| meta.group.clone()),
-            mode: Some(meta.mode),
-        });
+        planned.ops.push(set_meta(path, entry, meta));
     }
     Ok(planned)
+}
+
+/// What gives an entry its owner, group and mode.
+pub(super) fn set_meta(path: &AbsPath, entry: &crate::observe::Entry, meta: &Meta) -> Op {
+    Op::SetMeta {
+        path: path.clone(),
+        owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
+        group: (entry.group != meta.group).then(|| meta.group.clone()),
+        mode: Some(meta.mode),
+    }
 }
 
 /// Notes in which of owner, group and mode an entry differs.

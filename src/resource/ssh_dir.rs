@@ -6,6 +6,7 @@
 //! key file, is refused: root would write where the user pointed.
 
 use super::draft::Draft;
+use super::file::set_meta;
 use super::key_file::{Wanted, merge};
 use crate::observe::{Content, Entry, FileType, PathState, Queries, Query};
 use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
@@ -287,11 +288,6 @@ fn differences(draft: &mut Draft<'_>, what: &str, entry: &Entry, meta: &Meta) ->
 
 fn repair(draft: &mut Draft<'_>, path: &AbsPath, what: &str, entry: &Entry, meta: &Meta) {
     if differences(draft, what, entry, meta) {
-        draft.push(Op::SetMeta {
-            path: path.clone(),
-            owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
-            group: (entry.group != meta.group).then(|| meta.group.clone()),
-            mode: Some(meta.mode),
-        });
+        draft.push(set_meta(path, entry, meta));
     }
 }

@@ -5,7 +5,7 @@
 //! skips files whose names hold a '.' or end in '~' (sudoers(5), "Including
 //! other files"): such names are refused here and encoded in [`grant_path`].
 
-use super::file::meta_changes;
+use super::file::{meta_changes, set_meta};
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
@@ -140,12 +140,7 @@ pub(super) fn plan_file(
         planned.diff = Some(diff_files(path.as_str(), old.as_deref(), Some(content)));
         planned.ops.push(write(path, content, meta));
     } else if planned.changes.len() > changes {
-        planned.ops.push(Op::SetMeta {
-            path: path.clone(),
-            owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
-            group: (entry.group != meta.group).then(|| meta.group.clone()),
-            mode: Some(meta.mode),
-        });
+        planned.ops.push(set_meta(path, entry, &meta));
     }
     Ok(())
 }
