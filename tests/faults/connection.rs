@@ -8,9 +8,9 @@ use super::seed::Seed;
 use super::site::{Call, Normal, Site, ended};
 
 /// How many cuts of the first connection and of the one that confirms, each way.
-const CUTS: [[usize; 2]; 2] = [[18, 12], [7, 7]];
+const CUTS: [[usize; 2]; 2] = [[15, 10], [6, 6]];
 /// How many calls of the runner, and of the session that brings a run, a controller is killed at.
-const KILLS: [usize; 2] = [28, 7];
+const KILLS: [usize; 2] = [24, 6];
 
 pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     let mut all = Vec::new();

@@ -6,9 +6,9 @@ use super::seed::Seed;
 use super::site::{Call, Normal, Site};
 
 /// How many calls of each are tried.
-const RUNNER: usize = 64;
-const REFUSED: usize = 24;
-const SESSION: usize = 20;
+const RUNNER: usize = 52;
+const REFUSED: usize = 20;
+const SESSION: usize = 16;
 
 pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     let mut all = Vec::new();
