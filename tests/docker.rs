@@ -17,26 +17,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
-use stockade::resource::{self, Assets, KINDS};
-use stockade::values::{Diagnostic, EnvKey, Secret};
+use stockade::resource::{self, KINDS};
+use stockade::values::Diagnostic;
+use support::files::Files;
 use support::{TestLab, on_host, program};
-
-struct Files<'a>(&'a Step, BTreeMap<EnvKey, Secret>);
-
-impl Assets for Files<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.files.read(path)
-    }
-    fn render(&self, path: &str) -> Result<String, String> {
-        self.0.files.render(path)
-    }
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        self.0.files.glob(pattern)
-    }
-    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
-        Some(&self.1)
-    }
-}
 
 /// The steps of a playbook that uses a bundled one, on an Ubuntu host whose
 /// operator is connected on port 2222. Every resource must be sound.
@@ -51,7 +35,7 @@ fn steps(bundled: &str, with: &str) -> Result<Vec<Step>, Vec<Diagnostic>> {
     for step in &steps {
         assert!(!step.unknown, "{}", step.id);
         let kind = resource::kind(&step.kind).unwrap();
-        resource::build(kind, &step.table, &Files(step, BTreeMap::new()))?;
+        resource::build(kind, &step.table, &Files(step, Some(BTreeMap::new())))?;
     }
     Ok(steps)
 }

@@ -10,33 +10,16 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use stockade::authority::Authority;
 use stockade::lab::LabHost;
 use stockade::playbook::{self, HostScope, Step};
-use stockade::resource::{self, Assets, KINDS};
-use stockade::values::{Diagnostic, EnvKey, Secret};
+use stockade::resource::{self, KINDS};
+use stockade::values::Diagnostic;
+use support::files::Files;
 use support::{TestLab, on_host, program};
-
-struct Files<'a>(&'a Step);
-
-impl Assets for Files<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.files.read(path)
-    }
-    fn render(&self, path: &str) -> Result<String, String> {
-        self.0.files.render(path)
-    }
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        self.0.files.glob(pattern)
-    }
-    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
-        None
-    }
-}
 
 /// A project with an authority and a program, and the steps of a playbook of
 /// its that uses a bundled one. Every resource must be sound.
@@ -62,7 +45,7 @@ fn steps(bundled: &str, with: &str) -> Result<Vec<Step>, Vec<Diagnostic>> {
     for step in &steps {
         assert!(!step.unknown, "{}", step.id);
         let kind = resource::kind(&step.kind).unwrap();
-        resource::build(kind, &step.table, &Files(step))?;
+        resource::build(kind, &step.table, &Files(step, None))?;
     }
     Ok(steps)
 }

@@ -181,9 +181,7 @@ fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
     let run = |port: u16, arguments: &[&str]| {
         let inventory = std::fs::read_to_string(project.folder().join("direct.toml")).unwrap();
         project.write("at.toml", &inventory.replace("port = 22", &format!("port = {port}")));
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).args(["-i", "at.toml"]).current_dir(project.folder()).env("NO_COLOR", "1");
-        support::project::ran(&mut command)
+        support::project::ran(support::program(project.folder()).args(arguments).args(["-i", "at.toml"]))
     };
     let listens = "ss -Hltn | sed -n 's/.*:\\(22\\|2222\\|2200\\) .*/\\1/p' | sort -u | tr '\\n' ' '";
     let file = "[[step]]\nfile = { path = \"/srv/late\", content = \"x\" }\n";

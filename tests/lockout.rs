@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
+use support::program;
 use support::project::{Project, Ran, ran};
 
 /// What decides about access, as files and as units.
@@ -321,24 +321,13 @@ fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_i
 
 #[test]
 fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
-    if !rustix::process::getuid().is_root() {
-        eprintln!("SKIP a chroot can only be entered by root");
-        assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "may not be skipped");
-        return;
-    }
     let Some(project) = Project::new() else { return };
-    let tree = project.folder().join("tree");
-    std::fs::create_dir(&tree).unwrap();
-    let export = format!("docker export {} | tar -x -f - -C {}", project.host.container, tree.display());
-    assert!(Command::new("sh").args(["-c", &export]).status().unwrap().success());
-    project.write("image.toml", &format!("[hosts.image]\nchroot = {:?}\n", tree.display().to_string()));
+    let Some(tree) = project.image() else { return };
     let apply = |content: &str| {
         project.playbook(&format!(
             "[[step]]\nfile = {{ path = \"/etc/sudoers.d/zz\", mode = \"0440\", content = \"{content}\\n\" }}\n"
         ));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(["apply", "site.toml", "--yes", "--record", "none", "-i", "image.toml"]);
-        ran(command.current_dir(project.folder()).stdin(Stdio::null()))
+        ran(program(project.folder()).args(["apply", "site.toml", "--yes", "--record", "none", "-i", "image.toml"]))
     };
     let inside = || -> Vec<String> {
         let roots = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {

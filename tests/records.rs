@@ -9,11 +9,8 @@ use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use stockade::lab::LabHost;
-use support::{TestLab, on_host};
+use support::project::{PATIENCE, Project};
 
-/// Generous: what is awaited comes, or the test is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
 const PASSWORD: &str = "hunter2-of-redis";
 
 /// A Redis of the test's own, with a password, ended with it.
@@ -76,69 +73,42 @@ fn await_that(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-struct Site {
-    lab: TestLab,
-    hosts: Vec<LabHost>,
+fn playbook(site: &Project, file: &str, name: &str, steps: &str) {
+    site.write(file, &format!("name = \"{name}\"\nhosts = [\"all\"]\n{steps}"));
 }
 
-impl Site {
-    fn new(count: usize) -> Option<Site> {
-        let (lab, hosts) = TestLab::with_hosts(count)?;
-        Some(Site { lab, hosts })
-    }
+/// A step that says that it is there and waits for leave.
+fn waiting(site: &Project) {
+    playbook(
+        site,
+        "wait.toml",
+        "Wait",
+        "[[step]]\ncommand = { run = \"touch /srv/waiting; until [ -e /srv/go ]; do sleep 0.1; done\", creates = \"/srv/go\" }\n",
+    );
+}
 
-    fn playbook(&self, file: &str, name: &str, steps: &str) {
-        let text = format!("name = \"{name}\"\nhosts = [\"all\"]\n{steps}");
-        std::fs::write(self.lab.dir.path().join(file), text).unwrap();
-    }
+fn await_waiting(site: &Project) {
+    site.await_on(0, "test -e /srv/waiting");
+}
 
-    /// A step that says that it is there and waits for leave.
-    fn waiting(&self) {
-        self.playbook(
-            "wait.toml",
-            "Wait",
-            "[[step]]\ncommand = { run = \"touch /srv/waiting; until [ -e /srv/go ]; do sleep 0.1; done\", creates = \"/srv/go\" }\n",
-        );
-    }
+fn run(site: &Project, arguments: &[&str]) -> (i32, String) {
+    told(site.command(arguments).output().unwrap())
+}
 
-    fn await_waiting(&self) {
-        await_that("the run is at work", || {
-            self.hosts[0].exec(&["test", "-e", "/srv/waiting"]).unwrap().status.success()
-        });
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.lab.dir.path());
-        command.env("NO_COLOR", "1").env("XDG_STATE_HOME", self.lab.dir.path().join("state"));
-        command.env_remove("STOCKADE_RECORD");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        told(self.command(arguments).output().unwrap())
-    }
-
-    fn on(&self, host: usize, text: &str) -> String {
-        on_host(&self.hosts[host], text)
-    }
-
-    /// The recorded runs, oldest first.
-    fn records(&self, arguments: &[&str]) -> Vec<Value> {
-        let (code, text) = self.run(&[&["history", "--records", "--json"], arguments].concat());
-        assert_eq!(code, 0, "{text}");
-        let document: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(document["format_version"], 1);
-        document["runs"].as_array().unwrap().clone()
-    }
+/// The recorded runs, oldest first.
+fn records(site: &Project, arguments: &[&str]) -> Vec<Value> {
+    let (code, text) = run(site, &[&["history", "--records", "--json"], arguments].concat());
+    assert_eq!(code, 0, "{text}");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["format_version"], 1);
+    document["runs"].as_array().unwrap().clone()
 }
 
 /// The exit code and all that was printed; the password never is.
 fn told(output: Output) -> (i32, String) {
-    let text = (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned();
+    let (code, text) = support::project::told(output);
     assert!(!text.contains(PASSWORD), "{text}");
-    (output.status.code().unwrap_or(-1), text)
+    (code, text)
 }
 
 const STEPS: &str = "[[step]]\nfile = { path = \"/srv/new\", content = \"value-of-the-file\\n\" }\n\
@@ -146,17 +116,17 @@ const STEPS: &str = "[[step]]\nfile = { path = \"/srv/new\", content = \"value-o
 
 #[test]
 fn runs_are_recorded_here_and_the_hosts_that_failed_are_found_by_them() {
-    let Some(site) = Site::new(3) else { return };
-    site.playbook("site.toml", "Site", STEPS);
+    let Some(site) = Project::with_hosts(3) else { return };
+    playbook(&site, "site.toml", "Site", STEPS);
     let names: Vec<&str> = site.hosts.iter().map(|host| host.name.as_str()).collect();
-    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--limit", "@failed"]);
+    let (code, text) = run(&site, &["apply", "site.toml", "--yes", "--limit", "@failed"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("no run of 'Site' is recorded"), "{text}");
 
     site.on(0, "touch /srv/healthy");
-    let (code, text) = site.run(&["apply", "site.toml", "--yes"]);
+    let (code, text) = run(&site, &["apply", "site.toml", "--yes"]);
     assert_eq!(code, 3, "{text}");
-    let runs = site.records(&[]);
+    let runs = records(&site, &[]);
     assert_eq!(runs.len(), 1);
     let results: Vec<&Value> = runs[0]["hosts"].as_array().unwrap().iter().map(|host| &host["result"]).collect();
     assert_eq!(results, ["converged", "failed", "failed"]);
@@ -168,46 +138,46 @@ fn runs_are_recorded_here_and_the_hosts_that_failed_are_found_by_them() {
     assert_eq!(runs[0]["hosts"][0]["runs"], serde_json::json!([on_the_host]), "the host's own name for it");
 
     // The plan of @failed is about those hosts alone, and so is the apply; names are added to them.
-    let (code, text) = site.run(&["plan", "site.toml", "--limit", "@failed", "--format", "json"]);
+    let (code, text) = run(&site, &["plan", "site.toml", "--limit", "@failed", "--format", "json"]);
     assert_eq!(code, 0, "{text}");
     assert!(
         !text.contains(&format!("\"{}\"", names[0])) && text.contains(names[1]) && text.contains(names[2]),
         "{text}"
     );
     let both = format!("@failed,{}*,!{}", names[0], names[2]);
-    let (_, text) = site.run(&["plan", "site.toml", "--limit", &both, "--format", "json"]);
+    let (_, text) = run(&site, &["plan", "site.toml", "--limit", &both, "--format", "json"]);
     assert!(text.contains(names[0]) && text.contains(names[1]) && !text.contains(names[2]), "{text}");
     site.on(1, "touch /srv/healthy");
     site.on(2, "touch /srv/healthy");
-    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--limit", "@failed"]);
+    let (code, text) = run(&site, &["apply", "site.toml", "--yes", "--limit", "@failed"]);
     assert_eq!(code, 0, "{text}");
-    assert_eq!(site.records(&[]).len(), 2);
-    assert_eq!(site.records(&[names[0]]).len(), 1, "filtered by host");
-    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--limit", "@failed"]);
+    assert_eq!(records(&site, &[]).len(), 2);
+    assert_eq!(records(&site, &[names[0]]).len(), 1, "filtered by host");
+    let (code, text) = run(&site, &["apply", "site.toml", "--yes", "--limit", "@failed"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("no host failed in the last run of 'Site'"), "{text}");
 
-    let (code, text) = site.run(&["undo", names[0], "--yes"]);
+    let (code, text) = run(&site, &["undo", names[0], "--yes"]);
     assert_eq!(code, 0, "{text}");
-    let undone = site.records(&[]).pop().unwrap();
+    let undone = records(&site, &[]).pop().unwrap();
     assert_eq!((&undone["verb"], &undone["hosts"][0]["result"]), (&"undo".into(), &"converged".into()));
     assert_eq!(undone["playbook"], format!("undo of {on_the_host}"));
-    let (code, text) = site.run(&["history", names[0]]);
+    let (code, text) = run(&site, &["history", names[0]]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains(": 2 runs") && !text.contains(names[1]), "{text}");
 }
 
 #[test]
 fn a_run_that_cannot_be_recorded_does_not_begin() {
-    let Some(site) = Site::new(1) else { return };
-    site.playbook("site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
+    let Some(site) = Project::with_hosts(1) else { return };
+    playbook(&site, "site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
     let store = site.lab.dir.path().join("state/stockade/records.redb");
     std::fs::create_dir_all(store.parent().unwrap()).unwrap();
     std::fs::write(&store, "no store at all").unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let redis = format!("redis://:{PASSWORD}@127.0.0.1:{gone}/0");
     for record in [&[][..], &["--record", &redis], &["--record", &format!("rediss://:{PASSWORD}@h")]] {
-        let (code, text) = site.run(&[&["apply", "site.toml", "--yes"], record].concat());
+        let (code, text) = run(&site, &[&["apply", "site.toml", "--yes"], record].concat());
         assert_eq!(code, 1, "{record:?}: {text}");
     }
     assert_eq!(
@@ -215,24 +185,24 @@ fn a_run_that_cannot_be_recorded_does_not_begin() {
         "1",
         "nothing was touched: only '/srv:'"
     );
-    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--record", "none"]);
+    let (code, text) = run(&site, &["apply", "site.toml", "--yes", "--record", "none"]);
     assert_eq!(code, 0, "{text}");
     assert_eq!(std::fs::read_to_string(&store).unwrap(), "no store at all");
 }
 
 #[test]
 fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_go() {
-    let (Some(redis), Some(site)) = (Redis::start(), Site::new(1)) else { return };
+    let (Some(redis), Some(site)) = (Redis::start(), Project::with_hosts(1)) else { return };
     let url = redis.url();
-    site.waiting();
-    site.playbook("site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
+    waiting(&site);
+    playbook(&site, "site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
     let shared = |arguments: &[&str]| {
         let mut command = site.command(arguments);
-        command.env("STOCKADE_RECORD", &url);
+        command.env("STOCKADE_RECORD", &url).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
     let first = shared(&["apply", "wait.toml", "--yes"]).spawn().unwrap();
-    site.await_waiting();
+    await_waiting(&site);
     // The holder gives it its life anew; what was lost is taken again.
     let key = redis.locks();
     redis.cli(&["PERSIST", &key]);
@@ -254,7 +224,7 @@ fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_g
     // A holder that is killed renews nothing: its lock ends by itself.
     site.on(0, "rm -f /srv/go /srv/waiting");
     let mut killed = shared(&["apply", "wait.toml", "--yes"]).spawn().unwrap();
-    site.await_waiting();
+    await_waiting(&site);
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_ne!(redis.locks(), "", "nobody released it");
@@ -263,7 +233,7 @@ fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_g
     await_that("the host has finished the run by itself", || {
         told(shared(&["apply", "site.toml", "--yes"]).output().unwrap()).0 == 0
     });
-    let runs = site.records(&["--record", &url]);
+    let runs = records(&site, &["--record", &url]);
     let results: Vec<&str> = runs.iter().map(|run| run["hosts"][0]["result"].as_str().unwrap()).collect();
     assert_eq!(results[..4], ["converged", "failed", "converged", "unfinished"], "{runs:#?}");
     assert!(!redis.cli(&["HGETALL", "stockade:records"]).contains(PASSWORD));
@@ -271,16 +241,16 @@ fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_g
 
 #[test]
 fn a_redis_that_goes_away_in_mid_run_stops_nothing_and_the_record_is_kept_here() {
-    let (Some(mut redis), Some(site)) = (Redis::start(), Site::new(1)) else { return };
-    site.waiting();
+    let (Some(mut redis), Some(site)) = (Redis::start(), Project::with_hosts(1)) else { return };
+    waiting(&site);
     let url = redis.url();
-    let run = site.command(&["apply", "wait.toml", "--yes", "--record", &url]).spawn().unwrap();
-    site.await_waiting();
+    let run = site.start(&["apply", "wait.toml", "--yes", "--record", &url]);
+    await_waiting(&site);
     redis.kill();
     site.on(0, "touch /srv/go");
     let (code, text) = told(run.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("THE RECORD OF THIS RUN COULD NOT BE KEPT") && text.contains("it is kept in"), "{text}");
-    let runs = site.records(&[]);
+    let runs = records(&site, &[]);
     assert_eq!((runs.len(), &runs[0]["hosts"][0]["result"]), (1, &"converged".into()), "{runs:#?}");
 }

@@ -5,69 +5,11 @@
 
 mod support;
 
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-use stockade::lab::LabHost;
-use support::{TestLab, on_host};
-
-/// Generous: what is awaited comes, or the test is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-struct Site {
-    lab: TestLab,
-    hosts: Vec<LabHost>,
-}
-
-impl Site {
-    fn new(count: usize) -> Option<Site> {
-        let (lab, hosts) = TestLab::with_hosts(count)?;
-        Some(Site { lab, hosts })
-    }
-
-    fn playbook(&self, steps: &str) {
-        let text = format!("name = \"Site\"\nhosts = [\"all\"]\n{steps}");
-        std::fs::write(self.lab.dir.path().join("site.toml"), text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).current_dir(self.lab.dir.path());
-        command.env("NO_COLOR", "1").env("XDG_STATE_HOME", self.lab.dir.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().unwrap()
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        told(self.command(arguments).output().unwrap())
-    }
-
-    fn on(&self, host: usize, text: &str) -> String {
-        on_host(&self.hosts[host], text)
-    }
-
-    /// Waits until shell text succeeds on a host.
-    fn await_on(&self, host: usize, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.hosts[host].exec(&["sh", "-c", text]).unwrap().status.success() {
-            assert!(Instant::now() < end, "never on {}: {text}", self.hosts[host].name);
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-/// The exit code and all that was printed.
-fn told(output: Output) -> (i32, String) {
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    (output.status.code().unwrap_or(-1), text.into_owned())
-}
+use support::project::{Project, told};
 
 #[test]
 fn a_check_that_fails_is_the_gate_between_batches() {
-    let Some(site) = Site::new(3) else { return };
+    let Some(site) = Project::with_hosts(3) else { return };
     site.playbook(
         "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n\
          [[step]]\nname = \"the gate\"\ncheck = { command = \"test -e /srv/healthy\" }\n",
@@ -88,7 +30,7 @@ fn a_check_that_fails_is_the_gate_between_batches() {
 
     // One failure is allowed: the third has its turn, and the gate holds there.
     site.on(2, "touch /srv/healthy");
-    let (code, text) = site.run(&["apply", "site.toml", "--yes", "--serial", "34%", "--max-failures", "1"]);
+    let (code, text) = site.told(&["apply", "site.toml", "--yes", "--serial", "34%", "--max-failures", "1"]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("3 hosts: 2 converged, 1 failed"), "{text}");
     assert_eq!(site.on(2, here), "begun");
@@ -96,7 +38,7 @@ fn a_check_that_fails_is_the_gate_between_batches() {
 
 #[test]
 fn a_later_host_is_looked_at_again_and_not_touched_if_its_plan_is_another_one() {
-    let Some(site) = Site::new(2) else { return };
+    let Some(site) = Project::with_hosts(2) else { return };
     let first = &site.hosts[0].name;
     site.playbook(&format!(
         "[[step]]\nfile = {{ path = \"/srv/new\", content = \"x\\n\" }}\n\
@@ -109,7 +51,7 @@ fn a_later_host_is_looked_at_again_and_not_touched_if_its_plan_is_another_one() 
         site.on(1, "mkdir -p /srv; printf 'theirs\\n' >/srv/new; pkill -f '[s]shd: ubuntu' || :");
         site.on(0, "touch /srv/go");
     };
-    let (code, text) = site.run(&["plan", "site.toml", "--out", "plan.json"]);
+    let (code, text) = site.told(&["plan", "site.toml", "--out", "plan.json"]);
     assert_eq!(code, 0, "{text}");
     let child = site.start(&["apply", "plan.json", "--serial", "1"]);
     disturb();

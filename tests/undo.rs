@@ -4,71 +4,39 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
-use stockade::lab::LabHost;
-use support::{TestLab, on_host};
+use support::on_host;
+use support::project::Project;
 
-struct Site {
-    lab: TestLab,
-    host: LabHost,
+fn site() -> Option<Project> {
+    let site = Project::new()?;
+    // sudo leaves a mark of its own at a user's first use.
+    site.on_host("touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update");
+    Some(site)
 }
 
-impl Site {
-    fn new() -> Option<Site> {
-        let (lab, mut hosts) = TestLab::with_hosts(1)?;
-        let host = hosts.remove(0);
-        // sudo leaves a mark of its own at a user's first use.
-        on_host(&host, "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update");
-        Some(Site { lab, host })
-    }
-
-    fn playbook(&self, steps: &str) -> String {
-        let file = self.lab.dir.path().join("site.toml");
-        std::fs::write(&file, format!("name = \"Site\"\nhosts = [\"all\"]\n{steps}")).unwrap();
-        file.display().to_string()
-    }
-
-    /// The exit code and what was printed.
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).arg("-i").arg(self.lab.lab.inventory_path()).env("NO_COLOR", "1");
-        command.env("XDG_STATE_HOME", self.lab.dir.path().join("state"));
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        (output.status.code().unwrap(), text.into_owned())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let (code, text) = self.run(arguments);
-        assert_eq!(code, 0, "{arguments:?}: {text}");
-        text
-    }
-
-    /// Every file below /etc and /home: type, mode, owner, link target, bytes.
-    /// The linker's cache is made by the packages' own scripts.
-    fn tree(&self) -> String {
-        on_host(
-            &self.host,
-            "find /etc /home -xdev -printf '%p %y %m %u %g %l\\n' | sort; \
-             find /etc /home -xdev -type f ! -name ld.so.cache -exec sha256sum {} + | sort -k2",
-        )
-    }
+/// Every file below /etc and /home: type, mode, owner, link target, bytes.
+/// The linker's cache is made by the packages' own scripts.
+fn tree(site: &Project) -> String {
+    site.on_host(
+        "find /etc /home -xdev -printf '%p %y %m %u %g %l\\n' | sort; \
+         find /etc /home -xdev -type f ! -name ld.so.cache -exec sha256sum {} + | sort -k2",
+    )
 }
 
 #[test]
 fn a_run_taken_back_leaves_the_tree_as_it_was_byte_for_byte() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = site() else { return };
     let job = format!("{}/tests/bench/job/playbook.toml", env!("CARGO_MANIFEST_DIR"));
-    let before = site.tree();
+    let before = tree(&site);
     let first = site.done(&["plan", &job]);
     site.done(&["apply", &job, "--yes"]);
-    assert_ne!(before, site.tree());
+    assert_ne!(before, tree(&site));
     let shown = site.done(&["undo", &site.host.name, "--packages", "--plan"]);
     assert!(shown.contains("/home/op01"), "{shown}");
-    assert_ne!(before, site.tree(), "--plan only shows");
+    assert_ne!(before, tree(&site), "--plan only shows");
 
     site.done(&["undo", &site.host.name, "--packages", "--yes"]);
-    assert_eq!(before, site.tree());
+    assert_eq!(before, tree(&site));
     let stripped = |text: &str| {
         text.lines().filter(|l| !l.contains("version:") && !l.contains("looking")).collect::<Vec<_>>().join("\n")
     };
@@ -82,12 +50,12 @@ fn a_run_taken_back_leaves_the_tree_as_it_was_byte_for_byte() {
 
 #[test]
 fn what_somebody_else_has_changed_since_is_left_alone_with_the_reason() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = site() else { return };
     on_host(
         &site.host,
         "printf 'old\\n' >/etc/a.conf; printf 'old\\n' >/etc/b.conf; chmod 600 /etc/a.conf; sysctl -qw net.ipv4.tcp_syncookies=0",
     );
-    let playbook = site.playbook(
+    site.playbook(
         r#"
 [[step]]
 file = { path = "/etc/a.conf", content = "new\n" }
@@ -105,7 +73,7 @@ service = { name = "hello.service", enabled = true, running = true }
 group = { name = "crew" }
 "#,
     );
-    site.done(&["apply", &playbook, "--yes"]);
+    site.done(&["apply", "site.toml", "--yes"]);
     on_host(&site.host, "printf 'theirs\\n' >/etc/b.conf; groupadd theirs");
 
     let text = site.done(&["undo", &site.host.name, "--yes"]);
@@ -130,19 +98,20 @@ group = { name = "crew" }
 
 #[test]
 fn there_is_nothing_to_undo_where_nothing_was_run() {
-    let Some(site) = Site::new() else { return };
-    let (code, text) = site.run(&["undo", &site.host.name, "--yes"]);
+    let Some(site) = site() else { return };
+    let (code, text) = site.told(&["undo", &site.host.name, "--yes"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("there is no such run"), "{text}");
 }
 
 #[test]
 fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
-    let Some(site) = Site::new() else { return };
-    let playbook = |content: &str| {
-        site.playbook(&format!("[[step]]\nfile = {{ path = \"/etc/fifty\", content = \"{content}\" }}\n"))
+    let Some(site) = site() else { return };
+    let apply = |content: &str| {
+        site.playbook(&format!("[[step]]\nfile = {{ path = \"/etc/fifty\", content = \"{content}\" }}\n"));
+        site.converge()
     };
-    site.done(&["apply", &playbook("first"), "--yes"]);
+    apply("first");
     // As 60 runs before it would have left them, and two that found the host locked.
     on_host(
         &site.host,
@@ -152,7 +121,7 @@ fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
          for i in 05 55; do d=20250101T0000${i}Z-bbbbbb; mkdir $d; cp /root/first/meta $d/; : >$d/journal; echo locked >$d/result; \
          touch -d \"2025-01-01 UTC + $i minutes\" $d/result; done",
     );
-    site.done(&["apply", &playbook("second"), "--yes"]);
+    apply("second");
     let left = on_host(
         &site.host,
         "cd /var/lib/stockade/runs; sort -n */number | sed -n '1p;$p'; ls | grep -c .; ls | grep bbbbbb",

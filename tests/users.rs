@@ -3,33 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a case that cannot be set up must stop the test
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::path::Path;
 use stockade::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use stockade::plan::Planned;
-use stockade::playbook::{self, HostScope, Step};
-use stockade::resource::{self, Assets, KINDS, Resource};
-use stockade::values::{AbsPath, EnvKey, Secret};
+use stockade::playbook::{self, HostScope};
+use stockade::resource::{self, KINDS, Resource};
+use stockade::values::AbsPath;
+use support::files::Files;
 
 const KEY_A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v a";
 const KEY_B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINocinsDp91Dc70suRj1rzzasKQ6uQIBJuUtwd6l8YTP b";
-
-struct Files<'a>(&'a Step);
-
-impl Assets for Files<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.files.read(path)
-    }
-    fn render(&self, path: &str) -> Result<String, String> {
-        self.0.files.render(path)
-    }
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        self.0.files.glob(pattern)
-    }
-    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
-        None
-    }
-}
 
 /// The resources of a playbook that stands beside a folder `keys` with two keys.
 fn resources(text: &str) -> Vec<Box<dyn Resource>> {
@@ -45,7 +30,7 @@ fn resources(text: &str) -> Vec<Box<dyn Resource>> {
         .iter()
         .map(|step| {
             let kind = resource::kind(&step.kind).unwrap();
-            resource::build(kind, &step.table, &Files(step)).unwrap_or_else(|errors| panic!("{}", errors[0]))
+            resource::build(kind, &step.table, &Files(step, None)).unwrap_or_else(|errors| panic!("{}", errors[0]))
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! A host that faults happen on, and what is asked of it after each.
 
 use super::relay::Relay;
-use super::support::{ChildLink, TestLab};
+use super::support::{ChildLink, TestLab, program};
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -170,9 +170,8 @@ impl Site {
     // ---- the program
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockade"));
-        command.args(arguments).args(["-i", "hosts.toml"]).current_dir(self.lab.dir.path());
-        command.stdin(Stdio::null()).env("NO_COLOR", "1");
+        let mut command = program(self.lab.dir.path());
+        command.args(arguments).args(["-i", "hosts.toml"]);
         command
     }
 

@@ -1,6 +1,7 @@
 //! What several test programs share: hosts to test on.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod files;
 pub mod project;
 
 use std::io::{Read, Write};

@@ -1,14 +1,20 @@
 //! A playbook beside a lab host, and the program as an operator runs it.
 
 use super::{TestLab, on_host, program};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use stockade::lab::LabHost;
+
+/// Generous: what is awaited comes, or the test is wrong.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A project beside a lab.
 pub struct Project {
     pub lab: TestLab,
+    /// The first of them.
     pub host: LabHost,
+    pub hosts: Vec<LabHost>,
 }
 
 /// What a run of the program gave.
@@ -21,8 +27,12 @@ pub struct Ran {
 
 impl Project {
     pub fn new() -> Option<Project> {
-        let (lab, mut hosts) = TestLab::with_hosts(1)?;
-        Some(Project { lab, host: hosts.remove(0) })
+        Project::with_hosts(1)
+    }
+
+    pub fn with_hosts(count: usize) -> Option<Project> {
+        let (lab, hosts) = TestLab::with_hosts(count)?;
+        Some(Project { lab, host: hosts[0].clone(), hosts })
     }
 
     pub fn folder(&self) -> &Path {
@@ -49,20 +59,68 @@ impl Project {
         ran(&mut self.command(arguments))
     }
 
+    /// The exit code and all that was printed.
+    pub fn told(&self, arguments: &[&str]) -> (i32, String) {
+        told(self.command(arguments).output().unwrap())
+    }
+
+    /// What was printed by a run that must succeed.
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let (code, text) = self.told(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {text}");
+        text
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     pub fn apply(&self) -> Ran {
         self.run(&["apply", "site.toml", "--yes"])
     }
 
     /// Applies, and expects the host to converge and to stay so.
-    pub fn converge(&self) {
-        let applied = self.apply();
-        assert_eq!(applied.code, 0, "{applied:?}");
+    pub fn converge(&self) -> String {
+        let text = self.done(&["apply", "site.toml", "--yes"]);
         let again = self.run(&["plan", "site.toml", "--detailed-exitcode"]);
         assert_eq!(again.code, 0, "a second plan must be empty: {again:?}");
+        text
     }
 
     pub fn on_host(&self, text: &str) -> String {
         on_host(&self.host, text)
+    }
+
+    /// On the host of this number, from 0.
+    pub fn on(&self, host: usize, text: &str) -> String {
+        on_host(&self.hosts[host], text)
+    }
+
+    /// Waits until shell text succeeds on a host, whether it is up or not.
+    pub fn await_on(&self, host: usize, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        let holds = || self.hosts[host].exec(&["sh", "-c", text]).is_ok_and(|output| output.status.success());
+        while !holds() {
+            assert!(Instant::now() < end, "never on {}: {text}", self.hosts[host].name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The first host's tree as an image beside the project, without its /proc,
+    /// /sys and /run, and an inventory `image.toml` that enters it by chroot;
+    /// none, said aloud, where that takes a right that is not there.
+    pub fn image(&self) -> Option<PathBuf> {
+        if !rustix::process::getuid().is_root() {
+            eprintln!("SKIP a chroot can only be entered by root");
+            assert!(std::env::var_os("STOCKADE_NO_SKIP").is_none(), "may not be skipped");
+            return None;
+        }
+        let tree = self.folder().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let export = format!("docker export {} | tar -x -f - -C {}", self.host.container, tree.display());
+        assert!(Command::new("sh").args(["-c", &export]).status().unwrap().success());
+        self.write("image.toml", &format!("[hosts.image]\nchroot = {:?}\n", tree.display().to_string()));
+        Some(tree)
     }
 
     /// SSH sessions that sshd counted so far.
@@ -78,4 +136,10 @@ pub fn ran(command: &mut Command) -> Ran {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// The exit code and all that was printed.
+pub fn told(output: Output) -> (i32, String) {
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text.into_owned())
 }
