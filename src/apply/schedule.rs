@@ -43,7 +43,8 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
         groups.push(planned.ops.iter().map(|op| Scheduled { step, also: Vec::new(), op: op.clone() }).collect());
     }
     settle(&mut groups, apt.take());
-    merge_reloads(groups.into_iter().flatten().collect())
+    let guarded = |step: usize| plan.steps.get(step).is_some_and(|step| step.guard);
+    merge_reloads(groups.into_iter().flatten().collect(), guarded)
 }
 
 /// The part of a plan that one run on the host can do: up to the first step
@@ -117,8 +118,9 @@ fn settle(groups: &mut [Vec<Scheduled>], apt: Option<AptWork>) {
 }
 
 /// Leaves out a daemon-reload that another one follows before anything that
-/// systemd must know the new files for.
-fn merge_reloads(ops: Vec<Scheduled>) -> Vec<Scheduled> {
+/// systemd must know the new files for. None waits until a guarded phase is
+/// under way: that would make two of it.
+fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Scheduled> {
     let mut kept: Vec<Scheduled> = Vec::with_capacity(ops.len());
     let mut waiting: Option<Scheduled> = None;
     for scheduled in ops {
@@ -140,7 +142,8 @@ fn merge_reloads(ops: Vec<Scheduled>) -> Vec<Scheduled> {
             waiting = Some(next);
             continue;
         }
-        if !passive {
+        let begins = |waiting: &Scheduled| guarded(scheduled.step) && !guarded(waiting.step);
+        if !passive || waiting.as_ref().is_some_and(begins) {
             kept.extend(waiting.take());
         }
         kept.push(scheduled);
@@ -191,6 +194,24 @@ mod tests {
                 schedule(&HostPlan::new("h", steps)).into_iter().map(|one| (one.step, one.also)).collect();
             assert_eq!(order, [(0, vec![1]), (2, vec![]), (3, vec![4])]);
         }
+    }
+
+    #[test]
+    fn units_are_read_anew_before_a_guarded_phase_and_not_within_it() {
+        let write = |path: &str| Op::WriteFile {
+            path: path.parse().unwrap(),
+            content: Vec::new(),
+            meta: crate::plan::Meta::root(0o644),
+            validate: None,
+        };
+        let reload = Op::Systemctl { verb: crate::plan::Verb::Reload, unit: "ssh.service".parse().unwrap() };
+        let dropin = step("dropin", vec![write("/etc/systemd/system/a.service.d/b.conf"), Op::DaemonReload]);
+        let sshd = StepPlan { guard: true, ..step("sshd", vec![write("/etc/ssh/sshd_config.d/a.conf")]) };
+        let due = StepPlan { guard: true, ..step("reload", vec![reload]) };
+        let plan = HostPlan::new("h", vec![dropin, step("file", vec![write("/etc/other")]), sshd, due]);
+        let order: Vec<usize> = schedule(&plan).into_iter().map(|one| one.step).collect();
+        assert_eq!(order, [0, 1, 0, 2, 3]);
+        assert_eq!(crate::apply::guard::phases(&plan, &schedule(&plan)).len(), 1);
     }
 
     #[test]

@@ -124,6 +124,16 @@ impl Access {
         GUARDED.iter().any(within) || unit() || home() || keys() || shell() || self.is_below(path)
     }
 
+    /// Whether this is about the keys of somebody else: in the `.ssh` of that
+    /// user's home, which they own. sshd's StrictModes takes no such file for ours.
+    fn is_anothers(&self, path: &AbsPath, owner: &str) -> bool {
+        let below = path.as_str().strip_prefix("/home/").and_then(|rest| rest.strip_prefix(owner));
+        let ours = self.home.as_ref().is_some_and(|home| {
+            path.as_str().strip_prefix(home.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        owner != self.user && !ours && below.is_some_and(|rest| rest == "/.ssh" || rest.starts_with("/.ssh/"))
+    }
+
     /// Whether a login goes through this folder.
     fn is_below(&self, path: &AbsPath) -> bool {
         let top = path.as_str().trim_end_matches('/');
@@ -137,9 +147,10 @@ impl Op {
     pub fn can_cut(&self, access: &Access) -> bool {
         let own = |user: &crate::values::UserName| user.as_str() == access.user;
         match self {
-            Op::WriteFile { path, .. }
-            | Op::EditFile { path, .. }
-            | Op::MakeDirectory { path, .. }
+            Op::WriteFile { path, meta, .. } | Op::MakeDirectory { path, meta } => {
+                access.depends_on(path) && !access.is_anothers(path, &meta.owner)
+            }
+            Op::EditFile { path, .. }
             | Op::MakeLink { path, .. }
             | Op::Remove { path, .. }
             | Op::Download { path, .. }
@@ -168,5 +179,42 @@ impl StepPlan {
         self.guard |= self.ops.iter().any(|op| op.can_cut(access));
         // No login can be waited for while the host restarts.
         self.guard &= !self.ops.iter().any(|op| matches!(op, Op::Reboot { .. }));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Access;
+    use crate::plan::{Meta, Op};
+
+    fn cuts(path: &str, owner: &str) -> bool {
+        let access = Access {
+            home: "/home/ubuntu".parse().ok(),
+            user: "ubuntu".to_owned(),
+            shell: "/bin/bash".parse().ok(),
+            remote: true,
+            v6: false,
+        };
+        let meta = Meta { owner: owner.to_owned(), ..Meta::root(0o700) };
+        Op::MakeDirectory { path: path.parse().unwrap(), meta }.can_cut(&access)
+    }
+
+    #[test]
+    fn the_keys_of_somebody_else_in_their_own_home_cut_nobody_off() {
+        assert!(!cuts("/home/ada/.ssh/authorized_keys", "ada"));
+        for (path, owner) in [
+            ("/home/ubuntu/.ssh", "ubuntu"),
+            ("/home/ubuntu/.ssh/authorized_keys", "ada"),
+            // A folder that several may share.
+            ("/home/keys/.ssh/authorized_keys", "root"),
+            ("/home/ada/.ssh/authorized_keys", "root"),
+            ("/home/ada/.ssh/authorized_keys", "ubuntu"),
+            ("/home/ada/authorized_keys", "ada"),
+            ("/srv/keys/authorized_ada", "ada"),
+            ("/home", "root"),
+        ] {
+            assert!(cuts(path, owner), "{path} of {owner}");
+        }
     }
 }
