@@ -64,6 +64,42 @@ fn packages_that_carry_access_are_not_removed() {
         let steps = format!("[[step]]\npackage = {{ name = \"{name}\", state = \"absent\" }}\n");
         does_not_stay(&project, &steps, 3, "you log in with");
     }
+    // It conflicts with the sudo that is there.
+    project.on_host("apt-get -qq update");
+    does_not_stay(&project, "[[step]]\npackage = { name = \"sudo-ldap\" }\n", 3, "you log in with");
+}
+
+#[test]
+fn a_network_that_the_host_cannot_be_reached_by_is_put_back_live() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq -y install netplan.io >/dev/null 2>&1; command -v netplan");
+    // A container has no udev, which netplan only tells to look.
+    project.on_host("printf '#!/bin/sh\n' >/usr/local/bin/udevadm; chmod 755 /usr/local/bin/udevadm");
+    let address = project.on_host("ip -4 -o addr show eth0 | sed 's/.*inet \\([^ ]*\\).*/\\1/'");
+    let router = project.on_host("ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'");
+    let netplan = |address: &str| {
+        let text = format!(
+            "network:\n  version: 2\n  ethernets:\n    eth0:\n      addresses: [\"{address}\"]\n      routes: [{{ to: default, via: \"{router}\" }}]\n"
+        );
+        format!(
+            "[[step]]\nfile = {{ path = \"/etc/netplan/60-lab.yaml\", mode = \"0600\", content = '''\n{text}''' }}\n"
+        )
+    };
+    // The same as it is, by netplan now: taken up, though no step says so.
+    project.playbook(&netplan(&address));
+    project.converge();
+    project.await_on(0, "networkctl --no-legend list eth0 | grep -q configured");
+    let live = "ip -4 -o addr show eth0 | grep -o 'inet [^ ]*'; ip route | grep -o 'default via [^ ]*' | sort -u";
+    let before = project.on_host(live);
+    assert_eq!(before, format!("inet {address}\ndefault via {router}"));
+    // No connection is left to ask by: the host's own timer does it.
+    let networkd = "[[step]]\nfile = { path = \"/etc/systemd/network/05-lab.network\", content = \"[Match]\\nName=eth0\\n[Network]\\nAddress=192.0.2.78/24\\n\" }\n";
+    for steps in [&netplan("192.0.2.77/24"), networkd] {
+        does_not_stay(&project, steps, 5, "nobody logged in anew");
+        assert_eq!(project.on_host(live), before, "live, too");
+    }
+    does_not_stay(&project, &netplan("nonsense"), 5, "netplan refuses");
+    assert_eq!(project.on_host(live), before);
 }
 
 #[test]

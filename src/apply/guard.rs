@@ -146,6 +146,8 @@ pub(super) fn program<'a>(
     script.set("SSHD", flag(kept.sshd()));
     script.set("SUDO", flag(kept.touches(&["/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf"])));
     script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
+    script.set("NETPLAN", flag(kept.touches(&["/etc/netplan"])));
+    script.set("NETWORKD", flag(kept.touches(&["/etc/systemd/network"])));
     script.set("UFW", flag(kept.ufw)).set("RULES", flag(kept.rules));
     let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
     let units: Vec<(String, &UnitName, bool)> =

@@ -92,7 +92,9 @@ sshd_takes_up() {
   if ! is_systemd; then [ ! -s /run/sshd.pid ] || kill -HUP "$(cat /run/sshd.pid)"; return; fi
   if systemctl -q is-active ssh.socket; then
     l=$(systemctl show -p Listen --value ssh.socket)
-    systemctl daemon-reload
+    # Ubuntu generates the socket's ports from sshd's; where these are as before nothing is new.
+    if [ ! -s "$G/sshd" ] || [ "$(sshd_listens)" != "$(cat "$G/sshd")" ] ||
+      [ "$(systemctl show -p NeedDaemonReload --value ssh.socket)" != no ]; then systemctl daemon-reload; fi
     if [ "$l" != "$(systemctl show -p Listen --value ssh.socket)" ] || [ "$l" != "$(cat "$G/listen")" ]; then
       systemctl restart ssh.socket
       systemctl show -p Listen --value ssh.socket >"$G/listen"
@@ -115,6 +117,8 @@ ask_sshd() {
   [ -z "$a" ] || printf '%s\n' "$a"
   return "$r"
 }
+# Where sshd would listen by its own configuration.
+sshd_listens() { ask_sshd -T 2>/dev/null | grep -E '^(port|listenaddress|addressfamily) '; }
 # The ports on which sshd can be reached, by what listens for it.
 sshd_ports() {
   if is_systemd && systemctl -q is-active ssh.socket; then
@@ -127,6 +131,13 @@ boots_sshd() { [ -n "$(systemctl is-enabled ssh.socket ssh.service sshd.service 
 check() {
   if [ -n "$SUDO" ]; then o=$(visudo -c -q 2>&1) || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }; fi
   if [ -n "$NFT" ]; then o=$(nft -c -f /etc/nftables.conf 2>&1) || { echo "nft refuses /etc/nftables.conf: $o"; return 1; }; fi
+  if [ -n "$NETPLAN" ] && command -v netplan >/dev/null; then
+    # Beside the host's own /run: nothing is live yet.
+    rm -rf -- "$G/netplan"
+    mkdir -p "$G/netplan/etc" "$G/netplan/run" && cp -a /etc/netplan "$G/netplan/etc/"
+    o=$(netplan generate --root-dir "$G/netplan" 2>&1) || { rm -rf -- "$G/netplan"; echo "netplan refuses its merged configuration: $o"; return 1; }
+    rm -rf -- "$G/netplan"
+  fi
   if [ -n "$SSHD" ] && command -v sshd >/dev/null; then
     o=$(ask_sshd -t) || { echo "sshd refuses its merged configuration: $o"; return 1; }
   fi
@@ -134,6 +145,12 @@ check() {
 # A login proves what is live; what is enabled decides about the next boot.
 lasts() {
   [ ! -e "$K/boots" ] || boots_sshd || { echo "neither ssh.socket nor ssh.service is enabled any more: no sshd would start at the next boot"; return 1; }
+}
+# Without systemd, as in a chroot, there is no network of the host's own.
+network_takes_up() {
+  is_systemd || return 0
+  if [ -n "$NETPLAN" ] && command -v netplan >/dev/null; then netplan apply || return; fi
+  if [ -n "$NETWORKD" ] && systemctl -q is-active systemd-networkd.service; then networkctl reload; fi
 }
 # What is confirmed is what is live, whether the playbook says reload or not.
 take_up() {
@@ -144,6 +161,7 @@ take_up() {
   if [ -n "$RULES" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
     o=$(ufw reload 2>&1) || { echo "ufw did not take up its rules: $o"; return 1; }
   fi
+  o=$(network_takes_up 2>&1) || { echo "the network did not take up its configuration: $o"; return 1; }
   [ -z "$SSHD" ] || o=$(sshd_takes_up 2>&1) || { echo "sshd did not take up its configuration: $o"; return 1; }
 }
 
@@ -160,7 +178,8 @@ arm() {
     mkdir -p "${WANTED%/*}"
     printf '%s\n' '[Unit]' 'Description=Reverts a change of access that no login has confirmed' 'DefaultDependencies=no' \
       'After=local-fs.target' 'RequiresMountsFor=/var/lib/stockade' \
-      'Before=sysinit.target ufw.service nftables.service ssh.socket ssh.service' \
+      'Before=sysinit.target network-pre.target systemd-networkd.service networking.service NetworkManager.service' \
+      'Before=ufw.service nftables.service ssh.socket ssh.service' \
       '[Service]' 'Type=oneshot' "ExecStart=/bin/sh $G/program boot" >"$BOOT"
     ln -sf "$BOOT" "$WANTED"
     # What is killed while it puts things back begins again.
@@ -203,6 +222,7 @@ put_back() {
     ufw --force enable; ufw reload
   fi
   if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then systemctl reload nftables.service; fi
+  network_takes_up
   [ -z "$SSHD" ] || sshd_takes_up
   [ ! -e "$K/hostname" ] || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
 }
@@ -229,6 +249,7 @@ save)
   if [ -n "$UFW" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then : >"$K/ufw"; fi
   if [ -n "$SSHD" ] && is_systemd && boots_sshd; then : >"$K/boots"; fi
   sshd_ports >"$G/ports"
+  [ -z "$SSHD" ] || sshd_listens >"$G/sshd" || :
   ! is_systemd || systemctl show -p Listen --value ssh.socket >"$G/listen" 2>/dev/null
   arm
   ;;

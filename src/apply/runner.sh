@@ -96,12 +96,12 @@ confirmed() {
     read -r u i </proc/uptime
     # A chroot may have no /proc.
     [ -z "$u" ] || [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
-    sleep 0.05
+    sleep 0.02
   done
   [ -e "$g/confirmed" ] || reverted "$1"
   # Whoever confirmed may have been cut off before the timer and the unit were gone.
   i=0
-  while [ -e "$g/kept" ] && [ "$i" -lt 20 ]; do i=$((i + 1)); sleep 0.05; done
+  while [ -e "$g/kept" ] && [ "$i" -lt 50 ]; do i=$((i + 1)); sleep 0.02; done
   [ ! -e "$g/kept" ] || { sh "$g/program" confirm >/dev/null 2>&1 </dev/null 9>&-; rm -rf -- "$g/kept"; }
   journal "D $1"
 }
@@ -222,7 +222,6 @@ apt_has_lists() {
 # spares VERB ...: what depends on a package goes with it, so apt itself is asked.
 spares() {
   [ -n "$SPARED" ] || return 0
-  case "$1 $* " in remove\ * | purge\ * | *"- "*) ;; *) return 0;; esac
   # What apt refuses it refuses again, and says why.
   s=$(apt_run -s "$@" 2>/dev/null) || return 0
   for n in $SPARED; do
@@ -250,7 +249,17 @@ dpkg_heals() {
 apt_get() {
   apt_waits
   dpkg_heals
-  if [ "$1" = install ]; then apt_has_lists || apt_refresh; fi
+  if [ "$1" = install ]; then
+    apt_has_lists || apt_refresh
+    # To ask what goes takes as long as a small install: first it is tried with nothing going.
+    case "$* " in
+    *[!-]"- "*) ;;
+    *)
+      apt_run --no-remove "$@" && return
+      r=$?
+      ! apt_run -s --no-remove "$@" >/dev/null 2>&1 || exit "$r" ;;
+    esac
+  fi
   spares "$@"
   apt_run "$@"
 }
