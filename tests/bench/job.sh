@@ -19,12 +19,12 @@ for app in app1 app2 app3 app4 app5 app6 app7 app8; do
   install -d -m 0750 "/etc/bench-$app"
   install -m 0640 "$dir/env/$app.env" "/etc/bench-$app/env"
 done
-install -D -m 0644 "$dir/files/limits.conf" /etc/systemd/system/memcached.service.d/10-limits.conf
+install -D -m 0644 "$dir/files/limits.conf" /etc/systemd/system/beanstalkd.service.d/10-limits.conf
 install -m 0644 "$dir/files/sshd.conf" /etc/ssh/sshd_config.d/00-bench.conf
 install -m 0644 "$dir/files/sysctl.conf" /etc/sysctl.d/60-bench.conf
 
 systemctl daemon-reload
 systemctl -q enable --now beanstalkd.service memcached.service
-systemctl restart memcached.service systemd-sysctl.service
+systemctl restart beanstalkd.service systemd-sysctl.service
 systemctl reload ssh.service
 rm -rf "$dir"

@@ -322,7 +322,7 @@ def sizes(tools, far, near, host, work, runs, report, found):
     for playbook, size in ((JOB / "playbook.toml", RESOURCES), (large, 1000)):
         if size == RESOURCES:
             # Something to do, so that the apply is a real one.
-            host.witness("rm", "-r", "/etc/bench-app1", "/etc/systemd/system/memcached.service.d")
+            host.witness("rm", "-r", "/etc/bench-app1", "/etc/systemd/system/beanstalkd.service.d")
         for verb, more in (("plan", []), ("apply", ["--yes"])):
             before = host.sessions()
             peak = memory_peak(near.stockade(tools, verb, playbook, *more))

@@ -42,7 +42,7 @@ for app in APPS:
 dropin = files.put(
     name="drop-in",
     src=str(JOB / "files" / "limits.conf"),
-    dest="/etc/systemd/system/memcached.service.d/10-limits.conf",
+    dest="/etc/systemd/system/beanstalkd.service.d/10-limits.conf",
     user="root",
     group="root",
     mode="644",
@@ -68,8 +68,8 @@ for service in ("beanstalkd.service", "memcached.service"):
     systemd.service(name=service, service=service, running=True, enabled=True)
 
 systemd.service(
-    name="restart memcached",
-    service="memcached.service",
+    name="restart beanstalkd",
+    service="beanstalkd.service",
     restarted=True,
     daemon_reload=True,
     _if=dropin.did_change,
