@@ -48,7 +48,7 @@ follow() {
   # Not in the run's own place, which the runner removes as it ends.
   f=/run/stockade/.$ID-$$.lines
   if [ -n "$p" ] && mkfifo "$f" 2>/dev/null; then
-    tail -n "+$FROM" -s 0.05 --pid="$p" -f "$R/journal" >"$f" 2>/dev/null &
+    tail -n "+$FROM" -s 0.02 --pid="$p" -f "$R/journal" >"$f" 2>/dev/null &
     t=$!
     exec 4<"$f"
     rm -f -- "$f"

@@ -90,16 +90,16 @@ sysctl_back() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }
 # sshd takes up its configuration: ports are the socket's where it listens for sshd.
 sshd_takes_up() {
   if ! is_systemd; then [ ! -s /run/sshd.pid ] || kill -HUP "$(cat /run/sshd.pid)"; return; fi
-  if systemctl -q is-active ssh.socket; then
-    l=$(systemctl show -p Listen --value ssh.socket)
+  o=$(systemctl show -p ActiveState -p NeedDaemonReload -p Listen ssh.socket)
+  case $o in *ActiveState=active*)
     # Ubuntu generates the socket's ports from sshd's; where these are as before nothing is new.
-    if [ ! -s "$G/sshd" ] || [ "$(sshd_listens)" != "$(cat "$G/sshd")" ] ||
-      [ "$(systemctl show -p NeedDaemonReload --value ssh.socket)" != no ]; then systemctl daemon-reload; fi
-    if [ "$l" != "$(systemctl show -p Listen --value ssh.socket)" ] || [ "$l" != "$(cat "$G/listen")" ]; then
+    case $o in *NeedDaemonReload=no*) [ -s "$G/sshd" ] && [ "$(sshd_listens)" = "$(cat "$G/sshd")" ] ;; *) false ;; esac || systemctl daemon-reload
+    l=$(systemctl show -p Listen --value ssh.socket)
+    if [ "$(printf '%s\n' "$o" | sed -n 's/^Listen=//p')" != "$l" ] || [ "$l" != "$(cat "$G/listen")" ]; then
       systemctl restart ssh.socket
       systemctl show -p Listen --value ssh.socket >"$G/listen"
-    fi
-  fi
+    fi ;;
+  esac
   for u in ssh.service sshd.service; do
     [ "$(systemctl show -p LoadState --value "$u")" = loaded ] || continue
     # One under its socket may not outlive a reload; the socket starts it anew.

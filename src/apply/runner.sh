@@ -131,6 +131,7 @@ put() {
   if [ -n "$6" ]; then sh "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
   sync -- "$t"
   mv -fT -- "$t" "$2"
+  trap - EXIT
 }
 # edit_file PAYLOAD PATH PROGRAM-PAYLOAD
 edit_file() {

@@ -1,9 +1,10 @@
 //! The order of operations.
 //!
-//! Steps are applied in their order, with two exceptions that keep an apply
+//! Steps are applied in their order, with three exceptions that keep an apply
 //! short without changing what it makes: the work of apt is brought together
-//! (all repositories, one update, one install), and units are reloaded by
-//! systemd once before the next operation that needs it, not after every file.
+//! (all repositories, one update, one install), units are reloaded by systemd
+//! once before the next operation that needs it, not after every file, and a
+//! new user is made with its groups.
 
 use crate::plan::{AptTarget, HostPlan, Op};
 use crate::values::PackageName;
@@ -40,7 +41,7 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
         if planned.ops.iter().any(is_barrier) {
             settle(&mut groups, apt.take());
         }
-        groups.push(planned.ops.iter().map(|op| Scheduled { step, also: Vec::new(), op: op.clone() }).collect());
+        groups.push(join_at_once(&planned.ops).map(|op| Scheduled { step, also: Vec::new(), op }).collect());
     }
     settle(&mut groups, apt.take());
     let guarded = |step: usize| plan.steps.get(step).is_some_and(|step| step.guard);
@@ -115,6 +116,20 @@ fn settle(groups: &mut [Vec<Scheduled>], apt: Option<AptWork>) {
         group.push(Scheduled { step: *step, also: also.to_vec(), op });
     }
     group.extend(work.removals);
+}
+
+/// A new user is made with the groups that it joins right then.
+fn join_at_once(ops: &[Op]) -> impl Iterator<Item = Op> {
+    let mut kept: Vec<Op> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match (kept.last_mut(), op) {
+            (Some(Op::UserAdd { name, groups, .. }), Op::Join { user, group }) if name == user => {
+                groups.push(group.clone());
+            }
+            _ => kept.push(op.clone()),
+        }
+    }
+    kept.into_iter()
 }
 
 /// Leaves out a daemon-reload that another one follows before anything that

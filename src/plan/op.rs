@@ -212,6 +212,8 @@ pub enum Op {
         uid: Option<u32>,
         /// Primary group; none means a group of the user's own name.
         group: Option<GroupName>,
+        /// Further groups that it is in from the beginning.
+        groups: Vec<GroupName>,
         system: bool,
         shell: Option<String>,
         home: Option<AbsPath>,

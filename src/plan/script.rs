@@ -128,12 +128,16 @@ impl OpScript {
                 self.run(Command::new("groupmod").args(["--gid", &gid.to_string(), "--", name.as_str()]));
             }
             Op::GroupRemove { name } => self.run(Command::new("groupdel").args(["--", name.as_str()])),
-            Op::UserAdd { name, uid, group, system, shell, home, comment } => {
+            Op::UserAdd { name, uid, group, groups, system, shell, home, comment } => {
                 // The function decides on the host whether a group of the user's name is there already.
                 let primary = group.as_ref().map_or("", |group| group.as_str());
                 let mut command = Command::new("user_add").args([name.as_str(), primary]);
                 if *system {
                     command = command.arg("--system");
+                }
+                if !groups.is_empty() {
+                    let names: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
+                    command = command.args(["--groups", &names.join(",")]);
                 }
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);

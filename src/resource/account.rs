@@ -151,6 +151,7 @@ fn create(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
         name: name.clone(),
         uid: wanted.uid,
         group,
+        groups: Vec::new(),
         system: wanted.system,
         shell: Some(shell),
         home: home.clone().filter(|_| wanted.has_home() && !occupied),
