@@ -16,7 +16,7 @@ upload() {
   # Another attempt has arrived meanwhile: that one is followed.
   mkdir "$R" 2>/dev/null || { [ -e "$R/journal" ] || rm -rf -- "$R"; mkdir "$R" 2>/dev/null || return; }
   mkdir "$R/undo" && cp -R "$S/keep/." "$R/" && rm -rf -- "$S/keep" "$S/complete" &&
-    mv -T "$S" "$P" && : >"$R/journal" && sync -f "$R" || { rm -rf -- "$R" "$P"; return 1; }
+    mv -T "$S" "$P" && : >"$R/journal" && find "$R" -exec sync -- {} + && sync -- "${R%/*}" || { rm -rf -- "$R" "$P"; return 1; }
 }
 launch() {
   mkdir "$P/launched" 2>/dev/null || return 0

@@ -109,10 +109,12 @@ sshd_takes_up() {
 }
 # A service that stops takes this directory with it, at any moment.
 ask_sshd() {
-  for i in 1 2 3 4 5; do
+  i=0
+  while :; do
     mkdir -p /run/sshd
     a=$(sshd "$@" 2>&1); r=$?
-    case $a in *"privilege separation directory"*) sleep 0.1;; *) break;; esac
+    i=$((i + 1))
+    case $i:$a in 25:*) break;; *"privilege separation directory"*) sleep 0.02;; *) break;; esac
   done
   [ -z "$a" ] || printf '%s\n' "$a"
   return "$r"

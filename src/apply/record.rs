@@ -144,6 +144,8 @@ impl Record {
     pub(super) fn settle(&self) -> Result<String, NulByte> {
         let mut script = Script::new();
         script.set("ID", &self.id).line(include_str!("settle.sh"));
+        // A run that has told its result has left nothing half-made.
+        script.line("[ \"$1\" != dead ] || [ ! -e \"$R/result\" ] || { rm -rf -- \"$P\"; exit 0; }");
         let questions = self.questions();
         let folders: BTreeSet<AbsPath> = questions
             .iter()

@@ -39,9 +39,8 @@ end_orphans() {
 }
 # Called by systemd when the runner is gone, however it went.
 dead() {
-  [ -e "$R/result" ] || end_orphans
+  end_orphans
   rm -rf -- "$P"
-  [ ! -e "$R/result" ] || return 0
   for g in "$R"/guard/*/; do
     [ ! -e "$g/armed" ] && [ ! -e "$g/reverting" ] ||
       sh "$g/program" revert 'the runner on the host ended before a new login confirmed the change'
