@@ -87,13 +87,17 @@ keep_hostname() { cat /proc/sys/kernel/hostname >"$K/hostname"; }
 keep_sysctl() { [ ! -e "$2" ] || cat <"$2" >"$K/$1"; }
 sysctl_back() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }
 
+# listens_as_before STATE: systemd need not read anew what Ubuntu's generator makes
+# of sshd's ports for the socket: neither they nor the socket's own files are new.
+listens_as_before() {
+  case $1 in *NeedDaemonReload=no*) [ -s "$G/sshd" ] && [ "$(sshd_listens)" = "$(cat "$G/sshd")" ] ;; *) false ;; esac
+}
 # sshd takes up its configuration: ports are the socket's where it listens for sshd.
 sshd_takes_up() {
   if ! is_systemd; then [ ! -s /run/sshd.pid ] || kill -HUP "$(cat /run/sshd.pid)"; return; fi
   o=$(systemctl show -p ActiveState -p NeedDaemonReload -p Listen ssh.socket)
   case $o in *ActiveState=active*)
-    # Ubuntu generates the socket's ports from sshd's; where these are as before nothing is new.
-    case $o in *NeedDaemonReload=no*) [ -s "$G/sshd" ] && [ "$(sshd_listens)" = "$(cat "$G/sshd")" ] ;; *) false ;; esac || systemctl daemon-reload
+    listens_as_before "$o" || systemctl daemon-reload
     l=$(systemctl show -p Listen --value ssh.socket)
     if [ "$(printf '%s\n' "$o" | sed -n 's/^Listen=//p')" != "$l" ] || [ "$l" != "$(cat "$G/listen")" ]; then
       systemctl restart ssh.socket
@@ -134,11 +138,11 @@ check() {
   if [ -n "$SUDO" ]; then o=$(visudo -c -q 2>&1) || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }; fi
   if [ -n "$NFT" ]; then o=$(nft -c -f /etc/nftables.conf 2>&1) || { echo "nft refuses /etc/nftables.conf: $o"; return 1; }; fi
   if [ -n "$NETPLAN" ] && command -v netplan >/dev/null; then
-    # Beside the host's own /run: nothing is live yet.
-    rm -rf -- "$G/netplan"
-    mkdir -p "$G/netplan/etc" "$G/netplan/run" && cp -a /etc/netplan "$G/netplan/etc/"
-    o=$(netplan generate --root-dir "$G/netplan" 2>&1) || { rm -rf -- "$G/netplan"; echo "netplan refuses its merged configuration: $o"; return 1; }
-    rm -rf -- "$G/netplan"
+    # Beside the host's own /run, where nothing is live; with what is kept, it goes in any case.
+    rm -rf -- "$K/netplan"
+    mkdir -p "$K/netplan/etc" "$K/netplan/run"
+    [ ! -e /etc/netplan ] || cp -a /etc/netplan "$K/netplan/etc/"
+    o=$(netplan generate --root-dir "$K/netplan" 2>&1) || { echo "netplan refuses its merged configuration: $o"; return 1; }
   fi
   if [ -n "$SSHD" ] && command -v sshd >/dev/null; then
     o=$(ask_sshd -t) || { echo "sshd refuses its merged configuration: $o"; return 1; }

@@ -183,7 +183,6 @@ impl StepPlan {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Access;
     use crate::plan::{Meta, Op};

@@ -316,8 +316,7 @@ fn pattern_of(words: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "/._=:,- ".contains(c) { c } else { '?' };
     let pattern: String = words.chars().take(200).map(plain).collect();
     let mut open = String::new();
-    for (index, part) in pattern.split_inclusive(['/', ' ', '.']).enumerate() {
-        let _ = index;
+    for part in pattern.split_inclusive(['/', ' ', '.']) {
         match run_id(part) {
             Some((before, after)) => open.push_str(&format!("{before}*{after}")),
             None => open.push_str(part),
