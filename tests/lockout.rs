@@ -384,3 +384,28 @@ fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
     }
     assert_eq!(inside(), Vec::<String>::new());
 }
+
+#[test]
+fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; systemctl is-active ssh.service");
+    // It is told to begin anew, and cannot: a connection of that moment that
+    // still holds its port has the same effect.
+    project.on_host(
+        "cat >/usr/local/sbin/ends <<'X'\n#!/bin/sh\nmv /usr/sbin/sshd /usr/sbin/sshd.away\nkill -HUP \"$1\"\n\
+         while kill -0 \"$1\" 2>/dev/null; do sleep 0.01; done\nmv /usr/sbin/sshd.away /usr/sbin/sshd\necho ended >>/run/ended\nX\n\
+         chmod 0755 /usr/local/sbin/ends; mkdir -p /etc/systemd/system/ssh.service.d\n\
+         printf '[Service]\\nRestart=no\\nExecReload=\\nExecReload=/bin/sh -c \"/usr/local/sbin/ends $MAINPID & :\"\\n' >/etc/systemd/system/ssh.service.d/ends.conf\n\
+         systemctl daemon-reload",
+    );
+    project.playbook(
+        "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"MaxAuthTries 3\\n\" }\nreload = [\"ssh.service\"]\n",
+    );
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(project.on_host("cat /run/ended; systemctl is-active ssh.service"), "ended\nactive");
+    assert_eq!(
+        project.on_host("/usr/sbin/sshd -T | grep -i maxauthtries; ls /var/lib/stockade/owed"),
+        "maxauthtries 3"
+    );
+}

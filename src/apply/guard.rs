@@ -27,7 +27,13 @@ impl Phase {
     /// is checked as a whole before it.
     pub(super) fn check_before(&self, operations: &[Scheduled]) -> Option<usize> {
         let mut indices = self.operations.clone();
-        indices.find(|index| operations.get(*index).is_some_and(|one| takes_up(&one.op)))
+        indices.find(|index| operations.get(*index).is_some_and(|one| takes_up(&one.op) && !reloads_sshd(&one.op)))
+    }
+
+    /// Whether the guard does it at its end in place of the runner: sshd is
+    /// reloaded once, when all of its configuration is there and has been checked.
+    pub(super) fn does(&self, index: usize, op: &Op) -> bool {
+        self.operations.contains(&index) && reloads_sshd(op)
     }
 }
 
@@ -118,12 +124,22 @@ impl Kept {
     }
 
     fn sshd(&self) -> bool {
-        let units = ["ssh.service", "ssh.socket", "sshd.service"];
-        let dropins = units.map(|unit| format!("/etc/systemd/system/{unit}.d"));
-        self.units.keys().any(|unit| units.contains(&unit.as_str()))
+        let dropins = SSHD_UNITS.map(|unit| format!("/etc/systemd/system/{unit}.d"));
+        self.units.keys().any(|unit| SSHD_UNITS.contains(&unit.as_str()))
             || self.touches(&["/etc/ssh", "/etc/systemd/system/ssh.socket", "/etc/default/ssh"])
             || self.touches(&dropins.each_ref().map(String::as_str))
     }
+}
+
+/// The units that start sshd; a guard reloads the services itself.
+const SSHD_UNITS: [&str; 3] = ["ssh.service", "sshd.service", "ssh.socket"];
+
+fn is_sshd(unit: &UnitName) -> bool {
+    unit.as_str() != "ssh.socket" && SSHD_UNITS.contains(&unit.as_str())
+}
+
+fn reloads_sshd(op: &Op) -> bool {
+    matches!(op, Op::Systemctl { verb: crate::plan::Verb::Reload, unit } if is_sshd(unit))
 }
 
 /// Whether the operation makes its unit take up what is new.
@@ -150,8 +166,12 @@ pub(super) fn program<'a>(
     script.set("NETWORKD", flag(kept.touches(&["/etc/systemd/network"])));
     script.set("UFW", flag(kept.ufw)).set("RULES", flag(kept.rules));
     let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
-    let units: Vec<(String, &UnitName, bool)> =
-        kept.units.iter().enumerate().map(|(n, (unit, again))| (format!("unit{n}"), unit, *again)).collect();
+    let units: Vec<(String, &UnitName, bool)> = kept
+        .units
+        .iter()
+        .enumerate()
+        .map(|(n, (unit, again))| (format!("unit{n}"), unit, *again && !is_sshd(unit)))
+        .collect();
 
     script.line("each_kept() { :");
     for (number, path) in &paths {

@@ -26,7 +26,7 @@ alike() { chown --reference="$1" -- "$2"; chmod --reference="$1" -- "$2"; }
 copy_tree() { cp -a -x -l --remove-destination -- "$1/." "$2/" 2>/dev/null || cp -a -x --remove-destination -- "$1/." "$2/"; }
 # keep NUMBER PATH WHOLE: of a directory itself alone, or with all that is in it.
 keep() {
-  if is_dir "$2" && [ "$3" = whole ]; then mkdir -- "$K/$1"; copy_tree "$2" "$K/$1"; alike "$2" "$K/$1"
+  if is_dir "$2" && [ "$3" = whole ]; then TREE=1; mkdir -- "$K/$1"; copy_tree "$2" "$K/$1"; alike "$2" "$K/$1"
   elif is_dir "$2"; then mkdir -- "$K/$1"; alike "$2" "$K/$1"
   elif [ -e "$2" ] || [ -L "$2" ]; then cp -a -- "$2" "$K/$1"
   else : >"$K/$1.absent"; fi
@@ -87,35 +87,83 @@ keep_hostname() { cat /proc/sys/kernel/hostname >"$K/hostname"; }
 keep_sysctl() { [ ! -e "$2" ] || cat <"$2" >"$K/$1"; }
 sysctl_back() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }
 
+# What listens for sshd, where systemd does.
+socket() { ! is_systemd || systemctl show -p ActiveState -p NeedDaemonReload -p Listen ssh.socket; }
+addresses() { printf '%s\n' "$1" | sed -n 's/^Listen=//p'; }
 # listens_as_before STATE: systemd need not read anew what Ubuntu's generator makes
 # of sshd's ports for the socket: neither they nor the socket's own files are new.
 listens_as_before() {
-  case $1 in *NeedDaemonReload=no*) [ -s "$G/sshd" ] && [ "$(sshd_listens)" = "$(cat "$G/sshd")" ] ;; *) false ;; esac
+  case $1 in *NeedDaemonReload=no*) l=$(sshd_listens) && [ "$l" = "$(cat "$G/sshd")" ] ;; *) false ;; esac
+}
+# listeners PROCESS: the sockets on which it listens, one a line.
+listeners() {
+  f=$(readlink "/proc/$1/fd/"* 2>/dev/null)
+  grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r n l r state q t e u o inode rest; do
+    case $f in *"socket:[$inode]"*) echo "$inode";; esac
+  done
+}
+words() { W=$#; }
+# sshd_is_new PROCESS LISTENERS [UNIT]: waits until a reloaded sshd listens anew. It
+# begins as at its start, and ends or lacks an address if a connection of that very
+# moment still holds one.
+sshd_is_new() {
+  [ -n "$2" ] || return 0
+  i=0
+  while n=$(listeners "$1"); [ -z "$n" ] || [ "$n" = "$2" ]; do
+    i=$((i + 1))
+    case $i in
+    250) echo "it has not begun to listen anew"; return 1 ;;
+    # It hears none while it begins.
+    50 | 100 | 150 | 200) kill -HUP "$1" ;;
+    esac
+    kill -0 "$1" 2>/dev/null || break
+    sleep 0.02
+  done
+  words $2; w=$W
+  words $n
+  [ "$W" -lt "$w" ] || return 0
+  # Nothing holds it any longer; logins that are open stay.
+  if [ -n "$3" ]; then systemctl reset-failed "$3"; systemctl restart "$3"
+  elif [ -z "$n" ]; then "$(command -v sshd)"
+  else kill -HUP "$1"; fi
 }
 # sshd takes up its configuration: ports are the socket's where it listens for sshd.
 sshd_takes_up() {
-  if ! is_systemd; then [ ! -s /run/sshd.pid ] || kill -HUP "$(cat /run/sshd.pid)"; return; fi
-  o=$(systemctl show -p ActiveState -p NeedDaemonReload -p Listen ssh.socket)
+  if ! is_systemd; then
+    [ -s /run/sshd.pid ] || return 0
+    p=$(cat /run/sshd.pid) w=$(listeners "$p")
+    kill -HUP "$p" && sshd_is_new "$p" "$w"
+    return
+  fi
+  o=$(socket)
   case $o in *ActiveState=active*)
     listens_as_before "$o" || systemctl daemon-reload
-    l=$(systemctl show -p Listen --value ssh.socket)
-    if [ "$(printf '%s\n' "$o" | sed -n 's/^Listen=//p')" != "$l" ] || [ "$l" != "$(cat "$G/listen")" ]; then
+    l=$(addresses "$(socket)")
+    if [ "$(addresses "$o")" != "$l" ] || [ "$l" != "$(addresses "$(cat "$G/socket")")" ]; then
       systemctl restart ssh.socket
-      systemctl show -p Listen --value ssh.socket >"$G/listen"
+      socket >"$G/socket"
     fi ;;
   esac
   for u in ssh.service sshd.service; do
-    [ "$(systemctl show -p LoadState --value "$u")" = loaded ] || continue
-    # One under its socket may not outlive a reload; the socket starts it anew.
-    ! systemctl -q is-active "$u" || systemctl reload "$u" || systemctl -q is-active ssh.socket
+    s=$(systemctl show -p LoadState -p ActiveState -p MainPID "$u")
+    case $s in *LoadState=loaded*) ;; *) continue;; esac
+    case $s in *ActiveState=active*)
+      p=${s##*MainPID=} p=${p%%[!0-9]*}
+      case $o in
+      # It would not outlive a reload; the next connection starts it anew. Logins stay.
+      *ActiveState=active*) systemctl stop "$u" || return ;;
+      *) w=$(listeners "$p"); systemctl reload "$u" && sshd_is_new "$p" "$w" "$u" || return ;;
+      esac ;;
+    esac
     break
   done
+  rm -f -- /var/lib/stockade/owed/reload:ssh.service /var/lib/stockade/owed/reload:sshd.service
 }
 # A service that stops takes this directory with it, at any moment.
 ask_sshd() {
   i=0
   while :; do
-    mkdir -p /run/sshd
+    [ -d /run/sshd ] || mkdir -p /run/sshd
     a=$(sshd "$@" 2>&1); r=$?
     i=$((i + 1))
     case $i:$a in 25:*) break;; *"privilege separation directory"*) sleep 0.02;; *) break;; esac
@@ -125,11 +173,17 @@ ask_sshd() {
 }
 # Where sshd would listen by its own configuration.
 sshd_listens() { ask_sshd -T 2>/dev/null | grep -E '^(port|listenaddress|addressfamily) '; }
-# The ports on which sshd can be reached, by what listens for it.
+# sshd_ports SOCKET LISTENS: the ports on which sshd can be reached, by what listens for it.
 sshd_ports() {
-  if is_systemd && systemctl -q is-active ssh.socket; then
-    systemctl show -p Listen --value ssh.socket | sed -n 's/^.*[:]\([0-9][0-9]*\) (Stream)$/\1/p'
-  elif command -v sshd >/dev/null; then ask_sshd -T 2>/dev/null | sed -n 's/^port //p'; fi | sort -un | tr '\n' , | sed 's/^$/,/'
+  case $1 in
+  *ActiveState=active*) addresses "$1" | sed -n 's/^.*[:]\([0-9][0-9]*\) (Stream)$/\1/p' ;;
+  *) printf '%s\n' "$2" | sed -n 's/^port //p' ;;
+  esac | sort -un | tr '\n' , | sed 's/^$/,/'
+}
+ports_now() {
+  [ -n "$SSHD" ] || { cat "$G/ports"; return; }
+  o=$(socket)
+  case $o in *ActiveState=active*) sshd_ports "$o";; *) sshd_ports "$o" "$(sshd_listens)";; esac
 }
 # Whether a unit that starts sshd is enabled.
 boots_sshd() { [ -n "$(systemctl is-enabled ssh.socket ssh.service sshd.service 2>/dev/null | grep -x enabled)" ]; }
@@ -178,8 +232,12 @@ sshd_said() {
     grep -E 'not allowed|refused|bad ownership|[Ff]ailed|error|fatal|denied|Unsupported' | tail -n 1 | cut -c 1-200 | tr -c '[:print:]' ' ')
   [ -z "$l" ] || printf '; sshd on the host said: %s' "$l"
 }
+# Each for itself: what packages have written on this file system need not wait for it.
+sync_kept() {
+  if [ -n "$TREE" ]; then sync -f "$G"; else find "$G" '(' -type f -o -type d ')' -exec sync -- {} +; fi
+}
 arm() {
-  : >"$G/lock" && : >"$G/log" && sync -f "$G" && : >"$G/armed" || return
+  : >"$G/lock" && : >"$G/log" && sync_kept && : >"$G/armed" || return
   if is_systemd && command -v systemd-run >/dev/null; then
     mkdir -p "${WANTED%/*}"
     printf '%s\n' '[Unit]' 'Description=Reverts a change of access that no login has confirmed' 'DefaultDependencies=no' \
@@ -188,6 +246,7 @@ arm() {
       'Before=ufw.service nftables.service ssh.socket ssh.service' \
       '[Service]' 'Type=oneshot' "ExecStart=/bin/sh $G/program boot" >"$BOOT"
     ln -sf "$BOOT" "$WANTED"
+    sync -- "$BOOT" "${BOOT%/*}" "${WANTED%/*}"
     # What is killed while it puts things back begins again.
     systemd-run --quiet --collect --unit "$TIMER-timer" --on-active="$T" --timer-property=AccuracySec=100ms \
       --property=Restart=on-failure --property=StartLimitIntervalSec=0 /bin/sh "$G/program" revert "nobody logged in anew within $T seconds"
@@ -219,7 +278,7 @@ put_back() {
   each_there
   each_gone
   # What the phase restarted itself is told apart by nothing: the socket is restarted.
-  echo again >"$G/listen"
+  echo Listen=again >"$G/socket"
   ! is_systemd || systemctl daemon-reload
   each_unit
   [ "$MODE" != boot ] || return 0
@@ -243,20 +302,25 @@ back() {
   disarm
   mv -T -- "$G/reverting" "$G/reverted"
   rm -rf -- "$K"
-  runner || { printf 'V %s %s\n' "$N" "$1" >>"$R/journal"; sh "$R/settle" reverted 8>&-; }
+  # A runner that is there tells so; one that was there a moment ago has told.
+  runner || { grep -q "^V $N " "$R/journal" || printf 'V %s %s\n' "$N" "$1" >>"$R/journal"; sh "$R/settle" reverted 8>&-; }
 }
 
 MODE=$1
 case $MODE in
 save)
   set -e
+  TREE=
   mkdir -- "$K"
   each_kept
   if [ -n "$UFW" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then : >"$K/ufw"; fi
   if [ -n "$SSHD" ] && is_systemd && boots_sshd; then : >"$K/boots"; fi
-  sshd_ports >"$G/ports"
-  [ -z "$SSHD" ] || sshd_listens >"$G/sshd" || :
-  ! is_systemd || systemctl show -p Listen --value ssh.socket >"$G/listen" 2>/dev/null
+  o=$(socket)
+  printf '%s\n' "$o" >"$G/socket"
+  l=
+  case $SSHD:$o in :*ActiveState=active*) ;; *) l=$(sshd_listens) || :;; esac
+  printf '%s\n' "$l" >"$G/sshd"
+  sshd_ports "$o" "$l" >"$G/ports"
   arm
   ;;
 check) check ;;
@@ -264,7 +328,7 @@ live)
   check && lasts && take_up || exit 1
   rearm
   : >"$G/waiting"
-  printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(sshd_ports)" >>"$R/journal"
+  printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(ports_now)" >>"$R/journal"
   ;;
 confirm)
   if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then
@@ -272,7 +336,7 @@ confirm)
     # what is kept goes last.
     disarm
     # What is told to be confirmed must be so after a power cut, too.
-    sync -f "$G"
+    sync -- "$G"
     [ "$d" != 0 ] || rm -rf -- "$K"
     exit 0
   fi

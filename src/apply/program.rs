@@ -79,7 +79,12 @@ impl Program {
             }
             let op = OpScript::new(&scheduled.op, payloads.len())?;
             payloads.extend(op.payloads);
-            script.run(Command::new("begin").arg(&number)).line("(").line("set -e").append(&op.script);
+            script.run(Command::new("begin").arg(&number)).line("(").line("set -e");
+            if phases.iter().any(|phase| phase.does(index, &scheduled.op)) {
+                script.line(":");
+            } else {
+                script.append(&op.script);
+            }
             // What a sensitive step prints is not kept.
             script.line(if step.sensitive {
                 ") >/dev/null 2>&1 </dev/null 9>&-"

@@ -125,9 +125,12 @@ put() {
   t=${2%/*}/.stockade-$ID-$1
   trap 'rm -f -- "$t"' EXIT
   [ -d "$2" ] && [ ! -L "$2" ] && { echo "$2 is a directory"; exit 1; }
-  (umask 077; cat <"$P/$1" >"$t")
-  chown -- "$3:$4" "$t"
-  chmod -- "$5" "$t"
+  case $5 in
+  # Set-id bits come after the owner: not every install(1) has that order.
+  [1-7]???) (umask 077; cat <"$P/$1" >"$t"); chown -- "$3:$4" "$t"; chmod -- "$5" "$t" ;;
+  # It is nobody else's until its owner and mode are set.
+  *) install -o "$3" -g "$4" -m "$5" -- "$P/$1" "$t" ;;
+  esac
   if [ -n "$6" ]; then sh "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
   sync -- "$t"
   mv -fT -- "$t" "$2"
@@ -163,10 +166,12 @@ not_a_link() { [ ! -L "$1" ] || { echo "$1 has become a symbolic link; nothing w
 # make_directory PATH OWNER GROUP MODE
 make_directory() {
   [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
-  [ -d "$1" ] || (umask 077; mkdir -- "$1")
-  chown -- "$2:$3" "$1"
+  [ -d "${1%/*}/" ] || { echo "there is no directory ${1%/*}"; exit 1; }
   # A fifth digit clears a set-group-id bit that the directory above has passed on.
-  chmod -- "0$4" "$1"
+  case $4 in
+  [1-7]???) [ -d "$1" ] || (umask 077; mkdir -- "$1"); chown -- "$2:$3" "$1"; chmod -- "0$4" "$1" ;;
+  *) install -d -o "$2" -g "$3" -m "0$4" -- "$1" ;;
+  esac
 }
 # make_link PATH TARGET
 make_link() {
@@ -296,7 +301,7 @@ unit_verb() {
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
   # A unit that is not there is neither running nor enabled.
   case $1 in stop|disable) [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ] || return 0;; esac
-  systemctl "$1" -- "$2" || by_socket "$1" "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
+  systemctl "$1" -- "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
   r=$?
   systemctl status --no-pager -l -n 20 -- "$2"
   exit "$r"
@@ -316,13 +321,6 @@ reboot_host() {
 }
 # leave NUMBER: the run ends here; what is left is planned anew after the reboot.
 leave() { journal "R $1 $(cat /proc/sys/kernel/random/boot_id)"; finish reboot; }
-# An sshd under its socket may not outlive a reload; the socket starts it anew, with what is in the files.
-by_socket() {
-  case $1:$2 in reload:ssh.service | reload:sshd.service) systemctl -q is-active ssh.socket || return 1;; *) return 1;; esac
-  # A service that stops takes this directory with it, at any moment.
-  for i in 1 2 3 4 5; do mkdir -p /run/sshd; sshd -t && return; sleep 0.1; done
-  return 1
-}
 set_hostname() {
   if [ -d /run/systemd/system ] && hostnamectl set-hostname -- "$1" 2>/dev/null; then return; fi
   printf '%s\n' "$1" >/etc/hostname

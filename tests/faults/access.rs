@@ -94,7 +94,7 @@ fn on_a_dead_disk() -> Fault {
         site.extend(
             "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01-lock.conf\", content = \"DenyUsers ubuntu\\n\" }\n",
         );
-        let call = Call { place: "runner".into(), pattern: "systemctl reload -- ssh.service".into(), nth: 1 };
+        let call = Call { place: "runner".into(), pattern: "systemctl stop ssh.service".into(), nth: 1 };
         site.arm(&call, "pause");
         let mut controller = site.start_apply(&[]);
         site.await_pause(&mut controller)?;

@@ -60,7 +60,7 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
             site.survives(&first)
         }));
     }
-    for pattern in ["usermod *", "sync -f *", "systemctl restart -- fault.service"] {
+    for pattern in ["usermod *", "sync -- */guard/1 *", "systemctl restart -- fault.service"] {
         all.push(fault(class, format!("both go on with a run that was killed at {pattern:?}"), move |site| {
             site.arm(&runner(pattern), "before");
             let ran = site.apply(&[]);

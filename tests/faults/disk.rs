@@ -51,7 +51,7 @@ fn full_disks() -> Vec<Fault> {
             }));
         }
     }
-    for pattern in ["cat /run/stockade/*", "usermod *", "sync -f *", "systemctl daemon-reload"] {
+    for pattern in ["cat /run/stockade/*", "usermod *", "sync -- */guard/1 *", "systemctl daemon-reload"] {
         for folder in ["/var/lib/stockade", "/srv/fault"] {
             all.push(fault(class, format!("{folder}, from the call of {pattern:?} on"), move |site| {
                 site.on(&small(folder, 1000));
@@ -99,7 +99,9 @@ fn read_only() -> Vec<Fault> {
             site.survives(&ran)
         }));
     }
-    for pattern in ["sh */before", "cat /run/stockade/*", "usermod *", "sync -f *", "systemctl reload -- ssh.service"] {
+    for pattern in
+        ["sh */before", "cat /run/stockade/*", "usermod *", "sync -- */guard/1 *", "systemctl stop ssh.service"]
+    {
         for folder in ["/var/lib/stockade", "/srv/fault"] {
             all.push(fault(class, format!("{folder}, from the call of {pattern:?} on"), move |site| {
                 site.arm(&runner(pattern), "pause");

@@ -21,7 +21,7 @@ fn restarts() -> Vec<Fault> {
         ("before the first operation", "sh /var/lib/stockade/runs/*/before", false),
         ("in the middle of a file", "sync -- /srv/fault/.stockade-*", false),
         ("in the middle of an account", "usermod *", false),
-        ("while a guard is armed", "sync -f *guard/1", false),
+        ("while a guard is armed", "sync -- */guard/1 *", false),
         ("before a guard's timer is made", "systemd-run *", false),
         ("within a guard", "mv -fT -- /etc/ssh/sshd_config.d/.stockade-* *", true),
         ("while a guard waits", "systemctl restart stockade-guard*", true),

@@ -74,7 +74,7 @@ const REVERT: [&str; 12] = [
     "mv -fT -- *-guard *",
     "systemctl daemon-reload",
     "systemctl show -p UnitFileState*",
-    "systemctl reload*",
+    "systemctl show -p LoadState -p ActiveState*",
     "sync -f */guard/*",
     "rm -f -- /etc/systemd/system/*",
     "systemctl stop stockade-guard*",
