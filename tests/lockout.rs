@@ -388,7 +388,7 @@ fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
 #[test]
 fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
     let Some(project) = Project::new() else { return };
-    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; systemctl is-active ssh.service");
+    project.on_host("systemctl disable -q --now ssh.socket; systemctl enable -q --now ssh.service");
     // It is told to begin anew, and cannot: a connection of that moment that
     // still holds its port has the same effect.
     project.on_host(

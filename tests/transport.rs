@@ -290,11 +290,30 @@ fn a_connection_that_is_cut_during_the_login_is_no_refusal() {
     let total = relay.bytes()[0][1];
     // The host's answers to the login are among its last bytes.
     for after in (total / 2..total).step_by(40) {
-        relay.cut(Some(Cut { connection: 0, way: Way::FromHost, after }));
+        relay.cut(Some(Cut { connection: 0, way: Way::FromHost, after, silent: false }));
         let Err(error) = try_open(&target, &policy(), &silent()) else { continue };
         assert!(relay.has_cut(), "{error}");
         assert!(!matches!(error, TransportError::Authentication { .. }), "after {after} of {total}: {error}");
     }
+}
+
+#[test]
+fn a_connection_that_loses_everything_without_a_word_is_given_up_and_a_slow_answer_is_not() {
+    let Some(server) = Server::start() else { return };
+    let relay = Relay::to(server.target().port.unwrap());
+    let host_key = server.public_key("host_key");
+    server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
+    let target = Target { port: Some(relay.port), ..server.target() };
+    let policy = Policy { keepalive: Duration::from_secs(1), ..policy() };
+    let mut session = try_open(&target, &policy, &silent()).unwrap();
+    let mut slow = Script::new();
+    slow.line("sleep 7; echo late");
+    assert_eq!(session.run(&slow, b"", IDLE).unwrap().output, b"late\n");
+    let after = relay.bytes()[0][1];
+    relay.cut(Some(Cut { connection: 0, way: Way::FromHost, after, silent: true }));
+    let error = session.run(&slow, b"", Duration::from_secs(600)).unwrap_err();
+    assert!(relay.has_cut());
+    assert!(matches!(&error, TransportError::Closed { said, .. } if said.contains("no sign of life")), "{error}");
 }
 
 #[test]

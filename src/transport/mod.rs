@@ -95,7 +95,8 @@ pub enum HostKeyChecking {
 pub struct Policy {
     /// For TCP, banner, key exchange and authentication together.
     pub connect_timeout: Duration,
-    /// Interval of keepalive messages.
+    /// Interval of keepalive messages; a connection on which four have got no
+    /// answer is given up. Zero: none are sent.
     pub keepalive: Duration,
     /// Unknown host keys.
     pub host_keys: HostKeyChecking,

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 const WINDOW: u32 = 4 * 1024 * 1024;
 /// Bytes in one packet (RFC 4253, 6.1).
 const PACKET: u32 = 32 * 1024;
+/// Keepalive messages without an answer, after which a connection is dead: a
+/// network may drop it without a word to either end.
+const UNANSWERED: u32 = 4;
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
@@ -36,6 +39,8 @@ struct SshLink {
     ask: Arc<dyn Ask>,
     limit: Duration,
     keepalive: Duration,
+    /// When the other end last gave a sign of life.
+    heard: Instant,
     buffer: Vec<u8>,
     /// The last of standard error.
     said: Vec<u8>,
@@ -60,7 +65,7 @@ pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> R
     let command = sudo::command(&route.user, None);
     let channel = open_channel(&mut wire, &route, &deadline, &command)?;
     let seconds = u32::try_from(policy.keepalive.as_secs()).unwrap_or(u32::MAX);
-    wire.session.set_keepalive(false, seconds);
+    wire.session.set_keepalive(true, seconds);
     Ok(Box::new(SshLink {
         wire,
         channel,
@@ -68,6 +73,7 @@ pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> R
         ask: Arc::clone(ask),
         limit: policy.connect_timeout,
         keepalive: policy.keepalive,
+        heard: Instant::now(),
         buffer: vec![0; BUFFER],
         said: Vec::new(),
         established: false,
@@ -203,6 +209,8 @@ impl SshLink {
     ) -> Result<Stop, TransportError> {
         let mut sent = 0;
         let mut moved_at = Instant::now();
+        // Nobody has listened since the exchange before this one.
+        self.heard = moved_at;
         loop {
             let mut moved = false;
             let mut outbound = false;
@@ -251,6 +259,7 @@ impl SshLink {
             }
             if moved {
                 moved_at = Instant::now();
+                self.heard = moved_at;
                 continue;
             }
             let Some(left) = idle.checked_sub(moved_at.elapsed()).filter(|left| !left.is_zero()) else {
@@ -272,7 +281,13 @@ impl SshLink {
                 Err(error) => return Err(self.broken(&error.into())),
             }
         }
-        self.wire.wait(outbound, limit);
+        if self.wire.wait(outbound, limit) {
+            self.heard = Instant::now();
+        } else if !self.keepalive.is_zero() && self.heard.elapsed() > self.keepalive * UNANSWERED {
+            let silence =
+                format!("the connection is dead: no sign of life for {} seconds", self.heard.elapsed().as_secs());
+            return Err(self.broken(&std::io::Error::new(ErrorKind::TimedOut, silence)));
+        }
         Ok(())
     }
 

@@ -87,10 +87,13 @@ impl Wire {
     }
 
     /// Waits until the socket has something to read (or, if asked, room to
-    /// write), at most `limit`. Returning early is allowed: callers look again.
-    pub(super) fn wait(&self, outbound: bool, limit: Duration) {
+    /// write), at most `limit`; whether it has. Returning early is allowed:
+    /// callers look again.
+    pub(super) fn wait(&self, outbound: bool, limit: Duration) -> bool {
         let events = if outbound { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        wait_for(&mut [PollFd::new(&self.socket, events)], limit);
+        let mut fds = [PollFd::new(&self.socket, events)];
+        wait_for(&mut fds, limit);
+        !fds[0].revents().is_empty()
     }
 
     /// Whether nothing more can come from the other end.

@@ -25,9 +25,14 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
                     // One in each part of the stream.
                     _ => total * (point - 4) / (count - 4) + seed.below(total / (count - 4)),
                 };
-                all.push(cut(to, Cut { connection: number, way, after }, total));
+                all.push(cut(to, Cut { connection: number, way, after, silent: false }, total));
             }
         }
+    }
+    // Lost without a word to either end: in the upload, in the run, and as a guard is confirmed.
+    for (connection, way, part) in [(0, Way::ToHost, 2), (0, Way::FromHost, 2), (1, Way::FromHost, 3)] {
+        let total = normal.bytes["new"][connection][usize::from(way == Way::FromHost)];
+        all.push(cut("new", Cut { connection, way, after: total - total / part, silent: true }, total));
     }
     let runner = normal.calls_in("runner", is_certain);
     let session = normal.calls_in("session", is_of_the_upload);
@@ -40,7 +45,9 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
 }
 
 fn cut(to: &'static str, cut: Cut, total: usize) -> Fault {
-    let name = format!("connection {} {:?}, after {} of {total} bytes, to {to}", cut.connection, cut.way, cut.after);
+    let how = if cut.silent { "silently " } else { "" };
+    let name =
+        format!("{how}connection {} {:?}, after {} of {total} bytes, to {to}", cut.connection, cut.way, cut.after);
     let inject = move |site: &mut Site| {
         site.relay.cut(Some(cut));
         let ran = site.apply(&[]);

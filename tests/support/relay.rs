@@ -1,5 +1,7 @@
-//! A relay between controller and host that cuts a connection at a chosen byte.
+//! A relay between controller and host that cuts a connection at a chosen byte,
+//! or loses all that comes from there on without a word.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +22,8 @@ pub struct Cut {
     pub way: Way,
     /// Bytes that still pass.
     pub after: usize,
+    /// Whether neither end is told: what comes later is lost, both ways.
+    pub silent: bool,
 }
 
 #[derive(Default)]
@@ -28,6 +32,8 @@ struct State {
     connections: AtomicUsize,
     cut: Mutex<Option<Cut>>,
     done: AtomicUsize,
+    /// Connections on which everything is lost.
+    lost: Mutex<BTreeSet<usize>>,
     /// Bytes of each connection: to the host, from the host.
     bytes: Mutex<Vec<[usize; 2]>>,
 }
@@ -75,6 +81,7 @@ impl Relay {
         self.state.done.store(0, Ordering::SeqCst);
         self.state.connections.store(0, Ordering::SeqCst);
         self.state.bytes.lock().unwrap().clear();
+        self.state.lost.lock().unwrap().clear();
     }
 
     /// Whether the cut was made.
@@ -99,9 +106,12 @@ fn pass(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
                 *cut = None;
                 state.done.fetch_add(1, Ordering::SeqCst);
             }
-            here.map(|cut| cut.after - passed)
+            here.map(|cut| (cut.after - passed, cut.silent))
         };
-        let count = limit.unwrap_or(count);
+        if state.lost.lock().unwrap().contains(&number) {
+            continue;
+        }
+        let count = limit.map_or(count, |(left, _)| left);
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }
@@ -109,8 +119,10 @@ fn pass(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
         if let Some(bytes) = state.bytes.lock().unwrap().get_mut(number) {
             bytes[usize::from(way == Way::FromHost)] = passed;
         }
-        if limit.is_some() {
-            break;
+        match limit {
+            Some((_, true)) => _ = state.lost.lock().unwrap().insert(number),
+            Some((_, false)) => break,
+            None => {}
         }
     }
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
