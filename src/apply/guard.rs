@@ -131,11 +131,12 @@ impl Kept {
     }
 }
 
-/// The units that start sshd; a guard reloads the services itself.
+/// The units that start sshd.
 const SSHD_UNITS: [&str; 3] = ["ssh.service", "sshd.service", "ssh.socket"];
 
+/// Whether this is sshd itself, which a guard makes take up its configuration.
 fn is_sshd(unit: &UnitName) -> bool {
-    unit.as_str() != "ssh.socket" && SSHD_UNITS.contains(&unit.as_str())
+    matches!(unit.as_str(), "ssh.service" | "sshd.service")
 }
 
 fn reloads_sshd(op: &Op) -> bool {

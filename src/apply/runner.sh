@@ -168,10 +168,7 @@ make_directory() {
   [ -L "$1" ] && { echo "$1 is a symbolic link"; exit 1; }
   [ -d "${1%/*}/" ] || { echo "there is no directory ${1%/*}"; exit 1; }
   # A fifth digit clears a set-group-id bit that the directory above has passed on.
-  case $4 in
-  [1-7]???) [ -d "$1" ] || (umask 077; mkdir -- "$1"); chown -- "$2:$3" "$1"; chmod -- "0$4" "$1" ;;
-  *) install -d -o "$2" -g "$3" -m "0$4" -- "$1" ;;
-  esac
+  install -d -o "$2" -g "$3" -m "0$4" -- "$1"
 }
 # make_link PATH TARGET
 make_link() {
