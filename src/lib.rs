@@ -19,7 +19,6 @@ pub mod authority;
 pub mod cli;
 pub mod commands;
 pub mod connect;
-pub mod gateway;
 pub mod inventory;
 pub mod lab;
 pub mod manual;

@@ -19,7 +19,7 @@ use stockade::playbook::{self, HostScope, Step};
 use stockade::resource::{self, KINDS};
 use stockade::values::Diagnostic;
 use support::files::Files;
-use support::{TestLab, on_host, program};
+use support::{TestLab, gateway_program, on_host, program};
 
 /// A project with an authority and a program, and the steps of a playbook of
 /// its that uses a bundled one. Every resource must be sound.
@@ -192,7 +192,7 @@ impl<'a> Site<'a> {
         let inspect = ["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &host.container];
         let address = Command::new("docker").args(inspect).output().unwrap().stdout;
         let address = String::from_utf8(address).unwrap().trim().to_owned();
-        let gateway = env!("CARGO_BIN_EXE_stockade-gateway");
+        let gateway = gateway_program().display().to_string();
         let playbook = format!(
             "hosts = [\"all\"]\n[[step]]\nuse = \"docker-host\"\n[step.with]\nsource = \"distribution\"\n\
              gateway_binary = \"{gateway}\"\n"

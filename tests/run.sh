@@ -68,7 +68,7 @@ unset STOCKADE_RECORD
 log=$(mktemp)
 trap 'rm -rf "$log" "$state"' EXIT
 code=0
-cargo test --locked --no-fail-fast -- --show-output >"$log" 2>&1 || code=$?
+cargo test --workspace --locked --no-fail-fast -- --show-output >"$log" 2>&1 || code=$?
 if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|test |test result|SKIP)' "$log"; fi
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$log"; }
 echo

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use stockade::gateway::{Docker, LookupError, Object, ObjectKind};
+use stockade_gateway::{Docker, LookupError, Object, ObjectKind};
 
 pub struct Daemon;
 

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use stockade::gateway::policy::routes::{Class, ROUTES};
+use stockade_gateway::policy::routes::{Class, ROUTES};
 
 /// A JSON value with every member that was written, in order.
 #[derive(Debug, Clone, PartialEq)]

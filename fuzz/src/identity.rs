@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
-use stockade::gateway::Identity;
-use stockade::gateway::keys::KeyRing;
-use stockade::gateway::token::{Verifier, VerifierConfig, base64url};
+use stockade_gateway::Identity;
+use stockade_gateway::keys::KeyRing;
+use stockade_gateway::token::{Verifier, VerifierConfig, base64url};
 
 pub const NOW: u64 = 1_800_000_000;
 pub const ISSUER: &str = "https://gateway.test";

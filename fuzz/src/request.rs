@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use http::request::Parts;
-use stockade::gateway::policy::routes::{BodyRule, Class, Kind, ROUTES, Route, StreamRule};
-use stockade::gateway::policy::{Policy, parse};
-use stockade::gateway::{Forward, Identity, ResponseRule};
+use stockade_gateway::policy::routes::{BodyRule, Class, Kind, ROUTES, Route, StreamRule};
+use stockade_gateway::policy::{Policy, parse};
+use stockade_gateway::{Forward, Identity, ResponseRule};
 
 use crate::daemon::{Daemon, now};
 use crate::go;

@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use stockade::gateway::Body;
-use stockade::gateway::policy::parse;
+use stockade_gateway::Body;
+use stockade_gateway::policy::parse;
 use stockade_fuzz::daemon::{Daemon, id, now};
 use stockade_fuzz::go::Json;
 use stockade_fuzz::{Bytes, request};

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stockade::gateway::policy::routes::ROUTES;
+use stockade_gateway::policy::routes::ROUTES;
 use stockade_fuzz::{Bytes, request};
 
 fuzz_target!(|data: &[u8]| {

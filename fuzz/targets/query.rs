@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stockade::gateway::policy::routes::{Class, ROUTES, Route};
+use stockade_gateway::policy::routes::{Class, ROUTES, Route};
 use stockade_fuzz::{Bytes, request};
 
 fn escaped(text: &[u8]) -> String {

@@ -67,6 +67,19 @@ pub fn program(folder: &Path) -> Command {
     command
 }
 
+/// The gateway's program, which is another package's: beside this package's
+/// own, and built if it is not there yet.
+pub fn gateway_program() -> std::path::PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_stockade")).with_file_name("stockade-gateway");
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "stockade-gateway"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().unwrap().success(), "{build:?}");
+    });
+    beside
+}
+
 /// Runs shell text on a host as root, from outside the product; its trimmed output.
 pub fn on_host(host: &LabHost, text: &str) -> String {
     let output = host.exec(&["sh", "-c", text]).unwrap();

@@ -1,0 +1,45 @@
+//! The token gateway: stands before a host's Docker socket and lets a request
+//! through only with a valid token whose role allows exactly that.
+//!
+//! ```text
+//! TLS ─ http ─► token (verify) ─► Identity ─► policy (parse, decide, rebuild) ─► Forward ─► proxy ─► socket
+//!                  ▲                              │ tenant: resolve, own?, rewrite
+//!          keys, store (revocation)               └─► audit log, metrics
+//! ```
+//!
+//! What must hold: nothing a client sent is ever passed on as it came; what is
+//! not known is denied; an error is a refusal. A request reaches the socket
+//! only with an [`Identity`], which only token verification makes, and a
+//! [`Forward`], which only the policy makes.
+
+#![forbid(unsafe_code)]
+
+mod audit;
+pub mod cli;
+mod config;
+mod decision;
+mod gate;
+mod grant;
+mod http1;
+mod identity;
+pub mod keys;
+mod limits;
+mod metrics;
+pub mod policy;
+mod proxy;
+mod rules;
+mod run;
+mod server;
+pub mod service;
+pub mod store;
+pub mod tenant;
+mod tls;
+pub mod token;
+mod upstream;
+mod wire;
+
+pub use decision::{
+    Body, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule, Turn, Wanted,
+};
+pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
+pub use identity::{Identity, TokenVerified};

@@ -1,0 +1,263 @@
+//! Images: pull, push, tag, delete, save, commit, build, search, and the
+//! credentials that go with them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::super::{ObjectKind, Refusal};
+use super::draft::Draft;
+use super::parse::Call;
+use super::reference::{Reference, is_tag};
+use super::refusal::{denied, malformed, shown};
+use super::scope::Scope;
+use super::{bodies, json, limits, members, shape};
+use crate::tenant;
+
+/// Bytes of a credentials header.
+const AUTH_LIMIT: usize = 32 * 1024;
+
+/// `POST /images/create`: a pull, of one tag or digest, from a listed registry.
+pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    let from = call.given("fromImage").unwrap_or("");
+    let mut reference = scope.reachable(from, "image.pull.registry")?;
+    match call.given("tag") {
+        Some(tag) if reference.tag.is_none() && reference.digest.is_none() => {
+            let joint = if tag.starts_with("sha256:") { '@' } else { ':' };
+            let whole = format!("{}{joint}{tag}", reference.repository());
+            reference = Reference::read(&whole)
+                .ok_or_else(|| malformed("image.reference", format!("{:?} is not an image", shown(&whole))))?;
+        }
+        Some(_) => return Err(malformed("image.reference", "the tag is given twice")),
+        None if reference.tag.is_none() && reference.digest.is_none() => {
+            return Err(denied("image.pull.all", "one tag or digest must be named"));
+        }
+        None => {}
+    }
+    if let Some(tenant) = scope.tenant
+        && let Some(image) = scope.view().look(ObjectKind::Image, &reference.to_string()).await?
+        && tenant::owner(&image).is_some_and(|owner| owner != tenant)
+    {
+        return Err(denied("tenant.tag", "this tag cannot be used on this host"));
+    }
+    let version = match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => digest.clone(),
+        (None, tag) => tag.clone().unwrap_or_default(),
+    };
+    draft.object = Some(reference.to_string());
+    draft.query = vec![("fromImage", reference.repository()), ("tag", version)];
+    if let Some(platform) = call.given("platform") {
+        draft.query.push(("platform", platform_text(platform)?));
+    }
+    draft.auth("x-registry-auth", credentials(call.registry_auth.as_deref())?)
+}
+
+fn platform_text(text: &str) -> Result<String, Refusal> {
+    let plain = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    if plain { Ok(text.to_owned()) } else { Err(malformed("query.platform", "the platform is not understood")) }
+}
+
+/// `POST /images/{name}/push`.
+pub async fn push(scope: &Scope<'_>, call: &Call, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
+    let reference = scope.reachable(name, "image.push.registry")?;
+    let tag = call.given("tag").or(reference.tag.as_deref()).map(str::to_owned);
+    if reference.digest.is_some() || tag.as_deref().is_none_or(|tag| !is_tag(tag)) {
+        return Err(malformed("image.reference", "a push names one tag"));
+    }
+    let repository = reference.repository();
+    scope.view().taggable(&repository)?;
+    let tag = tag.unwrap_or_default();
+    scope.view().image(&format!("{repository}:{tag}")).await?;
+    draft.name(&repository);
+    draft.query.retain(|(key, _)| *key != "tag");
+    draft.query.push(("tag", tag));
+    draft.auth("x-registry-auth", credentials(call.registry_auth.as_deref())?)
+}
+
+/// `POST /images/{name}/tag`, and the tag of a commit: under the tenant's prefix.
+pub fn retag(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    let Some(repo) = call.given("repo") else { return Err(malformed("image.reference", "the repository is missing")) };
+    let reference = scope.view().taggable(repo)?;
+    let tag = match (call.given("tag"), &reference.tag) {
+        (Some(_), Some(_)) => return Err(malformed("image.reference", "the tag is given twice")),
+        (Some(tag), None) => tag.to_owned(),
+        (None, tag) => tag.clone().unwrap_or_else(|| "latest".to_owned()),
+    };
+    if !is_tag(&tag) {
+        return Err(malformed("image.reference", "the tag is not acceptable"));
+    }
+    draft.query.retain(|(key, _)| !matches!(*key, "repo" | "tag"));
+    draft.query.extend([("repo", reference.repository()), ("tag", tag)]);
+    Ok(())
+}
+
+/// `DELETE /images/{name}`: a tag under the tenant's prefix, or an image that
+/// is the tenant's with all its tags.
+pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
+    let image = scope.view().image(name).await?;
+    let (Some(tenant), Some(object)) = (scope.tenant, &image.object) else {
+        draft.name(name);
+        return Ok(());
+    };
+    let prefixed = |text: &str| Reference::read(text).is_some_and(|reference| reference.is_under(tenant));
+    if prefixed(name) {
+        draft.name(name);
+        return Ok(());
+    }
+    let owned = tenant::owner(object) == Some(tenant) && object.references.iter().all(|tag| prefixed(tag));
+    if !owned {
+        return Err(denied("tenant.owner", "this image is shared: only the operator removes it"));
+    }
+    draft.name(image.exact());
+    Ok(())
+}
+
+/// `GET /images/get`: each image one that may be seen.
+pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    let mut names = Vec::new();
+    for (_, name) in call.query.iter().filter(|(key, _)| *key == "names") {
+        names.push(("names", scope.view().image(name).await?.stable(scope.tenant).to_owned()));
+    }
+    if names.is_empty() {
+        return Err(malformed("query.names", "no image is named"));
+    }
+    draft.query.retain(|(key, _)| *key != "names");
+    draft.query.extend(names);
+    Ok(())
+}
+
+/// `POST /commit`: of a container of the owner's, which passes on its label.
+pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
+    if !body.is_empty() && json::parse(body)?.as_object().is_none_or(|map| !map.values().all(shape::zero)) {
+        return Err(denied("commit.body", "a commit may not change the container's configuration"));
+    }
+    let id = scope.view().own(ObjectKind::Container, call.given("container").unwrap_or("")).await?;
+    if call.given("repo").is_some() {
+        retag(scope, call, draft)?;
+    } else {
+        draft.query.retain(|(key, _)| !matches!(*key, "repo" | "tag"));
+    }
+    draft.query.retain(|(key, _)| *key != "container");
+    draft.query.push(("container", id.clone()));
+    draft.object = Some(id);
+    Ok(())
+}
+
+/// `GET /images/search`: the term may name a registry, which the daemon then calls.
+pub fn search(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
+    let term = call.given("term").unwrap_or("");
+    let plain = !term.is_empty() && term.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-:".contains(&b));
+    let named =
+        term.split_once('/').map(|(host, _)| host).filter(|host| host.contains(['.', ':']) || *host == "localhost");
+    let host = bodies::registry_host(named.unwrap_or("docker.io"));
+    if plain && scope.role.registries.iter().any(|entry| bodies::covers_host(entry, &host)) {
+        return Ok(());
+    }
+    Err(denied("registry.search", format!("the registry {:?} is not allowed for this role", shown(&host))))
+}
+
+/// `POST /build`, the classic builder. The context is not looked into: a
+/// Dockerfile's FROM reaches any image and registry, which the grant says.
+pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    if !scope.role.grants("build") {
+        let message = "building needs the grant \"build\": a Dockerfile's FROM can name any image and registry";
+        return Err(denied("build.grant", message));
+    }
+    if !matches!(call.given("version"), None | Some("1")) {
+        return Err(denied("build.version", "only the classic builder is possible here (DOCKER_BUILDKIT=0)"));
+    }
+    for (key, value) in &mut draft.query {
+        match *key {
+            "t" => *value = scope.view().taggable(value)?.to_string(),
+            "networkmode" if !matches!(value.as_str(), "" | "default" | "bridge" | "none") => {
+                return Err(denied("build.networkmode", "a build's network is the default or none"));
+            }
+            "extrahosts" if value.contains("host-gateway") && !scope.role.grants("host-gateway") => {
+                return Err(denied("build.extrahosts", "host-gateway is not allowed"));
+            }
+            _ => {}
+        }
+    }
+    let mut labels = match call.given("labels").map(|text| json::parse_object(text.as_bytes())).transpose()? {
+        Some(labels) if labels.values().all(Value::is_string) => labels,
+        Some(_) => return Err(malformed("build.labels", "labels must be texts")),
+        None => Map::new(),
+    };
+    if labels.keys().any(|name| json::folded(name).starts_with(tenant::RESERVED)) {
+        return Err(denied("build.labels", "labels of the gateway are reserved"));
+    }
+    // Written last by the builder, so a LABEL in the Dockerfile cannot change it.
+    labels.insert(tenant::LABEL.to_owned(), scope.tenant.unwrap_or("").into());
+    draft.query.retain(|(key, _)| *key != "labels");
+    draft.query.push(("labels", Value::Object(labels).to_string()));
+    build_quotas(scope, call, draft)?;
+    draft.auth("x-registry-config", build_credentials(scope, call.registry_auth.as_deref())?)
+}
+
+fn build_quotas(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    let number = |key: &str| call.given(key).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let mut host = Map::new();
+    for (key, member) in [
+        ("memory", "Memory"),
+        ("memswap", "MemorySwap"),
+        ("cpuquota", "CpuQuota"),
+        ("cpuperiod", "CpuPeriod"),
+        ("shmsize", "ShmSize"),
+    ] {
+        host.insert(member.to_owned(), number(key).into());
+    }
+    limits::on_create(scope.role, &mut host)?;
+    let mut set = |key: &'static str, value: i64| {
+        draft.query.retain(|(known, _)| *known != key);
+        if value != 0 {
+            draft.query.push((key, value.to_string()));
+        }
+    };
+    set("memory", host.get("Memory").and_then(Value::as_i64).unwrap_or(0));
+    // A build knows no billionths: the role's processors as quota per period.
+    if let Some(nano) = host.get("NanoCpus").and_then(Value::as_i64) {
+        set("cpuperiod", 100_000);
+        set("cpuquota", nano / 10_000);
+    }
+    Ok(())
+}
+
+/// `X-Registry-Auth`, read and written anew; none if it says nothing.
+fn credentials(header: Option<&str>) -> Result<Option<String>, Refusal> {
+    let Some(mut map) = decoded(header)? else { return Ok(None) };
+    shape::check(&mut map, members::AUTH, "registry.auth", &[])?;
+    Ok((!map.is_empty()).then(|| URL_SAFE.encode(Value::Object(map).to_string())))
+}
+
+/// `X-Registry-Config`: credentials by host, of which only the role's registries' go on.
+fn build_credentials(scope: &Scope<'_>, header: Option<&str>) -> Result<Option<String>, Refusal> {
+    let Some(map) = decoded(header)? else { return Ok(None) };
+    let mut kept = Map::new();
+    for (host, entry) in map {
+        let Value::Object(mut entry) = entry else {
+            return Err(malformed("registry.auth", "the credentials header is not acceptable"));
+        };
+        shape::check(&mut entry, members::AUTH, "registry.auth", &[])?;
+        let name = bodies::registry_host(&host);
+        if scope.role.registries.iter().any(|allowed| bodies::covers_host(allowed, &name)) {
+            kept.insert(host, Value::Object(entry));
+        }
+    }
+    Ok((!kept.is_empty()).then(|| URL_SAFE.encode(Value::Object(kept).to_string())))
+}
+
+fn decoded(header: Option<&str>) -> Result<Option<Map<String, Value>>, Refusal> {
+    let bad = || malformed("registry.auth", "the credentials header is not acceptable");
+    let Some(text) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.len() > AUTH_LIMIT {
+        return Err(bad());
+    }
+    // Base64 for URLs is asked for; older clients write the standard alphabet.
+    let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+    match json::parse_object(&bytes) {
+        Ok(map) => Ok(Some(map)),
+        // The parser's message could quote a secret.
+        Err(_) => Err(bad()),
+    }
+}

@@ -1,0 +1,605 @@
+//! One exchange with the daemon: the request as the policy rebuilt it goes up,
+//! the answer comes down, both at once, for no longer than the lease holds.
+
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::body::{decoder, refused};
+use super::lease::{End, Lease};
+use super::request::Outcome;
+use super::{Client, Next, Proxy, answer};
+use crate::audit::Record;
+use crate::gate::Gate;
+use crate::http1::{Decoder, Framing, Head, Piece, chunk_end, chunk_start};
+use crate::metrics::Open;
+use crate::upstream::{Answer, Link, read_answer};
+use crate::{Body, Forward, Refusal, ResponseRule, Turn};
+
+/// How long an owner's turn is kept for an answer that nobody waits for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// First size of a buffer; grows with what comes.
+const SMALL: usize = 4 * 1024;
+/// Largest size of a buffer.
+const LARGE: usize = 64 * 1024;
+/// Largest answer that is filtered whole.
+const MAX_FILTERED: usize = 64 << 20;
+/// Longest line of a stream that is filtered.
+const MAX_LINE: usize = 1 << 20;
+
+/// What stops an exchange.
+enum Trouble {
+    /// The client went away or broke its framing midway.
+    Client,
+    /// The daemon did.
+    Daemon(String),
+    /// The lease is over.
+    Lease(End),
+    /// The gateway says no.
+    Refused(Refusal),
+}
+
+/// How an exchange went well.
+enum Done {
+    /// The answer is complete; the connection may serve again.
+    Complete { keep: bool },
+    /// The daemon switched to raw bytes.
+    Switched(Answer),
+}
+
+/// What both directions know of each other.
+struct Progress {
+    status: AtomicU16,
+    /// Something of the answer has been written to the client.
+    begun: AtomicBool,
+    /// All of the request has been read and sent.
+    uploaded: AtomicBool,
+}
+
+impl Proxy {
+    /// Carries out what the policy allowed.
+    pub(super) async fn exchange<S>(
+        &self,
+        client: &mut Client<S>,
+        gate: &Gate,
+        head: &Head,
+        (forward, follows): (&Forward, bool),
+        lease: &mut Lease<'_>,
+        record: &Record,
+    ) -> Outcome
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        if let ResponseRule::Answer { status, body } = &forward.response {
+            let close = head.close || (head.framing != Framing::None && matches!(forward.body, Body::Stream { .. }));
+            let bytes = answer::render(
+                *status,
+                "application/json",
+                body.as_bytes(),
+                head.parts.method == http::Method::HEAD,
+                close,
+                "",
+            );
+            let sent = client.send(&bytes).await;
+            let next = if sent.is_err() || close { Next::Close } else { Next::Again };
+            return Outcome { status: *status, next, ended: None, refusal: None, stream: false };
+        }
+        let hijack = forward.response == ResponseRule::Hijack && head.upgrade;
+        let stream = hijack || follows || matches!(forward.body, Body::Stream { .. });
+        let _open = stream.then(|| Open::new(&self.metrics.streams));
+        if stream {
+            self.audit.record(Record { event: "open", ..record.clone() });
+        }
+        let found = if hijack { self.upstream.new_link().await } else { self.upstream.link().await };
+        let mut link = match found {
+            Ok(link) => link,
+            Err(error) => return refusal(daemon_gone(&error.to_string()), stream),
+        };
+        let progress = Progress {
+            status: AtomicU16::new(0),
+            begun: AtomicBool::new(false),
+            uploaded: AtomicBool::new(!matches!(forward.body, Body::Stream { .. })),
+        };
+        let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, hijack)).await;
+        let status = progress.status.load(Ordering::Relaxed);
+        let begun = progress.begun.load(Ordering::Relaxed);
+        let uploaded = progress.uploaded.load(Ordering::Relaxed);
+        let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
+        if matches!(result, Err(Trouble::Client | Trouble::Lease(_))) && !begun && forward.turn.0.is_some() {
+            // What was counted must be there, or not, before it is counted again.
+            tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
+            return match result {
+                Err(Trouble::Lease(end)) => refusal(end.into(), stream),
+                _ => outcome(Next::Gone, Some("client gone")),
+            };
+        }
+        match result {
+            Ok(Done::Complete { keep }) => {
+                if keep && uploaded {
+                    self.upstream.give_back(link);
+                }
+                outcome(if head.close || !uploaded { Next::Close } else { Next::Again }, None)
+            }
+            Ok(Done::Switched(answer)) => {
+                let ended = client.take_over(&answer, link, lease).await;
+                Outcome { status: 101, next: Next::Gone, ended, refusal: None, stream }
+            }
+            Err(Trouble::Client) => outcome(Next::Gone, Some("client gone")),
+            Err(Trouble::Daemon(_)) if begun => outcome(Next::Gone, Some("daemon gone")),
+            Err(Trouble::Lease(end)) if begun => outcome(Next::Gone, Some(end.word())),
+            Err(Trouble::Refused(_)) if begun => outcome(Next::Gone, Some("refused midway")),
+            Err(Trouble::Daemon(why)) => refusal(daemon_gone(&why), stream),
+            Err(Trouble::Lease(end)) => refusal(end.into(), stream),
+            Err(Trouble::Refused(refused)) => refusal(refused, stream),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call; a struct for it would only rename the parameters
+    async fn both_ways<S>(
+        &self,
+        client: &mut Client<S>,
+        gate: &Gate,
+        head: &Head,
+        forward: &Forward,
+        lease: &mut Lease<'_>,
+        link: &mut Link,
+        (progress, hijack): (&Progress, bool),
+    ) -> Result<Done, Trouble>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let request = render(forward, head.framing, hijack)?;
+        let head_only = forward.method == http::Method::HEAD;
+        if head.expects && matches!(forward.body, Body::Stream { .. }) {
+            client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Trouble::Client)?;
+        }
+        let Client { io, buffer: from_buffer, .. } = client;
+        let (mut from_client, mut to_client) = tokio::io::split(io);
+        let (mut from_daemon, mut to_daemon) = link.stream.split();
+        let up = async {
+            // A daemon that answers early may stop reading; its answer counts.
+            let mut open = to_daemon.write_all(&request).await.is_ok();
+            if let Body::Stream { limit } = forward.body {
+                open = open && upload(&mut from_client, from_buffer, &mut to_daemon, head.framing, limit).await?;
+                progress.uploaded.store(open, Ordering::Relaxed);
+            }
+            watch(&mut from_client, from_buffer, hijack).await
+        };
+        let down = async {
+            let mut answer = read_answer(&mut from_daemon, &mut link.buffer, head_only, self.upstream.newest())
+                .await
+                .map_err(|error| Trouble::Daemon(error.to_string()))?;
+            progress.status.store(answer.status, Ordering::Relaxed);
+            if answer.status == 101 {
+                let switched = if hijack {
+                    Ok(Done::Switched(answer))
+                } else {
+                    Err(Trouble::Daemon("it switched protocols unasked".into()))
+                };
+                return switched;
+            }
+            let mut relay = Relay { to_client: &mut to_client, progress, close: head.close };
+            match &forward.response {
+                ResponseRule::FilterJson { operation, tenant, wanted } if passed(answer.status) && !head_only => {
+                    let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
+                    let body = gate.rules.filter_json(operation, tenant, wanted, &body).map_err(Trouble::Refused)?;
+                    relay.whole(&answer, &body).await?;
+                }
+                ResponseRule::FilterLines { operation, tenant } if passed(answer.status) && !head_only => {
+                    let filter = |line: &[u8]| gate.rules.filter_line(operation, tenant, line);
+                    relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
+                }
+                _ if answer.status >= 400 && !head_only && forward.tenant.is_some() => {
+                    let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
+                    let body = gate.rules.error_for(forward.tenant.as_deref().unwrap_or_default(), &body);
+                    relay.whole(&answer, &body).await?;
+                }
+                _ => relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?,
+            }
+            Ok(Done::Complete { keep: answer.keep })
+        };
+        tokio::select! {
+            biased;
+            done = down => done,
+            stopped = up => stopped,
+            end = lease.ended() => Err(Trouble::Lease(end)),
+        }
+    }
+}
+
+fn passed(status: u16) -> bool {
+    matches!(status, 200 | 201)
+}
+
+fn refusal(refused: Refusal, stream: bool) -> Outcome {
+    Outcome { status: refused.status, next: Next::Close, ended: None, refusal: Some(refused), stream }
+}
+
+/// Keeps a turn until the daemon has answered, though nobody waits for it.
+async fn await_answer(mut link: Link, turn: Turn, newest: (u16, u16)) {
+    let _ = tokio::time::timeout(PATIENCE, read_answer(&mut link.stream, &mut link.buffer, false, newest)).await;
+    drop(turn);
+}
+
+fn daemon_gone(why: &str) -> Refusal {
+    refused(503, "daemon.gone", &format!("the Docker daemon does not answer: {why}"))
+}
+
+/// The request as it is sent: nothing in it is the client's own bytes.
+fn render(forward: &Forward, framing: Framing, hijack: bool) -> Result<Vec<u8>, Trouble> {
+    if !forward.path_and_query.starts_with('/') || !forward.path_and_query.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Trouble::Refused(refused(500, "rebuild.target", "the rebuilt request has a malformed target")));
+    }
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(forward.method.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(forward.path_and_query.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: docker\r\nUser-Agent: stockade-gateway\r\n");
+    for (name, value) in &forward.headers {
+        if is_framing(name) {
+            continue;
+        }
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if hijack {
+        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: tcp\r\n");
+    }
+    let bytes: &[u8] = match (&forward.body, framing) {
+        (Body::Bytes(bytes), _) => bytes,
+        (Body::Stream { .. }, Framing::Chunked) => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            return Ok(out);
+        }
+        (Body::Stream { limit }, Framing::Length(length)) => {
+            if length > *limit {
+                return Err(Trouble::Refused(too_large(*limit)));
+            }
+            out.extend_from_slice(format!("Content-Length: {length}\r\n\r\n").as_bytes());
+            return Ok(out);
+        }
+        (Body::Stream { .. }, Framing::None) | (Body::Empty, _) => &[],
+    };
+    if !bytes.is_empty() || (forward.method != http::Method::GET && forward.method != http::Method::HEAD) {
+        out.extend_from_slice(format!("Content-Length: {}\r\n", bytes.len()).as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(bytes);
+    Ok(out)
+}
+
+fn is_framing(name: &http::HeaderName) -> bool {
+    use http::header;
+    [
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::AUTHORIZATION,
+        header::TE,
+        header::USER_AGENT,
+    ]
+    .contains(name)
+}
+
+fn too_large(limit: u64) -> Refusal {
+    refused(413, "body.size", &format!("the body is larger than {limit} bytes"))
+}
+
+/// Makes room for the next read: much, once much has come.
+fn room(buffer: &mut BytesMut, last: usize) {
+    if last >= SMALL {
+        buffer.reserve(LARGE);
+    } else if buffer.is_empty() && buffer.capacity() > SMALL {
+        // A stream with little to say waits with little memory.
+        *buffer = BytesMut::with_capacity(SMALL);
+    } else {
+        buffer.reserve(SMALL);
+    }
+}
+
+/// Sends the client's body on, framed anew. False if the daemon stopped reading.
+async fn upload<R, W>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    to: &mut W,
+    framing: Framing,
+    limit: u64,
+) -> Result<bool, Trouble>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (mut decoder, mut sent, mut last, mut out) = (decoder(framing), 0_u64, 0, Vec::new());
+    loop {
+        out.clear();
+        let piece = decoder
+            .next(buffer)
+            .map_err(|_| Trouble::Refused(refused(400, "http.framing", "malformed chunked body")))?;
+        match piece {
+            Piece::Data(data) => {
+                sent += data.len() as u64;
+                if sent > limit {
+                    return Err(Trouble::Refused(too_large(limit)));
+                }
+                let written = if framing == Framing::Chunked {
+                    frame(&mut out, &data);
+                    to.write_all(&out).await
+                } else {
+                    to.write_all(&data).await
+                };
+                if written.is_err() {
+                    return Ok(false);
+                }
+            }
+            Piece::End => return Ok(framing != Framing::Chunked || to.write_all(b"0\r\n\r\n").await.is_ok()),
+            Piece::More => {
+                room(buffer, last);
+                last = from.read_buf(buffer).await.unwrap_or(0);
+                if last == 0 {
+                    return Err(Trouble::Client);
+                }
+            }
+        }
+    }
+}
+
+/// Returns when the client goes away. What it sends meanwhile is its next
+/// request, unless it asked to take the connection over: before the daemon has
+/// agreed to that, there is nothing it may send.
+async fn watch<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, hijack: bool) -> Result<Done, Trouble> {
+    loop {
+        if hijack && !buffer.is_empty() {
+            return Err(Trouble::Refused(refused(
+                400,
+                "hijack.early",
+                "bytes were sent before the connection was switched",
+            )));
+        }
+        if buffer.len() >= LARGE {
+            std::future::pending::<()>().await;
+        }
+        if buffer.capacity() == buffer.len() {
+            buffer.reserve(SMALL);
+        }
+        if from.read_buf(buffer).await.unwrap_or(0) == 0 {
+            return Err(Trouble::Client);
+        }
+    }
+}
+
+fn frame(out: &mut Vec<u8>, data: &[u8]) {
+    chunk_start(out, data.len());
+    out.extend_from_slice(data);
+    chunk_end(out);
+}
+
+/// Reads more of the answer. False at its end by closing.
+async fn more<R: AsyncRead + Unpin>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    last: &mut usize,
+    until_eof: bool,
+) -> Result<bool, Trouble> {
+    room(buffer, *last);
+    match from.read_buf(buffer).await {
+        Ok(0) if until_eof => Ok(false),
+        Ok(0) => Err(Trouble::Daemon("it closed the connection midway".into())),
+        Ok(count) => {
+            *last = count;
+            Ok(true)
+        }
+        Err(error) => Err(Trouble::Daemon(error.to_string())),
+    }
+}
+
+fn next(body: &mut Decoder, buffer: &mut BytesMut) -> Result<Piece, Trouble> {
+    body.next(buffer).map_err(|_| Trouble::Daemon("its answer is malformed".into()))
+}
+
+async fn collect<R: AsyncRead + Unpin>(
+    from: &mut R,
+    buffer: &mut BytesMut,
+    answer: &mut Answer,
+) -> Result<Vec<u8>, Trouble> {
+    let (mut whole, mut last) = (Vec::new(), 0);
+    loop {
+        match next(&mut answer.body, buffer)? {
+            Piece::Data(data) => whole.extend_from_slice(&data),
+            Piece::End => return Ok(whole),
+            Piece::More => {
+                if !more(from, buffer, &mut last, answer.body == Decoder::UntilEof).await? {
+                    return Ok(whole);
+                }
+            }
+        }
+        if whole.len() > MAX_FILTERED {
+            return Err(Trouble::Refused(refused(
+                503,
+                "filter.size",
+                "the daemon's answer is too large to be filtered",
+            )));
+        }
+    }
+}
+
+/// Writes an answer to the client.
+struct Relay<'a, W> {
+    to_client: &'a mut W,
+    progress: &'a Progress,
+    close: bool,
+}
+
+impl<W: AsyncWrite + Unpin> Relay<'_, W> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.progress.begun.store(true, Ordering::Relaxed);
+        self.to_client.write_all(bytes).await.map_err(|_| Trouble::Client)?;
+        self.to_client.flush().await.map_err(|_| Trouble::Client)
+    }
+
+    /// An answer whose body is at hand.
+    async fn whole(&mut self, answer: &Answer, body: &[u8]) -> Result<(), Trouble> {
+        let mut out =
+            answer::begin(answer.status, &answer.lines, &format!("Content-Length: {}\r\n", body.len()), self.close);
+        out.extend_from_slice(body);
+        self.write(&out).await
+    }
+
+    /// An answer passed on as it comes.
+    async fn pass<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        buffer: &mut BytesMut,
+        answer: &mut Answer,
+    ) -> Result<(), Trouble> {
+        let (framing, chunked) = match &answer.body {
+            Decoder::Done => (String::new(), false),
+            Decoder::Length(length) => (format!("Content-Length: {length}\r\n"), false),
+            Decoder::Chunked(_) | Decoder::UntilEof => ("Transfer-Encoding: chunked\r\n".to_owned(), true),
+        };
+        let mut out = answer::begin(answer.status, &answer.lines, &framing, self.close);
+        let mut last = 0;
+        loop {
+            let mut ended = loop {
+                match next(&mut answer.body, buffer)? {
+                    Piece::Data(data) if chunked => frame(&mut out, &data),
+                    Piece::Data(data) => out.extend_from_slice(&data),
+                    Piece::End => break true,
+                    Piece::More => break false,
+                }
+            };
+            if !ended && !out.is_empty() && out.len() < LARGE {
+                // The daemon writes an answer in pieces, a moment apart: what is
+                // there by now goes out in one record.
+                tokio::task::yield_now().await;
+                tokio::select! {
+                    biased;
+                    come = more(from, buffer, &mut last, answer.body == Decoder::UntilEof) => {
+                        if come? {
+                            continue;
+                        }
+                        ended = true;
+                    }
+                    () = std::future::ready(()) => {}
+                }
+            }
+            if !ended && !out.is_empty() {
+                self.write(&out).await?;
+                out.clear();
+            }
+            if !ended {
+                ended = !more(from, buffer, &mut last, answer.body == Decoder::UntilEof).await?;
+            }
+            if ended {
+                if chunked {
+                    out.extend_from_slice(b"0\r\n\r\n");
+                }
+                return if out.is_empty() { Ok(()) } else { self.write(&out).await };
+            }
+        }
+    }
+
+    /// A stream of JSON documents, one a line, each passed on as `filter` has it.
+    async fn lines<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        buffer: &mut BytesMut,
+        answer: &mut Answer,
+        filter: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, Refusal>,
+    ) -> Result<(), Trouble> {
+        let filtered = |line: &mut Vec<u8>, out: &mut Vec<u8>| {
+            if let Some(mut kept) = filter(line.trim_ascii()).map_err(Trouble::Refused)? {
+                kept.push(b'\n');
+                frame(out, &kept);
+            }
+            line.clear();
+            Ok(())
+        };
+        let mut out = answer::begin(answer.status, &answer.lines, "Transfer-Encoding: chunked\r\n", self.close);
+        let (mut line, mut last) = (Vec::new(), 0);
+        loop {
+            let mut ended = match next(&mut answer.body, buffer)? {
+                Piece::Data(data) => {
+                    for byte in data {
+                        line.push(byte);
+                        if byte == b'\n' {
+                            filtered(&mut line, &mut out)?;
+                        }
+                    }
+                    if line.len() > MAX_LINE {
+                        return Err(Trouble::Daemon("a line is too long".into()));
+                    }
+                    continue;
+                }
+                Piece::End => true,
+                Piece::More => false,
+            };
+            if !ended {
+                if !out.is_empty() {
+                    self.write(&out).await?;
+                    out.clear();
+                }
+                ended = !more(from, buffer, &mut last, answer.body == Decoder::UntilEof).await?;
+            }
+            if ended {
+                filtered(&mut line, &mut out)?;
+                out.extend_from_slice(b"0\r\n\r\n");
+                return self.write(&out).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn forward(path: &str, body: Body) -> Forward {
+        Forward {
+            operation: "ContainerStart",
+            object: None,
+            rule: "r".into(),
+            method: http::Method::POST,
+            path_and_query: path.into(),
+            headers: vec![
+                (http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json")),
+                (http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer secret")),
+                (http::header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked")),
+            ],
+            body,
+            response: ResponseRule::Pass,
+            tenant: None,
+            turn: Turn::default(),
+        }
+    }
+
+    fn text(forward: &Forward, framing: Framing) -> String {
+        render(forward, framing, false).map_or_else(|_| "refused".into(), |bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn what_is_sent_has_one_framing_and_no_token() {
+        let sent = text(&forward("/v1.41/x", Body::Bytes(b"{}".to_vec())), Framing::Chunked);
+        assert!(sent.starts_with("POST /v1.41/x HTTP/1.1\r\nHost: docker\r\n"), "{sent}");
+        assert!(sent.ends_with("Content-Length: 2\r\n\r\n{}"), "{sent}");
+        assert!(!sent.contains("secret") && !sent.contains("ransfer-"), "{sent}");
+        assert!(text(&forward("/v1.41/x", Body::Empty), Framing::None).contains("Content-Length: 0"));
+    }
+
+    #[test]
+    fn a_target_that_would_break_the_request_line_is_not_sent() {
+        for path in ["/x HTTP/1.1\r\nX: y", "/a b", "x", "/\u{e9}"] {
+            assert_eq!(text(&forward(path, Body::Empty), Framing::None), "refused", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_says_it_is_too_long_is_not_begun() {
+        assert_eq!(text(&forward("/x", Body::Stream { limit: 5 }), Framing::Length(6)), "refused");
+    }
+}

@@ -1,0 +1,230 @@
+//! What the policy asks the daemon: who an object is and whose.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Upstream, read_answer};
+use crate::http1::{Decoder, Piece};
+use crate::{Census, Docker, LookupError, Object, ObjectKind, Turn};
+
+/// Largest description of an object.
+const MAX_OBJECT: usize = 8 << 20;
+/// Seconds the daemon has to answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+impl Docker for Upstream {
+    fn inspect<'a>(
+        &'a self,
+        kind: ObjectKind,
+        reference: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+        Box::pin(async move {
+            let found = self.get(&path(kind, reference)).await?;
+            let Some(found) = found else { return Ok(None) };
+            if kind != ObjectKind::Exec {
+                return object(kind, &found).map(Some).ok_or_else(|| LookupError("its answer has no id".into()));
+            }
+            // An exec has no labels; it is its container's.
+            let (id, container) = (text(&found, "ID"), text(&found, "ContainerID"));
+            let owner = self.get(&path(ObjectKind::Container, container)).await?;
+            Ok(owner.and_then(|owner| object(ObjectKind::Container, &owner)).map(|owner| Object {
+                id: id.to_owned(),
+                name: String::new(),
+                labels: owner.labels,
+                references: vec![owner.id],
+            }))
+        })
+    }
+
+    fn census<'a>(
+        &'a self,
+        label: &'a str,
+        memory: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+        Box::pin(async move {
+            let turn = tokio::time::timeout(PATIENCE, self.row(label).lock_owned())
+                .await
+                .map_err(|_| LookupError("others are before, and take long".into()))?;
+            let filters = serde_json::json!({ "label": { label: true } }).to_string();
+            let list = self.get(&format!("/containers/json?all=1&filters={}", encoded(&filters, ""))).await?;
+            let list = list.as_ref().and_then(Value::as_array).ok_or_else(|| LookupError("it does not list".into()))?;
+            let mut containers = Vec::with_capacity(list.len());
+            for id in list.iter().map(|item| text(item, "Id")) {
+                let mut bound = None;
+                if memory {
+                    // What is gone by now does not count.
+                    let Some(found) = self.get(&path(ObjectKind::Container, id)).await? else { continue };
+                    let bytes = found.pointer("/HostConfig/Memory").and_then(Value::as_u64);
+                    bound = bytes.filter(|bytes| *bytes > 0);
+                }
+                containers.push((id.to_owned(), bound));
+            }
+            Ok(Census { containers, turn: Turn(Some(Arc::new(turn))) })
+        })
+    }
+}
+
+impl Upstream {
+    /// A GET of the gateway's own; none for 404 and for names that Docker refuses.
+    pub(super) async fn get(&self, path: &str) -> Result<Option<Value>, LookupError> {
+        let version = self.version().await?;
+        let (status, body) = self.fetch(&format!("/v{version}{path}")).await?;
+        match status {
+            200 => serde_json::from_slice(&body).map(Some).map_err(|error| LookupError(error.to_string())),
+            400 | 404 => Ok(None),
+            _ => Err(LookupError(format!("it answered {status}"))),
+        }
+    }
+
+    /// The version of our own questions: the configured one, or the older of
+    /// the daemon's and the newest that is modelled.
+    ///
+    /// # Errors
+    /// When the daemon cannot be asked.
+    pub async fn version(&self) -> Result<&str, LookupError> {
+        if let Some(version) = self.pinned.get() {
+            return Ok(version);
+        }
+        let (_, body) = self.fetch("/version").await?;
+        let daemon: Value = serde_json::from_slice(&body).map_err(|error| LookupError(error.to_string()))?;
+        let version = super::clamped(text(&daemon, "ApiVersion").as_bytes(), self.newest());
+        Ok(self.pinned.get_or_init(|| version))
+    }
+
+    /// The engine's own version (`28.2.2`), if it answers.
+    pub async fn engine(&self) -> Option<String> {
+        let (_, body) = self.fetch("/version").await.ok()?;
+        let daemon: Value = serde_json::from_slice(&body).ok()?;
+        Some(text(&daemon, "Version").to_owned())
+    }
+
+    async fn fetch(&self, path: &str) -> Result<(u16, Vec<u8>), LookupError> {
+        tokio::time::timeout(PATIENCE, self.fetch_slowly(path))
+            .await
+            .map_err(|_| LookupError("it does not answer".into()))?
+            .map_err(|error| LookupError(error.to_string()))
+    }
+
+    async fn fetch_slowly(&self, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        let mut link = self.link().await?;
+        link.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n").as_bytes()).await?;
+        let mut answer = read_answer(&mut link.stream, &mut link.buffer, false, self.newest()).await?;
+        let mut body = Vec::new();
+        let invalid = |why: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+        loop {
+            match answer.body.next(&mut link.buffer).map_err(|_| invalid("malformed answer"))? {
+                Piece::Data(data) => body.extend_from_slice(&data),
+                Piece::End => break,
+                Piece::More => {
+                    link.buffer.reserve(8192);
+                    if link.stream.read_buf(&mut link.buffer).await? == 0 {
+                        if answer.body == Decoder::UntilEof {
+                            break;
+                        }
+                        return Err(std::io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+            if body.len() > MAX_OBJECT {
+                return Err(invalid("its answer is too large"));
+            }
+        }
+        if answer.keep {
+            self.give_back(link);
+        }
+        Ok((answer.status, body))
+    }
+}
+
+fn path(kind: ObjectKind, reference: &str) -> String {
+    match kind {
+        ObjectKind::Container => format!("/containers/{}/json", encoded(reference, "")),
+        ObjectKind::Image => format!("/images/{}/json", encoded(reference, "/:@")),
+        ObjectKind::Network => format!("/networks/{}", encoded(reference, "")),
+        ObjectKind::Volume => format!("/volumes/{}", encoded(reference, "")),
+        ObjectKind::Exec => format!("/exec/{}/json", encoded(reference, "")),
+    }
+}
+
+/// Percent-encodes all but what names are made of. A segment of dots only
+/// would be another path.
+fn encoded(reference: &str, also: &str) -> String {
+    let mut path = String::with_capacity(reference.len());
+    for segment in reference.split_inclusive('/') {
+        let dots = segment.trim_end_matches('/').bytes().all(|byte| byte == b'.');
+        for byte in segment.bytes() {
+            let plain = byte.is_ascii_alphanumeric()
+                || b"-_".contains(&byte)
+                || (byte == b'.' && !dots)
+                || also.as_bytes().contains(&byte);
+            if plain {
+                path.push(char::from(byte));
+            } else {
+                let _ = write!(path, "%{byte:02X}");
+            }
+        }
+    }
+    path
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn object(kind: ObjectKind, found: &Value) -> Option<Object> {
+    let config = found.get("Config").unwrap_or(&Value::Null);
+    let labels = match kind {
+        ObjectKind::Container | ObjectKind::Image => config.get("Labels"),
+        _ => found.get("Labels"),
+    };
+    let labels = labels.and_then(Value::as_object).into_iter().flatten();
+    let references = found.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
+    let id = text(found, if kind == ObjectKind::Volume { "Name" } else { "Id" });
+    (!id.is_empty()).then(|| Object {
+        id: id.to_owned(),
+        name: text(found, "Name").trim_start_matches('/').to_owned(),
+        labels: labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
+        references: references.filter_map(Value::as_str).map(str::to_owned).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_cannot_leave_its_place_in_the_path() {
+        assert_eq!(path(ObjectKind::Container, "../images"), "/containers/%2E%2E%2Fimages/json");
+        assert_eq!(path(ObjectKind::Container, "a?b#c\r\n d"), "/containers/a%3Fb%23c%0D%0A%20d/json");
+        assert_eq!(
+            path(ObjectKind::Image, "registry.local:5000/a/b:1.2@sha256:x"),
+            "/images/registry.local:5000/a/b:1.2@sha256:x/json"
+        );
+        assert_eq!(path(ObjectKind::Image, "../containers"), "/images/%2E%2E/containers/json");
+    }
+
+    #[test]
+    fn labels_are_found_where_each_kind_has_them() {
+        let container = serde_json::json!({"Id": "c1", "Name": "/web", "Config": {"Labels": {"a": "b"}}});
+        let volume = serde_json::json!({"Name": "data", "Labels": {"a": "c"}});
+        assert_eq!(
+            object(ObjectKind::Container, &container),
+            Some(Object {
+                id: "c1".into(),
+                name: "web".into(),
+                labels: vec![("a".into(), "b".into())],
+                references: vec![]
+            })
+        );
+        assert_eq!(
+            object(ObjectKind::Volume, &volume).map(|object| object.labels),
+            Some(vec![("a".into(), "c".into())])
+        );
+        assert_eq!(object(ObjectKind::Container, &serde_json::json!({})), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! The gateway as a process: before a real daemon with the ordinary docker
+//! client, and before one that remembers what it was sent, with raw bytes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
+
+#[path = "process/attacks.rs"]
+mod attacks;
+#[path = "process/bypass.rs"]
+mod bypass;
+#[path = "process/client.rs"]
+mod client;
+#[path = "process/engine.rs"]
+mod engine;
+#[path = "process/faults.rs"]
+mod faults;
+#[path = "process/harness.rs"]
+mod harness;
+#[path = "process/issuers.rs"]
+mod issuers;
+#[path = "process/redis.rs"]
+#[allow(dead_code)] // the store's own tests use more of it
+mod redis;
+#[path = "process/service.rs"]
+mod service;
