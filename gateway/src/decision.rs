@@ -1,8 +1,11 @@
 //! What the policy decides, and what it must ask to decide.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
 
 /// A request as it will be sent to the daemon: made anew from what was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +28,25 @@ pub struct Forward {
     pub response: ResponseRule,
     /// The tenant in whose names an error is told.
     pub tenant: Option<String>,
+    /// A text in the daemon's answer and what the client reads in its place.
+    pub replace: Option<(String, String)>,
     /// Held until the daemon has answered.
     pub turn: Turn,
 }
 
-/// A place in a row: while it is held, nobody else counts the same owner's containers.
+/// Locks of the gateway that are held until the daemon has answered: while one
+/// is held, nobody else counts the same owner's objects, or mounts a directory
+/// of the host. Always taken in the order of their names.
 #[derive(Debug, Clone, Default)]
-pub struct Turn(pub Option<Arc<tokio::sync::OwnedMutexGuard<()>>>);
+pub struct Turn(pub Vec<Arc<tokio::sync::OwnedMutexGuard<()>>>);
+
+impl Turn {
+    /// Whether no lock is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// Whether a turn is held says nothing of the request.
 impl PartialEq for Turn {
@@ -48,8 +63,72 @@ impl Eq for Turn {}
 pub struct Wanted {
     /// Patterns of the filter `name`, one of which must match; none for all.
     pub names: Vec<String>,
+    /// Patterns of the filter `reference` of images, one of which must match; none for all.
+    pub references: Vec<String>,
     /// At most so many, newest first.
     pub limit: Option<usize>,
+    /// Ids of containers that carry the tenant's label and are not the tenant's.
+    pub hidden: Vec<String>,
+    /// Ids of the images that may be named in an answer (history, parents).
+    pub images: Arc<Vec<String>>,
+}
+
+impl Wanted {
+    /// Whether an item of a list is one of the hidden.
+    #[must_use]
+    pub fn hides(&self, item: &Value) -> bool {
+        item.get("Id").and_then(Value::as_str).is_some_and(|id| self.hidden.iter().any(|hidden| hidden == id))
+    }
+}
+
+/// For whom an answer of the daemon is filtered.
+#[derive(Debug, Clone, Default)]
+pub struct Viewer {
+    /// The tenant; `None` is the operator's view, in which only the secrets of
+    /// foreign containers are masked.
+    pub tenant: Option<String>,
+    /// What is known of images that tenants share.
+    pub sharing: Arc<Sharing>,
+}
+
+impl PartialEq for Viewer {
+    fn eq(&self, other: &Viewer) -> bool {
+        self.tenant == other.tenant
+    }
+}
+
+impl Eq for Viewer {}
+
+/// Which images are everybody's: those without an owner that have a name
+/// outside every tenant's prefix and within the operator's list.
+#[derive(Debug, Default)]
+pub struct Sharing {
+    /// Registries and repositories whose images are shared, as in a role's
+    /// `registries`; empty: all.
+    pub shared: Vec<String>,
+    tenants: RwLock<BTreeSet<String>>,
+}
+
+impl Sharing {
+    /// With the operator's list.
+    #[must_use]
+    pub fn new(shared: Vec<String>) -> Sharing {
+        Sharing { shared, tenants: RwLock::default() }
+    }
+
+    /// Learns the name of a tenant; whether it is new.
+    pub fn learn(&self, tenant: &str) -> bool {
+        if self.knows(tenant) {
+            return false;
+        }
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned())
+    }
+
+    /// Whether a name is a tenant's.
+    #[must_use]
+    pub fn knows(&self, tenant: &str) -> bool {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains(tenant)
+    }
 }
 
 /// An owner's containers.
@@ -82,21 +161,21 @@ pub enum ResponseRule {
     Pass,
     /// The connection is taken over (attach, exec start): both ways, half-close carried.
     Hijack,
-    /// A JSON body of which only what the tenant owns is passed on, in its names.
+    /// A JSON body of which only what the viewer may see is passed on, in a tenant's names.
     FilterJson {
         /// The operation whose answer it is.
         operation: &'static str,
-        /// The tenant.
-        tenant: String,
+        /// For whom.
+        viewer: Viewer,
         /// What of it was asked for.
         wanted: Wanted,
     },
-    /// A stream of JSON lines of which only the tenant's are passed on, in its names.
+    /// A stream of JSON lines of which only what the viewer may see is passed on.
     FilterLines {
         /// The operation whose answer it is.
         operation: &'static str,
-        /// The tenant.
-        tenant: String,
+        /// For whom.
+        viewer: Viewer,
     },
     /// Answered by the gateway itself, without asking the daemon.
     Answer {
@@ -142,8 +221,10 @@ pub struct Object {
     pub name: String,
     /// Its labels (of an exec: those of its container).
     pub labels: Vec<(String, String)>,
-    /// Tags of an image; the container id of an exec.
+    /// Tags and digests of an image; the container id of an exec.
     pub references: Vec<String>,
+    /// All that `inspect` tells of it, or a list where it comes from one.
+    pub details: Arc<Value>,
 }
 
 /// The daemon could not be asked.
@@ -151,22 +232,30 @@ pub struct Object {
 #[error("the Docker daemon cannot be asked: {0}")]
 pub struct LookupError(pub String);
 
+/// An answer of the daemon, later.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
+
 /// What the policy may ask the daemon before it decides.
 pub trait Docker: Send + Sync {
     /// The object that a name, id or unambiguous prefix stands for; none if there is none.
-    fn inspect<'a>(
-        &'a self,
-        kind: ObjectKind,
-        reference: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>>;
+    fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>>;
+
+    /// All objects of a kind, those with a label (`name=value`) where one is
+    /// given: containers running or not, images with their layers.
+    fn list<'a>(&'a self, kind: ObjectKind, label: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
+        let _ = (kind, label);
+        Box::pin(async { Err(LookupError("objects cannot be listed here".to_owned())) })
+    }
+
+    /// A lock of this name, which nobody else has until it is dropped.
+    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
+        let _ = name;
+        Box::pin(async { Ok(Turn::default()) })
+    }
 
     /// The containers that carry a label (`name=value`), running or not, counted
     /// in turn; with `memory` also what each may use.
-    fn census<'a>(
-        &'a self,
-        label: &'a str,
-        memory: bool,
-    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+    fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {
         let _ = (label, memory);
         Box::pin(async { Err(LookupError("containers cannot be counted here".to_owned())) })
     }

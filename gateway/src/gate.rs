@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{Docker, Forward, Identity, Refusal, Wanted};
+use super::{Docker, Forward, Identity, Refusal, Viewer, Wanted};
 
 /// A future that may move between threads.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -86,7 +86,7 @@ pub trait Rules: Send + Sync {
     fn filter_json(
         &self,
         operation: &'static str,
-        tenant: &str,
+        viewer: &Viewer,
         wanted: &Wanted,
         body: &[u8],
     ) -> Result<Vec<u8>, Refusal>;
@@ -94,7 +94,7 @@ pub trait Rules: Send + Sync {
     ///
     /// # Errors
     /// When the line is not what it should be.
-    fn filter_line(&self, operation: &'static str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
+    fn filter_line(&self, operation: &'static str, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
     /// An error of the daemon's in the tenant's names.
     fn error_for(&self, tenant: &str, body: &[u8]) -> Vec<u8>;
 }

@@ -39,7 +39,8 @@ mod upstream;
 mod wire;
 
 pub use decision::{
-    Body, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, ResponseRule, Turn, Wanted,
+    Body, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Sharing, Turn,
+    Viewer, Wanted,
 };
 pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};

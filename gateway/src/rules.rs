@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::config::{Config, api_version};
 use super::gate::{Asked, Later, Reads, Rules};
 use super::policy::{self, Call, Policy, RoleError};
-use super::{Docker, Forward, Identity, Refusal, Wanted, tenant};
+use super::{Docker, Forward, Identity, Refusal, Viewer, Wanted, tenant};
 
 /// The policy of a configuration; `engine` is the daemon's version, if it is known.
 ///
@@ -47,15 +47,15 @@ impl Rules for OfPolicy {
     fn filter_json(
         &self,
         operation: &'static str,
-        tenant: &str,
+        viewer: &Viewer,
         wanted: &Wanted,
         body: &[u8],
     ) -> Result<Vec<u8>, Refusal> {
-        policy::filter_json(operation, tenant, wanted, body)
+        policy::filter_json(operation, viewer, wanted, body)
     }
 
-    fn filter_line(&self, operation: &'static str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        policy::filter_line(operation, tenant, line)
+    fn filter_line(&self, operation: &'static str, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        policy::filter_line(operation, viewer, line)
     }
 
     fn error_for(&self, tenant: &str, body: &[u8]) -> Vec<u8> {

@@ -3,37 +3,49 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::future::Future;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stockade_gateway::policy::{Policy, explain_as};
-use stockade_gateway::{Docker, LookupError, Object, ObjectKind};
+use stockade_gateway::{Docker, Object, ObjectKind, Reply};
 
 const SOCKET: &str = "/var/run/docker.sock";
 
 /// Knows an image that nobody owns and a network of the team, by their ids.
 struct Known {
     image: String,
+    name: String,
     network: String,
 }
 
-impl Docker for Known {
-    fn inspect<'a>(
-        &'a self,
-        kind: ObjectKind,
-        _: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+impl Known {
+    fn object(&self, kind: ObjectKind) -> Option<Object> {
         let labels = vec![("io.stockade.tenant".to_owned(), "team".to_owned())];
-        let found = match kind {
-            ObjectKind::Image => Some(Object { id: self.image.clone(), ..Object::default() }),
-            ObjectKind::Network => Some(Object { id: self.network.clone(), labels, ..Object::default() }),
+        match kind {
+            ObjectKind::Image => {
+                Some(Object { id: self.image.clone(), references: vec![self.name.clone()], ..Object::default() })
+            }
+            ObjectKind::Network => Some(Object {
+                id: self.network.clone(),
+                name: "team__gwpolicy-net".to_owned(),
+                labels,
+                ..Object::default()
+            }),
             _ => None,
-        };
-        Box::pin(async move { Ok(found) })
+        }
+    }
+}
+
+impl Docker for Known {
+    fn inspect<'a>(&'a self, kind: ObjectKind, _: &'a str) -> Reply<'a, Option<Object>> {
+        Box::pin(std::future::ready(Ok(self.object(kind))))
+    }
+
+    fn list<'a>(&'a self, kind: ObjectKind, _: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
+        Box::pin(std::future::ready(Ok(Arc::new(self.object(kind).into_iter().collect()))))
     }
 }
 
@@ -118,7 +130,7 @@ async fn a_real_daemon_takes_a_rebuilt_create_and_makes_the_volumes_the_tenants(
         },
         "NetworkingConfig": {"EndpointsConfig": {"gwpolicy-net": {"Aliases": ["db"]}}},
     });
-    let known = Known { image: image.id.clone(), network: network.clone() };
+    let known = Known { image: image.id.clone(), name: image.name.clone(), network: network.clone() };
     let line = "POST /v1.41/containers/create?name=gwpolicy-web";
     let text = explain_as(&policy, "deploy", Some("team"), line, body.to_string().as_bytes(), Some(&known)).await;
     let part = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
@@ -162,7 +174,7 @@ async fn a_real_daemon_would_have_taken_what_the_policy_refuses() {
         let created = Created(answer["Id"].as_str().unwrap().to_owned(), vec![]);
         let (_, container) = daemon("GET", &format!("/v1.41/containers/{}/json", created.0), "");
         assert_eq!(container["HostConfig"]["Privileged"], true, "{key}");
-        let known = Known { image: image.id.clone(), network: String::new() };
+        let known = Known { image: image.id.clone(), name: image.name.clone(), network: String::new() };
         let line = "POST /v1.41/containers/create";
         let policy = Policy::bundled().unwrap();
         let text = explain_as(&policy, "operator", None, line, body.as_bytes(), Some(&known)).await;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::{ObjectKind, Refusal};
-use super::create::{alias, labels, links, restart_policy, take, text, user};
+use super::super::Refusal;
+use super::create::{alias, labels, links, restart_policy, restarts, take, text, user};
 use super::members;
 use super::reference::{self, Reference};
 use super::refusal::{denied, shown};
@@ -39,13 +39,15 @@ pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Ref
     Ok((written(map), detached))
 }
 
-/// `POST /containers/{id}/update`. Also tells the memory that is asked for.
-pub fn update(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, Option<u64>), Refusal> {
+/// `POST /containers/{id}/update`. Also tells the memory that is asked for, and
+/// whether the container may now restart by itself.
+pub fn update(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, Option<u64>, bool), Refusal> {
     let map = read(scope, body, members::UPDATE, "update")?;
     limits::on_update(scope.role, &map)?;
     restart_policy(map.get("RestartPolicy").and_then(Value::as_object), "update.RestartPolicy")?;
     let memory = map.get("Memory").and_then(Value::as_u64).filter(|bytes| *bytes > 0);
-    Ok((written(map), memory))
+    let restarts = map.get("RestartPolicy").and_then(Value::as_object).is_some_and(restarts);
+    Ok((written(map), memory, restarts))
 }
 
 /// Options of a bridge that stay within it.
@@ -82,7 +84,7 @@ pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal
     }
     let name = scope.view().new_name(name)?;
     map.insert("Name".to_owned(), name.into());
-    labels(scope, &mut map, "network.Labels", false)?;
+    labels(&mut map, "network.Labels", scope.made_by())?;
     // Of two networks with one name the daemon finds neither by it.
     map.insert("CheckDuplicate".to_owned(), true.into());
     Ok(written(map))
@@ -93,7 +95,10 @@ pub async fn network_connect(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, 
     let at = "network.connect";
     let mut map = read(scope, body, members::CONNECT, at)?;
     let container = text(&map, "Container").unwrap_or("");
-    let (id, name) = scope.view().own_named(ObjectKind::Container, container).await?;
+    let (id, name) = {
+        let found = scope.used_container(container).await?;
+        (found.id, found.name)
+    };
     map.insert("Container".to_owned(), id.into());
     let mut endpoint = take(&mut map, "EndpointConfig");
     links(scope, &mut endpoint, at).await?;
@@ -107,7 +112,7 @@ pub async fn network_connect(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, 
 /// `POST /networks/{id}/disconnect`.
 pub async fn network_disconnect(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut map = read(scope, body, members::DISCONNECT, "network.disconnect")?;
-    let id = scope.view().own(ObjectKind::Container, text(&map, "Container").unwrap_or("")).await?;
+    let id = scope.used_container(text(&map, "Container").unwrap_or("")).await?.id;
     map.insert("Container".to_owned(), id.into());
     Ok(written(map))
 }
@@ -120,10 +125,10 @@ pub async fn volume_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Re
         return Err(denied("volume.Driver", "the only volume driver allowed is local"));
     }
     if let Some(name) = text(&map, "Name") {
-        let name = scope.view().volume(name).await?;
+        let name = scope.volume(name).await?;
         map.insert("Name".to_owned(), name.into());
     }
-    labels(scope, &mut map, "volume.Labels", false)?;
+    labels(&mut map, "volume.Labels", scope.made_by())?;
     Ok(written(map))
 }
 

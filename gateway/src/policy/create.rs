@@ -3,34 +3,49 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{ObjectKind, Refusal};
+use super::super::{ObjectKind, Refusal, Turn};
 use super::members;
+use super::mounts::Source;
+use super::objects::{self, Need};
 use super::reference;
 use super::refusal::{denied, malformed, shown};
-use super::roles::Ports;
+use super::roles::{Ports, Role};
 use super::scope::Scope;
 use super::{json as strict, limits, mounts, shape};
 use crate::tenant;
 
-/// The body to send for a create, of a container that the client names `name`,
-/// and the memory that it may use, where it is bounded.
+/// A create that may be sent.
+pub struct Create {
+    /// The body.
+    pub body: Vec<u8>,
+    /// The memory that the container may use, where it is bounded.
+    pub memory: Option<u64>,
+    /// Held until the daemon has answered.
+    pub turn: Turn,
+}
+
+/// What to send for a create of a container that the client names `name`.
 ///
 /// # Errors
 /// The member that is not allowed.
-pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Result<(Vec<u8>, Option<u64>), Refusal> {
+pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Result<Create, Refusal> {
     let mut map = strict::parse_object(body)?;
     shape::check(&mut map, members::CREATE, "create", &scope.role.grants)?;
+    printable(&map)?;
     let mut host = take(&mut map, "HostConfig");
     let mut networking = take(&mut map, "NetworkingConfig");
 
     let image = text(&map, "Image").unwrap_or("").to_owned();
     let image = scope.view().image(&image).await?;
     map.insert("Image".to_owned(), image.stable(scope.tenant).into());
+    // What is not there the daemon refuses, and the client pulls.
+    let described = scope.view().look(ObjectKind::Image, image.exact()).await?.map(|image| image.details);
+    let of_image = described.as_ref().and_then(|image| image.get("Config")).unwrap_or(&Value::Null);
     let chosen = user(scope, text(&map, "User").unwrap_or(""), "create.User")?;
     if let Some(chosen) = chosen {
         map.insert("User".to_owned(), chosen.into());
     }
-    labels(scope, &mut map, "create.Labels", true)?;
+    labels(&mut map, "create.Labels", scope.container_made_by())?;
     for port in map.get("ExposedPorts").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
         exposed(port, "create.ExposedPorts")?;
     }
@@ -38,15 +53,60 @@ pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Re
     limits::on_create(scope.role, &mut host)?;
     security(scope, &mut host)?;
     namespaces(scope, &mut host).await?;
-    others(scope, &mut host).await?;
+    let lent = others(scope, &mut host).await?;
     ports(scope, &mut host)?;
-    mounts::on_create(scope, &mut map, &mut host).await?;
+    let mut mounted = mounts::on_create(scope, &mut map, &mut host, of_image).await?;
+    mounted.extend(lent);
     networks(scope, name, &mut host, &mut networking).await?;
+    let restarts = host.get("RestartPolicy").and_then(Value::as_object).is_some_and(restarts);
+    let turn = mounts::judge(scope, None, &mounted, restarts).await?;
     let memory = host.get("Memory").and_then(Value::as_u64).filter(|bytes| *bytes > 0);
 
+    host.insert(objects::MARK.to_owned(), objects::mark(scope).into());
     map.insert("HostConfig".to_owned(), Value::Object(host));
     map.insert("NetworkingConfig".to_owned(), Value::Object(networking));
-    Ok((Value::Object(map).to_string().into_bytes(), memory))
+    Ok(Create { body: Value::Object(map).to_string().into_bytes(), memory, turn })
+}
+
+/// Members whose lines are the program's own: they reach nothing but the
+/// container's processes.
+const PROGRAM: &[&str] = &["Cmd", "Entrypoint", "Env", "Shell", "Healthcheck"];
+
+/// No text holds a control character, except line ends and tabs in what the
+/// container runs: names and options end up in protocols of others (a log
+/// driver's, a resolver's) in which a line end begins the next message.
+pub fn printable(map: &Map<String, Value>) -> Result<(), Refusal> {
+    fn clean(value: &Value, allowed: &[char]) -> bool {
+        let fine = |text: &str| !text.chars().any(|c| c.is_control() && !allowed.contains(&c));
+        match value {
+            Value::String(text) => fine(text),
+            Value::Array(list) => list.iter().all(|value| clean(value, allowed)),
+            Value::Object(map) => map.iter().all(|(name, value)| fine(name) && clean(value, allowed)),
+            _ => true,
+        }
+    }
+    let within = |name: &str, value: &Value| match value {
+        Value::Object(inner) => {
+            inner.iter().map(|(member, value)| (format!("{name}.{member}"), value.clone())).collect()
+        }
+        value => vec![(name.to_owned(), value.clone())],
+    };
+    for (name, value) in map.iter().flat_map(|(name, value)| within(name, value)) {
+        let program = PROGRAM.iter().any(|known| name.split('.').next() == Some(known));
+        let allowed = if program { &['\n', '\r', '\t'][..] } else { &[] };
+        if name.chars().any(char::is_control) || !clean(&value, allowed) {
+            return Err(malformed(
+                format!("create.{}", shown(&name)),
+                format!("{} holds a control character", shown(&name)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a restart policy lets the daemon start a container by itself.
+pub fn restarts(policy: &Map<String, Value>) -> bool {
+    !matches!(text(policy, "Name"), None | Some("no"))
 }
 
 /// A member that is an object, taken out; empty if it is not there.
@@ -94,23 +154,13 @@ pub fn user(scope: &Scope<'_>, wanted: &str, at: &str) -> Result<Option<String>,
     })
 }
 
-/// Labels: reserved ones are refused, and the owner's written. A container
-/// inherits its image's labels, so for the operator the owner is written empty.
-pub fn labels(scope: &Scope<'_>, map: &mut Map<String, Value>, at: &str, inherits: bool) -> Result<(), Refusal> {
+/// Labels: reserved ones are refused, and the owner's written.
+pub fn labels(map: &mut Map<String, Value>, at: &str, made_by: Map<String, Value>) -> Result<(), Refusal> {
     let mut labels = take(map, "Labels");
     if let Some(name) = labels.keys().find(|name| strict::folded(name).starts_with(tenant::RESERVED)) {
         return Err(denied(at, format!("the label {:?} is reserved", shown(name))));
     }
-    match scope.tenant {
-        Some(owner) => {
-            labels.insert(tenant::LABEL.to_owned(), owner.into());
-        }
-        None if inherits => {
-            labels.insert(tenant::LABEL.to_owned(), "".into());
-            labels.insert(tenant::ROLE.to_owned(), scope.role_name.into());
-        }
-        None => {}
-    }
+    labels.extend(made_by);
     map.insert("Labels".to_owned(), Value::Object(labels));
     Ok(())
 }
@@ -135,8 +185,7 @@ fn security(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refu
         host.insert("CapAdd".to_owned(), added.into());
     }
     for option in texts(host, "SecurityOpt") {
-        let plain = matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true");
-        if !plain && !role.grants("security-opt") {
+        if !is_no_new_privileges(option) && !role.grants("security-opt") {
             return Err(deny("SecurityOpt", "the only security option allowed is no-new-privileges"));
         }
     }
@@ -148,10 +197,8 @@ fn security(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refu
             ));
         }
     }
-    let log = host.get("LogConfig").and_then(Value::as_object);
-    let driver = log.and_then(|log| text(log, "Type")).unwrap_or("");
-    if !matches!(driver, "" | "json-file" | "local" | "none") && !role.grants("log-drivers") {
-        return Err(deny("LogConfig.Type", format!("the log driver {:?} is not allowed", shown(driver))));
+    if let Some(log) = host.get("LogConfig").and_then(Value::as_object) {
+        log_driver(role, log)?;
     }
     let restart = host.get("RestartPolicy").and_then(Value::as_object);
     restart_policy(restart, "create.HostConfig.RestartPolicy")?;
@@ -171,6 +218,62 @@ fn security(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refu
         let gateway = address == "host-gateway" && role.grants("host-gateway");
         if !reference::is_name(name) || !(gateway || address.parse::<std::net::IpAddr>().is_ok()) {
             return Err(deny("ExtraHosts", "an extra host must be a name and an address (not host-gateway)"));
+        }
+    }
+    Ok(())
+}
+
+/// The one security option that only takes away.
+pub fn is_no_new_privileges(option: &str) -> bool {
+    matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
+}
+
+/// Options of every log driver that keeps its lines on the host.
+const LOG_OPTIONS: &[&str] =
+    &["max-size", "max-file", "max-buffer-size", "mode", "compress", "labels", "labels-regex", "env", "env-regex"];
+
+/// Log drivers that send to an address: the option that holds it, and what else
+/// may be chosen.
+const SENDING: &[(&str, &str, &[&str])] = &[
+    ("syslog", "syslog-address", &["syslog-facility", "syslog-format"]),
+    ("gelf", "gelf-address", &["gelf-compression-type", "gelf-compression-level"]),
+    ("fluentd", "fluentd-address", &["fluentd-async", "fluentd-sub-second-precision"]),
+];
+
+/// The daemon is root and opens what a log driver names, so a driver that sends
+/// needs an address that the role lists. A `tag` is written into the protocol,
+/// and in the journal it is the name of the program: it is not chosen here.
+fn log_driver(role: &Role, log: &Map<String, Value>) -> Result<(), Refusal> {
+    let driver = text(log, "Type").unwrap_or("");
+    let none = Map::new();
+    let options = log.get("Config").and_then(Value::as_object).unwrap_or(&none);
+    let sending = SENDING.iter().find(|(name, ..)| *name == driver);
+    let more: &[&str] = match sending {
+        None if matches!(driver, "" | "json-file" | "local" | "none" | "journald") => &[],
+        Some((name, key, more)) => {
+            let address = text(options, key).unwrap_or("");
+            if !role.grants("log-drivers") || !role.log_addresses.iter().any(|listed| listed == address) {
+                let message = format!(
+                    "the log driver {name} sends to {:?}: the role needs the grant \"log-drivers\" and that address in `log_addresses`",
+                    shown(address)
+                );
+                return Err(deny("LogConfig.Type", message));
+            }
+            more
+        }
+        None => {
+            let message = format!(
+                "the log driver {:?} is not possible through the gateway: json-file, local, none and journald are",
+                shown(driver)
+            );
+            return Err(deny("LogConfig.Type", message));
+        }
+    };
+    for name in options.keys().map(String::as_str) {
+        let address = sending.is_some_and(|(_, key, _)| *key == name);
+        if !address && !LOG_OPTIONS.contains(&name) && !more.contains(&name) {
+            let message = format!("the option {:?} of a log driver is not allowed", shown(name));
+            return Err(deny("LogConfig.Config", message));
         }
     }
     Ok(())
@@ -208,7 +311,7 @@ async fn namespaces(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<
         }
         match mode.strip_prefix("container:") {
             Some(other) if matches!(member, "PidMode" | "IpcMode") => {
-                let id = scope.view().own(ObjectKind::Container, other).await?;
+                let id = scope.used_container(other).await?.id;
                 host.insert(member.to_owned(), format!("container:{id}").into());
             }
             _ if mode == "host" && scope.role.grants("host-namespaces") => {}
@@ -218,8 +321,10 @@ async fn namespaces(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<
     Ok(())
 }
 
-/// Links and VolumesFrom: to containers of the same owner, by id.
-async fn others(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal> {
+/// Links and VolumesFrom: to containers that may be used, by id. What these
+/// lend of the host's directories comes back.
+async fn others(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<Vec<Source>, Refusal> {
+    let mut lent = Vec::new();
     for member in ["Links", "VolumesFrom"] {
         let mut list = Vec::new();
         for entry in texts(host, member) {
@@ -232,7 +337,13 @@ async fn others(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), 
             if !plain {
                 return Err(deny(member, format!("{member}: {:?} is not understood", shown(entry))));
             }
-            let id = scope.view().own(ObjectKind::Container, other.trim_start_matches('/')).await?;
+            let found = scope.used_container(other.trim_start_matches('/')).await?;
+            let id = found.id;
+            if member == "VolumesFrom" {
+                let read_only = rest == Some("ro");
+                let sources = mounts::sources(&found.object.details).into_iter();
+                lent.extend(sources.map(|source| Source { read_only: source.read_only || read_only, ..source }));
+            }
             let alias = if member == "Links" { Some(rest.unwrap_or(other)) } else { rest };
             list.push(alias.map_or_else(|| id.clone(), |alias| format!("{id}:{alias}")).into());
         }
@@ -240,7 +351,7 @@ async fn others(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), 
             host.insert(member.to_owned(), Value::Array(list));
         }
     }
-    Ok(())
+    Ok(lent)
 }
 
 /// `80/tcp`, `80`, `80-90/udp`.
@@ -259,7 +370,31 @@ fn range(text: &str) -> Option<Ports> {
     (first <= last).then_some(Ports { first, last })
 }
 
-/// Published ports lie in the role's range. A free one (`""`, `0`) is taken from it.
+/// The ports that the engine gives out by itself: the kernel's ephemeral range
+/// (moby `libnetwork/portallocator`).
+fn ephemeral() -> Ports {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut numbers = text.split_whitespace().filter_map(|number| number.parse::<u16>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(first), Some(last)) if 0 < first && first <= last => Ports { first, last },
+        _ => Ports { first: 49153, last: 65535 },
+    }
+}
+
+/// What a free port of the host is asked for by: nothing where the engine's own
+/// choice lies in the role's range, else that range, without the ports of
+/// well-known services where it holds others.
+fn free(allowed: Ports) -> String {
+    let own = ephemeral();
+    if allowed.first <= own.first && own.last <= allowed.last {
+        return String::new();
+    }
+    let first = if allowed.last >= 1024 { allowed.first.max(1024) } else { allowed.first };
+    format!("{first}-{}", allowed.last)
+}
+
+/// Published ports lie in the role's range. A free one (`""`, `0`) is the
+/// engine's choice, or taken from that range.
 fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal> {
     let Some(Value::Object(bindings)) = host.get_mut("PortBindings") else { return Ok(()) };
     for (port, list) in bindings.iter_mut() {
@@ -276,12 +411,19 @@ fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal
             if text(binding, "HostIp").is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
                 return Err(malformed("create.HostConfig.PortBindings", "HostIp must be an address"));
             }
-            let free = format!("{}-{}", allowed.first, allowed.last);
-            let wanted = text(binding, "HostPort").filter(|wanted| *wanted != "0").unwrap_or(&free).to_owned();
+            let Some(wanted) = text(binding, "HostPort").filter(|wanted| *wanted != "0").map(str::to_owned) else {
+                binding.insert("HostPort".to_owned(), free(allowed).into());
+                continue;
+            };
             match range(&wanted) {
                 Some(range) if allowed.first <= range.first && range.last <= allowed.last => {}
                 _ => {
-                    let message = format!("the port {:?} of the host is not among {free}", shown(&wanted));
+                    let message = format!(
+                        "the port {:?} of the host is not among the role's {}-{}",
+                        shown(&wanted),
+                        allowed.first,
+                        allowed.last
+                    );
                     return Err(deny("PortBindings", message));
                 }
             }
@@ -302,7 +444,7 @@ async fn networks(
     let mode = text(host, "NetworkMode").unwrap_or("default").to_owned();
     let own_name = container.filter(|_| scope.tenant.is_some());
     let mode = match mode.strip_prefix("container:") {
-        Some(other) => format!("container:{}", scope.view().own(ObjectKind::Container, other).await?),
+        Some(other) => format!("container:{}", scope.used_container(other).await?.id),
         None => network(scope, &mode).await?,
     };
     host.insert("NetworkMode".to_owned(), mode.clone().into());
@@ -345,7 +487,7 @@ async fn network(scope: &Scope<'_>, name: &str) -> Result<String, Refusal> {
         "host" => {
             Err(deny("NetworkMode", "the host's network is not allowed: the role lacks the grant \"host-network\""))
         }
-        name => scope.view().own(ObjectKind::Network, name).await,
+        name => scope.object(ObjectKind::Network, name, Need::Use).await.map(|network| network.id),
     }
 }
 
@@ -357,7 +499,7 @@ pub async fn links(scope: &Scope<'_>, endpoint: &mut Map<String, Value>, at: &st
         if !reference::is_name(alias) {
             return Err(malformed(at, format!("{:?} is not a link", shown(entry))));
         }
-        let id = scope.view().own(ObjectKind::Container, other).await?;
+        let id = scope.used_container(other).await?.id;
         list.push(Value::from(format!("{id}:{alias}")));
     }
     if !list.is_empty() {

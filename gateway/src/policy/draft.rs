@@ -3,6 +3,7 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::super::{Body, Forward, Refusal, ResponseRule, Turn};
+use super::filters::Filters;
 use super::parse::Call;
 use super::refusal::malformed;
 use super::routes::Route;
@@ -22,6 +23,8 @@ pub struct Draft {
     pub object: Option<String>,
     /// Held until the daemon has answered.
     pub turn: Turn,
+    /// A text in the daemon's answer and what the client reads in its place.
+    pub replace: Option<(String, String)>,
 }
 
 impl Draft {
@@ -36,6 +39,7 @@ impl Draft {
             response: ResponseRule::Pass,
             object: None,
             turn: Turn::default(),
+            replace: None,
         }
     }
 
@@ -49,6 +53,15 @@ impl Draft {
     pub fn put(&mut self, key: &'static str, value: String) {
         self.query.retain(|(known, _)| *known != key);
         self.query.push((key, value));
+    }
+
+    /// Sets the filters; none where there are none.
+    pub fn filters(&mut self, filters: &Filters) {
+        self.query.retain(|(key, _)| *key != "filters");
+        let text = filters.write();
+        if !text.is_empty() {
+            self.query.push(("filters", text));
+        }
     }
 
     /// Sets a JSON body.
@@ -114,6 +127,7 @@ impl Draft {
             response: self.response,
             tenant: tenant.map(str::to_owned),
             turn: self.turn,
+            replace: self.replace,
         })
     }
 }

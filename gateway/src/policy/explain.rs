@@ -1,10 +1,9 @@
 //! Which rule decides a request, in words; and what each role may do, as a table.
 
 use std::fmt::Write as _;
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
-use super::super::{Docker, Identity, LookupError, Object, ObjectKind, ResponseRule, TokenVerified};
+use super::super::{Docker, Identity, LookupError, Object, ObjectKind, Reply, ResponseRule, TokenVerified};
 use super::routes::{Class, ROUTES, Route};
 use super::{Policy, Role, parse};
 
@@ -65,9 +64,10 @@ fn answer(rule: &ResponseRule) -> Option<String> {
     Some(match rule {
         ResponseRule::Pass => return None,
         ResponseRule::Hijack => "the connection, both ways, until the token ends".to_owned(),
-        ResponseRule::FilterJson { tenant, .. } | ResponseRule::FilterLines { tenant, .. } => {
-            format!("only what {tenant} owns, in its own names")
-        }
+        ResponseRule::FilterJson { viewer, .. } | ResponseRule::FilterLines { viewer, .. } => match &viewer.tenant {
+            Some(tenant) => format!("only what {tenant} sees, in its own names"),
+            None => "with the secrets of foreign containers masked".to_owned(),
+        },
         ResponseRule::Answer { status, body } => format!("the gateway's own, {status}: {body}"),
     })
 }
@@ -98,12 +98,13 @@ pub async fn explain_as(
 struct Unasked;
 
 impl Docker for Unasked {
-    fn inspect<'a>(
-        &'a self,
-        kind: ObjectKind,
-        reference: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+    fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
         let message = format!("the decision depends on who owns the {kind:?} {reference:?}");
+        Box::pin(async move { Err(LookupError(message)) })
+    }
+
+    fn list<'a>(&'a self, kind: ObjectKind, _: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
+        let message = format!("the decision depends on which {}s the tenant has", format!("{kind:?}").to_lowercase());
         Box::pin(async move { Err(LookupError(message)) })
     }
 }

@@ -1,17 +1,20 @@
 //! Images: pull, push, tag, delete, save, commit, build, search, and the
 //! credentials that go with them.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::super::{ObjectKind, Refusal};
+use super::super::{ObjectKind, Refusal, Wanted};
 use super::draft::Draft;
+use super::filters::Filters;
 use super::parse::Call;
 use super::reference::{Reference, is_tag};
-use super::refusal::{denied, malformed, shown};
+use super::refusal::{denied, malformed, shown, unreachable};
 use super::scope::Scope;
-use super::{bodies, json, limits, members, shape};
+use super::{bodies, create, json, limits, members, shape};
 use crate::tenant;
 
 /// Bytes of a credentials header.
@@ -34,11 +37,22 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
         }
         None => {}
     }
+    let auth = credentials(call.registry_auth.as_deref())?;
+    if scope.tenant.is_some() && auth.is_some() && !scope.role.grants("private-pull") {
+        let message = "an image that is pulled with credentials would be seen by every tenant of this host: \
+                       pull without (docker logout), or with a role that has the grant \"private-pull\"";
+        return Err(denied("image.pull.credentials", message));
+    }
     if let Some(tenant) = scope.tenant
-        && let Some(image) = scope.view().look(ObjectKind::Image, &reference.to_string()).await?
-        && tenant::owner(&image).is_some_and(|owner| owner != tenant)
+        && scope.taken_by_another(tenant, &reference).await?
     {
-        return Err(denied("tenant.tag", "this tag cannot be used on this host"));
+        // The registry is asked all the same, for what no registry has, so that
+        // the answer is that of an image that is not there.
+        let asked = format!("{}@{NOWHERE}", familiar(&reference));
+        draft.replace =
+            Some((asked, format!("{}:{}", familiar(&reference), reference.tag.as_deref().unwrap_or("latest"))));
+        reference.digest = Some(NOWHERE.to_owned());
+        reference.tag = None;
     }
     let version = match (&reference.digest, &reference.tag) {
         (Some(digest), _) => digest.clone(),
@@ -49,7 +63,30 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
     if let Some(platform) = call.given("platform") {
         draft.query.push(("platform", platform_text(platform)?));
     }
-    draft.auth("x-registry-auth", credentials(call.registry_auth.as_deref())?)
+    draft.auth("x-registry-auth", auth)
+}
+
+/// A digest that no content has.
+const NOWHERE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A repository as the daemon names it in its messages.
+fn familiar(reference: &Reference) -> String {
+    let repository = reference.repository();
+    let short = repository.strip_prefix("docker.io/").unwrap_or(&repository);
+    short.strip_prefix("library/").unwrap_or(short).to_owned()
+}
+
+impl Scope<'_> {
+    /// Whether a tag is on an image that a tenant does not see. All images are
+    /// listed whatever the answer, so that its time does not tell.
+    async fn taken_by_another(&self, tenant: &str, reference: &Reference) -> Result<bool, Refusal> {
+        let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
+        Ok(images.iter().any(|image| {
+            let tagged =
+                image.references.iter().filter_map(|name| Reference::read(name)).any(|name| reference.means(&name));
+            tagged && !self.sharing.shows(tenant, tenant::owner(image), &image.references)
+        }))
+    }
 }
 
 fn platform_text(text: &str) -> Result<String, Refusal> {
@@ -91,6 +128,36 @@ pub fn retag(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Re
     Ok(())
 }
 
+/// The ids of the images that a tenant sees.
+pub async fn seen(scope: &Scope<'_>, tenant: &str) -> Result<Arc<Vec<String>>, Refusal> {
+    let images = scope.view().images(tenant).await?;
+    Ok(Arc::new(images.into_iter().map(|image| image.id).collect()))
+}
+
+/// An image in a filter of containers: the id of one that is seen, else one
+/// that no image has.
+pub async fn ancestor(scope: &Scope<'_>, text: &str) -> Result<String, Refusal> {
+    match scope.view().image(text).await {
+        Ok(image) => Ok(image.exact().to_owned()),
+        Err(refusal) if refusal.status == 503 => Err(refusal),
+        Err(_) => Ok(NOWHERE.to_owned()),
+    }
+}
+
+/// `GET /images/json` for a tenant: names are compared with what the tenant
+/// sees, so by the gateway; images in filters are those that are seen.
+pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft, _: &str) -> Result<Wanted, Refusal> {
+    let mut filters = Filters::read(call.get("filters").unwrap_or(""))?;
+    for key in ["before", "since"] {
+        for value in filters.take(key) {
+            filters.add(key, scope.view().image(&value).await?.exact().to_owned());
+        }
+    }
+    let references = filters.take("reference").into_iter().collect();
+    draft.filters(&filters);
+    Ok(Wanted { references, ..Wanted::default() })
+}
+
 /// `DELETE /images/{name}`: a tag under the tenant's prefix, or an image that
 /// is the tenant's with all its tags.
 pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
@@ -100,7 +167,11 @@ pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<
         return Ok(());
     };
     let prefixed = |text: &str| Reference::read(text).is_some_and(|reference| reference.is_under(tenant));
-    if prefixed(name) {
+    // By that name it was found, and not by an id that reads like one.
+    let named = Reference::read(name).is_some_and(|wanted| {
+        object.references.iter().filter_map(|tag| Reference::read(tag)).any(|tag| wanted.means(&tag))
+    });
+    if prefixed(name) && named {
         draft.name(name);
         return Ok(());
     }
@@ -128,10 +199,20 @@ pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
 
 /// `POST /commit`: of a container of the owner's, which passes on its label.
 pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
-    if !body.is_empty() && json::parse(body)?.as_object().is_none_or(|map| !map.values().all(shape::zero)) {
-        return Err(denied("commit.body", "a commit may not change the container's configuration"));
+    let mut map = match body {
+        [] | b"null" => Map::new(),
+        body => json::parse_object(body)?,
+    };
+    shape::check(&mut map, members::CREATE, "commit", &scope.role.grants)?;
+    // The daemon takes the image's configuration and nothing of the host's.
+    map.retain(|name, _| !matches!(name.as_str(), "HostConfig" | "NetworkingConfig" | "Image"));
+    create::printable(&map)?;
+    create::labels(&mut map, "commit.Labels", scope.image_made_by())?;
+    for (_, change) in call.query.iter().filter(|(key, _)| *key == "changes") {
+        instruction(change)?;
     }
-    let id = scope.view().own(ObjectKind::Container, call.given("container").unwrap_or("")).await?;
+    let id = scope.used_container(call.given("container").unwrap_or("")).await?.id;
+    draft.json(Value::Object(map).to_string().into_bytes());
     if call.given("repo").is_some() {
         retag(scope, call, draft)?;
     } else {
@@ -141,6 +222,12 @@ pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Dra
     draft.query.push(("container", id.clone()));
     draft.object = Some(id);
     Ok(())
+}
+
+/// An instruction of `commit --change` or `import --change`: one of those that
+/// set the configuration, and no label of the gateway's.
+fn instruction(_change: &str) -> Result<(), Refusal> {
+    Err(denied("commit.changes", "changes are not possible yet"))
 }
 
 /// `GET /images/search`: the term may name a registry, which the daemon then calls.
@@ -187,7 +274,7 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
         return Err(denied("build.labels", "labels of the gateway are reserved"));
     }
     // Written last by the builder, so a LABEL in the Dockerfile cannot change it.
-    labels.insert(tenant::LABEL.to_owned(), scope.tenant.unwrap_or("").into());
+    labels.extend(scope.image_made_by());
     draft.query.retain(|(key, _)| *key != "labels");
     draft.query.push(("labels", Value::Object(labels).to_string()));
     build_quotas(scope, call, draft)?;

@@ -19,6 +19,7 @@ mod json;
 mod limits;
 mod members;
 mod mounts;
+mod objects;
 mod parse;
 mod quota;
 pub(crate) mod reference;
@@ -31,10 +32,12 @@ mod shape;
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, Wanted, tenant};
+use super::{Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, Sharing, Turn, Wanted, tenant};
 use draft::Draft;
 pub use explain::{explain, explain_as, roles_table};
+use objects::{Found, Need};
 pub use parse::{Call, NEWEST, OLDEST, parse};
 use refusal::{denied, malformed};
 pub use roles::{Role, RoleError, Roles};
@@ -53,6 +56,7 @@ pub struct Policy {
     newest: u16,
     pinned: Option<u16>,
     engine: Option<(u32, u32, u32)>,
+    sharing: Arc<Sharing>,
 }
 
 impl Policy {
@@ -65,7 +69,7 @@ impl Policy {
         for (name, text) in roles::BUNDLED {
             roles::read(&format!("bundled:{name}"), text, &mut roles)?;
         }
-        Ok(Policy { roles, oldest: OLDEST, newest: NEWEST, pinned: None, engine: None })
+        Ok(Policy { roles, oldest: OLDEST, newest: NEWEST, pinned: None, engine: None, sharing: Arc::default() })
     }
 
     /// The bundled roles, and over them those of a TOML file or a directory of such.
@@ -96,6 +100,13 @@ impl Policy {
         self.oldest = oldest.max(OLDEST);
         self.newest = newest.min(NEWEST);
         self.pinned = pinned.map(|minor| minor.clamp(OLDEST, NEWEST));
+        self
+    }
+
+    /// Says which images tenants share, and which tenants there are.
+    #[must_use]
+    pub fn with_sharing(mut self, sharing: Arc<Sharing>) -> Policy {
+        self.sharing = sharing;
         self
     }
 
@@ -156,7 +167,10 @@ impl Policy {
             let message = format!("use API version 1.{} to 1.{}", self.oldest, self.newest);
             return Err(malformed("path.version", message));
         }
-        let scope = Scope { role, role_name: &identity.role, tenant, docker };
+        if let Some(tenant) = tenant {
+            self.sharing.learn(tenant);
+        }
+        let scope = Scope { role, role_name: &identity.role, tenant, docker, sharing: &self.sharing };
         let mut draft = Draft::new(call);
         match call.route.body {
             BodyRule::None | BodyRule::Stream if !body.is_empty() => {
@@ -178,16 +192,61 @@ impl Policy {
         let view = scope.view();
         let name = call.name.as_deref().unwrap_or("");
         let id = call.route.id;
+        let mut found = None;
         if let Some(kind) = call.route.object.filter(|kind| *kind != ObjectKind::Image) {
-            draft.name(&view.own(kind, name).await?);
+            let need = match id {
+                "ContainerInspect" | "NetworkInspect" | "VolumeInspect" => Need::Look,
+                _ => Need::Use,
+            };
+            let object = scope.object(kind, name, need).await?;
+            draft.name(&object.id);
+            found = Some(object);
         }
         match id {
-            "ContainerList" | "NetworkList" | "VolumeList" => {
+            // The daemon mounts only now, and resolves the paths anew.
+            "ContainerStart"
+            | "ContainerRestart"
+            | "ContainerArchiveInfo"
+            | "ContainerArchive"
+            | "PutContainerArchive" => {
+                if let Some(container) = &found {
+                    draft.turn = remount(scope, container).await?;
+                }
+            }
+            "ContainerInspect" if scope.tenant.is_none() => {
+                if found.as_ref().is_some_and(|container| container.foreign) {
+                    draft.response = filter_as(scope, id, Wanted::default());
+                }
+            }
+            _ => {}
+        }
+        match id {
+            "ContainerList" => {
+                let mut wanted = filtered(scope, call, draft).await?;
+                wanted.hidden = scope.inherited().await?;
+                draft.response = filter_as(scope, id, wanted);
+            }
+            "NetworkList" | "VolumeList" => {
                 let wanted = filtered(scope, call, draft).await?;
                 only_own(scope, call, draft, wanted);
             }
-            "ImageList" | "SystemInfo" | "SystemDataUsage" | "ContainerInspect" | "NetworkInspect"
-            | "VolumeInspect" => only_own(scope, call, draft, Wanted::default()),
+            "ImageList" => {
+                if let Some(tenant) = scope.tenant {
+                    let mut wanted = image::listed(scope, call, draft, tenant).await?;
+                    wanted.images = image::seen(scope, tenant).await?;
+                    only_own(scope, call, draft, wanted);
+                }
+            }
+            "SystemDataUsage" => {
+                let mut wanted = Wanted { hidden: scope.inherited().await?, ..Wanted::default() };
+                if let Some(tenant) = scope.tenant {
+                    wanted.images = image::seen(scope, tenant).await?;
+                }
+                draft.response = filter_as(scope, id, wanted);
+            }
+            "SystemInfo" | "ContainerInspect" | "NetworkInspect" | "VolumeInspect" => {
+                only_own(scope, call, draft, Wanted::default());
+            }
             "ContainerPrune" | "ImagePrune" => drop(filtered(scope, call, draft).await?),
             "NetworkPrune" | "VolumePrune" => {
                 filtered(scope, call, draft).await?;
@@ -195,7 +254,7 @@ impl Policy {
             }
             "SystemEvents" => {
                 filtered(scope, call, draft).await?;
-                lines_of_own(scope, call, draft);
+                draft.response = ResponseRule::FilterLines { operation: id, viewer: scope.viewer() };
             }
             "ContainerStats" => lines_of_own(scope, call, draft),
             // The cache belongs to nobody: for a tenant there is nothing to prune.
@@ -211,17 +270,22 @@ impl Policy {
                     draft.put("name", on_host);
                     given = Some(name);
                 }
-                let (body, memory) = create::container(scope, given, body).await?;
-                draft.json(body);
-                draft.turn = quota::on_create(scope, memory).await?;
+                let create = create::container(scope, given, body).await?;
+                draft.json(create.body);
+                draft.turn = create.turn;
+                draft.turn.0.extend(quota::on_create(scope, create.memory).await?.0);
             }
             "ContainerRename" => {
                 let (_, on_host) = free_name(scope, call.given("name").unwrap_or("")).await?;
                 draft.put("name", on_host);
             }
             "ContainerUpdate" => {
-                let (body, memory) = bodies::update(scope, body)?;
+                let (body, memory, restarts) = bodies::update(scope, body)?;
                 draft.json(body);
+                if restarts && let Some(container) = &found {
+                    let mounted = mounts::sources(&container.object.details);
+                    mounts::judge(scope, Some(&container.id), &mounted, true).await?;
+                }
                 draft.turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
             }
             "ContainerTop" => top(call)?,
@@ -236,7 +300,13 @@ impl Policy {
             "ContainerAttach" => hijack(call, draft)?,
             "ContainerArchiveInfo" | "ContainerArchive" | "PutContainerArchive" => self.archive(scope, call)?,
             "ImageCreate" => image::pull(scope, call, draft).await?,
-            "ImageInspect" | "ImageHistory" | "ImageAttestations" => draft.name(view.image(name).await?.exact()),
+            "ImageInspect" | "ImageHistory" | "ImageAttestations" => {
+                draft.name(view.image(name).await?.exact());
+                if let Some(tenant) = scope.tenant.filter(|_| id != "ImageAttestations") {
+                    let wanted = Wanted { images: image::seen(scope, tenant).await?, ..Wanted::default() };
+                    only_own(scope, call, draft, wanted);
+                }
+            }
             "ImageTag" => {
                 draft.name(view.image(name).await?.exact());
                 image::retag(scope, call, draft)?;
@@ -251,7 +321,10 @@ impl Policy {
             "ImageLoad" if scope.tenant.is_some() => {
                 return Err(denied("image.load", "a tenant does not load images: the archive sets tags of its own"));
             }
-            "NetworkCreate" => draft.json(bodies::network_create(scope, body)?),
+            "NetworkCreate" => {
+                draft.json(bodies::network_create(scope, body)?);
+                draft.turn = quota::on_network(scope).await?;
+            }
             "NetworkConnect" => draft.json(bodies::network_connect(scope, body).await?),
             "NetworkDisconnect" => draft.json(bodies::network_disconnect(scope, body).await?),
             "VolumeCreate" => {
@@ -283,9 +356,18 @@ impl Policy {
 async fn filtered(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<Wanted, Refusal> {
     let mut filters = filters::Filters::read(call.get("filters").unwrap_or(""))?;
     let mut wanted = Wanted::default();
+    let id = call.route.id;
     if let Some(tenant) = scope.tenant {
-        filters.require_label(&tenant::label_filter(tenant));
-        let (view, events) = (scope.view(), call.route.id == "SystemEvents");
+        let (view, events) = (scope.view(), id == "SystemEvents");
+        match id {
+            // Of containers another label counts; the lines are filtered here.
+            "SystemEvents" => {}
+            "ContainerPrune" => filters.require_label(&format!("{}={tenant}", tenant::CONTAINER)),
+            _ => filters.require_label(&tenant::label_filter(tenant)),
+        }
+        for value in filters.take("ancestor") {
+            filters.add("ancestor", image::ancestor(scope, &value).await?);
+        }
         for (key, kind) in [
             ("before", ObjectKind::Container),
             ("since", ObjectKind::Container),
@@ -315,24 +397,39 @@ async fn filtered(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<W
             draft.query.retain(|(key, _)| *key != "limit");
             draft.put("all", "1".to_owned());
         }
+    } else if matches!(id, "ContainerPrune" | "NetworkPrune" | "VolumePrune") && !scope.role.grants(objects::FOREIGN) {
+        // What others made is not removed in passing.
+        filters.require_label(&format!("{}={}", tenant::ROLE, scope.role_name));
     }
-    draft.query.retain(|(key, _)| *key != "filters");
-    let text = filters.write();
-    if !text.is_empty() {
-        draft.query.push(("filters", text));
-    }
+    draft.filters(&filters);
     Ok(wanted)
 }
 
+/// A container whose directories of the host are mounted anew.
+async fn remount(scope: &Scope<'_>, container: &Found) -> Result<Turn, Refusal> {
+    // Whoever may use root's own containers has what root mounts.
+    if scope.role.grants(objects::FOREIGN) {
+        return Ok(Turn::default());
+    }
+    let details = &container.object.details;
+    let mounted = mounts::sources(details);
+    let policy = details.pointer("/HostConfig/RestartPolicy").and_then(serde_json::Value::as_object);
+    mounts::judge(scope, Some(&container.id), &mounted, policy.is_some_and(create::restarts)).await
+}
+
+fn filter_as(scope: &Scope<'_>, operation: &'static str, wanted: Wanted) -> ResponseRule {
+    ResponseRule::FilterJson { operation, viewer: scope.viewer(), wanted }
+}
+
 fn only_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft, wanted: Wanted) {
-    if let Some(tenant) = scope.tenant {
-        draft.response = ResponseRule::FilterJson { operation: call.route.id, tenant: tenant.to_owned(), wanted };
+    if scope.tenant.is_some() {
+        draft.response = filter_as(scope, call.route.id, wanted);
     }
 }
 
 fn lines_of_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft) {
-    if let Some(tenant) = scope.tenant {
-        draft.response = ResponseRule::FilterLines { operation: call.route.id, tenant: tenant.to_owned() };
+    if scope.tenant.is_some() {
+        draft.response = ResponseRule::FilterLines { operation: call.route.id, viewer: scope.viewer() };
     }
 }
 

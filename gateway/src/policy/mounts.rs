@@ -1,28 +1,35 @@
 //! What a new container mounts: volumes of its owner, tmpfs within the quota,
-//! and directories of the host only under the role's roots.
+//! and directories of the host that the role lists.
 //!
 //! A tenant's volumes are all turned into `Mounts` with the owner's label, so
 //! that a volume which Docker makes on the way is the tenant's from the start.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::super::Refusal;
+use super::super::{Refusal, Turn};
 use super::create::{take, text, texts};
 use super::json as strict;
-use super::refusal::{denied, malformed, shown};
+use super::refusal::{denied, malformed, shown, unreachable};
+use super::roles::{Bind, Role};
 use super::scope::Scope;
 use crate::tenant;
 
 /// Paths of the host that are never mounted, nor what holds them, whatever the
-/// role's roots: whoever has them has the host.
+/// role lists: whoever has them has the host.
 const NEVER: &[&str] = &[
     "/run/docker.sock",
+    "/var/run/docker.sock",
     "/run/docker",
     "/run/containerd",
+    "/run/stockade-gateway",
     "/var/lib/docker",
     "/var/lib/containerd",
+    "/var/lib/stockade-gateway",
+    "/etc/stockade-gateway",
     "/proc",
     "/sys",
     "/dev",
@@ -32,7 +39,8 @@ fn deny(member: &str, message: impl Into<String>) -> Refusal {
     denied(format!("create.HostConfig.{member}"), message)
 }
 
-/// Checks and rewrites everything that mounts.
+/// Checks and rewrites everything that mounts; `image` is the configuration of
+/// the container's image. What is mounted from the host comes back.
 ///
 /// # Errors
 /// The mount that is not allowed.
@@ -40,7 +48,8 @@ pub async fn on_create(
     scope: &Scope<'_>,
     config: &mut Map<String, Value>,
     host: &mut Map<String, Value>,
-) -> Result<(), Refusal> {
+    image: &Value,
+) -> Result<Vec<Source>, Refusal> {
     let mut mounts = match host.shift_remove("Mounts") {
         Some(Value::Array(list)) => list,
         _ => Vec::new(),
@@ -50,10 +59,13 @@ pub async fn on_create(
             check_mount(scope, mount).await?;
         }
     }
-    let mut kept = Vec::new();
+    let (mut kept, mut binds) = (Vec::new(), Vec::new());
     for bind in texts(host, "Binds") {
         match read_bind(scope, bind).await? {
-            Bound::Text(text) => kept.push(Value::from(text)),
+            Bound::Host(text, bind) => {
+                kept.push(Value::from(text));
+                binds.push(bind);
+            }
             Bound::Mount(mount) => mounts.push(mount),
         }
     }
@@ -61,19 +73,55 @@ pub async fn on_create(
     if !kept.is_empty() {
         host.insert("Binds".to_owned(), Value::Array(kept));
     }
-    let anonymous = take(config, "Volumes");
-    for (target, _) in anonymous {
-        let target = inside(&target, "create.Volumes")?;
-        mounts.push(volume_mount(scope, None, &target, false, false));
+    let mut used: BTreeSet<String> = mounts.iter().filter_map(|mount| target(mount).map(str::to_owned)).collect();
+    used.extend(binds.iter().map(|bind| bind.target.clone()));
+    used.extend(host.get("Tmpfs").and_then(Value::as_object).into_iter().flatten().map(|(path, _)| cleaned(path)));
+    // A volume that the image or the request names without a source is made by
+    // the daemon, without labels unless it is a mount; one target is mounted once.
+    let unnamed = take(config, "Volumes");
+    let of_image = image.get("Volumes").and_then(Value::as_object).into_iter().flatten().map(|(path, _)| path);
+    for path in unnamed.keys() {
+        inside(path, "create.Volumes")?;
     }
+    for path in unnamed.keys().chain(of_image) {
+        let Ok(path) = inside(path, "create.Volumes") else { continue };
+        if used.insert(cleaned(&path)) {
+            mounts.push(volume_mount(scope, None, &path, false, false));
+        }
+    }
+    let mut mounted: Vec<Source> = binds.into_iter().map(|bind| bind.source).collect();
+    mounted.extend(mounts.iter().filter(|mount| mount.get("Type").and_then(Value::as_str) == Some("bind")).map(
+        |mount| Source {
+            path: mount.get("Source").and_then(Value::as_str).unwrap_or("/").to_owned(),
+            read_only: mount.get("ReadOnly") == Some(&Value::Bool(true)),
+        },
+    ));
     if !mounts.is_empty() {
         host.insert("Mounts".to_owned(), Value::Array(mounts));
     }
-    tmpfs(scope, host)
+    tmpfs(scope, host)?;
+    Ok(mounted)
+}
+
+/// Where a mount is in the container, in one spelling.
+fn target(mount: &Value) -> Option<&str> {
+    mount.get("Target").and_then(Value::as_str)
+}
+
+/// A path in the container without empty parts and a slash at its end, by
+/// which two of the same place are told.
+fn cleaned(path: &str) -> String {
+    Path::new(path).components().collect::<PathBuf>().to_string_lossy().into_owned()
+}
+
+/// A bind of HostConfig.
+struct HostBind {
+    source: Source,
+    target: String,
 }
 
 enum Bound {
-    Text(String),
+    Host(String, HostBind),
     Mount(Value),
 }
 
@@ -92,16 +140,18 @@ async fn read_bind(scope: &Scope<'_>, bind: &str) -> Result<Bound, Refusal> {
     }
     match source {
         Some(path) if path.starts_with('/') => {
-            let path = host_path(scope, path, "Binds")?;
-            if path.contains(':') {
-                return Err(deny("Binds", "a path with a colon is not possible here"));
+            let path = host_path(scope, path, modes.contains(&"ro"), "Binds")?;
+            if modes.iter().any(|mode| matches!(*mode, "z" | "Z")) && modes.contains(&"ro") {
+                return Err(deny("Binds", "a directory that is mounted read-only is not relabelled"));
             }
             let mode = if modes.is_empty() { String::new() } else { format!(":{}", modes.join(",")) };
-            Ok(Bound::Text(format!("{path}:{target}{mode}")))
+            let text = format!("{path}:{target}{mode}");
+            let read_only = modes.contains(&"ro");
+            Ok(Bound::Host(text, HostBind { source: Source { path, read_only }, target: cleaned(&target) }))
         }
         source => {
             let name = match source {
-                Some(name) => Some(scope.view().volume(name).await?),
+                Some(name) => Some(scope.volume(name).await?),
                 None => None,
             };
             Ok(Bound::Mount(volume_mount(
@@ -121,20 +171,21 @@ async fn check_mount(scope: &Scope<'_>, mount: &mut Map<String, Value>) -> Resul
     let source = text(mount, "Source").map(str::to_owned);
     let (bind, volume) = (take(mount, "BindOptions"), take(mount, "VolumeOptions"));
     let (memory, image) = (take(mount, "TmpfsOptions"), take(mount, "ImageOptions"));
-    mount.insert("Target".to_owned(), target.into());
+    mount.insert("Target".to_owned(), cleaned(&target).into());
     match (kind.as_str(), source) {
         ("bind", Some(path)) => {
             if !matches!(text(&bind, "Propagation"), None | Some("rprivate" | "private")) {
                 return Err(deny("Mounts.BindOptions", "mounts may not propagate"));
             }
-            mount.insert("Source".to_owned(), host_path(scope, &path, "Mounts")?.into());
+            let read_only = mount.get("ReadOnly") == Some(&Value::Bool(true));
+            mount.insert("Source".to_owned(), host_path(scope, &path, read_only, "Mounts")?.into());
             if !bind.is_empty() {
                 mount.insert("BindOptions".to_owned(), Value::Object(bind));
             }
         }
         ("volume", source) => {
             if let Some(name) = &source {
-                mount.insert("Source".to_owned(), scope.view().volume(name).await?.into());
+                mount.insert("Source".to_owned(), scope.volume(name).await?.into());
             }
             let mut options = volume;
             labels(scope, &mut options)?;
@@ -166,12 +217,8 @@ fn labels(scope: &Scope<'_>, options: &mut Map<String, Value>) -> Result<(), Ref
     if labels.keys().any(|name| strict::folded(name).starts_with(tenant::RESERVED)) {
         return Err(deny("Mounts.VolumeOptions.Labels", "labels of the gateway are reserved"));
     }
-    if let Some(owner) = scope.tenant {
-        labels.insert(tenant::LABEL.to_owned(), owner.into());
-    }
-    if !labels.is_empty() {
-        options.insert("Labels".to_owned(), Value::Object(labels));
-    }
+    labels.extend(scope.made_by());
+    options.insert("Labels".to_owned(), Value::Object(labels));
     Ok(())
 }
 
@@ -181,9 +228,7 @@ fn volume_mount(scope: &Scope<'_>, name: Option<&str>, target: &str, read_only: 
     if no_copy {
         options.insert("NoCopy".to_owned(), true.into());
     }
-    if let Some(owner) = scope.tenant {
-        options.insert("Labels".to_owned(), json!({ tenant::LABEL: owner }));
-    }
+    options.insert("Labels".to_owned(), Value::Object(scope.made_by()));
     let mut mount = Map::new();
     mount.insert("Type".to_owned(), "volume".into());
     if let Some(name) = name {
@@ -193,9 +238,7 @@ fn volume_mount(scope: &Scope<'_>, name: Option<&str>, target: &str, read_only: 
     if read_only {
         mount.insert("ReadOnly".to_owned(), true.into());
     }
-    if !options.is_empty() {
-        mount.insert("VolumeOptions".to_owned(), Value::Object(options));
-    }
+    mount.insert("VolumeOptions".to_owned(), Value::Object(options));
     Value::Object(mount)
 }
 
@@ -218,24 +261,140 @@ fn relative(path: &str) -> Result<(), Refusal> {
     if plain { Ok(()) } else { Err(deny("Mounts.Subpath", "a subpath must be relative, without `..`")) }
 }
 
-/// A path of the host: under a root of the role after every link is resolved,
-/// and never the Docker socket or what holds it. The resolved path is used.
-fn host_path(scope: &Scope<'_>, path: &str, member: &str) -> Result<String, Refusal> {
-    let refused = || deny(member, format!("the host's path {:?} is not allowed for this role", shown(path)));
-    let plain = Path::new(path).components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    if !path.starts_with('/') || !plain || scope.role.binds.is_empty() {
-        return Err(refused());
+/// The entry of a role's `binds` by which a path of the host may be mounted:
+/// exactly a listed path, or below one that is listed read-only, read-only.
+pub fn granted<'a>(role: &'a Role, path: &str, read_only: bool) -> Option<&'a Bind> {
+    let path = Path::new(path);
+    let never = |known: &&str| path.starts_with(known) || Path::new(known).starts_with(path);
+    if NEVER.iter().any(never) {
+        return None;
     }
-    let real = std::fs::canonicalize(path).map_err(|_| refused())?;
-    let within = |root: &PathBuf| std::fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
-    let never = |path: &&str| {
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-        real.starts_with(&path) || path.starts_with(&real)
+    role.binds.iter().find(|bind| {
+        (path == bind.path && (read_only || !bind.read_only))
+            || (bind.read_only && read_only && path.starts_with(&bind.path))
+    })
+}
+
+/// A directory of the host that a container mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path on the host.
+    pub path: String,
+    /// Whether the container cannot write there.
+    pub read_only: bool,
+}
+
+/// What of a container, as `inspect` or a list has it, is mounted from the host.
+pub fn sources(details: &Value) -> Vec<Source> {
+    let mounts = details.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+    let binds = mounts.filter(|mount| mount.get("Type").and_then(Value::as_str) == Some("bind"));
+    let source = |mount: &Value| Source {
+        path: mount.get("Source").and_then(Value::as_str).unwrap_or("/").to_owned(),
+        read_only: mount.get("RW") == Some(&Value::Bool(false)),
     };
-    if !scope.role.binds.iter().any(within) || NEVER.iter().any(never) {
+    binds.map(source).collect()
+}
+
+/// Judges what the daemon is about to mount from the host, at a create and at
+/// each start: the daemon resolves the paths only then. `container` is the full
+/// id of the one that mounts, where it is there already. The lock that comes
+/// back is held until the daemon has answered.
+///
+/// What must hold: no container can have changed where a path leads. Its
+/// parents are directories of root and no links, and no container, this one
+/// included, has a parent of it mounted for writing; nor does this one take for
+/// writing what is a parent of another's.
+///
+/// # Errors
+/// 403 for a path that could have been changed, 503 where it cannot be told.
+pub async fn judge(
+    scope: &Scope<'_>,
+    container: Option<&str>,
+    mounted: &[Source],
+    restarts: bool,
+) -> Result<Turn, Refusal> {
+    if mounted.is_empty() {
+        return Ok(Turn::default());
+    }
+    let turn = scope.docker.lock("binds").await.map_err(|error| unreachable(&error))?;
+    for source in mounted {
+        let refused = |why: &str| deny("Binds", format!("the host's path {:?}: {why}", shown(&source.path)));
+        let Some(bind) = granted(scope.role, &source.path, source.read_only) else {
+            let message = "it is not exactly one of the role's `binds`, nor below one that is listed `:ro`";
+            return Err(refused(message));
+        };
+        if restarts && Path::new(&source.path) != bind.path {
+            return Err(refused(
+                "below a listed directory a container may not restart by itself: only a start is judged",
+            ));
+        }
+        unmoved(Path::new(&source.path)).map_err(|why| refused(&why))?;
+    }
+    let inside = |path: &str, root: &str| path != root && Path::new(path).starts_with(root);
+    let others = scope.all_containers().await?;
+    let others = others.iter().filter(|other| Some(other.id.as_str()) != container);
+    let theirs: Vec<Source> = others.flat_map(|other| sources(&other.details)).collect();
+    for source in mounted {
+        let written = theirs.iter().chain(mounted).find(|root| !root.read_only && inside(&source.path, &root.path));
+        if let Some(root) = written {
+            let message = format!(
+                "the host's path {:?} lies in {:?}, which a container can write to, so that it may lead elsewhere",
+                shown(&source.path),
+                shown(&root.path)
+            );
+            return Err(deny("Binds", message));
+        }
+        if !source.read_only && theirs.iter().any(|other| inside(&other.path, &source.path)) {
+            let message = format!(
+                "a container mounts what lies in the host's path {:?}, so that path is not mounted for writing",
+                shown(&source.path)
+            );
+            return Err(deny("Binds", message));
+        }
+    }
+    Ok(turn)
+}
+
+/// Whether a path is itself on this host, whatever containers do: every parent
+/// is a directory of root in which nobody else can replace what it leads to.
+fn unmoved(path: &Path) -> Result<(), String> {
+    let seen = |path: &Path| {
+        std::fs::symlink_metadata(path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))
+    };
+    if seen(path)?.file_type().is_symlink() {
+        return Err("it is a link".to_owned());
+    }
+    for parent in path.ancestors().skip(1) {
+        let found = seen(parent)?;
+        let others = found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
+        let group_only = found.mode() & 0o002 == 0 && found.gid() == 0;
+        if !found.is_dir() {
+            return Err(format!("{} is not a directory, or a link", parent.display()));
+        }
+        if found.uid() != 0 || (others && !group_only) {
+            return Err(format!("{} can be written to by others than root", parent.display()));
+        }
+    }
+    Ok(())
+}
+
+/// A path of the host as a client writes it: it has one spelling.
+fn host_path(scope: &Scope<'_>, path: &str, read_only: bool, member: &str) -> Result<String, Refusal> {
+    let refused = || {
+        let message = format!(
+            "the host's path {:?} is not allowed for this role: it is not exactly one of its `binds`, \
+             nor mounted read-only below one that is listed `:ro`",
+            shown(path)
+        );
+        deny(member, message)
+    };
+    let parts = Path::new(path).components();
+    let plain = parts.clone().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let path = parts.collect::<PathBuf>().into_os_string().into_string().map_err(|_| refused())?;
+    if !path.starts_with('/') || !plain || granted(scope.role, &path, read_only).is_none() {
         return Err(refused());
     }
-    real.into_os_string().into_string().map_err(|_| refused())
+    Ok(path)
 }
 
 fn bound_size(scope: &Scope<'_>, options: &mut Map<String, Value>) -> Result<(), Refusal> {

@@ -6,15 +6,15 @@
 //! the only way by which the owner makes containers, and the only gateway
 //! before its daemon.
 
-use super::super::{Census, Refusal, Turn};
+use super::super::{Census, ObjectKind, Refusal, Turn};
 use super::refusal::{denied, unreachable};
 use super::scope::Scope;
 use crate::tenant;
 
-/// The owner as a label, and in words.
+/// The owner as a label of containers, and in words.
 fn owner(scope: &Scope<'_>) -> (String, String) {
     match scope.tenant {
-        Some(tenant) => (tenant::label_filter(tenant), format!("the tenant {tenant}")),
+        Some(tenant) => (format!("{}={tenant}", tenant::CONTAINER), format!("the tenant {tenant}")),
         None => (format!("{}={}", tenant::ROLE, scope.role_name), format!("the role {}", scope.role_name)),
     }
 }
@@ -48,6 +48,28 @@ pub async fn on_create(scope: &Scope<'_>, memory: Option<u64>) -> Result<Turn, R
     }
     fits(scope, &census, None, memory, &who)?;
     Ok(census.turn)
+}
+
+/// Networks that a tenant may have where the role does not say: the daemon has
+/// some thirty subnets for all.
+const NETWORKS: u32 = 8;
+
+/// Whether there is room for one network more.
+///
+/// # Errors
+/// 403 where there is none, 503 where it cannot be told.
+pub async fn on_network(scope: &Scope<'_>) -> Result<Turn, Refusal> {
+    let Some(most) = scope.role.quotas.networks.or(scope.tenant.map(|_| NETWORKS)) else { return Ok(Turn::default()) };
+    let (label, who) = owner(scope);
+    let label = scope.tenant.map_or(label, tenant::label_filter);
+    let turn = scope.docker.lock(&format!("networks {label}")).await.map_err(|error| unreachable(&error))?;
+    let networks = scope.docker.list(ObjectKind::Network, Some(&label)).await.map_err(|error| unreachable(&error))?;
+    if u64::try_from(networks.len()).unwrap_or(u64::MAX) >= u64::from(most) {
+        let message =
+            format!("{who} has {} of {most} networks: remove one first, or raise `quotas.networks`", networks.len());
+        return Err(denied(rule(scope, "networks"), message));
+    }
+    Ok(turn)
 }
 
 /// Whether a container may be given `memory`; none: it keeps what it has.

@@ -71,6 +71,17 @@ impl Reference {
         format!("{}/{}", self.host, self.path)
     }
 
+    /// Whether this, as a client writes it, stands for an image with that name:
+    /// the same repository, and the same digest, else the same tag (`latest`
+    /// where none is written).
+    pub fn means(&self, name: &Reference) -> bool {
+        let same = match &self.digest {
+            Some(digest) => name.digest.as_ref() == Some(digest),
+            None => name.digest.is_none() && name.tag.as_deref() == Some(self.tag.as_deref().unwrap_or("latest")),
+        };
+        same && self.host == name.host && self.path == name.path
+    }
+
     /// Whether the path lies under a tenant's prefix: its first part is the tenant.
     pub fn is_under(&self, tenant: &str) -> bool {
         self.path.split_once('/').is_some_and(|(first, _)| first == tenant)

@@ -24,12 +24,20 @@ pub struct Role {
     /// Registries to pull from and push to: a host, a host and path, or `*`.
     #[serde(default)]
     pub registries: Vec<String>,
-    /// Directories of the host that may be mounted, with all below them.
+    /// Directories of the host that may be mounted, each exactly as it is listed;
+    /// of one that is listed `:ro`, also what lies below it, read-only.
     #[serde(default)]
-    pub binds: Vec<PathBuf>,
+    pub binds: Vec<Bind>,
     /// Ports of the host that may be published, `8000-8999`; none without it.
     #[serde(default)]
     pub ports: Option<Ports>,
+    /// Addresses that log drivers may send to, each exactly as the container's
+    /// option has it: `udp://192.0.2.5:514`. Needs the grant `log-drivers`.
+    #[serde(default)]
+    pub log_addresses: Vec<String>,
+    /// Hosts that a build's `ADD` may fetch from: `example.com`, `example.com:8443`.
+    #[serde(default)]
+    pub fetch: Vec<String>,
     /// Whether a container may run as root (in its own namespace).
     #[serde(default = "yes")]
     pub root: bool,
@@ -62,6 +70,10 @@ pub struct Quotas {
     /// tenant, those made by this role.
     #[serde(default)]
     pub containers: Option<u32>,
+    /// Networks that a tenant may have in all (8 unless it is set: all share one
+    /// pool of addresses); without a tenant, those made by this role.
+    #[serde(default)]
+    pub networks: Option<u32>,
     /// Bytes of memory that these may use together. Needs `memory`, so that
     /// each of them is bounded.
     #[serde(default, deserialize_with = "maybe_bytes")]
@@ -80,12 +92,45 @@ pub const GRANTS: &[(&str, &str)] = &[
     ("oom", "negative OomScoreAdj and OomKillDisable"),
     ("groups", "GroupAdd"),
     ("publish-all", "PublishAllPorts"),
-    ("log-drivers", "log drivers that send elsewhere"),
+    ("log-drivers", "log drivers that send to an address of `log_addresses`"),
     ("mac-address", "a MAC address of one's own"),
     ("subnets", "networks with chosen subnets and driver options"),
     ("build", "builds: a Dockerfile's FROM and COPY name any image and registry"),
+    ("foreign", "use of containers, networks and volumes that were not made through the gateway, or exceed the role"),
+    ("private-pull", "pulls with credentials in a tenant's name: what is pulled is seen by every tenant"),
     ("archive", "docker cp on engines before 29.5.1, which race with the container"),
 ];
+
+/// A directory of the host that may be mounted: `/srv/data`, `/srv/site:ro`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// The path on the host.
+    pub path: PathBuf,
+    /// It, and what lies below it, is mounted read-only.
+    pub read_only: bool,
+}
+
+impl<'de> Deserialize<'de> for Bind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Bind, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (path, read_only) = match text.strip_suffix(":ro") {
+            Some(path) => (path, true),
+            None => (text.strip_suffix(":rw").unwrap_or(&text), false),
+        };
+        let plain = |part| matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_));
+        let written: PathBuf = Path::new(path).components().collect();
+        if !path.starts_with('/')
+            || path.contains(':')
+            || path.chars().any(char::is_control)
+            || !written.components().all(plain)
+        {
+            return Err(D::Error::custom(format!(
+                "{text:?} is not an absolute path, such as \"/srv/data\" or \"/srv/site:ro\""
+            )));
+        }
+        Ok(Bind { path: written, read_only })
+    }
+}
 
 /// A range of ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,14 +294,6 @@ fn check(role: &Role) -> Result<(), String> {
         let (host, path) = entry.split_once('/').unwrap_or((entry, "x"));
         if entry != "*" && (!reference::is_host(host) || path.is_empty() || path.ends_with('/')) {
             return Err(format!("{entry:?} is not a registry, such as \"docker.io/library\""));
-        }
-    }
-    for root in &role.binds {
-        let plain = root
-            .components()
-            .all(|part| matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_)));
-        if !root.is_absolute() || !plain {
-            return Err(format!("{} is not an absolute path", root.display()));
         }
     }
     if role.quotas.cpus.is_some_and(|cpus| !(cpus > 0.0 && cpus <= 4096.0)) {

@@ -1,10 +1,14 @@
 //! For whom a decision is made: role, tenant, and the daemon to ask.
 
-use super::super::{Docker, Refusal};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::super::{Docker, Refusal, Sharing, Viewer};
 use super::reference::Reference;
 use super::refusal::{denied, shown};
 use super::roles::Role;
-use crate::tenant::View;
+use crate::tenant::{self, View};
 
 /// The circumstances of one decision.
 #[derive(Clone, Copy)]
@@ -17,12 +21,46 @@ pub struct Scope<'a> {
     pub tenant: Option<&'a str>,
     /// The daemon.
     pub docker: &'a dyn Docker,
+    /// Which images tenants share.
+    pub sharing: &'a Arc<Sharing>,
 }
 
 impl Scope<'_> {
     /// What the tenant sees of the daemon.
     pub fn view(&self) -> View<'_> {
-        View { tenant: self.tenant, docker: self.docker }
+        View { tenant: self.tenant, docker: self.docker, sharing: self.sharing }
+    }
+
+    /// For whom answers are filtered.
+    pub fn viewer(&self) -> Viewer {
+        Viewer { tenant: self.tenant.map(str::to_owned), sharing: Arc::clone(self.sharing) }
+    }
+
+    /// The labels of a network or volume that is made.
+    pub fn made_by(&self) -> Map<String, Value> {
+        let mut labels = Map::new();
+        labels.insert(tenant::LABEL.to_owned(), self.tenant.unwrap_or("").into());
+        if self.tenant.is_none() {
+            labels.insert(tenant::ROLE.to_owned(), self.role_name.into());
+        }
+        labels
+    }
+
+    /// The labels of a container that is made, all of them, over those that its
+    /// image may carry.
+    pub fn container_made_by(&self) -> Map<String, Value> {
+        let role = if self.tenant.is_none() { self.role_name } else { "" };
+        written([
+            (tenant::LABEL, self.tenant.unwrap_or("")),
+            (tenant::ROLE, role),
+            (tenant::CONTAINER, self.tenant.unwrap_or("-")),
+        ])
+    }
+
+    /// The labels of an image that is made, all of them: those of a container
+    /// that a commit would pass on are written empty.
+    pub fn image_made_by(&self) -> Map<String, Value> {
+        written([(tenant::LABEL, self.tenant.unwrap_or("")), (tenant::ROLE, ""), (tenant::CONTAINER, "")])
     }
 
     /// A reference whose registry the role may reach.
@@ -38,4 +76,8 @@ impl Scope<'_> {
         }
         Err(denied(rule, format!("the registry of {} is not allowed for this role", reference.repository())))
     }
+}
+
+fn written(labels: [(&str, &str); 3]) -> Map<String, Value> {
+    labels.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }

@@ -28,6 +28,18 @@ const MAX_FILTERED: usize = 64 << 20;
 /// Longest line of a stream that is filtered.
 const MAX_LINE: usize = 1 << 20;
 
+/// Operations after which a container or volume is not what it was.
+const CHANGES_CONTAINERS: &[&str] = &[
+    "ContainerCreate",
+    "ContainerRename",
+    "ContainerUpdate",
+    "ContainerDelete",
+    "ContainerPrune",
+    "VolumeCreate",
+    "VolumeDelete",
+    "VolumePrune",
+];
+
 /// What stops an exchange.
 enum Trouble {
     /// The client went away or broke its framing midway.
@@ -106,7 +118,7 @@ impl Proxy {
         let begun = progress.begun.load(Ordering::Relaxed);
         let uploaded = progress.uploaded.load(Ordering::Relaxed);
         let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
-        if matches!(result, Err(Trouble::Client | Trouble::Lease(_))) && !begun && forward.turn.0.is_some() {
+        if matches!(result, Err(Trouble::Client | Trouble::Lease(_))) && !begun && !forward.turn.is_empty() {
             // What was counted must be there, or not, before it is counted again.
             tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
             return match result {
@@ -171,6 +183,9 @@ impl Proxy {
                 .await
                 .map_err(|error| Trouble::Daemon(error.to_string()))?;
             progress.status.store(answer.status, Ordering::Relaxed);
+            if CHANGES_CONTAINERS.contains(&forward.operation) {
+                self.upstream.forget_containers();
+            }
             if answer.status == 101 {
                 let switched = if hijack {
                     Ok(Done::Switched(answer))
@@ -181,18 +196,21 @@ impl Proxy {
             }
             let mut relay = Relay { to_client: &mut to_client, progress, close: head.close };
             match &forward.response {
-                ResponseRule::FilterJson { operation, tenant, wanted } if passed(answer.status) && !head_only => {
+                ResponseRule::FilterJson { operation, viewer, wanted } if passed(answer.status) && !head_only => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let body = gate.rules.filter_json(operation, tenant, wanted, &body).map_err(Trouble::Refused)?;
+                    let body = gate.rules.filter_json(operation, viewer, wanted, &body).map_err(Trouble::Refused)?;
                     relay.whole(&answer, &body).await?;
                 }
-                ResponseRule::FilterLines { operation, tenant } if passed(answer.status) && !head_only => {
-                    let filter = |line: &[u8]| gate.rules.filter_line(operation, tenant, line);
+                ResponseRule::FilterLines { operation, viewer } if passed(answer.status) && !head_only => {
+                    let filter = |line: &[u8]| gate.rules.filter_line(operation, viewer, line);
                     relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
                 }
-                _ if answer.status >= 400 && !head_only && forward.tenant.is_some() => {
+                _ if (answer.status >= 400 || forward.replace.is_some()) && !head_only && forward.tenant.is_some() => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let body = gate.rules.error_for(forward.tenant.as_deref().unwrap_or_default(), &body);
+                    let mut body = gate.rules.error_for(forward.tenant.as_deref().unwrap_or_default(), &body);
+                    if let Some((from, to)) = &forward.replace {
+                        body = String::from_utf8_lossy(&body).replace(from, to).into_bytes();
+                    }
                     relay.whole(&answer, &body).await?;
                 }
                 _ => relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?,
@@ -574,6 +592,7 @@ mod tests {
             body,
             response: ResponseRule::Pass,
             tenant: None,
+            replace: None,
             turn: Turn::default(),
         }
     }

@@ -4,8 +4,8 @@
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::super::{Refusal, Wanted};
-use super::{LABEL, list, names};
+use super::super::{Refusal, Sharing, Viewer, Wanted};
+use super::{CONTAINER, LABEL, list, mask, names};
 
 /// Bytes of a compiled `name` filter.
 const PATTERN: usize = 1 << 16;
@@ -19,26 +19,70 @@ fn unreadable(what: &str) -> Refusal {
     }
 }
 
-/// What of a JSON answer is the tenant's, of that what is wanted, and in the
-/// tenant's names.
+/// What of a JSON answer the viewer may see, of that what is wanted, and in a
+/// tenant's names. In the operator's view the secrets of containers that were
+/// not made through the gateway are masked.
 ///
 /// # Errors
 /// 502 for an answer that is not understood.
-pub fn filter_json(operation: &str, tenant: &str, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub fn filter_json(operation: &str, viewer: &Viewer, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     if operation == "ContainerList" {
-        return list::containers(tenant, wanted, body).map_err(|error| unreadable(&error.to_string()));
+        return list::containers(viewer.tenant.as_deref(), wanted, body)
+            .map_err(|error| unreadable(&error.to_string()));
     }
     let mut answer: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
+    match viewer.tenant.as_deref() {
+        Some(tenant) => for_tenant(operation, tenant, &viewer.sharing, wanted, &mut answer)?,
+        None => match operation {
+            "ContainerInspect" => mask::inspected(object(&mut answer)?),
+            "SystemDataUsage" => each(object(&mut answer)?.get_mut("Containers").unwrap_or(&mut Value::Null), |item| {
+                if !is_labelled(item) {
+                    mask::listed(item);
+                }
+            }),
+            _ => return Err(unreadable(operation)),
+        },
+    }
+    Ok(answer.to_string().into_bytes())
+}
+
+fn for_tenant(
+    operation: &str,
+    tenant: &str,
+    sharing: &Sharing,
+    wanted: &Wanted,
+    answer: &mut Value,
+) -> Result<(), Refusal> {
     let mine = |item: &Value| owner(item) == Some(tenant);
     match operation {
         "NetworkList" => {
-            keep(&mut answer, mine)?;
-            each(&mut answer, |item| network(item, tenant));
-            pick(&mut answer, wanted);
+            keep(answer, mine)?;
+            each(answer, |item| network(item, tenant));
+            pick(answer, wanted);
         }
-        "ImageList" => keep(&mut answer, |item| owner(item).is_none_or(|owner| owner == tenant))?,
+        "ImageList" => images(answer, tenant, sharing, wanted)?,
+        "ImageInspect" => {
+            object(answer)?;
+            image(answer, tenant, sharing, wanted);
+        }
+        "ImageHistory" => {
+            keep(answer, |_| true)?;
+            each(answer, |layer| {
+                if !layer
+                    .get("Id")
+                    .and_then(Value::as_str)
+                    .is_some_and(|id| wanted.images.iter().any(|seen| seen == id))
+                {
+                    layer["Id"] = "<missing>".into();
+                }
+                names_seen(layer, "Tags", tenant, sharing);
+                if layer["Tags"].as_array().is_some_and(Vec::is_empty) {
+                    layer["Tags"] = Value::Null;
+                }
+            });
+        }
         "VolumeList" => {
-            let map = object(&mut answer)?;
+            let map = object(answer)?;
             let list = map.entry("Volumes").or_insert(Value::Null);
             keep(list, mine)?;
             each(list, |item| volume(item, tenant));
@@ -46,35 +90,35 @@ pub fn filter_json(operation: &str, tenant: &str, wanted: &Wanted, body: &[u8]) 
             map.insert("Warnings".to_owned(), Value::Null);
         }
         "ContainerInspect" => {
-            object(&mut answer)?;
-            container(&mut answer, tenant);
+            object(answer)?;
+            container(answer, tenant);
         }
         "NetworkInspect" => {
-            object(&mut answer)?;
-            network(&mut answer, tenant);
+            object(answer)?;
+            network(answer, tenant);
         }
         "VolumeInspect" | "VolumeCreate" => {
-            object(&mut answer)?;
-            volume(&mut answer, tenant);
+            object(answer)?;
+            volume(answer, tenant);
         }
         "NetworkPrune" | "VolumePrune" => {
             for list in ["NetworksDeleted", "VolumesDeleted"] {
-                each(object(&mut answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
+                each(object(answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
             }
         }
-        "SystemDataUsage" => usage(&mut answer, tenant)?,
-        "SystemInfo" => info(&mut answer)?,
+        "SystemDataUsage" => usage(answer, tenant, sharing, wanted)?,
+        "SystemInfo" => info(answer)?,
         _ => return Err(unreadable(operation)),
     }
-    Ok(answer.to_string().into_bytes())
+    Ok(())
 }
 
-/// A line of a stream, if it is the tenant's, in the tenant's names. `line` is
+/// A line of a stream, if the viewer may see it, in a tenant's names. `line` is
 /// one JSON object, with or without the separators of its media type.
 ///
 /// # Errors
 /// 502 for a line that is not understood.
-pub fn filter_line(operation: &str, tenant: &str, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+pub fn filter_line(operation: &str, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     let (separator, text) = match line.strip_prefix(b"\x1e") {
         Some(text) => (&b"\x1e"[..], text),
         None => (&b""[..], line),
@@ -83,17 +127,26 @@ pub fn filter_line(operation: &str, tenant: &str, line: &[u8]) -> Result<Option<
         return Ok(None);
     }
     let mut said: Value = serde_json::from_slice(text).map_err(|error| unreadable(&error.to_string()))?;
-    match operation {
-        "SystemEvents" => {
+    match (operation, viewer.tenant.as_deref()) {
+        ("SystemEvents", None) => {
+            let foreign = said.get("Type").and_then(Value::as_str) == Some("container")
+                && !said.pointer("/Actor/Attributes").is_some_and(has_label);
+            if foreign {
+                mask::event(&mut said);
+            }
+        }
+        ("SystemEvents", Some(tenant)) => {
+            let of_image = said.get("Type").and_then(Value::as_str) == Some("image");
             let Some(Value::Object(attributes)) = said.pointer_mut("/Actor/Attributes") else { return Ok(None) };
-            if attributes.get(LABEL).and_then(Value::as_str) != Some(tenant) {
+            let owner = |label: &str| attributes.get(label).and_then(Value::as_str) == Some(tenant);
+            if !owner(if of_image { LABEL } else { CONTAINER }) {
                 return Ok(None);
             }
             for name in ["name", "oldName"] {
                 renamed(attributes.get_mut(name).unwrap_or(&mut Value::Null), tenant);
             }
         }
-        "ContainerStats" => {
+        ("ContainerStats", Some(tenant)) => {
             let map = object(&mut said)?;
             renamed(map.get_mut("name").unwrap_or(&mut Value::Null), tenant);
         }
@@ -104,6 +157,88 @@ pub fn filter_line(operation: &str, tenant: &str, line: &[u8]) -> Result<Option<
 
 fn owner(item: &Value) -> Option<&str> {
     item.get("Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str).filter(|owner| !owner.is_empty())
+}
+
+/// Whether labels are those of a container that was made through the gateway.
+fn has_label(labels: &Value) -> bool {
+    labels.get(CONTAINER).and_then(Value::as_str).is_some_and(|owner| !owner.is_empty())
+}
+
+fn is_labelled(item: &Value) -> bool {
+    item.get("Labels").is_some_and(has_label)
+}
+
+fn texts(item: &Value, member: &str) -> Vec<String> {
+    let list = item.get(member).and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Leaves in a member the names of an image that the tenant may see.
+fn names_seen(item: &mut Value, member: &str, tenant: &str, sharing: &Sharing) {
+    if let Some(Value::Array(names)) = item.get_mut(member) {
+        names
+            .retain(|name| name.as_str().is_some_and(|name| name.starts_with("<none>") || sharing.names(tenant, name)));
+    }
+}
+
+/// The images of a list or of `system df` that the tenant sees, with the names that it sees.
+fn images(answer: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
+    keep(answer, |item| {
+        let names = [texts(item, "RepoTags"), texts(item, "RepoDigests")].concat();
+        sharing.shows(tenant, owner(item), &names)
+    })?;
+    each(answer, |item| image(item, tenant, sharing, wanted));
+    if !wanted.references.is_empty() {
+        let patterns: Vec<Regex> = wanted.references.iter().filter_map(|pattern| glob(pattern)).collect();
+        keep(answer, |item| {
+            let names = [texts(item, "RepoTags"), texts(item, "RepoDigests")].concat();
+            names.iter().any(|name| {
+                let repository = name.split('@').next().unwrap_or(name);
+                let tag = repository.rfind(':').filter(|at| !repository[*at..].contains('/'));
+                let bare = tag.map_or(repository, |at| &repository[..at]);
+                patterns.iter().any(|pattern| pattern.is_match(name) || pattern.is_match(bare))
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// A pattern of the filter `reference`, as Go's `path.Match` reads it.
+fn glob(pattern: &str) -> Option<Regex> {
+    let mut text = String::from("^(?:");
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => text.push_str("[^/]*"),
+            '?' => text.push_str("[^/]"),
+            '[' => text.push('['),
+            ']' | '^' | '-' => text.push(c),
+            '\\' => text.push_str(&escaped(rest.next()?)),
+            c => text.push_str(&escaped(c)),
+        }
+    }
+    text.push_str(")$");
+    RegexBuilder::new(&text).size_limit(PATTERN).build().ok()
+}
+
+fn escaped(c: char) -> String {
+    if c.is_alphanumeric() { c.to_string() } else { format!("\\{c}") }
+}
+
+fn image(item: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) {
+    for member in ["RepoTags", "RepoDigests"] {
+        names_seen(item, member, tenant, sharing);
+    }
+    for member in ["Parent", "ParentId"] {
+        let Some(Value::String(parent)) = item.get_mut(member) else { continue };
+        if !wanted.images.iter().any(|seen| seen == parent) {
+            parent.clear();
+        }
+    }
+    // How many containers use it counts those of others.
+    if item.get("Containers").is_some() {
+        item["Containers"] = (-1).into();
+    }
 }
 
 fn object(answer: &mut Value) -> Result<&mut Map<String, Value>, Refusal> {
@@ -211,15 +346,15 @@ fn volume(item: &mut Value, tenant: &str) {
 }
 
 /// `docker system df`: lists filtered, totals that count others' left out.
-fn usage(answer: &mut Value, tenant: &str) -> Result<(), Refusal> {
+fn usage(answer: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
     let map = object(answer)?;
     let mut kept = Map::new();
-    for (name, images) in [("Containers", false), ("Images", true), ("Volumes", false)] {
+    for name in ["Containers", "Images", "Volumes"] {
         let mut list = map.shift_remove(name).unwrap_or(Value::Null);
-        keep(&mut list, |item| match owner(item) {
-            Some(owner) => owner == tenant,
-            None => images,
-        })?;
+        match name {
+            "Images" => images(&mut list, tenant, sharing, wanted)?,
+            _ => keep(&mut list, |item| owner(item) == Some(tenant) && !wanted.hides(item))?,
+        }
         match name {
             "Containers" => each(&mut list, |item| container(item, tenant)),
             "Volumes" => each(&mut list, |item| volume(item, tenant)),
@@ -300,10 +435,12 @@ mod tests {
         ]);
         for tenant in ["shop", "ware", "none"] {
             let body = list.to_string();
-            let filtered = filter_json("ContainerList", tenant, &Wanted::default(), body.as_bytes()).unwrap();
+            let viewer = Viewer { tenant: Some(tenant.to_owned()), ..Viewer::default() };
+            let filtered = filter_json("ContainerList", &viewer, &Wanted::default(), body.as_bytes()).unwrap();
             let filtered: Value = serde_json::from_slice(&filtered).unwrap();
             assert_eq!(filtered, by_tree(tenant, body.as_bytes()), "{tenant}");
         }
-        assert_eq!(filter_json("ContainerList", "shop", &Wanted::default(), b"null").unwrap(), b"[]");
+        let viewer = Viewer { tenant: Some("shop".to_owned()), ..Viewer::default() };
+        assert_eq!(filter_json("ContainerList", &viewer, &Wanted::default(), b"null").unwrap(), b"[]");
     }
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::super::Wanted;
-use super::{LABEL, filter, names};
+use super::{CONTAINER, LABEL, filter, mask, names};
 
 /// A container of the list, each member as it was written.
 #[derive(Default)]
@@ -38,8 +38,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
     }
 }
 
-/// The owner among labels.
-struct Owner<'a>(Option<Cow<'a, str>>);
+/// The owner among labels, and whether the label of containers is among them.
+#[derive(Default)]
+struct Owner<'a> {
+    name: Option<Cow<'a, str>>,
+    labelled: bool,
+}
 
 #[derive(serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -53,19 +57,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Owner<'a> {
                 f.write_str("labels")
             }
             fn visit_unit<E>(self) -> Result<Owner<'de>, E> {
-                Ok(Owner(None))
+                Ok(Owner::default())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Owner<'de>, A::Error> {
-                let mut owner = None;
+                let mut owner = Owner::default();
                 while let Some(Text(name)) = access.next_key()? {
                     if name == LABEL {
                         let Text(value) = access.next_value()?;
-                        owner = Some(value);
+                        owner.name = Some(value).filter(|name| !name.is_empty());
+                    } else if name == CONTAINER {
+                        let Text(value) = access.next_value()?;
+                        owner.labelled = !value.is_empty();
                     } else {
                         access.next_value::<IgnoredAny>()?;
                     }
                 }
-                Ok(Owner(owner))
+                Ok(owner)
             }
         }
         deserializer.deserialize_any(Labels)
@@ -77,9 +84,30 @@ impl<'a> Item<'a> {
         self.0.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
-    fn owner(&self) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
-        let Some(labels) = self.get("Labels") else { return Ok(None) };
-        serde_json::from_str(labels.get()).map(|Owner(owner)| owner.filter(|owner| !owner.is_empty()))
+    fn owner(&self) -> Result<Owner<'a>, serde_json::Error> {
+        self.get("Labels").map_or(Ok(Owner::default()), |labels| serde_json::from_str(labels.get()))
+    }
+
+    fn is_hidden(&self, wanted: &Wanted) -> Result<bool, serde_json::Error> {
+        let Some(id) = self.get("Id").filter(|_| !wanted.hidden.is_empty()) else { return Ok(false) };
+        let Text(id) = serde_json::from_str(id.get())?;
+        Ok(wanted.hidden.iter().any(|hidden| *hidden == id))
+    }
+
+    /// The members of a foreign container that may hold secrets, masked.
+    fn masked(&self) -> Result<Map<String, Value>, serde_json::Error> {
+        let mut members = Map::new();
+        for name in ["Command", "Labels"] {
+            if let Some(value) = self.get(name) {
+                members.insert(name.to_owned(), serde_json::from_str(value.get())?);
+            }
+        }
+        let mut read = Value::Object(members);
+        mask::listed(&mut read);
+        match read {
+            Value::Object(members) => Ok(members),
+            _ => Ok(Map::new()),
+        }
     }
 
     /// The members that hold a name of the tenant's, in the tenant's names.
@@ -109,17 +137,29 @@ impl<'a> Item<'a> {
 }
 
 /// A list of containers with the tenant's only, of those what is wanted, in the
-/// tenant's names.
-pub(super) fn containers(tenant: &str, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+/// tenant's names; for the operator all of them, the foreign ones masked.
+pub(super) fn containers(tenant: Option<&str>, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    // Nothing in what is no list has to be masked.
+    if tenant.is_none() && !body.trim_ascii_start().starts_with(b"[") {
+        return Ok(body.to_vec());
+    }
     let items: Option<Vec<Item<'_>>> = serde_json::from_slice(body)?;
     let chosen = filter::Chosen::new(wanted);
     let (mut out, mut count) = (Vec::with_capacity(body.len()), 0);
     out.push(b'[');
     for item in items.unwrap_or_default() {
-        if item.owner()?.as_deref() != Some(tenant) || wanted.limit.is_some_and(|limit| count >= limit) {
+        let owner = item.owner()?;
+        let members = match tenant {
+            Some(tenant) if owner.name.as_deref() == Some(tenant) && !item.is_hidden(wanted)? => {
+                item.renamed(tenant)?
+            }
+            Some(_) => continue,
+            None if owner.labelled => Map::new(),
+            None => item.masked()?,
+        };
+        if wanted.limit.is_some_and(|limit| count >= limit) {
             continue;
         }
-        let members = item.renamed(tenant)?;
         if !wanted.names.is_empty() {
             let names: Vec<String> = match (members.get("Names"), item.get("Names")) {
                 (Some(names), _) => serde_json::from_value(names.clone())?,

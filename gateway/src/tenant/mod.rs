@@ -8,7 +8,8 @@
 //! Labels keep apart teams that do not attack one another. Hostile tenants
 //! need a daemon of their own (rootless, or with user namespaces): the kernel,
 //! the image store and the default bridge are shared here. Images without an
-//! owner are shared by all.
+//! owner are shared where they have a name outside every tenant's prefix
+//! ([`Sharing`]).
 //!
 //! Names of containers, networks and volumes are each tenant's own ([`names`]):
 //! put on the way in (paths, create bodies, filters) and taken off in answers,
@@ -22,29 +23,46 @@
 
 mod filter;
 mod list;
+mod mask;
 pub mod names;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::policy::reference::{self, Reference};
 use super::policy::refusal::{denied, malformed, not_found, shown, unreachable};
-use super::{Docker, Object, ObjectKind, Refusal};
+use super::{Docker, Object, ObjectKind, Refusal, Sharing};
 
 pub use filter::{filter_json, filter_line};
 
-/// The label that names the owner.
+/// The label that names the owner of an object.
 pub const LABEL: &str = "io.stockade.tenant";
-/// The label that names the role by which a container without a tenant was made.
+/// The label that names the role by which an object without a tenant was made.
 pub const ROLE: &str = "io.stockade.role";
+/// A label of containers alone: the tenant, or `-`. [`LABEL`] is on images too,
+/// and a container inherits it: one that root runs from a tenant's image is not
+/// the tenant's.
+pub const CONTAINER: &str = "io.stockade.container";
 /// Labels under this prefix are the gateway's own.
 pub const RESERVED: &str = "io.stockade.";
 
+fn label<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 /// Who owns an object, if anyone.
 pub fn owner(object: &Object) -> Option<&str> {
-    object
-        .labels
-        .iter()
-        .find(|(name, _)| name == LABEL)
-        .map(|(_, value)| value.as_str())
-        .filter(|owner| !owner.is_empty())
+    label(object, LABEL).filter(|owner| !owner.is_empty())
+}
+
+/// Whether a container carries the label that no image passes on.
+pub fn is_container_of(object: &Object, tenant: &str) -> bool {
+    label(object, CONTAINER) == Some(tenant)
+}
+
+/// Whether an object was made through the gateway, for a tenant or by a role.
+pub fn is_labelled(object: &Object) -> bool {
+    label(object, LABEL).is_some() || label(object, ROLE).is_some()
 }
 
 /// `LABEL=tenant`, as label filters have it.
@@ -68,7 +86,13 @@ pub struct View<'a> {
     pub tenant: Option<&'a str>,
     /// The daemon.
     pub docker: &'a dyn Docker,
+    /// Which images tenants share.
+    pub sharing: &'a Sharing,
 }
+
+/// After this long, or a whole multiple of it, a tenant is told that an exec is
+/// not there: whether it is another's takes the daemon one question more.
+const STEP: Duration = Duration::from_millis(25);
 
 impl View<'_> {
     /// What the daemon has under a reference.
@@ -79,56 +103,36 @@ impl View<'_> {
         self.docker.inspect(kind, reference).await.map_err(|error| unreachable(&error))
     }
 
-    /// What a tenant's reference stands for, if it is the tenant's. As with
-    /// Docker a full id comes before a name, a name before the beginning of an
-    /// id; last, a name that the gateway did not give.
-    async fn find(&self, kind: ObjectKind, reference: &str, tenant: &str) -> Result<Option<Object>, Refusal> {
-        let named = matches!(kind, ObjectKind::Container | ObjectKind::Network | ObjectKind::Volume);
-        let full = reference::is_full_id(reference);
-        for on_host in if full { [false, true] } else { [true, false] } {
-            let asked = if on_host { names::on_host(tenant, reference) } else { reference.to_owned() };
-            if on_host && !(named && reference::is_name(&asked)) {
-                continue;
-            }
-            let found = self.look(kind, &asked).await?.filter(|object| owner(object) == Some(tenant));
-            let usable = |object: &Object| match kind {
-                ObjectKind::Volume => object.id == asked,
-                _ => reference::is_full_id(&object.id),
-            };
-            // What has a name of the tenant's is called by that, or by its id.
-            let called = |object: &Object| {
-                on_host || object.id.starts_with(reference) || names::own(tenant, &object.name).is_none()
-            };
-            let volume =
-                |object: &Object| kind != ObjectKind::Volume || on_host || names::own(tenant, &object.id).is_none();
-            if let Some(object) = found.filter(usable).filter(called).filter(volume) {
-                return Ok(Some(object));
-            }
-        }
-        Ok(None)
+    async fn list(&self, kind: ObjectKind, label: Option<&str>) -> Result<Arc<Vec<Object>>, Refusal> {
+        self.docker.list(kind, label).await.map_err(|error| unreachable(&error))
     }
 
-    /// The reference under which an owned object is forwarded: its full id, or
-    /// for the operator what was asked for.
+    /// What a tenant's reference stands for among the tenant's own objects. The
+    /// daemon is asked for these alone, so neither the answer nor its time
+    /// depends on what others have.
     ///
     /// # Errors
-    /// 400 for what is no name, 404 for another's and for what is not there.
-    pub async fn own(&self, kind: ObjectKind, reference: &str) -> Result<String, Refusal> {
-        self.own_named(kind, reference).await.map(|(id, _)| id)
+    /// 503 where the daemon cannot be asked.
+    pub async fn find(&self, kind: ObjectKind, reference: &str, tenant: &str) -> Result<Option<Object>, Refusal> {
+        if kind == ObjectKind::Exec {
+            return self.find_exec(reference, tenant).await;
+        }
+        let own = self.list(kind, Some(&label_filter(tenant))).await?;
+        let own = own.iter().filter(|object| owner(object) == Some(tenant));
+        Ok(among(own, kind, reference, tenant).cloned())
     }
 
-    /// The same, with the name that the tenant has for it, if the gateway gave it.
-    ///
-    /// # Errors
-    /// As [`View::own`].
-    pub async fn own_named(&self, kind: ObjectKind, reference: &str) -> Result<(String, Option<String>), Refusal> {
-        if !reference::is_name(reference) {
-            return Err(malformed("path.name", format!("{:?} is not a name or id", shown(reference))));
+    async fn find_exec(&self, reference: &str, tenant: &str) -> Result<Option<Object>, Refusal> {
+        let started = tokio::time::Instant::now();
+        let exec = self.look(ObjectKind::Exec, reference).await?;
+        let container = exec.as_ref().and_then(|exec| exec.references.first());
+        let own = self.list(ObjectKind::Container, Some(&label_filter(tenant))).await?;
+        let is_own = own.iter().any(|object| Some(&object.id) == container && owner(object) == Some(tenant));
+        if !is_own {
+            let steps = started.elapsed().as_millis() / STEP.as_millis() + 1;
+            tokio::time::sleep_until(started + STEP * u32::try_from(steps).unwrap_or(u32::MAX)).await;
         }
-        let Some(tenant) = self.tenant else { return Ok((reference.to_owned(), None)) };
-        let object = self.find(kind, reference, tenant).await?.ok_or_else(|| not_found(kind, reference))?;
-        let name = names::own(tenant, &object.name).map(str::to_owned);
-        Ok((object.id, name))
+        Ok(exec.filter(|_| is_own))
     }
 
     /// A reference in a filter: the full id of what is the tenant's, else the
@@ -167,9 +171,9 @@ impl View<'_> {
         let Some(tenant) = self.tenant else { return Ok(on_host) };
         let others = |object: &Object| owner(object) != Some(tenant);
         // One of the tenant's that the gateway did not name is shown by that name.
-        let unnamed = |object: &Object| owner(object) == Some(tenant) && object.name == name;
+        let unnamed = |object: &Object| names::own(tenant, &object.name).is_none() && object.name == name;
         let taken = self.look(ObjectKind::Container, &on_host).await?.is_some_and(|object| others(&object))
-            || self.look(ObjectKind::Container, name).await?.is_some_and(|object| unnamed(&object));
+            || self.find(ObjectKind::Container, name, tenant).await?.is_some_and(|object| unnamed(&object));
         if !taken {
             return Ok(on_host);
         }
@@ -181,42 +185,45 @@ impl View<'_> {
         })
     }
 
-    /// The name on the host of a volume to use, which may have to be made. An
-    /// existing one is the daemon's answer to a create, whosever it is.
+    /// The images that a tenant sees: its own, and those that are shared.
     ///
     /// # Errors
-    /// 400 for what is no name, 403 for one that is not the tenant's.
-    pub async fn volume(&self, name: &str) -> Result<String, Refusal> {
-        if !reference::is_name(name) {
-            return Err(malformed("volume.Name", format!("{:?} is not a volume's name", shown(name))));
-        }
-        let Some(tenant) = self.tenant else { return Ok(name.to_owned()) };
-        if let Some(volume) = self.find(ObjectKind::Volume, name, tenant).await? {
-            return Ok(volume.id);
-        }
-        let on_host = self.new_name(name)?;
-        match self.look(ObjectKind::Volume, &on_host).await? {
-            None => Ok(on_host),
-            Some(_) => Err(denied("tenant.owner", format!("the name {name:?} cannot be used on this host"))),
-        }
+    /// 503 where the daemon cannot be asked.
+    pub async fn images(&self, tenant: &str) -> Result<Vec<Object>, Refusal> {
+        let all = self.list(ObjectKind::Image, None).await?;
+        let seen = |object: &&Object| self.sharing.shows(tenant, owner(object), &object.references);
+        Ok(all.iter().filter(seen).cloned().collect())
     }
 
-    /// An image that may be seen: the tenant's own or nobody's. The operator's
-    /// is not looked up.
+    /// An image that may be seen: the tenant's own or a shared one. The
+    /// operator's is not looked up.
     ///
     /// # Errors
     /// 400 for what is no reference, 404 for another's and for what is not there.
     pub async fn image(&self, text: &str) -> Result<ImageUse, Refusal> {
         let reference = Reference::read(text);
-        let is_id = text.strip_prefix("sha256:").is_some_and(reference::is_full_id);
-        if reference.is_none() && !is_id {
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        if reference.is_none() && !reference::is_full_id(hex) {
             return Err(malformed("image.reference", format!("{:?} is not an image", shown(text))));
         }
         let Some(tenant) = self.tenant else { return Ok(ImageUse { text: text.to_owned(), id: None, object: None }) };
-        let object = self.look(ObjectKind::Image, text).await?;
-        let object = object.filter(|object| owner(object).is_none_or(|owner| owner == tenant));
-        let id = |object: &Object| object.id.strip_prefix("sha256:").is_some_and(reference::is_full_id);
-        let Some(object) = object.filter(id) else {
+        let images = self.images(tenant).await?;
+        let named = |object: &&Object| {
+            let known = object.references.iter().filter(|name| self.sharing.names(tenant, name));
+            reference
+                .as_ref()
+                .is_some_and(|wanted| known.filter_map(|name| Reference::read(name)).any(|name| wanted.means(&name)))
+        };
+        let id = |object: &Object| object.id.strip_prefix("sha256:").map(str::to_owned).unwrap_or_default();
+        let by_id = |object: &&Object| {
+            hex.len() >= 2 && hex.bytes().all(|b| b.is_ascii_hexdigit()) && id(object).starts_with(hex)
+        };
+        let found =
+            images.iter().find(|object| id(object) == hex).or_else(|| images.iter().find(named)).or_else(|| {
+                let mut begun = images.iter().filter(by_id);
+                begun.next().filter(|_| begun.next().is_none())
+            });
+        let Some(object) = found.filter(|object| reference::is_full_id(&id(object))).cloned() else {
             let tagged = reference.is_some_and(|reference| reference.tag.is_some() || reference.digest.is_some());
             let named = if tagged || text.starts_with("sha256:") { text.to_owned() } else { format!("{text}:latest") };
             return Err(not_found(ObjectKind::Image, &named));
@@ -266,5 +273,56 @@ impl ImageUse {
             reference.is_under("library") || tenant.is_some_and(|tenant| reference.is_under(tenant))
         });
         if safe { &self.text } else { self.exact() }
+    }
+}
+
+/// What a reference stands for among a tenant's own objects. As with Docker a
+/// full id comes before a name, and a name before the beginning of an id that
+/// only one of them has; after the tenant's own name for it comes a name that
+/// the gateway did not give.
+fn among<'a>(
+    own: impl Iterator<Item = &'a Object> + Clone,
+    kind: ObjectKind,
+    reference: &str,
+    tenant: &str,
+) -> Option<&'a Object> {
+    let on_host = names::on_host(tenant, reference);
+    if kind == ObjectKind::Volume {
+        let unnamed = |object: &&Object| object.id == reference && names::own(tenant, &object.id).is_none();
+        return own.clone().find(|object| object.id == on_host).or_else(|| own.clone().find(unnamed));
+    }
+    let mut usable = own.filter(|object| reference::is_full_id(&object.id));
+    let full = usable.clone().find(|object| object.id == reference);
+    let named = || usable.clone().find(|object| object.name == on_host);
+    let unnamed =
+        || usable.clone().find(|object| object.name == reference && names::own(tenant, &object.name).is_none());
+    full.or_else(named).or_else(unnamed).or_else(|| {
+        let first = usable.find(|object| object.id.starts_with(reference))?;
+        usable.all(|object| object.id == first.id || !object.id.starts_with(reference)).then_some(first)
+    })
+}
+
+impl Sharing {
+    /// Whether a tenant may see a tag or digest of an image: one under its own
+    /// prefix, or a shared one, but none under another tenant's prefix.
+    #[must_use]
+    pub fn names(&self, tenant: &str, name: &str) -> bool {
+        let Some(reference) = Reference::read(name) else { return false };
+        if reference.is_under(tenant) {
+            return true;
+        }
+        let prefix = reference.path.split_once('/').map(|(first, _)| first);
+        !prefix.is_some_and(|first| self.knows(first))
+            && (self.shared.is_empty() || self.shared.iter().any(|entry| reference.is_within(entry)))
+    }
+
+    /// Whether a tenant sees an image with this owner and these names. Without
+    /// an owner it is shared by its name; a layer without a name is nobody's.
+    #[must_use]
+    pub fn shows(&self, tenant: &str, owner: Option<&str>, names: &[String]) -> bool {
+        match owner {
+            Some(owner) => owner == tenant,
+            None => names.iter().any(|name| self.names(tenant, name)),
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! What the policy asks the daemon: who an object is and whose.
 
 use std::fmt::Write as _;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Upstream, read_answer};
 use crate::http1::{Decoder, Piece};
-use crate::{Census, Docker, LookupError, Object, ObjectKind, Turn};
+use crate::{Census, Docker, LookupError, Object, ObjectKind, Reply, Turn};
 
 /// Largest description of an object.
 const MAX_OBJECT: usize = 8 << 20;
@@ -18,43 +16,82 @@ const MAX_OBJECT: usize = 8 << 20;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Docker for Upstream {
-    fn inspect<'a>(
-        &'a self,
-        kind: ObjectKind,
-        reference: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+    fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
         Box::pin(async move {
+            let keeps = matches!(kind, ObjectKind::Container | ObjectKind::Volume);
+            if keeps && let Some(object) = self.known.object(kind, reference) {
+                return Ok(Some(object));
+            }
+            if keeps {
+                self.known.follow(&self.path, self.version().await?);
+            }
+            let epoch = self.known.epoch();
             let found = self.get(&path(kind, reference)).await?;
             let Some(found) = found else { return Ok(None) };
             if kind != ObjectKind::Exec {
-                return object(kind, &found).map(Some).ok_or_else(|| LookupError("its answer has no id".into()));
+                let object = object(kind, found).ok_or_else(|| LookupError("its answer has no id".into()))?;
+                if keeps {
+                    self.known.keep_object(kind, reference, &object, epoch);
+                }
+                return Ok(Some(object));
             }
-            // An exec has no labels; it is its container's.
+            // An exec is its container's.
             let (id, container) = (text(&found, "ID"), text(&found, "ContainerID"));
-            let owner = self.get(&path(ObjectKind::Container, container)).await?;
-            Ok(owner.and_then(|owner| object(ObjectKind::Container, &owner)).map(|owner| Object {
-                id: id.to_owned(),
-                name: String::new(),
-                labels: owner.labels,
-                references: vec![owner.id],
-            }))
+            Ok(Some(Object { id: id.to_owned(), references: vec![container.to_owned()], ..Object::default() }))
         })
     }
 
-    fn census<'a>(
-        &'a self,
-        label: &'a str,
-        memory: bool,
-    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+    fn list<'a>(&'a self, kind: ObjectKind, label: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
         Box::pin(async move {
-            let turn = tokio::time::timeout(PATIENCE, self.row(label).lock_owned())
+            let kept = label.filter(|_| kind == ObjectKind::Container);
+            if let Some(list) = kept.and_then(|label| self.known.list(label)) {
+                return Ok(list);
+            }
+            if kept.is_some() {
+                self.known.follow(&self.path, self.version().await?);
+            }
+            let epoch = self.known.epoch();
+            let filters = label.map(|label| serde_json::json!({ "label": { label: true } }).to_string());
+            let filters = filters.map(|filters| format!("filters={}", encoded(&filters, ""))).unwrap_or_default();
+            let path = match kind {
+                ObjectKind::Container => format!("/containers/json?all=1&{filters}"),
+                ObjectKind::Image => format!("/images/json?all=1&{filters}"),
+                ObjectKind::Network => format!("/networks?{filters}"),
+                ObjectKind::Volume => format!("/volumes?{filters}"),
+                ObjectKind::Exec => return Err(LookupError("it does not list execs".into())),
+            };
+            let mut found = self.get(&path).await?.unwrap_or_default();
+            let items = if kind == ObjectKind::Volume { found["Volumes"].take() } else { found };
+            let list = match items {
+                Value::Array(items) => items.into_iter().filter_map(|item| object(kind, item)).collect(),
+                Value::Null if kind == ObjectKind::Volume => Vec::new(),
+                _ => return Err(LookupError("it does not list".into())),
+            };
+            let list = Arc::new(list);
+            if let Some(label) = kept {
+                self.known.keep_list(label, &list, epoch);
+            }
+            Ok(list)
+        })
+    }
+
+    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
+        Box::pin(async move {
+            let turn = tokio::time::timeout(PATIENCE, self.row(name).lock_owned())
                 .await
                 .map_err(|_| LookupError("others are before, and take long".into()))?;
-            let filters = serde_json::json!({ "label": { label: true } }).to_string();
-            let list = self.get(&format!("/containers/json?all=1&filters={}", encoded(&filters, ""))).await?;
-            let list = list.as_ref().and_then(Value::as_array).ok_or_else(|| LookupError("it does not list".into()))?;
+            Ok(Turn(vec![Arc::new(turn)]))
+        })
+    }
+
+    fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {
+        Box::pin(async move {
+            let turn = self.lock(label).await?;
+            // Counted now, not remembered.
+            self.known.forget();
+            let list = self.list(ObjectKind::Container, Some(label)).await?;
             let mut containers = Vec::with_capacity(list.len());
-            for id in list.iter().map(|item| text(item, "Id")) {
+            for id in list.iter().map(|object| object.id.as_str()) {
                 let mut bound = None;
                 if memory {
                     // What is gone by now does not count.
@@ -64,7 +101,7 @@ impl Docker for Upstream {
                 }
                 containers.push((id.to_owned(), bound));
             }
-            Ok(Census { containers, turn: Turn(Some(Arc::new(turn))) })
+            Ok(Census { containers, turn })
         })
     }
 }
@@ -77,6 +114,8 @@ impl Upstream {
         match status {
             200 => serde_json::from_slice(&body).map(Some).map_err(|error| LookupError(error.to_string())),
             400 | 404 => Ok(None),
+            // A prefix of several ids; moby has no status of its own for it.
+            500 if String::from_utf8_lossy(&body).contains("multiple IDs found") => Ok(None),
             _ => Err(LookupError(format!("it answered {status}"))),
         }
     }
@@ -176,24 +215,26 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn object(kind: ObjectKind, found: &Value) -> Option<Object> {
-    let config = found.get("Config").unwrap_or(&Value::Null);
-    let labels = match kind {
-        ObjectKind::Container | ObjectKind::Image => config.get("Labels"),
-        _ => found.get("Labels"),
+/// An object as `inspect` or a list has it.
+fn object(kind: ObjectKind, found: Value) -> Option<Object> {
+    let config = found.get("Config").filter(|_| matches!(kind, ObjectKind::Container | ObjectKind::Image));
+    let labels = config.unwrap_or(&found).get("Labels").and_then(Value::as_object).into_iter().flatten();
+    let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let texts = |key: &str| {
+        let list = found.get(key).and_then(Value::as_array).into_iter().flatten();
+        // A list has `<none>:<none>` for what has no name.
+        list.filter_map(Value::as_str).filter(|text| !text.starts_with("<none>")).map(str::to_owned).collect::<Vec<_>>()
     };
-    let labels = labels.and_then(Value::as_object).into_iter().flatten();
-    let references = found.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
-    let id = text(found, if kind == ObjectKind::Volume { "Name" } else { "Id" });
-    (!id.is_empty()).then(|| Object {
-        id: id.to_owned(),
-        name: text(found, "Name").trim_start_matches('/').to_owned(),
-        labels: labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
-        references: references.filter_map(Value::as_str).map(str::to_owned).collect(),
-    })
+    let id = text(&found, if kind == ObjectKind::Volume { "Name" } else { "Id" }).to_owned();
+    // Of the names in a list those with a second slash are links' aliases.
+    let listed = texts("Names").into_iter().find(|name| !name.trim_start_matches('/').contains('/'));
+    let name = listed.unwrap_or_else(|| text(&found, "Name").to_owned()).trim_start_matches('/').to_owned();
+    let references = [texts("RepoTags"), texts("RepoDigests")].concat();
+    (!id.is_empty()).then(|| Object { id, name, labels, references, details: Arc::new(found) })
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -212,19 +253,16 @@ mod tests {
     fn labels_are_found_where_each_kind_has_them() {
         let container = serde_json::json!({"Id": "c1", "Name": "/web", "Config": {"Labels": {"a": "b"}}});
         let volume = serde_json::json!({"Name": "data", "Labels": {"a": "c"}});
+        let found = object(ObjectKind::Container, container).unwrap();
+        assert_eq!((found.id.as_str(), found.name.as_str()), ("c1", "web"));
+        assert_eq!(found.labels, [("a".to_owned(), "b".to_owned())]);
         assert_eq!(
-            object(ObjectKind::Container, &container),
-            Some(Object {
-                id: "c1".into(),
-                name: "web".into(),
-                labels: vec![("a".into(), "b".into())],
-                references: vec![]
-            })
-        );
-        assert_eq!(
-            object(ObjectKind::Volume, &volume).map(|object| object.labels),
+            object(ObjectKind::Volume, volume).map(|object| object.labels),
             Some(vec![("a".into(), "c".into())])
         );
-        assert_eq!(object(ObjectKind::Container, &serde_json::json!({})), None);
+        assert_eq!(object(ObjectKind::Container, serde_json::json!({})), None);
+        let listed = serde_json::json!({"Id": "c1", "Names": ["/web/db", "/db"], "RepoTags": ["<none>:<none>"]});
+        let listed = object(ObjectKind::Container, listed).unwrap();
+        assert_eq!((listed.name.as_str(), listed.references.len()), ("db", 0));
     }
 }

@@ -4,6 +4,7 @@
 //! to the pool only when its request and its answer are both complete.
 
 mod inspect;
+mod known;
 
 use std::collections::HashMap;
 use std::io;
@@ -35,6 +36,7 @@ pub struct Upstream {
     newest: (u16, u16),
     pinned: OnceLock<String>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    known: Arc<known::Known>,
 }
 
 /// One connection.
@@ -66,7 +68,7 @@ impl Upstream {
         if let Some(pinned) = pinned {
             let _ = of_config.set(pinned);
         }
-        Self { path, idle: Mutex::default(), newest, pinned: of_config, turns: Mutex::default() }
+        Self { path, idle: Mutex::default(), newest, pinned: of_config, turns: Mutex::default(), known: Arc::default() }
     }
 
     /// An idle connection that is still open, or a new one.
@@ -112,6 +114,12 @@ impl Upstream {
             turns.retain(|_, row| Arc::strong_count(row) > 1);
         }
         Arc::clone(turns.entry(label.to_owned()).or_default())
+    }
+
+    /// Forgets what was remembered of containers: one was just made, renamed,
+    /// updated or removed through this gateway.
+    pub fn forget_containers(&self) {
+        self.known.forget();
     }
 
     /// The newest version that clients are told of.

@@ -430,6 +430,15 @@ fn daemon_17_no_container_is_named_like_anothers_id() {
     assert!(fooled, "the engine takes no name that is another's id");
 }
 
+/// Sets a flag when it goes out of scope.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn daemon_18_a_name_that_moves_between_check_and_use_harms_nobody() {
     let Some(site) = site() else { return };
@@ -453,6 +462,8 @@ fn daemon_18_a_name_that_moves_between_check_and_use_harms_nobody() {
             }
             moves
         });
+        // The mover ends whatever becomes of the test.
+        let _end = OnDrop(&done);
         let line = format!("POST {}/containers/{}/pause", site.version, target.0);
         for _ in 0..150 {
             let answer = site.through_as(&request(&line, "", ""), &team);

@@ -308,7 +308,10 @@ impl FakeDaemon {
     pub fn requests(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
         let lines = text.lines().filter(|line| line.ends_with(" HTTP/1.1"));
-        lines.filter(|line| !line.contains(" /version ")).map(str::to_owned).collect()
+        lines
+            .filter(|line| !line.contains(" /version ") && !line.contains("/events?since="))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -343,8 +346,9 @@ fn converse(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
                     r#"{"ID":"e1","ContainerID":"c1"}"#
                 );
             } else if line.contains("/containers/c1/json") {
-                let _ =
-                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 72\r\n\r\n{:<72}", r#"{"Id":"c1","Name":"/c"}"#);
+                // One that the gateway made for a role without a tenant.
+                let body = r#"{"Id":"c1","Name":"/c","Config":{},"HostConfig":{"MaskedPaths":["/proc/kcore"],"ReadonlyPaths":["/proc/sys"],"ContainerIDFile":"stockade-gateway:tenant=:role=operator"}}"#;
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             } else if line.contains("/start ") && head.contains("Upgrade: tcp") {
                 // Echoes, and tells when its input has ended.
                 let _ = write!(stream, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");

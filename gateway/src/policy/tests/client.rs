@@ -51,7 +51,7 @@ async fn the_client_works_for_a_tenant_that_deploys() {
     let policy = Policy::bundled().unwrap();
     let mut daemon = Daemon::usual();
     // `run` without a local image would be refused with 404, and the client pulls.
-    daemon = daemon.with(ObjectKind::Container, &["w2"], object(&hex('a'), "web", Some("team"), &[]));
+    daemon = daemon.with(ObjectKind::Container, &["team__w2"], object(&hex('9'), "team__w2", Some("team"), &[]));
     for one in &all {
         let mut asked = ask(&one.method, &one.target);
         asked.headers = one.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -14,13 +14,15 @@ mod routes;
 mod tenants;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::policy::{Policy, parse};
-use crate::{Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, TokenVerified, tenant};
+use crate::{
+    Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, Reply, TokenVerified, Viewer,
+    tenant,
+};
 
 /// A daemon that knows a few objects.
 #[derive(Default)]
@@ -34,17 +36,28 @@ pub fn hex(digit: char) -> String {
     std::iter::repeat_n(digit, 64).collect()
 }
 
-fn object(id: &str, name: &str, owner: Option<&str>, tags: &[&str]) -> Object {
+/// What the daemon tells of a container that asked for nothing.
+pub fn details(tenant: Option<&str>) -> Value {
+    let mark = tenant.map(|tenant| format!("stockade-gateway:tenant={tenant}:role=deploy"));
+    json!({
+        "Config": {"User": "1000"},
+        "HostConfig": {"MaskedPaths": ["/proc/kcore"], "ReadonlyPaths": ["/proc/sys"], "ContainerIDFile": mark},
+        "Mounts": [],
+    })
+}
+
+pub fn object(id: &str, name: &str, owner: Option<&str>, tags: &[&str]) -> Object {
     Object {
         id: id.to_owned(),
         name: name.to_owned(),
         labels: owner.map(|owner| (tenant::LABEL.to_owned(), owner.to_owned())).into_iter().collect(),
         references: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        details: Arc::new(details(owner)),
     }
 }
 
 impl Daemon {
-    fn with(mut self, kind: ObjectKind, names: &[&str], object: Object) -> Daemon {
+    pub fn with(mut self, kind: ObjectKind, names: &[&str], object: Object) -> Daemon {
         for name in names {
             self.objects.insert((format!("{kind:?}"), (*name).to_owned()), object.clone());
         }
@@ -57,20 +70,27 @@ impl Daemon {
     pub fn usual() -> Daemon {
         use ObjectKind::{Container, Exec, Image, Network, Volume};
         Daemon::default()
-            .with(Container, &["team__web", "aaaaaaaaaaaa"], object(&hex('a'), "team__web", Some("team"), &[]))
+            .with(Container, &["team__web"], object(&hex('a'), "team__web", Some("team"), &[]))
             .with(Container, &["theirs"], object(&hex('b'), "theirs", Some("rival"), &[]))
             .with(Container, &["system"], object(&hex('c'), "system", None, &[]))
+            .with(
+                Container,
+                &["web", "w2", "w3"],
+                Object { details: Arc::new(details(Some(""))), ..object(&hex('d'), "web", Some(""), &[]) },
+            )
             .with(Exec, &[], object(&hex('e'), "", Some("team"), &[&hex('a')]))
             .with(Exec, &[], object(&hex('f'), "", Some("rival"), &[&hex('b')]))
             .with(Network, &["team__n", "team__mynet"], object(&hex('1'), "team__n", Some("team"), &[]))
             .with(Network, &["rivalnet"], object(&hex('2'), "rivalnet", Some("rival"), &[]))
+            .with(Network, &["mynet", "n"], object(&hex('8'), "mynet", Some(""), &[]))
+            .with(Volume, &["v", "v2"], object("v", "v", Some(""), &[]))
             .with(Volume, &[], object("team__v", "team__v", Some("team"), &[]))
             .with(Volume, &[], object("old", "old", Some("team"), &[]))
             .with(Volume, &[], object("theirvol", "theirvol", Some("rival"), &[]))
             .with(
                 Image,
                 &["alpine", "alpine:latest", "docker.io/library/alpine:latest", "b", "c"],
-                object(&format!("sha256:{}", hex('3')), "", None, &["alpine:latest"]),
+                object(&format!("sha256:{}", hex('3')), "", None, &["alpine:latest", "b:latest", "c:latest"]),
             )
             .with(
                 Image,
@@ -97,24 +117,40 @@ impl Daemon {
 }
 
 impl Docker for Daemon {
-    fn inspect<'a>(
-        &'a self,
-        kind: ObjectKind,
-        reference: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+    fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
         let found = self.objects.get(&(format!("{kind:?}"), reference.to_owned())).cloned();
         let broken = self.broken;
         Box::pin(async move { if broken { Err(LookupError("no answer".to_owned())) } else { Ok(found) } })
     }
 
-    fn census<'a>(
-        &'a self,
-        _: &'a str,
-        _: bool,
-    ) -> Pin<Box<dyn Future<Output = Result<Census, LookupError>> + Send + 'a>> {
+    fn list<'a>(&'a self, kind: ObjectKind, label: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
+        let kind = format!("{kind:?}");
+        let carries = |object: &Object| {
+            label.is_none_or(|label| object.labels.iter().any(|(name, value)| format!("{name}={value}") == label))
+        };
+        let all = self.objects.iter().filter(|((of, _), object)| *of == kind && carries(object));
+        let named = |(name, object): (&str, &Object)| match name == object.id || kind == "Image" {
+            true => object.clone(),
+            false => Object { name: name.to_owned(), ..object.clone() },
+        };
+        let list: Vec<Object> = all.map(|((_, name), object)| named((name, object))).collect();
+        let broken = self.broken;
+        Box::pin(async move { if broken { Err(LookupError("no answer".to_owned())) } else { Ok(Arc::new(list)) } })
+    }
+
+    fn census<'a>(&'a self, _: &'a str, _: bool) -> Reply<'a, Census> {
         let census = Census { containers: self.census.clone(), ..Census::default() };
         Box::pin(async move { Ok(census) })
     }
+}
+
+/// For whom answers are filtered.
+pub fn viewer(tenant: &str) -> Viewer {
+    Viewer { tenant: Some(tenant.to_owned()), ..Viewer::default() }
+}
+
+pub fn team() -> Viewer {
+    viewer("team")
 }
 
 pub fn identity(role: &str, tenant: Option<&str>) -> Identity {

@@ -5,7 +5,7 @@ use crate::policy::{filter_json, filter_line};
 use crate::{ResponseRule, Wanted};
 
 fn filtered(operation: &str, wanted: &Wanted, answer: &Value) -> Value {
-    serde_json::from_slice(&filter_json(operation, "team", wanted, answer.to_string().as_bytes()).unwrap()).unwrap()
+    serde_json::from_slice(&filter_json(operation, &team(), wanted, answer.to_string().as_bytes()).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn filters_ask_for_the_hosts_names_and_patterns_are_applied_here() {
     };
     let list = asked("/v1.47/containers/json?limit=3&", json!({"name": ["^web$"], "network": ["n", "gone"]})).await;
     let ResponseRule::FilterJson { wanted, .. } = &list.response else { panic!("{list:?}") };
-    assert_eq!(*wanted, Wanted { names: vec!["^web$".to_owned()], limit: Some(3) });
+    assert_eq!(*wanted, Wanted { names: vec!["^web$".to_owned()], limit: Some(3), ..Wanted::default() });
     assert!(!list.path_and_query.contains("limit") && list.path_and_query.contains("all=1"), "{list:?}");
     assert!(list.path_and_query.contains(&hex('1')) && list.path_and_query.contains("team__gone"), "{list:?}");
     let events = asked("/v1.47/events?", json!({"container": ["web"]})).await;
@@ -75,7 +75,8 @@ fn answers_have_the_tenants_names() {
     assert_eq!(list[0]["Mounts"][0]["Source"], "/v/data/_data");
     assert_eq!(list[0]["Mounts"][1]["Source"], "/srv/team__x", "a path of the host is no name");
     let ids = |names: &[&str], limit| {
-        let wanted = Wanted { names: names.iter().map(|name| (*name).to_owned()).collect(), limit };
+        let wanted =
+            Wanted { names: names.iter().map(|name| (*name).to_owned()).collect(), limit, ..Wanted::default() };
         let list = filtered("ContainerList", &wanted, &all);
         let ids: Vec<String> = list.as_array().unwrap().iter().map(|item| item["Id"].to_string()).collect();
         ids.join(" ").replace('"', "")
@@ -95,10 +96,11 @@ fn answers_have_the_tenants_names() {
     assert_eq!(filtered("VolumeCreate", &Wanted::default(), &volume)["Mountpoint"], "/v/data/_data");
     let pruned = json!({"VolumesDeleted": ["team__data", "0123"], "SpaceReclaimed": 7});
     assert_eq!(filtered("VolumePrune", &Wanted::default(), &pruned)["VolumesDeleted"], json!(["data", "0123"]));
-    let stats = filter_line("ContainerStats", "team", br#"{"name":"/team__web","read":1}"#).unwrap().unwrap();
+    let stats = filter_line("ContainerStats", &team(), br#"{"name":"/team__web","read":1}"#).unwrap().unwrap();
     assert_eq!(stats, br#"{"name":"/web","read":1}"#);
-    let event = json!({"Actor": {"Attributes": {tenant::LABEL: "team", "name": "team__web", "oldName": "/team__w"}}});
-    let event = filter_line("SystemEvents", "team", event.to_string().as_bytes()).unwrap().unwrap();
+    let event =
+        json!({"Actor": {"Attributes": {tenant::CONTAINER: "team", "name": "team__web", "oldName": "/team__w"}}});
+    let event = filter_line("SystemEvents", &team(), event.to_string().as_bytes()).unwrap().unwrap();
     let event: Value = serde_json::from_slice(&event).unwrap();
     assert_eq!(event["Actor"]["Attributes"]["name"], "web");
     assert_eq!(event["Actor"]["Attributes"]["oldName"], "/w");

@@ -60,12 +60,12 @@ async fn where_it_cannot_be_counted_nothing_is_made() {
     /// Knows the image, and cannot list.
     struct Uncounted(Daemon);
     impl Docker for Uncounted {
-        fn inspect<'a>(
-            &'a self,
-            kind: ObjectKind,
-            reference: &'a str,
-        ) -> Pin<Box<dyn Future<Output = Result<Option<Object>, LookupError>> + Send + 'a>> {
+        fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
             self.0.inspect(kind, reference)
+        }
+
+        fn list<'a>(&'a self, kind: ObjectKind, label: Option<&'a str>) -> Reply<'a, Arc<Vec<Object>>> {
+            self.0.list(kind, label)
         }
     }
     let policy = Policy::from_text("t", TEXT).unwrap();

@@ -58,15 +58,13 @@ async fn explain_tells_the_rule() {
     let policy = Policy::bundled().unwrap();
     let text = explain_as(&policy, "read", Some("team"), "POST /v1.47/containers/web/start", b"", None).await;
     assert!(text.starts_with("refused: ContainerStart: 403 by role.read.allow"), "{text}");
-    let text = explain_as(&policy, "deploy", Some("team"), "GET /v1.47/containers/json", b"", None).await;
+    let text = explain_as(&policy, "deploy", Some("team"), "GET /v1.47/networks", b"", None).await;
     assert!(
-        text.starts_with(
-            "allowed: ContainerList by role.deploy.class:read\nsent as: GET /v1.47/containers/json?filters="
-        ),
+        text.starts_with("allowed: NetworkList by role.deploy.class:read\nsent as: GET /v1.47/networks?filters="),
         "{text}"
     );
     let text = explain_as(&policy, "deploy", Some("team"), "POST /v1.47/containers/web/start", b"", None).await;
-    assert!(text.contains("depends on who owns the Container \"team__web\""), "{text}");
+    assert!(text.contains("depends on which containers the tenant has"), "{text}");
     let daemon = Daemon::usual();
     let body = create_body(json!({"Privileged": true}));
     let text =
