@@ -2,6 +2,7 @@
 //!
 //! The proxy is written against these; `wire` joins them to the real ones.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,8 +37,37 @@ pub trait Tokens: Send + Sync {
     fn generation(&self) -> u64;
 }
 
+/// What the store says of the session that a token belongs to. Times are
+/// seconds since 1970, lengths are seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(dead_code)] // asked by the proxy's leases
+pub struct SessionState {
+    /// When it was last refreshed, or began.
+    pub refreshed: u64,
+    /// When it ends, however often it is refreshed.
+    pub expires: u64,
+    /// How long an access token of it lives: one that was issued by the last
+    /// refresh ends `lifetime` after `refreshed`.
+    pub lifetime: u64,
+    /// Its tenant; `None` is the operator's own view.
+    pub tenant: Option<String>,
+    /// Its role.
+    pub role: String,
+    /// Whether the session, or the token that was asked with, was revoked.
+    pub revoked: bool,
+}
+
 /// Sessions and what was revoked.
+#[allow(dead_code)] // `session` and `tenants` are for leases and policy
 pub trait Sessions: Send + Sync {
+    /// The session of a token as it is now. `None` if the token has none, if it
+    /// is not known here, or if the token is an outside issuer's. An error when
+    /// the store cannot be asked.
+    fn session<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<Option<SessionState>, String>>;
+    /// The tenants that this gateway knows: those for whom a session was ever
+    /// issued or a token verified, and those that a rule of an outside issuer
+    /// names. A snapshot from memory; whoever was identified is in it.
+    fn tenants(&self) -> Arc<HashSet<String>>;
     /// Whether the token or its session was revoked; an error when that cannot be told.
     fn is_revoked<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<bool, String>>;
     /// Fires when something was revoked or the store was lost.

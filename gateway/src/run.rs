@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::audit::{Audit, Sink};
 use super::config::{Config, api_version};
+use super::gate::Gate;
 use super::keys::Remotes;
 use super::proxy::{Proxy, now};
 use super::server::Server;
-use super::store::{self, Store};
+use super::store::{self, Store, Tenants};
 use super::upstream::Upstream;
 use super::{service, tls, wire};
 
@@ -64,7 +65,9 @@ async fn serve_here(
     let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
     let engine = upstream.engine().await;
     let remotes = Remotes::default();
-    let gate = wire::gate(&config, engine.as_deref(), Arc::clone(&store), &remotes)?;
+    let tenants = Arc::new(Tenants::new(Arc::clone(&store)));
+    let shared = Shared { store, tenants, remotes };
+    let gate = shared.gate(&config, engine.as_deref()).await?;
     let proxy = Arc::new(Proxy::new(gate, config.limits, upstream, audit));
     let server = Server::new(Arc::clone(&proxy), tls);
     let (mut terminate, mut interrupt, mut hangup) =
@@ -78,25 +81,25 @@ async fn serve_here(
     }
     let admin = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
     server.listen_admin(&admin).map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
-    tokio::spawn(keep_store(Arc::clone(&store), Arc::clone(&proxy)));
+    tokio::spawn(keep_store(Arc::clone(&shared.store), Arc::clone(&shared.tenants), Arc::clone(&proxy)));
     let (mut known, mut look, mut faults) = (engine, tokio::time::interval(HEALTH), Vec::new());
     loop {
         tokio::select! {
             // What an engine may be asked depends on its version; it may be upgraded, or start later.
             _ = look.tick() => {
-                let now = remotes.faults();
+                let now = shared.remotes.faults();
                 for fault in now.iter().filter(|fault| !faults.contains(*fault)) {
                     writeln!(err, "stockade-gateway: an issuer's keys were not fetched, the last count for now: {fault}")?;
                 }
                 faults = now;
                 let engine = proxy.upstream.engine().await;
-                if engine.is_some() && engine != known && reload(path, &server, &proxy, (&store, &remotes), engine.as_deref()).is_ok() {
+                if engine.is_some() && engine != known && reload(path, &server, &proxy, &shared, engine.as_deref()).await.is_ok() {
                     known = engine;
                 }
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => match reload(path, &server, &proxy, (&store, &remotes), known.as_deref()) {
+            _ = hangup.recv() => match reload(path, &server, &proxy, &shared, known.as_deref()).await {
                 Ok(()) => writeln!(err, "stockade-gateway: keys, roles, certificate and limits loaded anew")?,
                 Err(error) => writeln!(err, "stockade-gateway: nothing loaded, the old stay in force: {error}")?,
             },
@@ -110,29 +113,43 @@ async fn serve_here(
     Ok(())
 }
 
+/// What outlives a reload.
+struct Shared {
+    store: Arc<dyn Store>,
+    tenants: Arc<Tenants>,
+    remotes: Remotes,
+}
+
+impl Shared {
+    async fn gate(&self, config: &Config, engine: Option<&str>) -> Result<Gate, wire::WireError> {
+        wire::gate(config, engine, Arc::clone(&self.store), Arc::clone(&self.tenants), &self.remotes).await
+    }
+}
+
 /// All of it is made before any of it is put in place.
-fn reload(
+async fn reload(
     path: &Path,
     server: &Server,
     proxy: &Proxy,
-    (store, remotes): (&Arc<dyn Store>, &Remotes),
+    shared: &Shared,
     engine: Option<&str>,
 ) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
-    let gate = wire::gate(&config, engine, Arc::clone(store), remotes)?;
+    let gate = shared.gate(&config, engine).await?;
     server.set_tls(tls);
     proxy.reload(gate, config.limits);
     proxy.audit.reopen();
     Ok(())
 }
 
-async fn keep_store(store: Arc<dyn Store>, proxy: Arc<Proxy>) {
+async fn keep_store(store: Arc<dyn Store>, tenants: Arc<Tenants>, proxy: Arc<Proxy>) {
     let mut until_purge = Duration::ZERO;
     loop {
         proxy.metrics.store_up.store(i64::from(store.health().await.is_ok()), Ordering::Relaxed);
         if until_purge.is_zero() {
             let _ = store.purge(now()).await;
+            let _ = tenants.load().await;
             until_purge = PURGE;
         }
         tokio::time::sleep(HEALTH).await;

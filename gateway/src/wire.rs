@@ -1,5 +1,6 @@
 //! The real tokens, store, policy and service behind what the proxy asks for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::config::Config;
-use super::gate::{Gate, Later, Service, Sessions, Tokens, Unidentified};
+use super::gate::{Gate, Later, Service, SessionState, Sessions, Tokens, Unidentified};
 use super::keys::{KeySource, Remotes};
 use super::service::{self, opaque};
-use super::store::Store;
+use super::store::{Store, StoreError, Tenants};
 use super::token::{
     self, IssuerSettings, Nested, NestedKeys, OutsideIssuer, Signer, TokenError, Verifier, VerifierConfig,
 };
@@ -50,10 +51,11 @@ pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<V
 ///
 /// # Errors
 /// When keys, issuers or roles cannot be used.
-pub fn gate(
+pub async fn gate(
     config: &Config,
     engine: Option<&str>,
     store: Arc<dyn Store>,
+    tenants: Arc<Tenants>,
     remotes: &Remotes,
 ) -> Result<Gate, WireError> {
     let keys = KeySource::follow_dir(&config.keys).map_err(wire)?;
@@ -66,10 +68,18 @@ pub fn gate(
     settings.longest_lifetime = config.token.max_lifetime;
     let policy = super::rules::load(config, engine).map_err(wire)?;
     settings.roles = Some(policy.roles().keys().cloned().collect());
-    let service = service::Service::new(Arc::clone(&store), issue, settings);
+    let service = service::Service::new(Arc::clone(&store), issue, settings).with_tenants(Arc::clone(&tenants));
+    for named in verifier.config().issuers.iter().flat_map(OutsideIssuer::tenants) {
+        // A store that is away is asked again before anybody is identified.
+        if tenants.remember(Some(named)).await.is_err() {
+            break;
+        }
+    }
+    let issuer = config.issuer.clone();
+    let sessions = Stored { store: Arc::clone(&store), tenants: Arc::clone(&tenants), issuer: issuer.clone() };
     Ok(Gate {
-        tokens: Arc::new(Both { verifier, store: Arc::clone(&store), issuer: config.issuer.clone() }),
-        sessions: Arc::new(Stored(store)),
+        tokens: Arc::new(Both { verifier, store, tenants, issuer }),
+        sessions: Arc::new(sessions),
         rules: super::rules::rules(policy),
         service: Arc::new(Served(service)),
     })
@@ -79,24 +89,33 @@ pub fn gate(
 struct Both {
     verifier: Arc<Verifier>,
     store: Arc<dyn Store>,
+    tenants: Arc<Tenants>,
     issuer: String,
+}
+
+impl Both {
+    async fn whom(&self, token: &str, now: u64) -> Result<Identity, Unidentified> {
+        if !opaque::is_opaque(token) {
+            return match self.verifier.verify_freshly(token, now).await {
+                Ok(verified) => Ok(verified.identity),
+                Err(error @ TokenError::IssuerKeys(_)) => Err(Unidentified::Keys(error.to_string())),
+                Err(error) => Err(Unidentified::Refused(error.to_string())),
+            };
+        }
+        match opaque::verify(&*self.store, &self.issuer, token, now).await {
+            Ok(Some(identity)) => Ok(identity),
+            Ok(None) => Err(Unidentified::Refused("it is unknown, expired or revoked".into())),
+            Err(error) => Err(Unidentified::Unavailable(error.to_string())),
+        }
+    }
 }
 
 impl Tokens for Both {
     fn identify<'a>(&'a self, token: &'a str, now: u64) -> Later<'a, Result<Identity, Unidentified>> {
         Box::pin(async move {
-            if !opaque::is_opaque(token) {
-                return match self.verifier.verify_freshly(token, now).await {
-                    Ok(verified) => Ok(verified.identity),
-                    Err(error @ TokenError::IssuerKeys(_)) => Err(Unidentified::Keys(error.to_string())),
-                    Err(error) => Err(Unidentified::Refused(error.to_string())),
-                };
-            }
-            match opaque::verify(&*self.store, &self.issuer, token, now).await {
-                Ok(Some(identity)) => Ok(identity),
-                Ok(None) => Err(Unidentified::Refused("it is unknown, expired or revoked".into())),
-                Err(error) => Err(Unidentified::Unavailable(error.to_string())),
-            }
+            let identity = self.whom(token, now).await?;
+            let known = self.tenants.remember(identity.tenant.as_deref()).await;
+            known.map(|()| identity).map_err(|error| Unidentified::Unavailable(error.to_string()))
         })
     }
 
@@ -107,17 +126,49 @@ impl Tokens for Both {
     }
 }
 
-struct Stored(Arc<dyn Store>);
+struct Stored {
+    store: Arc<dyn Store>,
+    tenants: Arc<Tenants>,
+    issuer: String,
+}
+
+impl Stored {
+    async fn state(&self, identity: &Identity) -> Result<Option<SessionState>, StoreError> {
+        // An outside issuer's `sid` is no session of this store.
+        let Some(id) = identity.session.as_deref().filter(|_| identity.issuer == self.issuer) else {
+            return Ok(None);
+        };
+        let Some(session) = self.store.session(id).await? else { return Ok(None) };
+        let revoked = self.store.is_revoked(Some(id), &identity.token_id).await?;
+        Ok(Some(SessionState {
+            refreshed: session.refreshed,
+            expires: session.expires,
+            lifetime: session.lifetime,
+            tenant: session.tenant,
+            role: session.role,
+            revoked: revoked || session.revoked.is_some(),
+        }))
+    }
+}
 
 impl Sessions for Stored {
+    fn session<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<Option<SessionState>, String>> {
+        Box::pin(async move { self.state(identity).await.map_err(|error| error.to_string()) })
+    }
+
+    fn tenants(&self) -> Arc<HashSet<String>> {
+        self.tenants.snapshot()
+    }
+
     fn is_revoked<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<bool, String>> {
         Box::pin(async move {
-            self.0.is_revoked(identity.session.as_deref(), &identity.token_id).await.map_err(|error| error.to_string())
+            let revoked = self.store.is_revoked(identity.session.as_deref(), &identity.token_id);
+            revoked.await.map_err(|error| error.to_string())
         })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.0.revocations()
+        self.store.revocations()
     }
 }
 

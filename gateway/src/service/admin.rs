@@ -146,6 +146,8 @@ impl Service {
         };
         let refresh = wanted.with_refresh.then(|| fresh_token(REFRESH_PREFIX)).transpose()?;
         let hash = refresh.as_ref().map(|token| TokenHash::of(token.expose_secret()));
+        // Known before there is a session: whoever is served is in the set.
+        self.tenants.remember(session.tenant.as_deref()).await?;
         self.store.create_session(&session, hash.as_ref()).await?;
         let (token, token_id, expires) = if wanted.opaque {
             self.opaque_token(&session, now).await?

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 
 use super::Issue;
-use super::store::Store;
+use super::store::{Store, Tenants};
 use answer::{method_not_allowed, oauth_error};
 pub use form::LARGEST_FORM;
 
@@ -69,6 +69,7 @@ impl Settings {
 /// The token service.
 pub struct Service {
     store: Arc<dyn Store>,
+    tenants: Arc<Tenants>,
     issue: Arc<dyn Issue>,
     settings: Settings,
 }
@@ -76,7 +77,15 @@ pub struct Service {
 impl Service {
     /// A service over a store and a signer.
     pub fn new(store: Arc<dyn Store>, issue: Arc<dyn Issue>, settings: Settings) -> Service {
-        Service { store, issue, settings }
+        let tenants = Arc::new(Tenants::new(Arc::clone(&store)));
+        Service { store, tenants, issue, settings }
+    }
+
+    /// The same, which tells these of the tenants that it issues sessions for.
+    #[must_use]
+    pub fn with_tenants(mut self, tenants: Arc<Tenants>) -> Service {
+        self.tenants = tenants;
+        self
     }
 
     /// Whether a path is one of the service's own and not of the Engine API.

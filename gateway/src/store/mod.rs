@@ -15,6 +15,7 @@ mod link;
 mod redb_store;
 mod redis_store;
 mod session;
+mod tenants;
 mod token_hash;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub use redb_store::RedbStore;
 pub use redis_store::RedisStore;
 pub use session::{OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Rotation, Session};
+pub use tenants::Tenants;
 pub use token_hash::{OPAQUE_PREFIX, REFRESH_PREFIX, TokenHash, fresh_id, fresh_token};
 
 /// What a method of a store gives: its answer, later.
@@ -91,6 +93,13 @@ pub trait Store: Send + Sync {
     /// Forgets what has expired; how many entries. Harmless at any time and
     /// with any `now`.
     fn purge(&self, now: u64) -> Reply<'_, usize>;
+
+    /// Adds a tenant's name to those that were ever served. It is never removed:
+    /// what the tenant made on the host may outlive its sessions.
+    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+
+    /// The tenants that [`Store::remember_tenant`] was told of, in any order.
+    fn tenants(&self) -> Reply<'_, Vec<String>>;
 
     /// Whether the store answers.
     fn health(&self) -> Reply<'_, ()>;

@@ -31,6 +31,7 @@ const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
 const REFRESH: TableDefinition<&[u8], &[u8]> = TableDefinition::new("refresh");
 const OPAQUE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("opaque");
 const REVOKED: TableDefinition<&str, u64> = TableDefinition::new("revoked");
+const TENANTS: TableDefinition<&str, ()> = TableDefinition::new("tenants");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
 /// The layout of the tables; a file of another is refused.
@@ -198,6 +199,7 @@ fn read_all(database: &Database) -> Result<(Memory, u64), Error> {
         memory.opaque.insert(hash_of(hash.value())?, decode(bytes.value())?);
     }
     write.open_table(REFRESH)?;
+    write.open_table(TENANTS)?;
     write.commit()?;
     Ok((memory, mark))
 }
@@ -521,6 +523,25 @@ impl Store for RedbStore {
                 },
             )?;
             Ok(gone.sessions.len() + gone.refresh + gone.opaque.len() + gone.revoked.len())
+        })
+    }
+
+    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        let name = name.to_owned();
+        self.on_disk(move |shared| {
+            shared.change(
+                |write| write.open_table(TENANTS)?.insert(name.as_str(), ()).map(drop).map_err(Error::from),
+                |_, ()| {},
+            )
+        })
+    }
+
+    fn tenants(&self) -> Reply<'_, Vec<String>> {
+        self.on_disk(|shared| {
+            shared.use_database(|database| {
+                let table = database.begin_read()?.open_table(TENANTS)?;
+                table.iter()?.map(|entry| Ok(entry?.0.value().to_owned())).collect()
+            })
         })
     }
 

@@ -37,6 +37,7 @@ const MARGIN: u64 = 86_400;
 /// The longest time an entry is kept, in seconds: a hundred years.
 const LONGEST: u64 = 3_155_760_000;
 const SESSIONS: &str = "stockade:sessions";
+const TENANTS: &str = "stockade:tenants";
 
 fn session_key(id: &str) -> String {
     format!("stockade:session:{id}")
@@ -261,6 +262,14 @@ impl Store for RedisStore {
 
     fn purge(&self, now: u64) -> Reply<'_, usize> {
         Box::pin(self.do_purge(now))
+    }
+
+    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { self.run::<i64>(redis::cmd("SADD").arg(TENANTS).arg(name)).await.map(drop) })
+    }
+
+    fn tenants(&self) -> Reply<'_, Vec<String>> {
+        Box::pin(async move { self.run(redis::cmd("SMEMBERS").arg(TENANTS)).await })
     }
 
     fn health(&self) -> Reply<'_, ()> {

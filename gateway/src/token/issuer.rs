@@ -174,6 +174,11 @@ impl OutsideIssuer {
         })
     }
 
+    /// The tenants that its rules name.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter_map(|rule| rule.tenant.as_deref())
+    }
+
     /// The tenant and role of verified claims.
     pub(super) fn map(&self, claims: &Map<String, Value>) -> Result<(Option<String>, String), TokenError> {
         let fits = |rule: &&MappingRule| {

@@ -1,0 +1,62 @@
+//! The tenants that a gateway knows, in memory for the policy and in the store
+//! across restarts.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Store, StoreError};
+
+/// The known tenants: written to the store first, then seen by everyone.
+pub struct Tenants {
+    store: Arc<dyn Store>,
+    known: RwLock<Arc<HashSet<String>>>,
+    loaded: AtomicBool,
+}
+
+impl Tenants {
+    /// None yet; [`Tenants::load`] reads those of the store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Tenants {
+        Tenants { store, known: RwLock::default(), loaded: AtomicBool::new(false) }
+    }
+
+    /// The tenants known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads what the store has, which other gateways may have added to.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        let stored = self.store.tenants().await?;
+        self.extend(stored);
+        self.loaded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Adds a tenant, and reads the store's if that was not possible before.
+    ///
+    /// # Errors
+    /// The store cannot be asked: the set may lack some, so whoever asks must refuse.
+    pub async fn remember(&self, tenant: Option<&str>) -> Result<(), StoreError> {
+        if let Some(name) = tenant
+            && !self.snapshot().contains(name)
+        {
+            self.store.remember_tenant(name).await?;
+            self.extend([name.to_owned()]);
+        }
+        if self.loaded.load(Ordering::Acquire) { Ok(()) } else { self.load().await }
+    }
+
+    fn extend(&self, names: impl IntoIterator<Item = String>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<String> = names.into_iter().filter(|name| !known.contains(name)).collect();
+        if !new.is_empty() {
+            Arc::make_mut(&mut known).extend(new);
+        }
+    }
+}
