@@ -27,7 +27,7 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     /// Serve, until SIGTERM; SIGHUP loads keys, roles, certificate and limits anew
-    Serve(Configured),
+    Serve(Serve),
     /// Say whether a configuration, its keys, roles and certificate can be used
     Check(Check),
     /// Judge compact tokens, one a line on standard input; one JSON verdict a line
@@ -37,9 +37,20 @@ enum Command {
     /// Issue, list, revoke and inspect tokens, through the running gateway
     #[command(subcommand)]
     Token(Token),
+    /// Put requests to the running gateway: JSON objects on standard input, one a line
+    Admin(Configured),
     /// Make, exchange and list signing keys
     #[command(subcommand)]
     Keys(Keys),
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    of: Configured,
+    /// Accept a Redis that lets in without a password: whoever reaches it can make sessions
+    #[arg(long)]
+    insecure_store: bool,
 }
 
 #[derive(Args)]
@@ -197,7 +208,7 @@ fn perform(
     err: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(of) => run::serve(&of.config, journal, err)?,
+        Command::Serve(Serve { of, insecure_store }) => run::serve(&of.config, insecure_store, journal, err)?,
         Command::Check(Check { roles: Some(roles), .. }) => {
             policy::Policy::load(&roles)?;
             writeln!(out, "{}: good", roles.display())?;
@@ -209,6 +220,7 @@ fn perform(
         Command::Verify(what) => return verify(&what, out),
         Command::Explain(what) => explain(&what, out)?,
         Command::Token(verb) => token(verb, out)?,
+        Command::Admin(of) => admin(&of, out)?,
         Command::Keys(verb) => write!(out, "{}", keys_text(verb)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -327,13 +339,27 @@ fn inspect(path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks the running gateway through its administrator's socket.
-fn ask(config: &Config, request: &Value) -> Result<Value, Failure> {
+/// Requests from standard input, and the answer to each on a line of its own.
+fn admin(of: &Configured, out: &mut dyn Write) -> Result<(), Failure> {
+    let config = Config::load(&of.config)?;
+    for line in std::io::BufRead::lines(std::io::stdin().lock()) {
+        let request: Value = serde_json::from_str(&line?)?;
+        writeln!(out, "{}", answer_to(&config, &request)?)?;
+    }
+    Ok(())
+}
+
+fn answer_to(config: &Config, request: &Value) -> Result<Value, Failure> {
     let path = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut answer = runtime.block_on(service::socket::ask(&path, request)).map_err(|error| {
+    Ok(runtime.block_on(service::socket::ask(&path, request)).map_err(|error| {
         format!("{}: the gateway does not answer there (does it run, and are you root?): {error}", path.display())
-    })?;
+    })?)
+}
+
+/// Asks the running gateway through its administrator's socket.
+fn ask(config: &Config, request: &Value) -> Result<Value, Failure> {
+    let mut answer = answer_to(config, request)?;
     if answer.get("ok") == Some(&Value::Bool(true)) {
         return Ok(answer["result"].take());
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::audit::{Audit, Sink};
+use super::audit::{Audit, Record, Sink};
 use super::config::{Config, api_version};
 use super::gate::Gate;
 use super::keys::Remotes;
@@ -43,10 +43,15 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When something that is needed to begin cannot be had.
-pub fn serve(path: &Path, journal: Box<dyn Write + Send>, err: &mut dyn Write) -> Result<(), Failure> {
+pub fn serve(
+    path: &Path,
+    insecure_store: bool,
+    journal: Box<dyn Write + Send>,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve_here(path, config, journal, err));
+    let served = runtime.block_on(serve_here(path, config, insecure_store, journal, err));
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }
@@ -54,13 +59,19 @@ pub fn serve(path: &Path, journal: Box<dyn Write + Send>, err: &mut dyn Write) -
 async fn serve_here(
     path: &Path,
     config: Config,
+    insecure_store: bool,
     journal: Box<dyn Write + Send>,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let sink = if config.audit == "journal" { Sink::Writer(journal) } else { Sink::File(config.audit.clone().into()) };
     let audit = Audit::start(sink).map_err(|error| format!("the audit log {}: {error}", config.audit))?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
-    let store = store::open(&config.store).await?;
+    let store = if insecure_store {
+        audit.record(note("store.insecure"));
+        store::open_insecure(&config.store).await?
+    } else {
+        store::open(&config.store).await?
+    };
     let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
     let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
     let engine = upstream.engine().await;
@@ -76,11 +87,20 @@ async fn serve_here(
         let bound = server.listen(*address).await.map_err(|error| format!("{address}: {error}"))?;
         writeln!(err, "stockade-gateway: listening on {bound}")?;
     }
+    if insecure_store {
+        writeln!(
+            err,
+            "stockade-gateway: --insecure-store: a session store that lets in without a password is accepted; whoever reaches it can make sessions"
+        )?;
+    }
     if let Some(local) = &config.local {
         server.listen_local(local)?;
     }
     let admin = config.admin.clone().unwrap_or_else(|| service::socket::DEFAULT_PATH.into());
-    server.listen_admin(&admin).map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
+    let (notices, mut noticed) = tokio::sync::mpsc::channel(64);
+    server
+        .listen_admin(&admin, &config.socket, notices)
+        .map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
     tokio::spawn(keep_store(Arc::clone(&shared.store), Arc::clone(&shared.tenants), Arc::clone(&proxy)));
     let (mut known, mut look, mut faults) = (engine, tokio::time::interval(HEALTH), Vec::new());
     loop {
@@ -97,6 +117,7 @@ async fn serve_here(
                     known = engine;
                 }
             }
+            Some(notice) = noticed.recv() => writeln!(err, "stockade-gateway: {notice}")?,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => match reload(path, &server, &proxy, &shared, known.as_deref()).await {
@@ -113,6 +134,18 @@ async fn serve_here(
     Ok(())
 }
 
+/// A line of the audit log about the gateway itself.
+fn note(rule: &str) -> Record {
+    Record {
+        event: "start",
+        operation: "serve".to_owned(),
+        decision: "allow",
+        rule: rule.to_owned(),
+        client: "local".to_owned(),
+        ..Record::default()
+    }
+}
+
 /// What outlives a reload.
 struct Shared {
     store: Arc<dyn Store>,
@@ -122,7 +155,7 @@ struct Shared {
 
 impl Shared {
     async fn gate(&self, config: &Config, engine: Option<&str>) -> Result<Gate, wire::WireError> {
-        wire::gate(config, engine, Arc::clone(&self.store), Arc::clone(&self.tenants), &self.remotes).await
+        wire::gate(config, engine, &*self.store, Arc::clone(&self.tenants), &self.remotes).await
     }
 }
 

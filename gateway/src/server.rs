@@ -9,22 +9,22 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
+use super::audit::Record;
 use super::limits::PerAddress;
 use super::metrics::Open;
 use super::proxy::{Proxy, now};
+use super::service::peer::Peers;
+use super::service::socket::{self, Closed};
 
 /// After accept failed (no descriptors left), before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted; the kernel makes it `somaxconn` where
 /// that is less. One that finds no room here is tried again after a second only.
 const BACKLOG: u32 = 4096;
-/// Longest line of the administrator's socket.
-const MAX_ADMIN_LINE: u64 = 64 * 1024;
 
 /// The listeners of one gateway.
 pub struct Server {
@@ -94,21 +94,36 @@ impl Server {
         Ok(())
     }
 
-    /// Listens for the administrator: a JSON line in, a JSON line out.
+    /// Listens for the administrator: a JSON line in, a JSON line out. `docker`
+    /// is the daemon's socket; what is refused is told to `notices`, too.
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn listen_admin(self: &Arc<Self>, path: &Path) -> io::Result<()> {
-        self.accept(local(path, 0o600)?, |server, stream| {
+    pub fn listen_admin(self: &Arc<Self>, path: &Path, docker: &Path, notices: mpsc::Sender<String>) -> io::Result<()> {
+        let peers = Peers::new(docker);
+        self.accept(local(path, 0o600)?, move |server, stream| {
+            let (peers, notices) = (peers.clone(), notices.clone());
             tokio::spawn(async move {
-                let _ = server.administer(stream).await;
+                if let Err(closed) = server.administer(stream, &peers).await {
+                    server.proxy.audit.record(Record {
+                        event: "done",
+                        operation: "administer".to_owned(),
+                        decision: "refuse",
+                        rule: closed.rule.to_owned(),
+                        client: "local".to_owned(),
+                        ..Record::default()
+                    });
+                    // Where many come at once the audit log has them all.
+                    let _ =
+                        notices.try_send(format!("a connection to the administrator's socket was closed: {closed}"));
+                }
             });
         });
         Ok(())
     }
 
     /// Hands every connection of a local socket on, until the end.
-    fn accept(self: &Arc<Self>, listener: UnixListener, begin: fn(Arc<Self>, UnixStream)) {
+    fn accept(self: &Arc<Self>, listener: UnixListener, begin: impl Fn(Arc<Self>, UnixStream) + Send + 'static) {
         let (server, mut stop) = (Arc::clone(self), self.stop.subscribe());
         tokio::spawn(async move {
             loop {
@@ -152,26 +167,20 @@ impl Server {
         });
     }
 
-    async fn administer(&self, stream: UnixStream) -> io::Result<()> {
-        let peer = stream.peer_cred()?.uid();
-        if peer != 0 && peer != rustix::process::geteuid().as_raw() {
-            return Err(io::ErrorKind::PermissionDenied.into());
+    async fn administer(&self, stream: UnixStream, peers: &Peers) -> Result<(), Closed> {
+        if let Err(closed) = peers.admit(&stream).await {
+            socket::refuse(stream, &closed).await;
+            return Err(closed);
         }
-        let (read, mut write) = stream.into_split();
-        let mut lines = BufReader::new(read);
-        loop {
-            let mut line = String::new();
-            if (&mut lines).take(MAX_ADMIN_LINE).read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            let asked: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            let answer = if asked.get("command").and_then(serde_json::Value::as_str) == Some("metrics") {
-                serde_json::json!({ "metrics": self.proxy.metrics.render(self.proxy.audit.failures()) }).to_string()
-            } else {
-                self.proxy.gate().service.admin(line.trim_end(), now()).await
-            };
-            write.write_all(format!("{answer}\n").as_bytes()).await?;
+        socket::serve(stream, |request| Box::pin(self.administered(request))).await
+    }
+
+    async fn administered(&self, request: serde_json::Map<String, serde_json::Value>) -> String {
+        if request.get("command").and_then(serde_json::Value::as_str) == Some("metrics") {
+            return serde_json::json!({ "metrics": self.proxy.metrics.render(self.proxy.audit.failures()) })
+                .to_string();
         }
+        self.proxy.gate().service.admin(&serde_json::Value::Object(request).to_string(), now()).await
     }
 
     /// Accepts no more, lets requests end, and after `patience` ends them.

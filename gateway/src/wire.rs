@@ -12,7 +12,7 @@ use super::config::Config;
 use super::gate::{Gate, Later, Service, SessionState, Sessions, Tokens, Unidentified};
 use super::keys::{KeySource, Remotes};
 use super::service::{self, opaque};
-use super::store::{Store, StoreError, Tenants};
+use super::store::{Binding, Store, StoreError, Tenants};
 use super::token::{
     self, IssuerSettings, Nested, NestedKeys, OutsideIssuer, Signer, TokenError, Verifier, VerifierConfig,
 };
@@ -54,10 +54,11 @@ pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<V
 pub async fn gate(
     config: &Config,
     engine: Option<&str>,
-    store: Arc<dyn Store>,
+    store: &dyn Store,
     tenants: Arc<Tenants>,
     remotes: &Remotes,
 ) -> Result<Gate, WireError> {
+    let store = store.bound_to(&Binding::new(&config.issuer, &config.audience));
     let keys = KeySource::follow_dir(&config.keys).map_err(wire)?;
     let verifier = Arc::new(verifier(config, keys.clone(), remotes)?);
     let signer = Signer::new(&config.issuer, &config.audience, keys)

@@ -393,29 +393,63 @@ fn a_key_that_cannot_sign_costs_the_client_no_session() {
 }
 
 #[test]
-fn the_admin_socket_is_asked_line_by_line() {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+fn a_request_on_the_admin_socket_carries_the_nonce_that_was_read_there() {
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
         assert!(socket::ask(&path, &json!({ "command": "list" })).await.is_err(), "nobody listens");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();
-        let fixture = Fixture::new();
+        let (fixture, closed) = (Arc::new(Fixture::new()), Arc::new(AtomicU64::new(0)));
+        let (of_server, counted) = (Arc::clone(&fixture), Arc::clone(&closed));
         let server = tokio::spawn(async move {
-            for _ in 0..2 {
-                let (read, mut write) = listener.accept().await.unwrap().0.into_split();
-                let line = BufReader::new(read).lines().next_line().await.unwrap().unwrap();
-                let answer = fixture.service.admin_line(line.as_bytes(), NOW).await;
-                write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let answer = |request| -> socket::Answer<'_> {
+                    let (fixture, line) = (&of_server, Value::Object(request).to_string());
+                    Box::pin(async move { fixture.service.admin_line(line.as_bytes(), NOW).await.to_string() })
+                };
+                if socket::serve(stream, answer).await.is_err() {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                }
             }
-            drop(listener.accept().await.unwrap());
         });
         let issued =
             socket::ask(&path, &json!({ "command": "issue", "subject": "ann", "role": "read" })).await.unwrap();
         assert_eq!(issued["ok"], true);
         let listed = socket::ask(&path, &json!({ "command": "list" })).await.unwrap();
         assert_eq!(listed["result"][0]["session"], issued["result"]["session"]);
-        assert!(socket::ask(&path, &json!({ "command": "list" })).await.is_err(), "no answer is no success");
-        server.await.unwrap();
+        assert!(socket::ask(&path, &json!("list")).await.is_err(), "a request is an object");
+
+        // A nonce is of one connection, and the first wrong line is the last.
+        let mut other = BufReader::new(tokio::net::UnixStream::connect(&path).await.unwrap());
+        let mut foreign = String::new();
+        other.read_line(&mut foreign).await.unwrap();
+        drop(other);
+        let foreign: Value = serde_json::from_str(&foreign).unwrap();
+        let issue = r#"{"command":"issue","subject":"eve","role":"read"}"#;
+        let with = |nonce: &Value| json!({ "command": "issue", "subject": "eve", "role": "read", "nonce": nonce });
+        let wrong = [
+            issue.to_owned(),
+            format!("<30>Jan 1 00:00:00 tag[1]: x\n{issue}"),
+            with(&foreign["nonce"]).to_string(),
+            with(&json!("")).to_string(),
+            with(&Value::Null).to_string(),
+            with(&json!(["x"])).to_string(),
+            "\n".to_owned(),
+            format!("[{issue}]"),
+            "x".repeat(70_000),
+        ];
+        for (n, line) in (1..).zip(&wrong) {
+            let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+            let _ = stream.write_all(format!("{line}\n{issue}\n").as_bytes()).await;
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said).await;
+            assert_eq!(String::from_utf8_lossy(&said).lines().count(), 1, "{line}: only the nonce is told");
+            assert_eq!(closed.load(Ordering::SeqCst), n, "{line}");
+        }
+        let listed = socket::ask(&path, &json!({ "command": "list" })).await.unwrap();
+        assert_eq!(listed["result"].as_array().unwrap().len(), 1, "nothing was issued: {listed}");
+        server.abort();
     });
 }

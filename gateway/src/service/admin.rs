@@ -109,12 +109,7 @@ impl Service {
             check_name(what, name)?;
         }
         // Such a token would be refused everything, and its holder not told why.
-        if let Some(roles) = &self.settings.roles
-            && !roles.contains(&wanted.role)
-        {
-            let reason = format!("there is no role '{}' here; the roles are: {}", wanted.role, roles.join(", "));
-            return Err(AdminError::Wrong(reason));
-        }
+        self.serves_session(&wanted.role, wanted.tenant.as_deref()).map_err(AdminError::Wrong)?;
         let lifetime = wanted.lifetime.unwrap_or(self.settings.lifetime);
         let longest = if wanted.opaque { self.settings.longest_opaque } else { self.settings.longest_lifetime };
         if lifetime == 0 || lifetime > longest {
@@ -148,13 +143,14 @@ impl Service {
         let hash = refresh.as_ref().map(|token| TokenHash::of(token.expose_secret()));
         // Known before there is a session: whoever is served is in the set.
         self.tenants.remember(session.tenant.as_deref()).await?;
-        self.store.create_session(&session, hash.as_ref()).await?;
+        // The session comes last: a failure before leaves none, and no token is good without it.
         let (token, token_id, expires) = if wanted.opaque {
             self.opaque_token(&session, now).await?
         } else {
             let issued = self.access_token(&session, now)?;
             (issued.token, issued.token_id, issued.expires)
         };
+        self.store.create_session(&session, hash.as_ref()).await?;
         let mut answer = json!({
             "access_token": token.expose_secret(),
             "token_type": "Bearer",

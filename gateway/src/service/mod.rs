@@ -11,6 +11,7 @@ mod answer;
 mod form;
 mod metadata;
 pub mod opaque;
+pub mod peer;
 mod revoke;
 pub mod socket;
 mod token;

@@ -9,6 +9,7 @@ use super::Service;
 use super::answer::{oauth_error, private, store_gone, try_again};
 use super::form::Form;
 use crate::store::{RACE_SECONDS, REFRESH_PREFIX, Rotation, Session, TokenHash, fresh_token};
+use crate::token::is_tenant;
 use crate::{Grant, IssueError, Issued};
 
 impl Service {
@@ -24,6 +25,9 @@ impl Service {
         let Some(old) = form.get("refresh_token") else {
             return oauth_error(400, "invalid_request", "refresh_token is missing");
         };
+        if let Err(answer) = self.still_served(old).await {
+            return answer;
+        }
         let next = match fresh_token(REFRESH_PREFIX) {
             Ok(next) => next,
             Err(error) => return store_gone(&error),
@@ -52,6 +56,37 @@ impl Service {
                 }),
             ),
             Err(_) => try_again(RACE_SECONDS + 1, "no key may sign now"),
+        }
+    }
+
+    /// Whether the policy has a place for the session's role and tenant. Asked
+    /// before the token is used, so that it is good once a role is back.
+    async fn still_served(&self, refresh: &str) -> Result<(), Response<Bytes>> {
+        let asked = async {
+            match self.store.session_of(&TokenHash::of(refresh)).await? {
+                Some(id) => self.store.session(&id).await,
+                None => Ok(None),
+            }
+        };
+        let Some(session) = asked.await.map_err(|error| store_gone(&error))? else { return Ok(()) };
+        self.serves_session(&session.role, session.tenant.as_deref()).map_err(|reason| {
+            oauth_error(400, "invalid_grant", &format!("the refresh token is not exchanged: {reason}"))
+        })
+    }
+
+    /// Whether requests of this role and tenant can be allowed at all.
+    pub(super) fn serves_session(&self, role: &str, tenant: Option<&str>) -> Result<(), String> {
+        if let Some(roles) = &self.settings.roles
+            && !roles.iter().any(|known| known == role)
+        {
+            return Err(format!("there is no role '{role}' here; the roles are: {}", roles.join(", ")));
+        }
+        match tenant {
+            Some(tenant) if !is_tenant(tenant) => Err(format!(
+                "'{tenant}' cannot be a tenant: at most 63 of a-z, 0-9, '-', '_', '.', as the first part of an image's \
+                 name; without '__', not 'library'"
+            )),
+            _ => Ok(()),
         }
     }
 

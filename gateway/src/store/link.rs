@@ -5,11 +5,20 @@
 //! and nothing is taken for granted. A heartbeat finds a peer that is gone
 //! without a word. Coming up and going down both count as "something may have
 //! been revoked", for messages are lost meanwhile.
+//!
+//! At each connect a second connection, which does not log in, asks for a PING.
+//! A Redis that answers it lets in without a password whatever reaches its
+//! address: programs of the host, containers with the host's network, a daemon
+//! that is told to log to it. Such a Redis can be given sessions by anyone and
+//! is not used, on loopback and on a Unix socket no more than elsewhere.
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind, RedisError};
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
+    RedisError,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -31,6 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 enum State {
     Up(MultiplexedConnection),
     Down(String),
+    /// It lets in without a password, or it cannot be told that it does not.
+    Open(String),
 }
 
 pub(super) struct Link {
@@ -48,13 +59,24 @@ impl Drop for Link {
 
 impl Link {
     /// Starts connecting; waits for the first attempt, whatever becomes of it.
-    pub(super) async fn open(url: &str) -> Result<Link, StoreError> {
-        let (client, name) = client(url)?;
+    /// `insecure` takes a Redis that lets in without a password.
+    pub(super) async fn open(url: &str, insecure: bool) -> Result<Link, StoreError> {
+        let (client, stranger, name) = clients(url)?;
+        let stranger = (!insecure).then_some(stranger);
         let changed = watch::Sender::new(0);
         let (set, mut state) = watch::channel(State::Down("not connected yet".to_owned()));
-        let keeper = tokio::spawn(keep(client, set, changed.clone()));
-        let _ = tokio::time::timeout(CONNECT_TIMEOUT, state.changed()).await;
-        Ok(Link { name, state, changed, keeper })
+        let keeper = tokio::spawn(keep(client, stranger, set, changed.clone()));
+        let _ = tokio::time::timeout(2 * CONNECT_TIMEOUT, state.changed()).await;
+        let link = Link { name, state, changed, keeper };
+        match &*link.state.borrow() {
+            State::Open(reason) => return Err(link.open_to_all(reason)),
+            State::Up(_) | State::Down(_) => {}
+        }
+        Ok(link)
+    }
+
+    fn open_to_all(&self, reason: &str) -> StoreError {
+        StoreError::Unusable { store: self.name.clone(), reason: reason.to_owned() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -64,6 +86,7 @@ impl Link {
     pub(super) fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
         match &*self.state.borrow() {
             State::Up(connection) => Ok(connection.clone()),
+            State::Open(reason) => Err(self.open_to_all(reason)),
             State::Down(reason) => {
                 Err(StoreError::Unavailable { store: self.name.clone(), reason: format!("{reason}; trying again") })
             }
@@ -79,8 +102,9 @@ impl Link {
     }
 }
 
-/// The client for an address, and the address without its password.
-fn client(url: &str) -> Result<(Client, String), StoreError> {
+/// The client for an address, one that does not log in there, and the address
+/// without its password.
+fn clients(url: &str) -> Result<(Client, Client, String), StoreError> {
     let scheme = || url.split(':').next().unwrap_or_default().to_owned();
     let wrong = |reason: String| StoreError::Unusable { store: scheme(), reason };
     let (url, password) = password_file(url).map_err(wrong)?;
@@ -90,8 +114,10 @@ fn client(url: &str) -> Result<(Client, String), StoreError> {
     if let Some(password) = password {
         redis = redis.set_password(password.expose_secret());
     }
+    let stranger = info.clone().set_redis_settings(RedisConnectionInfo::default());
+    let stranger = Client::open(stranger).map_err(|error| wrong(error.to_string()))?;
     let client = Client::open(info.set_redis_settings(redis)).map_err(|error| wrong(error.to_string()))?;
-    Ok((client, name))
+    Ok((client, stranger, name))
 }
 
 /// Takes `password_file=PATH` out of the query, and reads the file's first line.
@@ -116,11 +142,25 @@ fn password_file(url: &str) -> Result<(String, Option<SecretString>), String> {
     Ok((address, password))
 }
 
-async fn keep(client: Client, state: watch::Sender<State>, changed: watch::Sender<u64>) {
+async fn keep(client: Client, stranger: Option<Client>, state: watch::Sender<State>, changed: watch::Sender<u64>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let (pushed, mut pushes) = mpsc::unbounded_channel();
-        let reason = match connect(&client, pushed).await {
+        let open = match &stranger {
+            Some(stranger) => lets_strangers_in(stranger).await,
+            None => Ok(None),
+        };
+        let connected = match open {
+            Ok(None) => connect(&client, pushed).await,
+            Ok(Some(reason)) => {
+                state.send_replace(State::Open(reason));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        let reason = match connected {
             Ok(connection) => {
                 pause = FIRST_PAUSE;
                 state.send_replace(State::Up(connection.clone()));
@@ -136,6 +176,30 @@ async fn keep(client: Client, state: watch::Sender<State>, changed: watch::Sende
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Why a Redis may not be used, if it does not send away whoever has not logged
+/// in. Only `NOAUTH` says that it does: a `default` user that needs no password
+/// but may do little is answered `NOPERM`, and what it may do is not known.
+async fn lets_strangers_in(stranger: &Client) -> Result<Option<String>, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(ANSWER_TIMEOUT));
+    let answer = match stranger.get_multiplexed_async_connection_with_config(&config).await {
+        Ok(mut connection) => redis::cmd("PING").query_async::<String>(&mut connection).await,
+        Err(error) => Err(error),
+    };
+    let said = match answer {
+        Ok(_) => "it answered PING".to_owned(),
+        Err(error) if error.code() == Some("NOAUTH") => return Ok(None),
+        Err(error) if error.code().is_some() => format!("it answered {}", error.code().unwrap_or_default()),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(format!(
+        "it lets in without a password ({said} to a client that had not logged in), so whoever reaches it can make \
+         sessions; set `requirepass`, or with ACLs `user default off`, and put the password into the address or a \
+         `password_file` (the playbook `redis` does so); `serve --insecure-store` accepts it as it is"
+    )))
 }
 
 async fn connect(
@@ -186,10 +250,10 @@ mod tests {
 
     #[test]
     fn the_password_is_in_no_message() {
-        let (_, name) = client("redis://user:hunter2@localhost:7777/0").unwrap();
+        let (_, _, name) = clients("redis://user:hunter2@localhost:7777/0").unwrap();
         assert_eq!(name, "redis://localhost:7777");
         for wrong in ["redis://user:hunter2@", "redis://user:hunter2@host:port/0"] {
-            let error = client(wrong).err().unwrap().to_string();
+            let error = clients(wrong).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
@@ -202,7 +266,8 @@ mod tests {
         let (rest, password) = password_file(&url).unwrap();
         assert_eq!(rest, "redis://localhost:1/0?protocol=resp3");
         assert_eq!(password.unwrap().expose_secret(), "s3cret");
-        let (client, _) = client(&url).unwrap();
+        let (client, stranger, _) = clients(&url).unwrap();
+        assert_eq!(stranger.get_connection_info().redis_settings().password(), None);
         assert_eq!(client.get_connection_info().redis_settings().password(), Some("s3cret"));
         std::fs::write(file.path(), "\n").unwrap();
         assert!(password_file(&url).unwrap_err().contains("empty"));

@@ -10,7 +10,11 @@
 //! - Of all rotations of one refresh token one wins; see [`Rotation`].
 //! - A revocation that was answered holds for the next request, on every
 //!   gateway of the store. A store that cannot be asked is an error, never "no".
+//! - Sessions and tokens belong to a gateway ([`Binding`]). One that is another
+//!   gateway's is, in every method, answered as what is not there, and nothing
+//!   is changed by asking. The check is part of the same transaction or script.
 
+mod binding;
 mod link;
 mod redb_store;
 mod redis_store;
@@ -24,6 +28,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use binding::Binding;
 pub use redb_store::RedbStore;
 pub use redis_store::RedisStore;
 pub use session::{OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Rotation, Session};
@@ -54,8 +59,12 @@ pub enum StoreError {
     },
 }
 
-/// Sessions, tokens and revocations. Times are seconds since 1970.
+/// Sessions, tokens and revocations of one gateway. Times are seconds since 1970.
 pub trait Store: Send + Sync {
+    /// The same store as the gateway of this binding sees it. A store that was
+    /// only opened is of the default binding, which is no gateway's.
+    fn bound_to(&self, binding: &Binding) -> Arc<dyn Store>;
+
     /// Adds a session and, where it has one, its first refresh token.
     fn create_session<'a>(&'a self, session: &'a Session, refresh: Option<&'a TokenHash>) -> Reply<'a, ()>;
 
@@ -116,13 +125,28 @@ pub trait Store: Send + Sync {
 ///
 /// # Errors
 /// The name is of no known form, or the store cannot be opened. A Redis that
-/// does not answer yet is no error here: requests are refused until it does.
+/// does not answer yet is no error here: requests are refused until it does. One
+/// that lets in without a password is an error, and later is as good as gone.
 pub async fn open(name: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(name, false).await
+}
+
+/// The same, and takes a Redis that lets in without a password.
+///
+/// # Errors
+/// As [`open`], but for the password.
+pub async fn open_insecure(name: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(name, true).await
+}
+
+async fn open_with(name: &str, insecure: bool) -> Result<Arc<dyn Store>, StoreError> {
     if let Some(path) = name.strip_prefix("redb:") {
         return Ok(Arc::new(RedbStore::open(std::path::Path::new(path))?));
     }
     if name.starts_with("redis:") || name.starts_with("redis+unix:") {
-        return Ok(Arc::new(RedisStore::connect(name).await?));
+        let store =
+            if insecure { RedisStore::connect_insecure(name).await? } else { RedisStore::connect(name).await? };
+        return Ok(Arc::new(store));
     }
     Err(StoreError::Unusable {
         store: name.split(':').next().unwrap_or_default().to_owned(),

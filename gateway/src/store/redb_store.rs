@@ -24,8 +24,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::binding::Bound;
 use super::session::{Refresh, RefreshState, Verdict, judge};
-use super::{OpaqueToken, Reply, Rotation, Session, Store, StoreError, TokenHash};
+use super::{Binding, OpaqueToken, Reply, Rotation, Session, Store, StoreError, TokenHash};
 
 const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
 const REFRESH: TableDefinition<&[u8], &[u8]> = TableDefinition::new("refresh");
@@ -44,6 +45,7 @@ const CACHE_BYTES: usize = 4 << 20;
 /// A store in one file, or in memory alone.
 pub struct RedbStore {
     shared: Arc<Shared>,
+    binding: Binding,
 }
 
 struct Shared {
@@ -58,10 +60,18 @@ struct Shared {
 
 #[derive(Default)]
 struct Memory {
-    /// The sessions that are neither revoked nor purged.
-    live: HashSet<String>,
+    /// The sessions that are neither revoked nor purged, with their gateways.
+    live: HashMap<String, Arc<str>>,
+    /// By identifiers with their gateway ([`Binding::scoped`]); those without one
+    /// are from before there were bindings, and hold for all.
     revoked: HashMap<String, u64>,
-    opaque: HashMap<TokenHash, OpaqueToken>,
+    opaque: HashMap<TokenHash, Bound<OpaqueToken>>,
+}
+
+impl Memory {
+    fn is_live(&self, session: &str, binding: &Binding) -> bool {
+        self.live.get(session).is_some_and(|gateway| **gateway == *binding.as_str())
+    }
 }
 
 impl RedbStore {
@@ -93,7 +103,7 @@ impl RedbStore {
             purge_clock: Mutex::new((mark, Instant::now())),
             path,
         };
-        Ok(RedbStore { shared: Arc::new(shared) })
+        Ok(RedbStore { shared: Arc::new(shared), binding: Binding::default() })
     }
 
     /// Runs on a thread that may wait for the disk.
@@ -185,9 +195,9 @@ fn read_all(database: &Database) -> Result<(Memory, u64), Error> {
     let mut memory = Memory::default();
     for entry in write.open_table(SESSIONS)?.iter()? {
         let (_, bytes) = entry?;
-        let session: Session = decode(bytes.value())?;
-        if session.revoked.is_none() {
-            memory.live.insert(session.id);
+        let session: Bound<Session> = decode(bytes.value())?;
+        if let (None, Some(gateway)) = (session.record().revoked, session.gateway()) {
+            memory.live.insert(session.record().id.clone(), gateway.into());
         }
     }
     for entry in write.open_table(REVOKED)?.iter()? {
@@ -279,9 +289,9 @@ impl Shared {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn rotate(&self, old: TokenHash, new: TokenHash, now: u64) -> Result<Rotation, StoreError> {
+    fn rotate(&self, binding: &Binding, (old, new): (TokenHash, TokenHash), now: u64) -> Result<Rotation, StoreError> {
         let rotation = self.change(
-            |write| rotate(write, &old, &new, now),
+            |write| rotate(write, binding, (&old, &new), now),
             |memory, rotation| {
                 if let Rotation::Reused(session) = rotation {
                     memory.live.remove(session);
@@ -306,24 +316,40 @@ impl Shared {
     }
 }
 
-fn revoke(write: &WriteTransaction, id: &str, now: u64) -> Result<bool, Error> {
+/// The session of this identifier, if it is that gateway's.
+fn session_in(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: &str,
+    binding: &Binding,
+) -> Result<Option<Session>, Error> {
+    Ok(get::<Bound<Session>, _>(table, id)?.and_then(|session| session.of(binding)))
+}
+
+fn revoke(write: &WriteTransaction, binding: &Binding, id: &str, now: u64) -> Result<bool, Error> {
     let mut sessions = write.open_table(SESSIONS)?;
-    let Some(mut session) = get::<Session, _>(&sessions, id)? else { return Ok(false) };
+    let Some(mut session) = session_in(&sessions, id, binding)? else { return Ok(false) };
     if session.revoked.is_some() {
         return Ok(false);
     }
     session.revoked = Some(now);
-    sessions.insert(id, encode(&session)?.as_slice())?;
+    sessions.insert(id, encode(&Bound::new(binding, session))?.as_slice())?;
     Ok(true)
 }
 
-fn rotate(write: &WriteTransaction, old: &TokenHash, new: &TokenHash, now: u64) -> Result<Rotation, Error> {
+fn rotate(
+    write: &WriteTransaction,
+    binding: &Binding,
+    (old, new): (&TokenHash, &TokenHash),
+    now: u64,
+) -> Result<Rotation, Error> {
     let mut table = write.open_table(REFRESH)?;
     let Some(refresh) = get::<Refresh, _>(&table, old.bytes().as_slice())? else { return Ok(Rotation::Unknown) };
-    let session: Option<Session> = get(&write.open_table(SESSIONS)?, refresh.session.as_str())?;
-    let Some(mut session) = session.filter(|session| session.revoked.is_none() && session.expires > now) else {
+    let session = session_in(&write.open_table(SESSIONS)?, refresh.session.as_str(), binding)?;
+    // Another gateway's is not known here, and nothing of it is touched.
+    let Some(mut session) = session else { return Ok(Rotation::Unknown) };
+    if session.revoked.is_some() || session.expires <= now {
         return Ok(Rotation::Ended(refresh.session));
-    };
+    }
     let successor = match &refresh.state {
         RefreshState::Rotated { successor, .. } => get::<Refresh, _>(&table, successor.as_slice())?,
         _ => None,
@@ -334,7 +360,7 @@ fn rotate(write: &WriteTransaction, old: &TokenHash, new: &TokenHash, now: u64) 
         Verdict::Race => return Ok(Rotation::Raced),
         Verdict::Reuse => {
             drop(table);
-            revoke(write, &session.id, now)?;
+            revoke(write, binding, &session.id, now)?;
             return Ok(Rotation::Reused(session.id));
         }
         Verdict::Rotate | Verdict::Retry => {}
@@ -349,7 +375,8 @@ fn rotate(write: &WriteTransaction, old: &TokenHash, new: &TokenHash, now: u64) 
     table.insert(old.bytes().as_slice(), encode(&used)?.as_slice())?;
     table.insert(new.bytes().as_slice(), encode(&current)?.as_slice())?;
     session.refreshed = now;
-    write.open_table(SESSIONS)?.insert(session.id.as_str(), encode(&session)?.as_slice())?;
+    let record = encode(&Bound::new(binding, session.clone()))?;
+    write.open_table(SESSIONS)?.insert(session.id.as_str(), record.as_slice())?;
     Ok(Rotation::Rotated(session))
 }
 
@@ -399,12 +426,17 @@ struct Purged {
 }
 
 impl Store for RedbStore {
+    fn bound_to(&self, binding: &Binding) -> Arc<dyn Store> {
+        Arc::new(RedbStore { shared: Arc::clone(&self.shared), binding: binding.clone() })
+    }
+
     fn create_session<'a>(&'a self, session: &'a Session, refresh: Option<&'a TokenHash>) -> Reply<'a, ()> {
-        let (session, refresh) = (session.clone(), refresh.copied());
+        let (session, refresh, binding) = (session.clone(), refresh.copied(), self.binding.clone());
         self.on_disk(move |shared| {
             shared.change(
                 |write| {
-                    write.open_table(SESSIONS)?.insert(session.id.as_str(), encode(&session)?.as_slice())?;
+                    let record = encode(&Bound::new(&binding, session.clone()))?;
+                    write.open_table(SESSIONS)?.insert(session.id.as_str(), record.as_slice())?;
                     if let Some(hash) = refresh {
                         let current = Refresh { session: session.id.clone(), state: RefreshState::Current };
                         write.open_table(REFRESH)?.insert(hash.bytes().as_slice(), encode(&current)?.as_slice())?;
@@ -413,7 +445,7 @@ impl Store for RedbStore {
                 },
                 |memory, ()| {
                     if session.revoked.is_none() {
-                        memory.live.insert(session.id.clone());
+                        memory.live.insert(session.id.clone(), binding.as_str().into());
                     }
                 },
             )
@@ -421,27 +453,29 @@ impl Store for RedbStore {
     }
 
     fn rotate<'a>(&'a self, old: &'a TokenHash, new: &'a TokenHash, now: u64) -> Reply<'a, Rotation> {
-        let (old, new) = (*old, *new);
-        self.on_disk(move |shared| shared.rotate(old, new, now))
+        let (tokens, binding) = ((*old, *new), self.binding.clone());
+        self.on_disk(move |shared| shared.rotate(&binding, tokens, now))
     }
 
     fn revoke_session<'a>(&'a self, id: &'a str, now: u64) -> Reply<'a, bool> {
-        let id = id.to_owned();
+        let (id, binding) = (id.to_owned(), self.binding.clone());
         self.on_disk(move |shared| {
             // In memory first: a disk that is full must not keep a session alive.
-            shared.memory_mut().live.remove(&id);
-            shared.announce();
-            shared.change(
-                |write| revoke(write, &id, now),
-                |memory, _| {
-                    memory.live.remove(&id);
-                },
-            )
+            let mut memory = shared.memory_mut();
+            if memory.is_live(&id, &binding) {
+                memory.live.remove(&id);
+                drop(memory);
+                shared.announce();
+            } else {
+                drop(memory);
+            }
+            // Where it is another gateway's nothing is changed.
+            shared.change(|write| revoke(write, &binding, &id, now), |_, _| {})
         })
     }
 
     fn revoke_token<'a>(&'a self, token_id: &'a str, until: u64, _now: u64) -> Reply<'a, ()> {
-        let id = token_id.to_owned();
+        let id = self.binding.scoped(token_id);
         self.on_disk(move |shared| {
             let known = shared.memory().revoked.get(&id).copied().unwrap_or(0);
             let until = until.max(known);
@@ -456,36 +490,43 @@ impl Store for RedbStore {
 
     fn is_revoked<'a>(&'a self, session: Option<&'a str>, token_id: &'a str) -> Reply<'a, bool> {
         let memory = self.shared.memory();
-        let dead = memory.revoked.contains_key(token_id) || session.is_some_and(|id| !memory.live.contains(id));
+        let revoked = !memory.revoked.is_empty()
+            && (memory.revoked.contains_key(&self.binding.scoped(token_id)) || memory.revoked.contains_key(token_id));
+        let dead = revoked || session.is_some_and(|id| !memory.is_live(id, &self.binding));
         Box::pin(std::future::ready(Ok(dead)))
     }
 
     fn session<'a>(&'a self, id: &'a str) -> Reply<'a, Option<Session>> {
-        let id = id.to_owned();
+        let (id, binding) = (id.to_owned(), self.binding.clone());
         self.on_disk(move |shared| {
-            shared.use_database(|database| get(&database.begin_read()?.open_table(SESSIONS)?, id.as_str()))
+            shared.use_database(|database| {
+                session_in(&database.begin_read()?.open_table(SESSIONS)?, id.as_str(), &binding)
+            })
         })
     }
 
     fn session_of<'a>(&'a self, refresh: &'a TokenHash) -> Reply<'a, Option<String>> {
-        let hash = *refresh;
+        let (hash, binding) = (*refresh, self.binding.clone());
         self.on_disk(move |shared| {
             shared.use_database(|database| {
-                let refresh: Option<Refresh> =
-                    get(&database.begin_read()?.open_table(REFRESH)?, hash.bytes().as_slice())?;
-                Ok(refresh.map(|refresh| refresh.session))
+                let read = database.begin_read()?;
+                let refresh: Option<Refresh> = get(&read.open_table(REFRESH)?, hash.bytes().as_slice())?;
+                let Some(refresh) = refresh else { return Ok(None) };
+                let session = session_in(&read.open_table(SESSIONS)?, refresh.session.as_str(), &binding)?;
+                Ok(session.map(|session| session.id))
             })
         })
     }
 
     fn list_sessions(&self, now: u64) -> Reply<'_, Vec<Session>> {
+        let binding = self.binding.clone();
         self.on_disk(move |shared| {
             shared.use_database(|database| {
                 let table = database.begin_read()?.open_table(SESSIONS)?;
-                let mut all = table
-                    .iter()?
-                    .map(|entry| decode::<Session>(entry?.1.value()))
-                    .collect::<Result<Vec<Session>, Error>>()?;
+                let mut all = Vec::new();
+                for entry in table.iter()? {
+                    all.extend(decode::<Bound<Session>>(entry?.1.value())?.of(&binding));
+                }
                 all.retain(|session| session.expires > now);
                 all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
                 Ok(all)
@@ -494,7 +535,7 @@ impl Store for RedbStore {
     }
 
     fn put_opaque<'a>(&'a self, hash: &'a TokenHash, token: &'a OpaqueToken, _now: u64) -> Reply<'a, ()> {
-        let (hash, token) = (*hash, token.clone());
+        let (hash, token) = (*hash, Bound::new(&self.binding, token.clone()));
         self.on_disk(move |shared| {
             shared.change(
                 |write| {
@@ -507,7 +548,8 @@ impl Store for RedbStore {
     }
 
     fn opaque<'a>(&'a self, hash: &'a TokenHash, now: u64) -> Reply<'a, Option<OpaqueToken>> {
-        let token = self.shared.memory().opaque.get(hash).filter(|token| token.expires > now).cloned();
+        let token = self.shared.memory().opaque.get(hash).cloned();
+        let token = token.and_then(|token| token.of(&self.binding)).filter(|token| token.expires > now);
         Box::pin(std::future::ready(Ok(token)))
     }
 
@@ -517,7 +559,7 @@ impl Store for RedbStore {
             let gone = shared.change(
                 |write| purge(write, at),
                 |memory, gone| {
-                    memory.live.retain(|id| !gone.sessions.contains(id));
+                    memory.live.retain(|id, _| !gone.sessions.contains(id));
                     memory.opaque.retain(|hash, _| !gone.opaque.contains(hash));
                     memory.revoked.retain(|id, _| !gone.revoked.contains(id));
                 },

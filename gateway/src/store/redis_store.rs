@@ -12,16 +12,22 @@
 //! revocation. Not for Redis Cluster. Redis must write its data to disk
 //! (`appendonly yes`): what it forgets is dead, not alive.
 
+use std::sync::Arc;
+
 use redis::{Cmd, FromRedisValue, Pipeline};
 use tokio::sync::watch;
 
+use super::binding::Bound;
 use super::link::{CHANNEL, Link};
-use super::{OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Reply, Rotation, Session, Store, StoreError, TokenHash};
+use super::{
+    Binding, OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Reply, Rotation, Session, Store, StoreError, TokenHash,
+};
 
 const ROTATE: &str = include_str!("rotate.lua");
 
-/// Revokes a session that lives. KEYS: session, ARGV: now, channel, message.
-const REVOKE_SESSION: &str = "if redis.call('HGET', KEYS[1], 'state') ~= 'live' then return 0 end
+/// Revokes a session of this gateway that lives. KEYS: session, ARGV: now, channel, message, gateway.
+const REVOKE_SESSION: &str = "if redis.call('HGET', KEYS[1], 'gateway') ~= ARGV[4] then return 0 end
+if redis.call('HGET', KEYS[1], 'state') ~= 'live' then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'revoked', 'revoked', ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1";
@@ -31,6 +37,11 @@ const REVOKE_TOKEN: &str =
     "if redis.call('TTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1";
+
+/// The session of a refresh token, if it is of this gateway. KEYS: token, ARGV: gateway.
+const SESSION_OF: &str = "local family = redis.call('HGET', KEYS[1], 'session')
+if family and redis.call('HGET', 'stockade:session:' .. family, 'gateway') == ARGV[1] then return family end
+return false";
 
 /// How much longer than needed an entry is kept, in seconds.
 const MARGIN: u64 = 86_400;
@@ -59,12 +70,16 @@ fn keep_for(until: u64, now: u64) -> u64 {
     until.saturating_sub(now).saturating_add(MARGIN).min(LONGEST)
 }
 
-/// A session as its hash in Redis has it: record, time of refresh, time of revocation.
-type SessionFields = (Option<String>, Option<u64>, Option<u64>);
+/// A session as its hash in Redis has it: record, time of refresh, time of revocation, gateway.
+type SessionFields = (Option<String>, Option<u64>, Option<u64>, Option<String>);
+
+/// The fields of a session's hash in the order of [`SessionFields`].
+const FIELDS: [&str; 4] = ["data", "refreshed", "revoked", "gateway"];
 
 /// A store shared through Redis.
 pub struct RedisStore {
-    link: Link,
+    link: Arc<Link>,
+    binding: Binding,
 }
 
 impl RedisStore {
@@ -73,9 +88,22 @@ impl RedisStore {
     /// If Redis does not answer, connecting goes on and requests are refused.
     ///
     /// # Errors
-    /// The address cannot be understood, or the password's file not be read.
+    /// The address cannot be understood, the password's file not be read, or
+    /// Redis lets in without a password.
     pub async fn connect(url: &str) -> Result<RedisStore, StoreError> {
-        Ok(RedisStore { link: Link::open(url).await? })
+        RedisStore::with(url, false).await
+    }
+
+    /// The same, and takes one that lets in without a password.
+    ///
+    /// # Errors
+    /// The address cannot be understood, or the password's file not be read.
+    pub async fn connect_insecure(url: &str) -> Result<RedisStore, StoreError> {
+        RedisStore::with(url, true).await
+    }
+
+    async fn with(url: &str, insecure: bool) -> Result<RedisStore, StoreError> {
+        Ok(RedisStore { link: Arc::new(Link::open(url, insecure).await?), binding: Binding::default() })
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
@@ -96,7 +124,10 @@ impl RedisStore {
     }
 
     fn session_of_fields(&self, fields: SessionFields) -> Result<Option<Session>, StoreError> {
-        let (Some(data), refreshed, revoked) = fields else { return Ok(None) };
+        let (Some(data), refreshed, revoked, gateway) = fields else { return Ok(None) };
+        if gateway.as_deref() != Some(self.binding.as_str()) {
+            return Ok(None);
+        }
         let mut session: Session = serde_json::from_str(&data).map_err(|_| self.unreadable("a session"))?;
         session.refreshed = refreshed.unwrap_or(session.refreshed);
         session.revoked = revoked;
@@ -107,6 +138,7 @@ impl RedisStore {
         let mut script = redis::cmd("EVAL");
         script.arg(ROTATE).arg(2).arg(refresh_key(old)).arg(refresh_key(new));
         script.arg(now).arg(new.hex()).arg(RACE_SECONDS).arg(RETRY_SECONDS).arg(CHANNEL);
+        script.arg(self.binding.as_str());
         let answer: Vec<String> = self.run(&script).await?;
         let mut words = answer.into_iter();
         match (words.next().as_deref(), words.next()) {
@@ -115,7 +147,7 @@ impl RedisStore {
             (Some("ended"), Some(session)) => Ok(Rotation::Ended(session)),
             (Some("reused"), Some(session)) => Ok(Rotation::Reused(session)),
             (Some("rotated"), Some(data)) => self
-                .session_of_fields((Some(data), Some(now), None))?
+                .session_of_fields((Some(data), Some(now), None, Some(self.binding.as_str().to_owned())))?
                 .map(Rotation::Rotated)
                 .ok_or_else(|| self.unreadable("a session")),
             _ => Err(self.unreadable("the answer to a rotation")),
@@ -129,7 +161,8 @@ impl RedisStore {
         let mut all = redis::pipe();
         all.atomic();
         all.cmd("HSET").arg(&key).arg("data").arg(data).arg("expires").arg(session.expires);
-        all.arg("refreshed").arg(session.refreshed).arg("state").arg("live").ignore();
+        all.arg("refreshed").arg(session.refreshed).arg("state").arg("live");
+        all.arg("gateway").arg(self.binding.as_str()).ignore();
         all.cmd("EXPIRE").arg(&key).arg(seconds).ignore();
         all.cmd("ZADD").arg(SESSIONS).arg(session.expires).arg(&session.id).ignore();
         if let Some(hash) = refresh {
@@ -149,7 +182,7 @@ impl RedisStore {
         }
         let mut all = redis::pipe();
         for id in &ids {
-            all.cmd("HMGET").arg(session_key(id)).arg("data").arg("refreshed").arg("revoked");
+            all.cmd("HMGET").arg(session_key(id)).arg(&FIELDS);
         }
         let rows: Vec<SessionFields> = self.run_all(&all).await?;
         let mut sessions = Vec::new();
@@ -182,6 +215,10 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
+    fn bound_to(&self, binding: &Binding) -> Arc<dyn Store> {
+        Arc::new(RedisStore { link: Arc::clone(&self.link), binding: binding.clone() })
+    }
+
     fn create_session<'a>(&'a self, session: &'a Session, refresh: Option<&'a TokenHash>) -> Reply<'a, ()> {
         Box::pin(self.do_create(session, refresh))
     }
@@ -194,6 +231,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let mut script = redis::cmd("EVAL");
             script.arg(REVOKE_SESSION).arg(1).arg(session_key(id)).arg(now).arg(CHANNEL).arg(format!("session:{id}"));
+            script.arg(self.binding.as_str());
             self.run(&script).await
         })
     }
@@ -201,7 +239,7 @@ impl Store for RedisStore {
     fn revoke_token<'a>(&'a self, token_id: &'a str, until: u64, now: u64) -> Reply<'a, ()> {
         Box::pin(async move {
             let mut script = redis::cmd("EVAL");
-            script.arg(REVOKE_TOKEN).arg(1).arg(revoked_key(token_id)).arg(keep_for(until, now));
+            script.arg(REVOKE_TOKEN).arg(1).arg(revoked_key(&self.binding.scoped(token_id))).arg(keep_for(until, now));
             script.arg(CHANNEL).arg(format!("token:{token_id}"));
             self.run::<i64>(&script).await.map(drop)
         })
@@ -210,16 +248,19 @@ impl Store for RedisStore {
     fn is_revoked<'a>(&'a self, session: Option<&'a str>, token_id: &'a str) -> Reply<'a, bool> {
         Box::pin(async move {
             let mut all = redis::pipe();
-            all.cmd("EXISTS").arg(revoked_key(token_id));
+            // The second is of before there were bindings: it holds for all gateways.
+            all.cmd("EXISTS").arg(revoked_key(&self.binding.scoped(token_id))).arg(revoked_key(token_id));
             match session {
                 None => {
-                    let (revoked,): (bool,) = self.run_all(&all).await?;
-                    Ok(revoked)
+                    let (revoked,): (u64,) = self.run_all(&all).await?;
+                    Ok(revoked > 0)
                 }
                 Some(id) => {
-                    all.cmd("HGET").arg(session_key(id)).arg("state");
-                    let (revoked, state): (bool, Option<String>) = self.run_all(&all).await?;
-                    Ok(revoked || state.as_deref() != Some("live"))
+                    all.cmd("HMGET").arg(session_key(id)).arg("state").arg("gateway");
+                    let (revoked, (state, gateway)): (u64, (Option<String>, Option<String>)) =
+                        self.run_all(&all).await?;
+                    let live = state.as_deref() == Some("live") && gateway.as_deref() == Some(self.binding.as_str());
+                    Ok(revoked > 0 || !live)
                 }
             }
         })
@@ -228,14 +269,18 @@ impl Store for RedisStore {
     fn session<'a>(&'a self, id: &'a str) -> Reply<'a, Option<Session>> {
         Box::pin(async move {
             let mut get = redis::cmd("HMGET");
-            get.arg(session_key(id)).arg("data").arg("refreshed").arg("revoked");
+            get.arg(session_key(id)).arg(&FIELDS);
             let fields = self.run(&get).await?;
             self.session_of_fields(fields)
         })
     }
 
     fn session_of<'a>(&'a self, refresh: &'a TokenHash) -> Reply<'a, Option<String>> {
-        Box::pin(async move { self.run(redis::cmd("HGET").arg(refresh_key(refresh)).arg("session")).await })
+        Box::pin(async move {
+            let mut script = redis::cmd("EVAL");
+            script.arg(SESSION_OF).arg(1).arg(refresh_key(refresh)).arg(self.binding.as_str());
+            self.run(&script).await
+        })
     }
 
     fn list_sessions(&self, now: u64) -> Reply<'_, Vec<Session>> {
@@ -244,7 +289,8 @@ impl Store for RedisStore {
 
     fn put_opaque<'a>(&'a self, hash: &'a TokenHash, token: &'a OpaqueToken, now: u64) -> Reply<'a, ()> {
         Box::pin(async move {
-            let data = serde_json::to_string(token).map_err(|_| self.unreadable("an opaque token"))?;
+            let data = serde_json::to_string(&Bound::new(&self.binding, token.clone()));
+            let data = data.map_err(|_| self.unreadable("an opaque token"))?;
             let mut set = redis::cmd("SET");
             set.arg(opaque_key(hash)).arg(data).arg("EX").arg(keep_for(token.expires, now));
             self.run(&set).await
@@ -255,8 +301,9 @@ impl Store for RedisStore {
         Box::pin(async move {
             let data: Option<String> = self.run(redis::cmd("GET").arg(opaque_key(hash))).await?;
             let Some(data) = data else { return Ok(None) };
-            let token: OpaqueToken = serde_json::from_str(&data).map_err(|_| self.unreadable("an opaque token"))?;
-            Ok(Some(token).filter(|token| token.expires > now))
+            let token: Bound<OpaqueToken> =
+                serde_json::from_str(&data).map_err(|_| self.unreadable("an opaque token"))?;
+            Ok(token.of(&self.binding).filter(|token| token.expires > now))
         })
     }
 

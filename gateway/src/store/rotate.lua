@@ -1,12 +1,15 @@
 -- Rotation of a refresh token, as one step. The rule is that of `judge` in session.rs.
--- KEYS: the refresh tokens old and new. ARGV: now, hash of new, race seconds, retry seconds, channel.
+-- KEYS: the refresh tokens old and new. ARGV: now, hash of new, race seconds, retry
+-- seconds, channel, gateway.
 local now, race, retry = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local family, state, at, successor, retried =
   unpack(redis.call('HMGET', KEYS[1], 'session', 'state', 'at', 'successor', 'retried'))
 if not family then return {'unknown'} end
 
 local session = 'stockade:session:' .. family
-local alive, expires = unpack(redis.call('HMGET', session, 'state', 'expires'))
+local alive, expires, gateway = unpack(redis.call('HMGET', session, 'state', 'expires', 'gateway'))
+-- Another gateway's session is unknown here, and nothing of it is touched.
+if gateway ~= ARGV[6] then return {'unknown'} end
 if alive ~= 'live' or tonumber(expires) <= now then return {'ended', family} end
 
 local follows = successor and 'stockade:refresh:' .. successor

@@ -103,10 +103,14 @@ pub(super) fn is_text(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
 }
 
-/// The form of a tenant's name: it becomes part of labels and of image names.
-pub(super) fn is_tenant(name: &str) -> bool {
+/// The form of a tenant's name: it becomes part of labels and of image names, so
+/// it is also one that the policy accepts.
+pub(crate) fn is_tenant(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.len() <= 63 && name.starts_with(letter) && name.chars().all(|c| letter(c) || matches!(c, '-' | '_' | '.'))
+    crate::tenant::is_tenant_name(name)
+        && name.len() <= 63
+        && name.starts_with(letter)
+        && name.chars().all(|c| letter(c) || matches!(c, '-' | '_' | '.'))
 }
 
 /// The form of a role's name.

@@ -158,7 +158,9 @@ impl OutsideIssuer {
                 return Err(wrong("has a rule that does not say either 'tenant' or 'operator = true'"));
             }
             if rule.tenant.as_deref().is_some_and(|tenant| !is_tenant(tenant)) {
-                return Err(wrong("has a rule whose 'tenant' is not a name of a-z, 0-9, '-', '_', '.'"));
+                return Err(wrong(
+                    "has a rule whose 'tenant' is not a name of a-z, 0-9, '-', '_', '.', without '__' and not 'library'",
+                ));
             }
             if !is_role(&rule.role) {
                 return Err(wrong("has a rule whose 'role' is not a name of letters, digits, '-', '_'"));

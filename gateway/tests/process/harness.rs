@@ -33,6 +33,12 @@ pub struct Options<'a> {
     /// Lines of `[limits]`, and tables after it.
     pub limits: &'a str,
     pub store: Option<&'a str>,
+    /// `iss` and `aud`.
+    pub names: (&'a str, &'a str),
+    /// Further arguments of `serve`.
+    pub serve: &'a [&'a str],
+    /// Lines of `[tls]`.
+    pub tls: &'a str,
     pub audit: Option<&'a str>,
     /// Its environment, besides that of the test.
     pub env: &'a [(&'a str, &'a str)],
@@ -42,7 +48,18 @@ pub struct Options<'a> {
 
 impl<'a> Options<'a> {
     pub fn before(socket: &'a Path) -> Self {
-        Options { socket, top: "", limits: "", store: None, audit: None, env: &[], starter: &[] }
+        Options {
+            socket,
+            top: "",
+            limits: "",
+            store: None,
+            names: ("https://gateway.test", "gateway.test"),
+            serve: &[],
+            tls: "",
+            audit: None,
+            env: &[],
+            starter: &[],
+        }
     }
 }
 
@@ -64,8 +81,8 @@ impl Gateway {
         let patient = if options.limits.contains("head_seconds") { "" } else { "head_seconds = 60\n" };
         let config = format!(
             "listen = [\"127.0.0.1:0\"]\nlocal = \"{local}\"\nsocket = \"{socket}\"\nadmin = \"{admin}\"\nkeys = \"{keys}\"\nstore = \"{store}\"\n\
-             issuer = \"https://gateway.test\"\naudience = \"gateway.test\"\naudit = \"{audit}\"\n{top}\n\
-             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[limits]\n{patient}{limits}\n",
+             issuer = \"{issuer}\"\naudience = \"{audience}\"\naudit = \"{audit}\"\n{top}\n\
+             [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n{tls}\n[limits]\n{patient}{limits}\n",
             local = at("local.sock").display(),
             socket = options.socket.display(),
             admin = at("admin.sock").display(),
@@ -73,6 +90,9 @@ impl Gateway {
             certificate = at("ca.pem").display(),
             key = at("key.pem").display(),
             top = options.top,
+            issuer = options.names.0,
+            audience = options.names.1,
+            tls = options.tls,
             limits = options.limits,
         );
         fs::write(at("gateway.toml"), config).unwrap();
@@ -81,6 +101,7 @@ impl Gateway {
             .args(&words[1..])
             .args(["serve", "--config"])
             .arg(at("gateway.toml"))
+            .args(options.serve)
             .envs(options.env.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -139,13 +160,15 @@ impl Gateway {
         run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
     }
 
-    /// What the administrator's socket answers.
+    /// What the administrator's socket answers to the gateway's own program.
     pub fn admin(&self, asked: &Value) -> Value {
-        let mut stream = UnixStream::connect(self.path("admin.sock")).unwrap();
-        stream.write_all(format!("{asked}\n").as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+        let mut command = Command::new(PROGRAM);
+        command.args(["admin", "--config"]).arg(self.path("gateway.toml"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{asked}\n").as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{asked}");
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// A number of the metrics page.

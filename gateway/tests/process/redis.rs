@@ -17,7 +17,12 @@ pub struct Redis {
     pub port: u16,
     child: Child,
     settings: Vec<String>,
+    /// Of its user `default`; a Redis without one is of no use to a gateway.
+    password: &'static str,
 }
+
+/// The password of a Redis that is given no other.
+pub const PASSWORD: &str = "of-this-test";
 
 /// A port below those that the kernel chooses from, on which nobody listens.
 pub fn free_port() -> u16 {
@@ -35,10 +40,15 @@ pub fn free_port() -> u16 {
 impl Redis {
     /// None, with SKIP and the reason, where there is no `redis-server`.
     pub fn start() -> Option<Redis> {
-        Redis::start_with(&[])
+        Redis::start_as(PASSWORD, &["--requirepass", PASSWORD])
     }
 
+    /// One that lets everybody in, or as its settings say.
     pub fn start_with(settings: &[&str]) -> Option<Redis> {
+        Redis::start_as("", settings)
+    }
+
+    fn start_as(password: &'static str, settings: &[&str]) -> Option<Redis> {
         let found = Command::new("redis-server").arg("--version").output().is_ok_and(|out| out.status.success());
         if !found {
             assert!(
@@ -53,7 +63,7 @@ impl Redis {
         for _ in 0..20 {
             let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
             let child = spawn(folder.path(), port, &settings);
-            let mut redis = Redis { folder, port, child, settings: settings.clone() };
+            let mut redis = Redis { folder, port, child, settings: settings.clone(), password };
             if redis.listens() {
                 return Some(redis);
             }
@@ -77,7 +87,13 @@ impl Redis {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        self.url_at(self.port)
+    }
+
+    /// The same, through what listens on another port.
+    pub fn url_at(&self, port: u16) -> String {
+        let login = if self.password.is_empty() { String::new() } else { format!(":{}@", self.password) };
+        format!("redis://{login}127.0.0.1:{port}/0")
     }
 
     pub fn signal(&self, signal: &str) {
@@ -97,7 +113,11 @@ impl Redis {
     }
 
     pub fn cli(&self, arguments: &[&str]) -> String {
-        let out = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output().unwrap();
+        let mut command = Command::new("redis-cli");
+        if !self.password.is_empty() {
+            command.env("REDISCLI_AUTH", self.password);
+        }
+        let out = command.args(["-p", &self.port.to_string()]).args(arguments).output().unwrap();
         String::from_utf8(out.stdout).unwrap()
     }
 }
