@@ -64,6 +64,21 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The key, PKCS #8, SEC 1 or PKCS #1.
     pub key: PathBuf,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246, for clients that know no better.
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// RFC 8446.
+    #[default]
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 /// What one client may take.
@@ -230,6 +245,7 @@ mod tests {
             ("listn = []\n", "unknown field"),
             ("listen = [\"127.0.0.1:1\"]\n", "[tls] is needed"),
             ("[token]\nleeway = 61\n", "leeway"),
+            ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\nmin_version = \"1.1\"\n", "min_version"),
             ("[docker_api]\nmin = \"1.50\"\nmax = \"1.41\"\n", "min at most max"),
             ("[docker_api]\npinned = \"latest\"\n", "versions like"),
         ] {

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
 
+#[path = "process/admin.rs"]
+mod admin;
 #[path = "process/attacks.rs"]
 mod attacks;
 #[path = "process/bypass.rs"]
 mod bypass;
 #[path = "process/client.rs"]
 mod client;
+#[path = "process/clocks.rs"]
+mod clocks;
 #[path = "process/engine.rs"]
 mod engine;
 #[path = "process/faults.rs"]
@@ -22,3 +26,9 @@ mod issuers;
 mod redis;
 #[path = "process/service.rs"]
 mod service;
+#[path = "process/sessions.rs"]
+mod sessions;
+#[path = "process/slow.rs"]
+mod slow;
+#[path = "process/tls.rs"]
+mod tls;

@@ -5,7 +5,7 @@
 //! keys and secrets are different variants, so that no public key can ever be
 //! the secret of an HMAC.
 
-use super::Algorithm;
+use super::{Algorithm, roca};
 use crate::token::{base64url, strict_json};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
@@ -321,6 +321,56 @@ pub(super) fn members_of(bytes: &[u8]) -> Result<Vec<Members>, &'static str> {
             .collect(),
         Some(_) => Err("has 'keys' that is not a list"),
     }
+}
+
+/// What is wrong with a set as a whole: with one such key in it, whoever made it
+/// did not mean what it says, and none of it is used. Keys that are there for
+/// something else are looked at, too.
+pub(super) fn fault_of_set(keys: &[&Map<String, Value>], origin: Origin) -> Option<&'static str> {
+    let is_secret = |key: &Map<String, Value>| key.get("kty").and_then(Value::as_str) == Some("oct");
+    let holds_private = |key: &Map<String, Value>| PRIVATE_MEMBERS.iter().any(|name| key.contains_key(*name));
+    let secrets = keys.iter().filter(|key| is_secret(key)).count();
+    if secrets > 0 && secrets < keys.len() {
+        return Some("mixes secrets ('oct') and public keys; keep secrets in a set of their own");
+    }
+    if keys.iter().any(|key| is_weak_rsa(key)) {
+        return Some(
+            "holds an RSA key with the ROCA fingerprint (CVE-2017-15361): its private key can be computed from it; \
+             replace it",
+        );
+    }
+    // Of test vectors such keys are passed over, each by itself.
+    if origin == Origin::Outside {
+        if secrets > 0 || keys.iter().any(|key| key.contains_key("k")) {
+            return Some("publishes a secret ('oct'); an issuer's set holds public keys only");
+        }
+        if keys.iter().any(|key| holds_private(key)) {
+            return Some("publishes a private key; an issuer's set holds public keys only");
+        }
+        if keys.iter().any(|key| contradicts_itself(key)) {
+            return Some("holds a key whose 'alg' does not fit its 'kty'");
+        }
+    }
+    None
+}
+
+fn is_weak_rsa(key: &Map<String, Value>) -> bool {
+    key.get("kty").and_then(Value::as_str) == Some("RSA")
+        && bytes(key, "n").is_ok_and(|modulus| roca::has_fingerprint(&modulus))
+}
+
+/// Whether a registered `alg` (RFC 7518, 3.1 and 4.1; RFC 8037) is one of another type of key.
+fn contradicts_itself(key: &Map<String, Value>) -> bool {
+    let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default();
+    let of: &[&str] = match text("alg") {
+        alg if alg.starts_with("RS") || alg.starts_with("PS") => &["RSA"],
+        alg if alg.starts_with("ECDH") => &["EC", "OKP"],
+        alg if alg.starts_with("ES") => &["EC"],
+        alg if alg.starts_with("Ed") => &["OKP"],
+        alg if alg.starts_with("HS") || alg.starts_with('A') || alg == "dir" => &["oct"],
+        _ => return false,
+    };
+    !of.contains(&text("kty"))
 }
 
 /// A text member; none if absent.

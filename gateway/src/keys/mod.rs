@@ -8,6 +8,7 @@ mod jwk;
 mod reload;
 mod remote;
 mod ring;
+mod roca;
 mod rotate;
 mod signing;
 

@@ -8,13 +8,15 @@
 //! ```
 //!
 //! What must hold: a key id names one key over all folders; a file with a secret
-//! in it is readable by its owner alone; a ring is loaded whole or not at all.
+//! in it is readable by its owner alone; a ring is loaded whole or not at all. A
+//! set that mixes secrets and public keys, has one id twice, or holds an RSA key
+//! with the ROCA fingerprint is refused whole, wherever it comes from.
 
-use super::jwk::{Members, Origin, VerifyKey, members_of};
+use super::jwk::{Members, Origin, VerifyKey, fault_of_set, members_of};
 use super::{DecryptionKey, KeyError, SigningKey};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -87,7 +89,7 @@ impl KeyRing {
     /// It holds no key that can be used, or one that must not be there.
     pub fn from_outside(bytes: &[u8], place: &str) -> Result<KeyRing, KeyError> {
         let mut ring = KeyRing::default();
-        for (place, members) in with_places(place, members_of(bytes).map_err(refused(place))?) {
+        for (place, members) in set_of(bytes, place, Origin::Outside)? {
             if is_for_something_else(&members) {
                 continue;
             }
@@ -99,13 +101,13 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Loads a key set for one-off checks: public keys and secrets may be in
-    /// one file, and still no key is ever used for two algorithms. A key that is
+    /// Loads a key set for one-off checks: public keys or secrets. A key that is
     /// not acceptable is passed over ([`KeyRing::passed_over`]): its tokens are
     /// refused like those of any unknown key, and the others still judged.
     ///
     /// # Errors
-    /// The file cannot be read, is not a key or a set, or has two keys of one id.
+    /// The file cannot be read, is not a key or a set, mixes public keys and
+    /// secrets, has two keys of one id, or an RSA key with the ROCA fingerprint.
     pub fn load_vectors(path: &Path) -> Result<KeyRing, KeyError> {
         let bytes = read(path, false)?;
         KeyRing::from_vectors(&bytes, &path.display().to_string())
@@ -114,10 +116,10 @@ impl KeyRing {
     /// As [`KeyRing::load_vectors`], from bytes; `place` is named in errors.
     ///
     /// # Errors
-    /// It is not a key or a set, or has two keys of one id.
+    /// As [`KeyRing::load_vectors`].
     pub fn from_vectors(bytes: &[u8], place: &str) -> Result<KeyRing, KeyError> {
         let mut ring = KeyRing::default();
-        for (place, members) in with_places(place, members_of(bytes).map_err(refused(place))?) {
+        for (place, members) in set_of(bytes, place, Origin::Vectors)? {
             match ring.add_verifying(&place, &members, Origin::Vectors) {
                 Err(error @ KeyError::Refused { .. }) => ring.passed_over.push(error),
                 other => other?,
@@ -261,9 +263,25 @@ fn keys_in(dir: &Path, secret: bool) -> Result<Placed, KeyError> {
 }
 
 fn keys_of(path: &Path, secret: bool) -> Result<Placed, KeyError> {
-    let place = path.display().to_string();
-    let members = members_of(&read(path, secret)?).map_err(refused(&place))?;
-    Ok(with_places(&place, members))
+    let origin = if secret { Origin::Symmetric } else { Origin::Ring };
+    set_of(&read(path, secret)?, &path.display().to_string(), origin)
+}
+
+/// The keys of one set, if it can be used as a set at all.
+fn set_of(bytes: &[u8], place: &str, origin: Origin) -> Result<Placed, KeyError> {
+    let members = members_of(bytes).map_err(refused(place))?;
+    let keys: Vec<&Map<String, Value>> = members.iter().map(|members| &**members).collect();
+    if let Some(reason) = fault_of_set(&keys, origin) {
+        return Err(KeyError::Refused { place: place.to_owned(), reason });
+    }
+    // Also of keys that are passed over later: which of two is meant is not known.
+    let mut ids = HashSet::new();
+    for kid in keys.iter().filter_map(|key| key.get("kid").and_then(Value::as_str)) {
+        if !ids.insert(kid) {
+            return Err(KeyError::Duplicate { place: place.to_owned(), kid: kid.to_owned() });
+        }
+    }
+    Ok(with_places(place, members))
 }
 
 fn with_places(place: &str, members: Vec<Members>) -> Placed {

@@ -158,7 +158,7 @@ fn serving(path: &Path) -> Result<Vec<i32>, Errno> {
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     let listens = sockopt::socket_peercred(&socket)?.pid.as_raw_nonzero().get();
     let mut stream = Blocking::from(socket);
-    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n").map_err(|_| Errno::PIPE)?;
+    stream.write_all(b"GET /version HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n").map_err(|_| Errno::PIPE)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let (mut control, mut answer) = (RecvAncillaryBuffer::new(&mut space), [0_u8; 64]);
     let got =

@@ -177,10 +177,10 @@ fn a_store_that_cannot_be_written_gives_no_session_and_revokes_all_the_same() {
 }
 
 /// An exec whose input comes back as its output.
-struct Echo(Tls);
+pub struct Echo(Tls);
 
 impl Echo {
-    fn open(gateway: &Gateway, token: &str) -> Echo {
+    pub fn open(gateway: &Gateway, token: &str) -> Echo {
         let body = r#"{"Detach":false,"Tty":false}"#;
         let mut stream = gateway.connect();
         stream.send(
@@ -194,13 +194,13 @@ impl Echo {
         Echo(stream)
     }
 
-    fn echo(&mut self, text: &str) {
+    pub fn echo(&mut self, text: &str) {
         self.0.send(text.as_bytes());
         self.0.until(text);
     }
 
     /// Waits for its end, which is none of its own.
-    fn ends(&mut self) {
+    pub fn ends(&mut self) {
         let rest = self.0.rest();
         assert!(!rest.contains("input ended"), "{rest}");
     }

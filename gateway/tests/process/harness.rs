@@ -69,6 +69,35 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Starts the program; what it says goes on being read.
+fn serve(config: &Path, options: &Options<'_>) -> (Child, u16, Arc<Mutex<String>>) {
+    let words: Vec<&str> = options.starter.iter().copied().chain([PROGRAM]).collect();
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
+        .arg("serve")
+        .args(options.serve)
+        .arg("--config")
+        .arg(config)
+        .envs(options.env.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+    let port = port.unwrap_or_else(|| panic!("the gateway did not start: {line}"));
+    let said = Arc::new(Mutex::new(line));
+    let saying = Arc::clone(&said);
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            saying.lock().unwrap().push_str(&format!("{line}\n"));
+        }
+    });
+    (child, port, said)
+}
+
 impl Gateway {
     pub fn start(options: &Options<'_>) -> Gateway {
         let dir = tempfile::tempdir().unwrap();
@@ -96,32 +125,18 @@ impl Gateway {
             limits = options.limits,
         );
         fs::write(at("gateway.toml"), config).unwrap();
-        let words: Vec<&str> = options.starter.iter().copied().chain([PROGRAM]).collect();
-        let mut child = Command::new(words[0])
-            .args(&words[1..])
-            .args(["serve", "--config"])
-            .arg(at("gateway.toml"))
-            .args(options.serve)
-            .envs(options.env.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("the gateway did not start: {line}"));
-        let said = Arc::new(Mutex::new(line));
-        let saying = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                saying.lock().unwrap().push_str(&format!("{line}\n"));
-            }
-        });
+        let (child, port, said) = serve(&at("gateway.toml"), options);
         let gateway = Gateway { dir, child, port, said };
         gateway.wait_for("the administrator's socket", || UnixStream::connect(gateway.path("admin.sock")).is_ok());
         gateway
+    }
+
+    /// Kills it and starts it anew over the same files, on another port.
+    pub fn restart(&mut self, options: &Options<'_>) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        (self.child, self.port, self.said) = serve(&self.path("gateway.toml"), options);
+        self.wait_for("the administrator's socket", || UnixStream::connect(self.path("admin.sock")).is_ok());
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

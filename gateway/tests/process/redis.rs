@@ -96,6 +96,12 @@ impl Redis {
         format!("redis://{login}127.0.0.1:{port}/0")
     }
 
+    /// From the next start on; none if it is empty.
+    pub fn set_password(&mut self, password: &'static str) {
+        self.password = password;
+        self.settings = if password.is_empty() { vec![] } else { vec!["--requirepass".into(), password.into()] };
+    }
+
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());

@@ -1,6 +1,7 @@
 //! The endpoints that are the gateway's own.
 
 use super::harness::{FakeDaemon, Gateway, Options, PROGRAM};
+use super::redis::Redis;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -62,6 +63,70 @@ fn no_token_is_issued_for_a_role_that_is_not_there() {
     }
     let listed = gateway.admin(&serde_json::json!({ "command": "list" }));
     assert_eq!(listed["result"], serde_json::json!([]));
+}
+
+#[test]
+fn a_redis_without_a_password_is_not_used_unless_it_is_asked_for() {
+    let Some(redis) = Redis::start_with(&[]) else { return };
+    let daemon = FakeDaemon::start();
+    let (socket, store) = (daemon.socket(), redis.url());
+    let gateway = Gateway::start(&Options::before(&socket));
+    let text = std::fs::read_to_string(gateway.path("gateway.toml")).unwrap();
+    let own = format!("redb:{}", gateway.path("store.redb").display());
+    let other = gateway.path("other.toml");
+    let unix = gateway.path("redis.sock");
+    let settings = ["--unixsocket", unix.to_str().unwrap()];
+    let Some(on_socket) = Redis::start_with(&settings) else { return };
+    let nopass = ["--user", "default", "on", "nopass", "~*", "&*", "+@all"];
+    let Some(of_acl) = Redis::start_with(&nopass) else { return };
+    // A user `default` who may do nothing needs no password all the same.
+    let rights =
+        ["--user", "default", "on", "nopass", "-@all", "--user", "gateway", "on", ">right", "~*", "&*", "+@all"];
+    let Some(of_little) = Redis::start_with(&rights) else { return };
+    let little = format!("redis://gateway:right@127.0.0.1:{}/0", of_little.port);
+    for store in [&store, &format!("redis+unix://{}", unix.display()), &of_acl.url(), &little] {
+        std::fs::write(
+            &other,
+            text.replace(&own, store).replace("local.sock", "l2.sock").replace("admin.sock", "a2.sock"),
+        )
+        .unwrap();
+        let out = Command::new(PROGRAM).args(["serve", "--config"]).arg(&other).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{store}: {said}");
+        assert!(said.contains("lets in without a password") && said.contains("requirepass"), "{store}: {said}");
+        assert!(!said.contains("listening"), "{said}");
+    }
+    drop((on_socket, of_acl));
+    let insecure =
+        Gateway::start(&Options { store: Some(&store), serve: &["--insecure-store"], ..Options::before(&socket) });
+    let token = insecure.token(&["--role=operator"]);
+    assert_eq!(insecure.get("/_ping", &token).0, 200);
+    insecure.wait_for("the notice", || insecure.said().contains("--insecure-store"));
+    assert!(insecure.audit().iter().any(|line| line["rule"] == "store.insecure" && line["operation"] == "serve"));
+}
+
+#[test]
+fn a_redis_that_loses_its_password_is_as_good_as_gone_until_it_has_one() {
+    let Some(mut redis) = Redis::start() else { return };
+    let daemon = FakeDaemon::start();
+    let (socket, store) = (daemon.socket(), redis.url());
+    let gateway =
+        Gateway::start(&Options { store: Some(&store), limits: "attempts_per_client = 0", ..Options::before(&socket) });
+    let token = gateway.token(&["--role=operator"]);
+    assert_eq!(gateway.get("/_ping", &token).0, 200);
+    redis.kill();
+    redis.set_password("");
+    redis.restart();
+    gateway.wait_for("the reason", || {
+        let (status, body) = gateway.get("/_ping", &token);
+        assert_eq!(status, 503, "{body}");
+        let told = gateway.admin(&serde_json::json!({ "command": "list" }));
+        told["error"].as_str().is_some_and(|error| error.contains("lets in without a password"))
+    });
+    redis.kill();
+    redis.set_password(super::redis::PASSWORD);
+    redis.restart();
+    gateway.wait_for("the store", || gateway.get("/_ping", &token).0 == 200);
 }
 
 #[test]

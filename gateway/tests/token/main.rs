@@ -13,3 +13,4 @@ mod never;
 mod outside;
 mod rings;
 mod rotation;
+mod sets;
