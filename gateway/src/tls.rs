@@ -1,7 +1,7 @@
 //! TLS with HTTP/1.1 only, certificate and key from PEM files.
 //!
-//! As Mozilla's "modern" profile has it (Server Side TLS 5.7): TLS 1.3, its three
-//! suites, X25519, P-256 and P-384; TLS 1.2 with the forward-secret AEAD suites
+//! As Mozilla's "modern" profile has it (Server Side TLS 6.0): TLS 1.3, its three
+//! suites, the groups X25519MLKEM768, X25519, P-256 and P-384; TLS 1.2 with the forward-secret AEAD suites
 //! where `[tls] min_version` asks for it. There is no renegotiation (rustls has
 //! none), no early data, and no ticket that holds a session's keys: what is
 //! resumed lies in the memory of this process and ends with it, or with the
@@ -41,7 +41,7 @@ pub fn server_config(tls: &Tls) -> Result<Arc<rustls::ServerConfig>, TlsError> {
     private(&tls.key)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| of(&tls.key, &error))?;
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
     let versions: &[&rustls::SupportedProtocolVersion] = match tls.min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],

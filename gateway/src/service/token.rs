@@ -25,9 +25,10 @@ impl Service {
         let Some(old) = form.get("refresh_token") else {
             return oauth_error(400, "invalid_request", "refresh_token is missing");
         };
-        if let Err(answer) = self.still_served(old).await {
-            return answer;
-        }
+        let prepared = match self.prepare(old, now).await {
+            Ok(prepared) => prepared,
+            Err(answer) => return answer,
+        };
         let next = match fresh_token(REFRESH_PREFIX) {
             Ok(next) => next,
             Err(error) => return store_gone(&error),
@@ -44,8 +45,7 @@ impl Service {
             }
             Err(error) => return store_gone(&error),
         };
-        // Should this fail, the client retries with the same token: the successor is unused.
-        match self.access_token(&session, now) {
+        match prepared.map_or_else(|| self.access_token(&session, now), Ok) {
             Ok(issued) => private(
                 200,
                 &json!({
@@ -59,19 +59,23 @@ impl Service {
         }
     }
 
-    /// Whether the policy has a place for the session's role and tenant. Asked
-    /// before the token is used, so that it is good once a role is back.
-    async fn still_served(&self, refresh: &str) -> Result<(), Response<Bytes>> {
+    /// The access token for a refresh token's session, before that is used: so
+    /// it is good still once a role is back or a key may sign again. Nobody is
+    /// given it unless the exchange succeeds. None where there is no session.
+    async fn prepare(&self, refresh: &str, now: u64) -> Result<Option<Issued>, Response<Bytes>> {
         let asked = async {
             match self.store.session_of(&TokenHash::of(refresh)).await? {
                 Some(id) => self.store.session(&id).await,
                 None => Ok(None),
             }
         };
-        let Some(session) = asked.await.map_err(|error| store_gone(&error))? else { return Ok(()) };
+        let live = |session: &Session| session.revoked.is_none() && session.expires > now;
+        let Some(session) = asked.await.map_err(|error| store_gone(&error))?.filter(live) else { return Ok(None) };
         self.serves_session(&session.role, session.tenant.as_deref()).map_err(|reason| {
             oauth_error(400, "invalid_grant", &format!("the refresh token is not exchanged: {reason}"))
-        })
+        })?;
+        let issued = self.access_token(&session, now);
+        issued.map(Some).map_err(|_| try_again(RACE_SECONDS + 1, "no key may sign now"))
     }
 
     /// Whether requests of this role and tenant can be allowed at all.

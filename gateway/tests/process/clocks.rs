@@ -45,7 +45,11 @@ fn with_clock(socket: &Path, store: Option<&str>, test: impl Fn(&mut Clocked, &O
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ("DONT_FAKE_MONOTONIC", "1"),
     ];
-    let options = Options { store, limits: "attempts_per_client = 0", env: &env, ..Options::before(socket) };
+    // A key that was made long before: one that is younger than the clock's jump does not sign.
+    let script = "sed -i 's/\"nbf\":[0-9]*/\"nbf\":1/' \"$(dirname \"${@: -1}\")\"/keys/signing/*; exec \"$@\"";
+    let starter = ["bash", "-c", script, "older"];
+    let limits = "attempts_per_client = 0";
+    let options = Options { store, limits, env: &env, starter: &starter, ..Options::before(socket) };
     let gateway = Gateway::start(&options);
     test(&mut Clocked { gateway, file: file.clone(), _dir: dir }, &options);
 }
@@ -59,7 +63,7 @@ impl Clocked {
         std::fs::rename(&new, &self.file).unwrap();
         // What the gateway stamps shows that it has the new time.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let ask = serde_json::json!({ "command": "issue", "subject": "clock", "role": "read" });
+        let ask = serde_json::json!({ "command": "issue", "subject": "clock", "role": "read", "opaque": true });
         self.gateway.wait_for("the new time", || {
             let given = self.gateway.admin(&ask);
             let id = given["result"]["session"].as_str().unwrap();

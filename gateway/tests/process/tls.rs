@@ -78,7 +78,9 @@ fn nothing_is_renegotiated_and_nothing_is_sent_early_or_strictly() {
     assert!(has_openssl(), "the openssl program is needed");
     let daemon = FakeDaemon::start();
     let socket = daemon.socket();
-    let gateway = Gateway::start(&Options { tls: "min_version = \"1.2\"", ..Options::before(&socket) });
+    // A client whose wish is refused waits until it is sent away.
+    let limits = "head_seconds = 8";
+    let gateway = Gateway::start(&Options { limits, tls: "min_version = \"1.2\"", ..Options::before(&socket) });
     let said = client(&gateway, &["-tls1_2"], "R\n");
     assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
     let said = client(&gateway, &["-tls1_3", "-ign_eof"], REQUEST);
