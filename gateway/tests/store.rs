@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot set up must stop
 
 #[path = "process/redis.rs"]
+#[allow(dead_code)] // the process tests use more of it
 mod redis;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Redis;
 use stockade_gateway::store::{
-    OpaqueToken, RedbStore, RedisStore, Rotation, Session, Store, StoreError, TokenHash, open,
+    Binding, OpaqueToken, RedbStore, RedisStore, Rotation, Session, Store, StoreError, Tenants, TokenHash, open,
 };
 
 /// A day in 2001, so that what is purged in these tests lies behind every clock.
@@ -99,6 +100,58 @@ fn a_refresh_token_is_exchanged_and_the_session_stays_the_same() {
         // A rotation that fails leaves nothing of the new token.
         assert_eq!(store.session_of(&hash("x")).await.unwrap(), None);
     });
+}
+
+#[test]
+fn another_gateway_of_the_same_store_finds_and_changes_nothing() {
+    with_each_store(async |store| {
+        let names = [("i", "a"), ("i", "b"), ("j", "a")].map(|(issuer, audience)| Binding::new(issuer, audience));
+        let [own, other, third] = names.each_ref().map(|binding| store.bound_to(binding));
+        own.create_session(&session("ses_1", NOW), Some(&hash("r0"))).await.unwrap();
+        own.put_opaque(&hash("o"), &opaque_token("tok_1", "ses_1", NOW), NOW).await.unwrap();
+        assert!(matches!(own.rotate(&hash("r0"), &hash("r1"), NOW).await.unwrap(), Rotation::Rotated(_)));
+        for stranger in [&other, &third, &store] {
+            // Neither what is current nor what was used is known, and no family ends.
+            for token in ["r0", "r1", "never"] {
+                assert_eq!(stranger.rotate(&hash(token), &hash("x"), NOW + 60).await.unwrap(), Rotation::Unknown);
+                assert_eq!(stranger.session_of(&hash(token)).await.unwrap(), None);
+            }
+            assert_eq!(stranger.session("ses_1").await.unwrap(), None);
+            assert_eq!(stranger.list_sessions(NOW).await.unwrap(), []);
+            assert_eq!(stranger.opaque(&hash("o"), NOW).await.unwrap(), None);
+            assert!(!stranger.revoke_session("ses_1", NOW).await.unwrap());
+            stranger.revoke_token("tok_1", NOW + 900, NOW).await.unwrap();
+            assert!(stranger.is_revoked(None, "tok_1").await.unwrap());
+            assert!(stranger.is_revoked(Some("ses_1"), "x").await.unwrap(), "what is not known is dead");
+        }
+        assert!(!own.is_revoked(Some("ses_1"), "tok_1").await.unwrap());
+        assert_eq!(own.opaque(&hash("o"), NOW).await.unwrap().unwrap().token_id, "tok_1");
+        let again = store.bound_to(&Binding::new("i", "a"));
+        assert!(matches!(again.rotate(&hash("r1"), &hash("r2"), NOW + 60).await.unwrap(), Rotation::Rotated(_)));
+        assert!(again.revoke_session("ses_1", NOW + 61).await.unwrap());
+        assert!(own.is_revoked(Some("ses_1"), "tok_1").await.unwrap());
+        assert_eq!(own.list_sessions(NOW).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn tenants_are_remembered_across_a_start_and_by_all_gateways() {
+    with_each_store(async |store| {
+        let known = Tenants::new(Arc::clone(&store));
+        known.remember(Some("shop")).await.unwrap();
+        known.remember(Some("shop")).await.unwrap();
+        known.remember(None).await.unwrap();
+        let other = Tenants::new(store.bound_to(&Binding::new("i", "a")));
+        assert!(other.snapshot().is_empty());
+        other.remember(Some("web")).await.unwrap();
+        assert_eq!(other.snapshot().len(), 2, "those of the store are read before anybody is served");
+        known.load().await.unwrap();
+        assert!(known.snapshot().contains("web") && known.snapshot().contains("shop"));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    run(async { RedbStore::open(&path).unwrap().remember_tenant("shop").await.unwrap() });
+    run(async { assert_eq!(RedbStore::open(&path).unwrap().tenants().await.unwrap(), ["shop"]) });
 }
 
 #[test]

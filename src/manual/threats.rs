@@ -61,6 +61,14 @@
 //! | a weak or ill-formed key | refused when it is loaded | `an_rsa_key_must_be_large_and_its_exponent_sound` |
 //! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported`, `keys_and_certificate_are_loaded_anew_without_dropping_a_session` |
 //! | a stolen refresh token | reuse revokes the family | `refresh_reuse_revocation_and_metrics` |
+//! | a refresh or opaque token at another gateway of the same store | sessions are of one issuer and audience; elsewhere unknown, and untouched | `a_session_is_of_one_issuer_and_one_audience` |
+//! | a log driver of the daemon that writes to the administrative socket | the gateway's own program only, with a nonce that was read | `a_log_driver_of_the_daemon_is_no_administrator`, `the_daemon_is_told_apart_by_a_service_user_who_cannot_read_its_program` |
+//! | sessions planted in a Redis without a password | such a Redis is not used | `a_redis_without_a_password_is_not_used_unless_it_is_asked_for`, `a_redis_that_loses_its_password_is_as_good_as_gone_until_it_has_one` |
+//! | an RSA key whose private key can be computed (ROCA) | its set is refused | `an_rsa_key_with_the_roca_fingerprint_is_refused_with_its_whole_set` |
+//! | a set that mixes secrets and public keys, or has an id twice | refused whole | `a_set_that_mixes_secrets_and_public_keys_is_refused_whole`, `a_set_that_has_one_id_twice_is_refused_whole` |
+//! | a clock that jumps while the gateway runs | no rotation rule is fooled | `a_used_refresh_token_is_reuse_whatever_the_clock_says` |
+//! | a store that answers late | a limit, then a refusal | `a_slow_store_is_waited_for_within_its_limit_and_never_gone_round` |
+//! | an old version of TLS, a weak suite or group | the modern profile only | `only_the_modern_profile_is_spoken_unless_tls_1_2_is_asked_for` |
 //! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
 //! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests`, `a_store_that_dies_in_the_middle_of_traffic_lets_nothing_through_until_it_is_back` |
 //! | a store that cannot be written | no new session; a revocation holds all the same | `a_store_that_cannot_be_written_gives_no_session_and_revokes_all_the_same`, `a_full_disk_keeps_no_session_alive_and_loses_none` |
