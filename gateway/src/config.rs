@@ -101,6 +101,13 @@ pub struct Limits {
     pub body_seconds: u64,
     /// Seconds a connection may stay without a request.
     pub idle_seconds: u64,
+    /// Seconds the daemon has for an answer that is not a stream, from the
+    /// request's last byte to the answer's, and for the head of a stream.
+    pub answer_seconds: u64,
+    /// The same for calls that may take long: prunes, deletes, commit, tag,
+    /// create and start. `stop` and `restart` have `answer_seconds` after the
+    /// time that the container has to stop.
+    pub slow_answer_seconds: u64,
     /// Seconds that requests have to end when the gateway stops.
     pub drain_seconds: u64,
 }
@@ -116,6 +123,8 @@ impl Default for Limits {
             head_seconds: 10,
             body_seconds: 60,
             idle_seconds: 120,
+            answer_seconds: 20,
+            slow_answer_seconds: 300,
             drain_seconds: 30,
         }
     }
@@ -211,6 +220,9 @@ impl Config {
         if self.limits.connections == 0 || self.limits.head_seconds == 0 || self.limits.connections_per_client == 0 {
             return Err("limits of connections and head_seconds must not be 0");
         }
+        if self.limits.answer_seconds == 0 || self.limits.slow_answer_seconds < self.limits.answer_seconds {
+            return Err("limits.answer_seconds must not be 0, and slow_answer_seconds not less than it");
+        }
         let pinned = self.docker_api.pinned.as_ref().is_none_or(|text| api_version(text).is_some());
         match (api_version(&self.docker_api.min), api_version(&self.docker_api.max)) {
             (Some(min), Some(max)) if min <= max && pinned => Ok(()),
@@ -248,6 +260,8 @@ mod tests {
             ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\nmin_version = \"1.1\"\n", "min_version"),
             ("[docker_api]\nmin = \"1.50\"\nmax = \"1.41\"\n", "min at most max"),
             ("[docker_api]\npinned = \"latest\"\n", "versions like"),
+            ("[limits]\nanswer_seconds = 0\n", "answer_seconds must not be 0"),
+            ("[limits]\nanswer_seconds = 400\n", "slow_answer_seconds not less"),
         ] {
             let error = load(&format!("{BASE}{more}")).unwrap_err().to_string();
             assert!(error.contains(expected), "{more}: {error}");

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub connections_refused: AtomicU64,
     /// Requests refused because a rate was exceeded.
     pub rate_limited: AtomicU64,
+    /// Requests that ended because the daemon did not answer in time.
+    pub daemon_timeouts: AtomicU64,
     /// 1 while the store answers.
     pub store_up: AtomicI64,
 }
@@ -93,6 +95,7 @@ impl Metrics {
             ("streams", "gauge", self.streams.load(Ordering::Relaxed)),
             ("store_up", "gauge", self.store_up.load(Ordering::Relaxed)),
             ("connections_refused_total", "counter", self.connections_refused.load(Ordering::Relaxed).cast_signed()),
+            ("daemon_timeouts_total", "counter", self.daemon_timeouts.load(Ordering::Relaxed).cast_signed()),
             ("rate_limited_total", "counter", self.rate_limited.load(Ordering::Relaxed).cast_signed()),
             ("audit_write_failures_total", "counter", audit_failures.cast_signed()),
         ] {

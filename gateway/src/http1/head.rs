@@ -189,7 +189,7 @@ fn upgrade(headers: &HeaderMap, asked: bool) -> Result<bool, BadHead> {
         (Some(protocol), true) if protocol == "tcp" && count(headers, &header::UPGRADE) == 1 => Ok(true),
         (Some(protocol), _) if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") => Err(BadHead {
             status: 403,
-            message: "upgrading to h2c (BuildKit) is not allowed; set DOCKER_BUILDKIT=0",
+            message: "upgrading to h2c (BuildKit) is not allowed: builds are made by the classic builder here, set DOCKER_BUILDKIT=0",
             rule: "http.upgrade",
         }),
         _ => Err(bad("http.upgrade", "the only upgrade is to tcp")),

@@ -155,7 +155,10 @@ impl Policy {
         };
         let Some(entry) = role.allows(call.route) else {
             let class = call.route.class.name();
-            let message = format!("the role {:?} may not {} (class {class})", identity.role, call.route.id);
+            let mut message = format!("the role {:?} may not {} (class {class})", identity.role, call.route.id);
+            if matches!(call.route.id, "Session" | "BuildKitGrpc") {
+                message.push_str(": builds are made by the classic builder here, set DOCKER_BUILDKIT=0");
+            }
             return Err(denied(format!("role.{}.allow", identity.role), message));
         };
         let rule = format!("role.{}.{entry}", identity.role);
@@ -294,10 +297,10 @@ impl Policy {
                 let (body, detached) = bodies::exec_start(scope, body)?;
                 draft.json(body);
                 if !detached {
-                    hijack(call, draft)?;
+                    draft.response = ResponseRule::Hijack;
                 }
             }
-            "ContainerAttach" => hijack(call, draft)?,
+            "ContainerAttach" => draft.response = ResponseRule::Hijack,
             "ContainerArchiveInfo" | "ContainerArchive" | "PutContainerArchive" => self.archive(scope, call)?,
             "ImageCreate" => image::pull(scope, call, draft).await?,
             "ImageInspect" | "ImageHistory" | "ImageAttestations" => {
@@ -431,14 +434,6 @@ fn lines_of_own(scope: &Scope<'_>, call: &Call, draft: &mut Draft) {
     if scope.tenant.is_some() {
         draft.response = ResponseRule::FilterLines { operation: call.route.id, viewer: scope.viewer() };
     }
-}
-
-fn hijack(call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
-    if !call.upgrade {
-        return Err(malformed("http.upgrade", "this operation needs Connection: Upgrade and Upgrade: tcp"));
-    }
-    draft.response = ResponseRule::Hijack;
-    Ok(())
 }
 
 /// A name that may be given to a container: not one that could be taken for an

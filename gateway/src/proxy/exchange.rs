@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::body::{decoder, refused};
+use super::deadline::{Clock, Limit};
 use super::lease::{End, Lease};
 use super::request::Outcome;
 use super::{Client, Next, Proxy, answer};
@@ -25,6 +26,9 @@ const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 /// Largest answer that is filtered whole.
 const MAX_FILTERED: usize = 64 << 20;
+/// Clients choose their builder by the answer to a ping (docker/cli,
+/// `BuildKitEnabled`); sessions of BuildKit are not let through.
+const CLASSIC_BUILDER: &[u8] = b"Builder-Version: 1\r\n";
 /// Longest line of a stream that is filtered.
 const MAX_LINE: usize = 1 << 20;
 
@@ -48,8 +52,36 @@ enum Trouble {
     Daemon(String),
     /// The lease is over.
     Lease(End),
+    /// The daemon has not answered within so many seconds.
+    Late(u64),
     /// The gateway says no.
     Refused(Refusal),
+}
+
+/// How a client takes a connection over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takeover {
+    /// It asked for `Upgrade: tcp`: 101, and nothing is sent before.
+    Upgrade,
+    /// It did not, as old clients: a head of 200 without framing, and whatever
+    /// follows the request is input. The daemon is asked with `Upgrade` all the
+    /// same: its 101 alone says that it switched, where a 200 could be an
+    /// ordinary answer.
+    Raw,
+}
+
+/// What a client that says or ends something beside its request means by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// Its next request follows; one that ends its side still waits for the
+    /// answer, as the daemon itself has it.
+    NextRequest,
+    /// The same, but the answer is a stream: one that ends its side leaves.
+    Leaves,
+    /// Nothing may come before the switch.
+    Forbidden,
+    /// It is input of what is being started.
+    Input,
 }
 
 /// How an exchange went well.
@@ -62,6 +94,7 @@ enum Done {
 
 /// What both directions know of each other.
 struct Progress {
+    clock: Clock,
     status: AtomicU16,
     /// Something of the answer has been written to the client.
     begun: AtomicBool,
@@ -97,32 +130,43 @@ impl Proxy {
             let next = if sent.is_err() || close { Next::Close } else { Next::Again };
             return Outcome { status: *status, next, ended: None, refusal: None, stream: false };
         }
-        let hijack = forward.response == ResponseRule::Hijack && head.upgrade;
-        let stream = hijack || follows || matches!(forward.body, Body::Stream { .. });
+        let takeover = (forward.response == ResponseRule::Hijack).then_some(match head.upgrade {
+            true => Takeover::Upgrade,
+            false => Takeover::Raw,
+        });
+        let uploads = matches!(forward.body, Body::Stream { .. });
+        let stream = takeover.is_some() || follows || uploads;
+        let limit = Limit::of(forward.operation, follows, uploads);
         let _open = stream.then(|| Open::new(&self.metrics.streams));
         if stream {
             self.audit.record(Record { event: "open", ..record.clone() });
         }
-        let found = if hijack { self.upstream.new_link().await } else { self.upstream.link().await };
-        let mut link = match found {
-            Ok(link) => link,
-            Err(error) => return refusal(daemon_gone(&error.to_string()), stream),
-        };
         let progress = Progress {
+            clock: Clock::start(),
             status: AtomicU16::new(0),
             begun: AtomicBool::new(false),
-            uploaded: AtomicBool::new(!matches!(forward.body, Body::Stream { .. })),
+            uploaded: AtomicBool::new(!uploads),
         };
-        let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, hijack)).await;
+        let seconds = self.limits().answer_seconds;
+        let found = async {
+            if takeover.is_some() { self.upstream.new_link().await } else { self.upstream.link().await }
+        };
+        let mut link = match tokio::time::timeout(std::time::Duration::from_secs(seconds), found).await {
+            Ok(Ok(link)) => link,
+            Err(_) => return refusal(self.too_late(seconds), stream),
+            Ok(Err(error)) => return refusal(daemon_gone(&error.to_string()), stream),
+        };
+        let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
         let status = progress.status.load(Ordering::Relaxed);
         let begun = progress.begun.load(Ordering::Relaxed);
         let uploaded = progress.uploaded.load(Ordering::Relaxed);
         let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
-        if matches!(result, Err(Trouble::Client | Trouble::Lease(_))) && !begun && !forward.turn.is_empty() {
+        if matches!(result, Err(Trouble::Client | Trouble::Lease(_) | Trouble::Late(_))) && !begun && !forward.turn.is_empty() {
             // What was counted must be there, or not, before it is counted again.
             tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
             return match result {
                 Err(Trouble::Lease(end)) => refusal(end.into(), stream),
+                Err(Trouble::Late(seconds)) => refusal(self.too_late(seconds), stream),
                 _ => outcome(Next::Gone, Some("client gone")),
             };
         }
@@ -131,17 +175,26 @@ impl Proxy {
                 if keep && uploaded {
                     self.upstream.give_back(link);
                 }
-                outcome(if head.close || !uploaded { Next::Close } else { Next::Again }, None)
+                // What follows a request for a raw stream is not the next one.
+                let close = head.close || !uploaded || takeover == Some(Takeover::Raw);
+                outcome(if close { Next::Close } else { Next::Again }, None)
             }
             Ok(Done::Switched(answer)) => {
-                let ended = client.take_over(&answer, link, lease).await;
-                Outcome { status: 101, next: Next::Gone, ended, refusal: None, stream }
+                let takeover = takeover.unwrap_or(Takeover::Upgrade);
+                let ended = client.take_over(&answer, takeover, link, lease).await;
+                let status = if takeover == Takeover::Raw { 200 } else { 101 };
+                Outcome { status, next: Next::Gone, ended, refusal: None, stream }
             }
             Err(Trouble::Client) => outcome(Next::Gone, Some("client gone")),
             Err(Trouble::Daemon(_)) if begun => outcome(Next::Gone, Some("daemon gone")),
             Err(Trouble::Lease(end)) if begun => outcome(Next::Gone, Some(end.word())),
+            Err(Trouble::Late(seconds)) if begun => {
+                drop(self.too_late(seconds));
+                outcome(Next::Gone, Some("daemon timeout"))
+            }
             Err(Trouble::Refused(_)) if begun => outcome(Next::Gone, Some("refused midway")),
             Err(Trouble::Daemon(why)) => refusal(daemon_gone(&why), stream),
+            Err(Trouble::Late(seconds)) => refusal(self.too_late(seconds), stream),
             Err(Trouble::Lease(end)) => refusal(end.into(), stream),
             Err(Trouble::Refused(refused)) => refusal(refused, stream),
         }
@@ -156,12 +209,18 @@ impl Proxy {
         forward: &Forward,
         lease: &mut Lease<'_>,
         link: &mut Link,
-        (progress, hijack): (&Progress, bool),
+        (progress, takeover, limit): (&Progress, Option<Takeover>, Limit),
     ) -> Result<Done, Trouble>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let request = render(forward, head.framing, hijack)?;
+        let request = render(forward, head.framing, takeover.is_some())?;
+        let beside = match takeover {
+            Some(Takeover::Upgrade) => Beside::Forbidden,
+            Some(Takeover::Raw) => Beside::Input,
+            None if limit.bounds_all() => Beside::NextRequest,
+            None => Beside::Leaves,
+        };
         let head_only = forward.method == http::Method::HEAD;
         if head.expects && matches!(forward.body, Body::Stream { .. }) {
             client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Trouble::Client)?;
@@ -176,7 +235,7 @@ impl Proxy {
                 open = open && upload(&mut from_client, from_buffer, &mut to_daemon, head.framing, limit).await?;
                 progress.uploaded.store(open, Ordering::Relaxed);
             }
-            watch(&mut from_client, from_buffer, hijack).await
+            watch(&mut from_client, from_buffer, beside).await
         };
         let down = async {
             let mut answer = read_answer(&mut from_daemon, &mut link.buffer, head_only, self.upstream.newest())
@@ -187,14 +246,18 @@ impl Proxy {
                 self.upstream.forget_containers();
             }
             if answer.status == 101 {
-                let switched = if hijack {
+                let switched = if takeover.is_some() {
                     Ok(Done::Switched(answer))
                 } else {
                     Err(Trouble::Daemon("it switched protocols unasked".into()))
                 };
                 return switched;
             }
-            let mut relay = Relay { to_client: &mut to_client, progress, close: head.close };
+            if !answer.builder && matches!(forward.operation, "SystemPing" | "SystemPingHead") {
+                answer.lines.extend_from_slice(CLASSIC_BUILDER);
+            }
+            let close = head.close || takeover == Some(Takeover::Raw);
+            let mut relay = Relay { to_client: &mut to_client, progress, close };
             match &forward.response {
                 ResponseRule::FilterJson { operation, viewer, wanted } if passed(answer.status) && !head_only => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
@@ -217,11 +280,13 @@ impl Proxy {
             }
             Ok(Done::Complete { keep: answer.keep })
         };
+        let headed = || progress.status.load(Ordering::Relaxed) != 0;
         tokio::select! {
             biased;
             done = down => done,
             stopped = up => stopped,
             end = lease.ended() => Err(Trouble::Lease(end)),
+            seconds = self.late(forward, limit, &progress.clock, headed) => Err(Trouble::Late(seconds)),
         }
     }
 }
@@ -366,12 +431,10 @@ where
     }
 }
 
-/// Returns when the client goes away. What it sends meanwhile is its next
-/// request, unless it asked to take the connection over: before the daemon has
-/// agreed to that, there is nothing it may send.
-async fn watch<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, hijack: bool) -> Result<Done, Trouble> {
+/// Returns when the client goes away, and keeps what it sends meanwhile.
+async fn watch<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, beside: Beside) -> Result<Done, Trouble> {
     loop {
-        if hijack && !buffer.is_empty() {
+        if beside == Beside::Forbidden && !buffer.is_empty() {
             return Err(Trouble::Refused(refused(
                 400,
                 "hijack.early",
@@ -379,13 +442,19 @@ async fn watch<R: AsyncRead + Unpin>(from: &mut R, buffer: &mut BytesMut, hijack
             )));
         }
         if buffer.len() >= LARGE {
+            if beside == Beside::Leaves {
+                // The end of one that sends on and on would not be seen.
+                return Err(Trouble::Client);
+            }
             std::future::pending::<()>().await;
         }
         if buffer.capacity() == buffer.len() {
             buffer.reserve(SMALL);
         }
-        if from.read_buf(buffer).await.unwrap_or(0) == 0 {
-            return Err(Trouble::Client);
+        match from.read_buf(buffer).await {
+            Ok(0) if matches!(beside, Beside::NextRequest | Beside::Input) => std::future::pending::<()>().await,
+            Ok(0) | Err(_) => return Err(Trouble::Client),
+            Ok(_) => {}
         }
     }
 }
@@ -455,8 +524,11 @@ struct Relay<'a, W> {
 impl<W: AsyncWrite + Unpin> Relay<'_, W> {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         self.progress.begun.store(true, Ordering::Relaxed);
-        self.to_client.write_all(bytes).await.map_err(|_| Trouble::Client)?;
-        self.to_client.flush().await.map_err(|_| Trouble::Client)
+        let written = self.progress.clock.of_client(async {
+            self.to_client.write_all(bytes).await?;
+            self.to_client.flush().await
+        });
+        written.await.map_err(|_| Trouble::Client)
     }
 
     /// An answer whose body is at hand.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use super::exchange::Takeover;
 use super::lease::Lease;
 use super::{Client, answer};
 use crate::upstream::{Answer, Link};
@@ -24,19 +25,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub(super) async fn take_over(
         &mut self,
         answer: &Answer,
+        takeover: Takeover,
         mut link: Link,
         lease: &mut Lease<'_>,
     ) -> Option<&'static str> {
-        let mut head = answer::begin(101, &answer.lines, "Connection: Upgrade\r\nUpgrade: tcp\r\n", false);
+        let mut head = match takeover {
+            Takeover::Upgrade => {
+                answer::begin(101, &answer.lines, "Connection: Upgrade\r\nUpgrade: tcp\r\n", false)
+            }
+            // Without framing it ends with the connection (RFC 9112, 6.3). The daemon's own head of
+            // a stream without an upgrade has this one line, whatever the version of its API.
+            Takeover::Raw => answer::begin(200, b"Content-Type: application/vnd.docker.raw-stream\r\n", "", false),
+        };
         head.extend_from_slice(&link.buffer);
         link.buffer.clear();
+        // With a raw stream whatever came after the request is input.
+        let early = std::mem::take(&mut self.buffer);
         let (mut from_client, mut to_client) = tokio::io::split(&mut self.io);
         let (mut from_daemon, mut to_daemon) = link.stream.split();
         let copied = async {
             if to_client.write_all(&head).await.is_err() || to_client.flush().await.is_err() {
                 return Some("client gone");
             }
-            let (up, down) = (pump(&mut from_client, &mut to_daemon), pump(&mut from_daemon, &mut to_client));
+            let up = async {
+                to_daemon.write_all(&early).await.map_err(|_| Broken::Writing)?;
+                drop(early);
+                pump(&mut from_client, &mut to_daemon).await
+            };
+            let (up, down) = (up, pump(&mut from_daemon, &mut to_client));
             tokio::pin!(up, down);
             tokio::select! {
                 ended = &mut down => {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod deadline;
 mod exchange;
 mod hijack;
 mod identify;

@@ -166,7 +166,11 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // What is left of a body cannot be told from the next request any more.
-        let close = head.close || head.framing != Framing::None || head.upgrade || refused.status == 401;
+        let close = head.close
+            || head.framing != Framing::None
+            || head.upgrade
+            || refused.status == 401
+            || asks_to_take_over(&head.parts);
         let sent = client.send(&answer::refusal(&refused, head.parts.method == http::Method::HEAD, close)).await;
         record.decision = "refuse";
         record.status = refused.status;
@@ -286,6 +290,14 @@ impl From<End> for Refusal {
     fn from(end: End) -> Self {
         of_end(end)
     }
+}
+
+/// Whether it is an attach or the start of an exec: what follows such a request
+/// may be input, sent before the answer was read.
+fn asks_to_take_over(parts: &http::request::Parts) -> bool {
+    let path = parts.uri.path().trim_end_matches('/');
+    parts.method == http::Method::POST
+        && (path.ends_with("/attach") || (path.contains("/exec/") && path.ends_with("/start")))
 }
 
 /// Method and path, without the query, cut where it is long.

@@ -10,12 +10,15 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::config::api_version;
+use super::LookupError;
 use super::http1::Decoder;
 
 /// Idle connections that are kept.
@@ -26,6 +29,13 @@ const MAX_ROWS: usize = 1024;
 const FIRST_READ: usize = 16 * 1024;
 /// Largest head of an answer.
 const MAX_ANSWER_HEAD: usize = 64 * 1024;
+/// How long a daemon may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A daemon whose backlog is full is tried again after this long.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
+/// Seconds that `stop` gives a container which says nothing else (moby:
+/// `container.DefaultStopTimeout`).
+const DEFAULT_STOP_TIMEOUT: i64 = 10;
 /// Buffer of a connection in the pool; larger ones are given back.
 const IDLE_BUFFER: usize = 32 * 1024;
 
@@ -58,6 +68,8 @@ pub struct Answer {
     pub body: Decoder,
     /// The connection may serve again.
     pub keep: bool,
+    /// The lines say which builder to use.
+    pub builder: bool,
 }
 
 impl Upstream {
@@ -88,9 +100,46 @@ impl Upstream {
     /// A new connection, for one that will be taken over.
     ///
     /// # Errors
-    /// When the daemon does not listen.
+    /// When the daemon does not listen, or does not accept in time.
     pub async fn new_link(&self) -> io::Result<Link> {
-        Ok(Link { stream: UnixStream::connect(&self.path).await?, buffer: BytesMut::new() })
+        let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+        loop {
+            match UnixStream::connect(&self.path).await {
+                Ok(stream) => return Ok(Link { stream, buffer: BytesMut::new() }),
+                // A full backlog: connect(2) does not wait for room on a socket that does not block.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if tokio::time::Instant::now() >= deadline {
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, "it accepts no connections"));
+                    }
+                    tokio::time::sleep(CONNECT_INTERVAL).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the daemon answers anything at all: a ping on a connection of its own.
+    pub async fn responds(&self, within: Duration) -> bool {
+        let asked = async {
+            let mut link = self.new_link().await?;
+            link.stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n").await?;
+            read_answer(&mut link.stream, &mut link.buffer, false, self.newest()).await
+        };
+        matches!(tokio::time::timeout(within, asked).await, Ok(Ok(_)))
+    }
+
+    /// The seconds that a container has to stop; negative for no limit.
+    ///
+    /// # Errors
+    /// When the daemon cannot be asked, or knows no such container.
+    pub async fn stop_timeout(&self, container: &str) -> Result<i64, LookupError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if container.is_empty() || container.starts_with('.') || !container.bytes().all(plain) {
+            return Err(LookupError("the container has no name that can be asked for".into()));
+        }
+        let found = self.get(&format!("/containers/{container}/json")).await?;
+        let found = found.ok_or_else(|| LookupError("it knows no such container".into()))?;
+        Ok(found.pointer("/Config/StopTimeout").and_then(Value::as_i64).unwrap_or(DEFAULT_STOP_TIMEOUT))
     }
 
     /// Gives a connection back whose answer is complete.
@@ -164,23 +213,21 @@ fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> i
     let httparse::Status::Complete(used) = response.parse(buffer).map_err(|_| malformed())? else { return Ok(None) };
     let status = response.code.ok_or_else(malformed)?;
     let mut answer =
-        Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1) };
-    let mut framed = false;
+        Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1), builder: false };
+    let (mut length, mut chunked) = (None, false);
     for line in response.headers.iter() {
         let is = |name: &str| line.name.eq_ignore_ascii_case(name);
         if is("content-length") {
-            let length =
-                std::str::from_utf8(line.value).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
-            if !framed {
-                answer.body = Decoder::Length(length);
+            let this = std::str::from_utf8(line.value).ok().and_then(|text| text.parse::<u64>().ok());
+            let this = this.ok_or_else(malformed)?;
+            if length.replace(this).is_some_and(|other| other != this) {
+                return Err(malformed());
             }
-            framed = true;
         } else if is("transfer-encoding") {
             if !line.value.eq_ignore_ascii_case(b"chunked") {
                 return Err(malformed());
             }
-            answer.body = Decoder::chunked();
-            framed = true;
+            chunked = true;
         } else if is("connection") {
             answer.keep &= !line.value.eq_ignore_ascii_case(b"close");
         } else if is("keep-alive")
@@ -195,16 +242,25 @@ fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> i
             answer.lines.extend_from_slice(b": ");
             if is("api-version") {
                 answer.lines.extend_from_slice(clamped(line.value, newest).as_bytes());
+            } else if is("builder-version") {
+                answer.lines.push(b'1');
+                answer.builder = true;
             } else {
                 answer.lines.extend_from_slice(line.value);
             }
             answer.lines.extend_from_slice(b"\r\n");
         }
     }
+    match length {
+        // RFC 9112, 6.3: chunks win over a length.
+        _ if chunked => answer.body = Decoder::chunked(),
+        Some(length) => answer.body = Decoder::Length(length),
+        None => answer.keep &= status < 200 || status == 204 || status == 304,
+    }
     if head_only || status == 204 || status == 304 || status < 200 {
         answer.body = Decoder::Done;
-    } else if !framed {
-        answer.keep = false;
+        // A body sent all the same would be taken for the next answer.
+        answer.keep &= !head_only;
     }
     buffer.advance(used);
     Ok(Some(answer))
@@ -257,5 +313,21 @@ mod tests {
     fn an_answer_to_head_has_no_body() {
         assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true).body, Decoder::Done);
         assert_eq!(parsed("HTTP/1.1 304 Not Modified\r\n\r\n", false).body, Decoder::Done);
+        // One that is sent all the same is not there for the next request.
+        assert!(!parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true).keep);
+        assert!(parsed("HTTP/1.1 204 No Content\r\n\r\n", false).keep);
+    }
+
+    #[test]
+    fn an_answer_with_two_lengths_is_malformed() {
+        let read = |text: &str| parse_answer(&mut BytesMut::from(text), false, (1, 45)).is_ok();
+        assert!(read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n"));
+        assert!(!read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n"));
+    }
+
+    #[test]
+    fn clients_are_told_to_use_the_classic_builder() {
+        let answer = parsed("HTTP/1.1 200 OK\r\nBuilder-Version: 2\r\nContent-Length: 2\r\n\r\n", false);
+        assert_eq!((answer.lines.as_slice(), answer.builder), (&b"Builder-Version: 1\r\n"[..], true));
     }
 }

@@ -194,10 +194,12 @@ async fn class_14_ambiguous_framing_is_refused() {
 }
 
 #[tokio::test]
-async fn class_15_raw_mode_needs_an_upgrade_that_was_asked_for() {
-    assert_eq!(ask("POST", "/v1.47/containers/web/attach?stream=1").rule().await, "http.upgrade");
+async fn class_15_raw_mode_is_of_attach_and_exec_alone() {
+    let attach = ask("POST", "/v1.47/containers/web/attach?stream=1").deploy().await.unwrap();
+    assert_eq!(attach.response, crate::ResponseRule::Hijack);
     let start = format!("/v1.47/exec/{}/start", hex('e'));
-    assert_eq!(ask("POST", &start).body(r#"{"Detach":false}"#).rule().await, "http.upgrade");
+    let raw = ask("POST", &start).body(r#"{"Detach":false}"#).deploy().await.unwrap();
+    assert_eq!(raw.response, crate::ResponseRule::Hijack);
     let forward =
         ask("POST", &start).header("upgrade", "tcp").body(r#"{"Detach":false,"Tty":true}"#).deploy().await.unwrap();
     assert_eq!(forward.response, crate::ResponseRule::Hijack);
