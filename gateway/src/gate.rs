@@ -40,7 +40,6 @@ pub trait Tokens: Send + Sync {
 /// What the store says of the session that a token belongs to. Times are
 /// seconds since 1970, lengths are seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code)] // asked by the proxy's leases
 pub struct SessionState {
     /// When it was last refreshed, or began.
     pub refreshed: u64,
@@ -58,7 +57,7 @@ pub struct SessionState {
 }
 
 /// Sessions and what was revoked.
-#[allow(dead_code)] // `session` and `tenants` are for leases and policy
+#[allow(dead_code)] // `tenants` is for the policy
 pub trait Sessions: Send + Sync {
     /// The session of a token as it is now. `None` if the token has none, if it
     /// is not known here, or if the token is an outside issuer's. An error when
@@ -109,6 +108,9 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// When it is not one of the known operations in its one spelling.
     fn parse(&self, parts: &http::request::Parts) -> Result<Box<dyn Asked>, Refusal>;
+    /// Whether a role is there and allows an operation, for what has begun under
+    /// rules that were loaded before these.
+    fn allows(&self, role: &str, operation: &str) -> bool;
     /// Leaves of an answer what the tenant owns, of that what was wanted, in its names.
     ///
     /// # Errors

@@ -44,6 +44,12 @@ impl Rules for OfPolicy {
         Ok(Box::new(Pending { call: policy::parse(parts)?, policy: Arc::clone(&self.0) }))
     }
 
+    fn allows(&self, role: &str, operation: &str) -> bool {
+        let route = policy::routes::ROUTES.iter().find(|route| route.id == operation);
+        let role = self.0.roles().get(role);
+        route.zip(role).is_some_and(|(route, role)| role.allows(route).is_some())
+    }
+
     fn filter_json(
         &self,
         operation: &'static str,

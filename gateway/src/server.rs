@@ -25,6 +25,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted; the kernel makes it `somaxconn` where
 /// that is less. One that finds no room here is tried again after a second only.
 const BACKLOG: u32 = 4096;
+/// A connection that is silent for so long is asked whether it is still there,
+/// so often, so many times (tcp(7)).
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_COUNT: u32 = 4;
 
 /// The listeners of one gateway.
 pub struct Server {
@@ -195,6 +200,12 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // As the usual way to listen does: a restart need not wait for old connections.
     socket.set_reuseaddr(true)?;
+    // Connections inherit it: the end of a peer that went without a word is seen within two minutes,
+    // however little its stream has to say.
+    rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
+    rustix::net::sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
+    rustix::net::sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
+    rustix::net::sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_COUNT)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

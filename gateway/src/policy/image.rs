@@ -251,7 +251,10 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
         return Err(denied("build.grant", message));
     }
     if !matches!(call.given("version"), None | Some("1")) {
-        return Err(denied("build.version", "builds are made by the classic builder here, not by BuildKit: set DOCKER_BUILDKIT=0"));
+        return Err(denied(
+            "build.version",
+            "builds are made by the classic builder here, not by BuildKit: set DOCKER_BUILDKIT=0",
+        ));
     }
     for (key, value) in &mut draft.query {
         match *key {

@@ -148,9 +148,8 @@ impl Proxy {
             uploaded: AtomicBool::new(!uploads),
         };
         let seconds = self.limits().answer_seconds;
-        let found = async {
-            if takeover.is_some() { self.upstream.new_link().await } else { self.upstream.link().await }
-        };
+        let found =
+            async { if takeover.is_some() { self.upstream.new_link().await } else { self.upstream.link().await } };
         let mut link = match tokio::time::timeout(std::time::Duration::from_secs(seconds), found).await {
             Ok(Ok(link)) => link,
             Err(_) => return refusal(self.too_late(seconds), stream),
@@ -161,7 +160,10 @@ impl Proxy {
         let begun = progress.begun.load(Ordering::Relaxed);
         let uploaded = progress.uploaded.load(Ordering::Relaxed);
         let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
-        if matches!(result, Err(Trouble::Client | Trouble::Lease(_) | Trouble::Late(_))) && !begun && !forward.turn.is_empty() {
+        if matches!(result, Err(Trouble::Client | Trouble::Lease(_) | Trouble::Late(_)))
+            && !begun
+            && !forward.turn.is_empty()
+        {
             // What was counted must be there, or not, before it is counted again.
             tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
             return match result {

@@ -30,9 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         lease: &mut Lease<'_>,
     ) -> Option<&'static str> {
         let mut head = match takeover {
-            Takeover::Upgrade => {
-                answer::begin(101, &answer.lines, "Connection: Upgrade\r\nUpgrade: tcp\r\n", false)
-            }
+            Takeover::Upgrade => answer::begin(101, &answer.lines, "Connection: Upgrade\r\nUpgrade: tcp\r\n", false),
             // Without framing it ends with the connection (RFC 9112, 6.3). The daemon's own head of
             // a stream without an upgrade has this one line, whatever the version of its API.
             Takeover::Raw => answer::begin(200, b"Content-Type: application/vnd.docker.raw-stream\r\n", "", false),

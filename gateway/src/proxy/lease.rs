@@ -1,10 +1,18 @@
-//! How long a stream may stay open: as long as its token, and not once it is revoked.
+//! How long a stream may stay open: as long as its session is refreshed, and not
+//! once it is revoked.
+//!
+//! A token that has no session bounds its stream by its own end. One that has
+//! is renewed by its client (`POST /token`) while the stream goes on with the
+//! token that it began with; so at the end of a token the session is looked at:
+//! if it was refreshed since, for the same tenant and with a role that still
+//! allows the operation, the stream goes on until the newest token's end.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::now;
+use super::{Proxy, now};
 use crate::Identity;
 use crate::gate::Sessions;
 
@@ -15,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a store that is gone is asked again.
 const AGAIN: Duration = Duration::from_millis(250);
+/// How long a stream outlives a token whose session may just be being refreshed.
+const RENEWAL_GRACE: Duration = Duration::from_secs(2);
 
 /// What ends an exchange before its own end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +33,10 @@ pub(super) enum End {
     Expired,
     /// The token or its session was revoked.
     Revoked,
+    /// The session's time is over, however often it was refreshed.
+    SessionEnded,
+    /// The session is another tenant's now, or its role does not allow the operation any more.
+    Narrowed,
     /// The store can no longer tell.
     StoreGone,
 }
@@ -33,6 +47,8 @@ impl End {
         match self {
             Self::Expired => "token expired",
             Self::Revoked => "token revoked",
+            Self::SessionEnded => "session ended",
+            Self::Narrowed => "role narrowed",
             Self::StoreGone => "store gone",
         }
     }
@@ -40,26 +56,40 @@ impl End {
 
 /// The right to go on.
 pub(super) struct Lease<'a> {
+    proxy: &'a Proxy,
     identity: &'a Identity,
     sessions: &'a dyn Sessions,
     changes: watch::Receiver<u64>,
+    /// What is done under it, once that is decided.
+    operation: Option<&'static str>,
+    /// The end of the newest token that is known, in seconds since 1970.
+    until: u64,
 }
 
 impl<'a> Lease<'a> {
     /// A lease and whether it holds now. Changes are followed from before the
     /// question, so that none is missed after it.
-    pub(super) async fn begin(identity: &'a Identity, sessions: &'a dyn Sessions) -> Result<Self, End> {
+    pub(super) async fn begin(
+        proxy: &'a Proxy,
+        identity: &'a Identity,
+        sessions: &'a dyn Sessions,
+    ) -> Result<Self, End> {
         let mut changes = sessions.changes();
         changes.mark_unchanged();
-        let lease = Self { identity, sessions, changes };
-        lease.ask().await?;
+        let lease = Self { proxy, identity, sessions, changes, operation: None, until: identity.expires };
+        if now() >= lease.until {
+            return Err(End::Expired);
+        }
+        lease.revoked().await?;
         Ok(lease)
     }
 
-    async fn ask(&self) -> Result<(), End> {
-        if now() >= self.identity.expires {
-            return Err(End::Expired);
-        }
+    /// Says what is done under it, without which it is never renewed.
+    pub(super) fn of_operation(&mut self, operation: &'static str) {
+        self.operation = Some(operation);
+    }
+
+    async fn revoked(&self) -> Result<(), End> {
         match self.sessions.is_revoked(self.identity).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(End::Revoked),
@@ -67,24 +97,66 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// As `ask`, but a store that restarts has a moment for it: streams that are
-    /// open outlive that, new requests do not.
-    async fn ask_patiently(&self) -> Result<(), End> {
-        let deadline = tokio::time::Instant::now() + GRACE;
+    /// As `revoked`, but a store that restarts has a moment for it: streams that
+    /// are open outlive that, new requests do not.
+    async fn revoked_patiently(&self) -> Result<(), End> {
+        let deadline = Instant::now() + GRACE;
         loop {
-            match self.ask().await {
-                Err(End::StoreGone) if tokio::time::Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+            match self.revoked().await {
+                Err(End::StoreGone) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
                 answer => return answer,
             }
+        }
+    }
+
+    /// The end of the session's newest token, if that lies ahead.
+    async fn renewal(&self) -> Result<Option<u64>, End> {
+        let Some(operation) = self.operation else { return Err(End::Expired) };
+        let state = self.sessions.session(self.identity).await.map_err(|_| End::StoreGone)?;
+        let state = state.ok_or(End::Expired)?;
+        if state.revoked {
+            return Err(End::Revoked);
+        }
+        let now = now();
+        if now >= state.expires {
+            return Err(End::SessionEnded);
+        }
+        // Of the policy as it is now, not as it was when the stream began.
+        if state.tenant != self.identity.tenant || !self.proxy.gate().rules.allows(&state.role, operation) {
+            return Err(End::Narrowed);
+        }
+        let until = state.refreshed.saturating_add(state.lifetime).min(state.expires);
+        Ok((until > now).then_some(until))
+    }
+
+    /// Asks for a renewal at the end of a token, for as long as one may be on
+    /// its way or the store may be restarting.
+    async fn renew(&self) -> Result<u64, End> {
+        let began = Instant::now();
+        loop {
+            let (patience, end) = match self.renewal().await {
+                Ok(Some(until)) => return Ok(until),
+                Ok(None) => (RENEWAL_GRACE, End::Expired),
+                Err(End::StoreGone) => (GRACE, End::StoreGone),
+                Err(end) => return Err(end),
+            };
+            if began.elapsed() >= patience {
+                return Err(end);
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
     /// Returns when the lease is over.
     pub(super) async fn ended(&mut self) -> End {
         loop {
-            let left = Duration::from_secs(self.identity.expires.saturating_sub(now()));
+            let left = Duration::from_secs(self.until.saturating_sub(now()));
             if left.is_zero() {
-                return End::Expired;
+                match self.renew().await {
+                    Ok(until) => self.until = until,
+                    Err(end) => return end,
+                }
+                continue;
             }
             tokio::select! {
                 () = tokio::time::sleep(left.min(LOOK)) => {}
@@ -92,7 +164,7 @@ impl<'a> Lease<'a> {
                     if changed.is_err() {
                         return End::StoreGone;
                     }
-                    if let Err(end) = self.ask_patiently().await {
+                    if let Err(end) = self.revoked_patiently().await {
                         return end;
                     }
                 }

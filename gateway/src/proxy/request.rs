@@ -53,7 +53,7 @@ impl Proxy {
         record.tenant.clone_from(&identity.tenant);
         record.role = Some(identity.role.clone());
         record.token_id = Some(identity.token_id.clone());
-        let mut lease = match Lease::begin(&identity, gate.sessions.as_ref()).await {
+        let mut lease = match Lease::begin(self, &identity, gate.sessions.as_ref()).await {
             Ok(lease) => lease,
             Err(end) => return self.refuse(client, &head, of_end(end), record, started).await,
         };
@@ -68,6 +68,7 @@ impl Proxy {
         record.object.clone_from(&forward.object);
         record.rule.clone_from(&forward.rule);
         record.decision = "allow";
+        lease.of_operation(forward.operation);
         let outcome = self.exchange(client, &gate, &head, (&forward, follows), &mut lease, &record).await;
         if let Some(refused) = outcome.refusal {
             return self
@@ -282,6 +283,8 @@ fn of_end(end: End) -> Refusal {
     match end {
         End::Expired => refused(401, "token.expired", "the token has expired"),
         End::Revoked => refused(401, "token.revoked", "the token was revoked"),
+        End::SessionEnded => refused(401, "token.session", "the session of the token has ended"),
+        End::Narrowed => refused(403, "token.role", "the role of the token's session does not allow this any more"),
         End::StoreGone => refused(503, "store.gone", "the session store does not answer, so nothing is let through"),
     }
 }

@@ -17,8 +17,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::config::api_version;
 use super::LookupError;
+use super::config::api_version;
 use super::http1::Decoder;
 
 /// Idle connections that are kept.
@@ -212,8 +212,13 @@ fn parse_answer(buffer: &mut BytesMut, head_only: bool, newest: (u16, u16)) -> i
     let mut response = httparse::Response::new(&mut lines);
     let httparse::Status::Complete(used) = response.parse(buffer).map_err(|_| malformed())? else { return Ok(None) };
     let status = response.code.ok_or_else(malformed)?;
-    let mut answer =
-        Answer { status, lines: Vec::with_capacity(used), body: Decoder::UntilEof, keep: response.version == Some(1), builder: false };
+    let mut answer = Answer {
+        status,
+        lines: Vec::with_capacity(used),
+        body: Decoder::UntilEof,
+        keep: response.version == Some(1),
+        builder: false,
+    };
     let (mut length, mut chunked) = (None, false);
     for line in response.headers.iter() {
         let is = |name: &str| line.name.eq_ignore_ascii_case(name);
