@@ -22,6 +22,9 @@ type Failure = Box<dyn std::error::Error>;
 
 /// How often what has expired is forgotten.
 const PURGE: Duration = Duration::from_secs(60);
+/// How long a daemon that does not answer may delay the start; until its version
+/// is known, what depends on it is refused.
+const FIRST_ENGINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the store is asked whether it is there.
 const HEALTH: Duration = Duration::from_secs(5);
 
@@ -74,7 +77,7 @@ async fn serve_here(
     };
     let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
     let upstream = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
-    let engine = upstream.engine().await;
+    let engine = tokio::time::timeout(FIRST_ENGINE_TIMEOUT, upstream.engine()).await.ok().flatten();
     let remotes = Remotes::default();
     let tenants = Arc::new(Tenants::new(Arc::clone(&store)));
     let shared = Shared { store, tenants, remotes };
@@ -102,19 +105,23 @@ async fn serve_here(
         .listen_admin(&admin, &config.socket, notices)
         .map_err(|error| format!("the administrator's socket {}: {error}", admin.display()))?;
     tokio::spawn(keep_store(Arc::clone(&shared.store), Arc::clone(&shared.tenants), Arc::clone(&proxy)));
+    // Asked apart from the loop: a daemon that hangs must not delay a signal.
+    let (tell, mut engines) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(watch_engine(Arc::clone(&proxy), tell));
     let (mut known, mut look, mut faults) = (engine, tokio::time::interval(HEALTH), Vec::new());
     loop {
         tokio::select! {
-            // What an engine may be asked depends on its version; it may be upgraded, or start later.
             _ = look.tick() => {
                 let now = shared.remotes.faults();
                 for fault in now.iter().filter(|fault| !faults.contains(*fault)) {
                     writeln!(err, "stockade-gateway: an issuer's keys were not fetched, the last count for now: {fault}")?;
                 }
                 faults = now;
-                let engine = proxy.upstream.engine().await;
-                if engine.is_some() && engine != known && reload(path, &server, &proxy, &shared, engine.as_deref()).await.is_ok() {
-                    known = engine;
+            }
+            // What an engine may be asked depends on its version; it may be upgraded, or start later.
+            Some(engine) = engines.recv() => {
+                if known.as_ref() != Some(&engine) && reload(path, &server, &proxy, &shared, Some(&engine)).await.is_ok() {
+                    known = Some(engine);
                 }
             }
             Some(notice) = noticed.recv() => writeln!(err, "stockade-gateway: {notice}")?,
@@ -174,6 +181,18 @@ async fn reload(
     proxy.reload(gate, config.limits);
     proxy.audit.reopen();
     Ok(())
+}
+
+/// Tells the engine's version again and again, whenever it answers.
+async fn watch_engine(proxy: Arc<Proxy>, tell: tokio::sync::mpsc::Sender<String>) {
+    loop {
+        tokio::time::sleep(HEALTH).await;
+        if let Some(engine) = proxy.upstream.engine().await
+            && tell.send(engine).await.is_err()
+        {
+            return;
+        }
+    }
 }
 
 async fn keep_store(store: Arc<dyn Store>, tenants: Arc<Tenants>, proxy: Arc<Proxy>) {

@@ -17,6 +17,8 @@ mod clocks;
 mod engine;
 #[path = "process/faults.rs"]
 mod faults;
+#[path = "process/hang.rs"]
+mod hang;
 #[path = "process/harness.rs"]
 mod harness;
 #[path = "process/issuers.rs"]
@@ -32,3 +34,5 @@ mod sessions;
 mod slow;
 #[path = "process/tls.rs"]
 mod tls;
+#[path = "process/streams.rs"]
+mod streams;
