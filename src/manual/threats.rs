@@ -70,6 +70,9 @@
 //! | a store that answers late | a limit, then a refusal | `a_slow_store_is_waited_for_within_its_limit_and_never_gone_round` |
 //! | an old version of TLS, a weak suite or group | the modern profile only | `only_the_modern_profile_is_spoken_unless_tls_1_2_is_asked_for` |
 //! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
+//! | a stream that outlives its session, or a role that was narrowed | the session and the rules loaded now are looked at when a token ends | `no_refresh_takes_a_stream_beyond_its_session`, `a_role_that_was_narrowed_ends_a_stream_at_the_end_of_its_token`, `revocation_ends_a_stream_that_was_renewed_within_a_second` |
+//! | input of a raw stream that looks like a request | what follows an attach or exec is input, or is dropped | `exec_and_attach_work_without_an_upgrade`, `what_follows_a_refused_raw_stream_is_no_request` |
+//! | a daemon that hangs, to hold connections | every answer has a limit | `an_answer_that_does_not_come_in_time_is_given_up`, `a_daemon_that_accepts_no_connection_is_given_up` |
 //! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests`, `a_store_that_dies_in_the_middle_of_traffic_lets_nothing_through_until_it_is_back` |
 //! | a store that cannot be written | no new session; a revocation holds all the same | `a_store_that_cannot_be_written_gives_no_session_and_revokes_all_the_same`, `a_full_disk_keeps_no_session_alive_and_loses_none` |
 //! | a full disk under the audit log | requests are refused | `a_full_disk_under_the_audit_log_refuses_requests` |
