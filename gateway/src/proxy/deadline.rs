@@ -22,14 +22,16 @@ use crate::{Forward, Refusal};
 
 /// A client is writing; asked again after this long.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a daemon that is at work may take to answer a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What of an answer has a limit, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     /// All of it, `answer_seconds`.
     Usual,
-    /// All of it, `slow_answer_seconds`; after `answer_seconds` the daemon must
-    /// still answer a ping.
+    /// All of it, `slow_answer_seconds`; every `answer_seconds` the daemon must
+    /// answer a ping.
     Slow,
     /// All of it, `answer_seconds` after the time that the container has to stop.
     Stop,
@@ -120,45 +122,45 @@ impl Proxy {
         if limit == Limit::None {
             return std::future::pending().await;
         }
-        clock.passed(Duration::from_secs(usual)).await;
-        let whole = match limit {
-            Limit::Usual => return usual,
-            Limit::Head if !headed() => return usual,
-            Limit::None | Limit::Head => return std::future::pending().await,
-            Limit::Slow => slow,
-            Limit::Stop => match self.time_to_stop(forward, usual).await {
-                Ok(Some(seconds)) => seconds.saturating_add(usual),
-                // It may wait for ever, as was asked for.
-                Ok(None) => u64::MAX,
-                Err(()) => return usual,
-            },
-        };
-        // Long work is one thing, a daemon that answers nobody another.
-        let mut asked = usual;
-        while asked < whole {
-            if !self.upstream.responds(Duration::from_secs(usual)).await {
+        if matches!(limit, Limit::Usual | Limit::Head) {
+            clock.passed(Duration::from_secs(usual)).await;
+            if limit == Limit::Usual || !headed() {
+                return usual;
+            }
+            return std::future::pending().await;
+        }
+        // Long work is one thing, a daemon that answers nobody another: it is asked
+        // shortly before each end of `answer_seconds`.
+        let within = PING_TIMEOUT.min(Duration::from_secs(usual) / 2);
+        let (mut whole, mut asked) = ((limit == Limit::Slow).then_some(slow), usual);
+        loop {
+            let end = Duration::from_secs(asked);
+            clock.passed(end.saturating_sub(within)).await;
+            if whole.is_none() {
+                let stop = tokio::time::timeout(within, self.time_to_stop(forward)).await;
+                // What cannot be told is no reason to wait longer; a container may wait for ever.
+                let stop = stop.ok().flatten().unwrap_or(Some(0));
+                whole = Some(stop.map_or(u64::MAX, |seconds| seconds.saturating_add(usual)));
+            }
+            let whole = whole.unwrap_or(usual);
+            if asked >= whole || !self.upstream.responds(within).await {
+                clock.passed(end).await;
                 return asked;
             }
             asked = asked.saturating_add(usual).min(whole);
-            clock.passed(Duration::from_secs(asked)).await;
         }
-        whole
     }
 
     /// The seconds that `stop` and `restart` give a container: `t`, or what it
-    /// was created with. None: no limit, by a negative number.
-    async fn time_to_stop(&self, forward: &Forward, within: u64) -> Result<Option<u64>, ()> {
+    /// was created with; `Some(None)` for no limit, by a negative number.
+    async fn time_to_stop(&self, forward: &Forward) -> Option<Option<u64>> {
         let query = forward.path_and_query.split_once('?').map_or("", |(_, query)| query);
         let given = query.split('&').find_map(|pair| pair.strip_prefix("t=")).filter(|text| !text.is_empty());
         let seconds = match given {
-            Some(text) => text.parse::<i64>().map_err(|_| ())?,
-            None => {
-                let container = forward.object.as_deref().unwrap_or_default();
-                let asked = self.upstream.stop_timeout(container);
-                tokio::time::timeout(Duration::from_secs(within), asked).await.map_err(|_| ())?.map_err(|_| ())?
-            }
+            Some(text) => text.parse::<i64>().ok()?,
+            None => self.upstream.stop_timeout(forward.object.as_deref().unwrap_or_default()).await.ok()?,
         };
-        Ok(u64::try_from(seconds).ok())
+        Some(u64::try_from(seconds).ok())
     }
 
     /// The refusal, counted.
