@@ -119,7 +119,8 @@ impl<'a> Lease<'a> {
         }
         let now = now();
         if now >= state.expires {
-            return Err(End::SessionEnded);
+            // A session that is never refreshed is one token.
+            return Err(if self.until > self.identity.expires { End::SessionEnded } else { End::Expired });
         }
         // Of the policy as it is now, not as it was when the stream began.
         if state.tenant != self.identity.tenant || !self.proxy.gate().rules.allows(&state.role, operation) {
