@@ -20,6 +20,8 @@ use crate::{Body, Forward, Refusal, ResponseRule, Turn};
 
 /// How long an owner's turn is kept for an answer that nobody waits for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// After this long an exchange is watched for the end of its lease and its limit.
+const FIRST_LOOK: std::time::Duration = std::time::Duration::from_millis(50);
 /// First size of a buffer; grows with what comes.
 const SMALL: usize = 4 * 1024;
 /// Largest size of a buffer.
@@ -283,12 +285,20 @@ impl Proxy {
             Ok(Done::Complete { keep: answer.keep })
         };
         let headed = || progress.status.load(Ordering::Relaxed) != 0;
+        let bounds = async {
+            // Most answers are there by then, and have cost one timer. Nothing is missed: what was
+            // revoked meanwhile is seen at the first look, and the clock runs already.
+            tokio::time::sleep(FIRST_LOOK).await;
+            tokio::select! {
+                end = lease.ended() => Trouble::Lease(end),
+                seconds = self.late(forward, limit, &progress.clock, headed) => Trouble::Late(seconds),
+            }
+        };
         tokio::select! {
             biased;
             done = down => done,
             stopped = up => stopped,
-            end = lease.ended() => Err(Trouble::Lease(end)),
-            seconds = self.late(forward, limit, &progress.clock, headed) => Err(Trouble::Late(seconds)),
+            trouble = bounds => Err(trouble),
         }
     }
 }
