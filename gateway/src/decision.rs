@@ -253,6 +253,11 @@ pub trait Docker: Send + Sync {
         Box::pin(async { Ok(Turn::default()) })
     }
 
+    /// The API version that the daemon itself speaks (`1.41`), for a path without one.
+    fn api_version(&self) -> Reply<'_, String> {
+        Box::pin(async { Err(LookupError("its API version is not known".to_owned())) })
+    }
+
     /// The containers that carry a label (`name=value`), running or not, counted
     /// in turn; with `memory` also what each may use.
     fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {

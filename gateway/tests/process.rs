@@ -32,7 +32,7 @@ mod service;
 mod sessions;
 #[path = "process/slow.rs"]
 mod slow;
-#[path = "process/tls.rs"]
-mod tls;
 #[path = "process/streams.rs"]
 mod streams;
+#[path = "process/tls.rs"]
+mod tls;

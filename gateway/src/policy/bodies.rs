@@ -6,7 +6,7 @@ use super::super::Refusal;
 use super::create::{alias, labels, links, restart_policy, restarts, take, text, user};
 use super::members;
 use super::reference::{self, Reference};
-use super::refusal::{denied, shown};
+use super::refusal::{denied, malformed, shown};
 use super::scope::Scope;
 use super::shape::Members;
 use super::{json, limits, shape};
@@ -37,6 +37,29 @@ pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Ref
     let map = read(scope, body, members::EXEC_START, "exec.start")?;
     let detached = map.get("Detach") == Some(&Value::Bool(true));
     Ok((written(map), detached))
+}
+
+/// A body that may say nothing: of a start, or of a push.
+pub fn nothing(scope: &Scope<'_>, operation: &str, body: &[u8]) -> Result<(), Refusal> {
+    let at = if operation == "ImagePush" { "push" } else { "start" };
+    let given = if body.is_empty() { Value::Null } else { json::parse(body)? };
+    match (given, members::of(operation)) {
+        (Value::Null, _) => Ok(()),
+        (Value::Object(mut map), Some(members)) => shape::check(&mut map, members, at, &scope.role.grants),
+        _ => Err(malformed("json.form", "a JSON object is expected")),
+    }
+}
+
+/// The configuration that a commit's body asks for; empty where it asks for none.
+pub fn commit(scope: &Scope<'_>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let mut map = match if body.is_empty() { Value::Null } else { json::parse(body)? } {
+        Value::Null => return Ok(Map::new()),
+        Value::Object(map) => map,
+        _ => return Err(malformed("json.form", "a JSON object is expected")),
+    };
+    shape::check(&mut map, members::COMMIT, "commit", &scope.role.grants)?;
+    map.retain(|_, value| !shape::zero(value));
+    Ok(map)
 }
 
 /// `POST /containers/{id}/update`. Also tells the memory that is asked for, and

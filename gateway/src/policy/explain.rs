@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::super::{Docker, Identity, LookupError, Object, ObjectKind, Reply, ResponseRule, TokenVerified};
+use super::parse::NEWEST;
 use super::routes::{Class, ROUTES, Route};
 use super::{Policy, Role, parse};
 
@@ -98,6 +99,10 @@ pub async fn explain_as(
 struct Unasked;
 
 impl Docker for Unasked {
+    fn api_version(&self) -> Reply<'_, String> {
+        Box::pin(async { Ok(format!("1.{NEWEST}")) })
+    }
+
     fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
         let message = format!("the decision depends on who owns the {kind:?} {reference:?}");
         Box::pin(async move { Err(LookupError(message)) })

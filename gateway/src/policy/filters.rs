@@ -23,9 +23,18 @@ impl Filters {
             return Ok(filters);
         }
         let bad = || malformed("query.filters", "the filters are not acceptable");
-        for (name, values) in json::parse_object(text.as_bytes())? {
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'!') {
+        let given = match json::parse(text.as_bytes())? {
+            Value::Object(map) => map,
+            Value::Null => return Ok(filters),
+            _ => return Err(bad()),
+        };
+        for (name, values) in given {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!".contains(&b);
+            if name.is_empty() || !name.bytes().all(plain) {
                 return Err(bad());
+            }
+            if values.is_null() {
+                continue;
             }
             let set = filters.0.entry(name).or_default();
             match values {

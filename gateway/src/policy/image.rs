@@ -22,7 +22,7 @@ const AUTH_LIMIT: usize = 32 * 1024;
 
 /// `POST /images/create`: a pull, of one tag or digest, from a listed registry.
 pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
-    let from = call.given("fromImage").unwrap_or("");
+    let Some(from) = call.given("fromImage") else { return import(scope, call, draft) };
     let mut reference = scope.reachable(from, "image.pull.registry")?;
     match call.given("tag") {
         Some(tag) if reference.tag.is_none() && reference.digest.is_none() => {
@@ -89,6 +89,16 @@ impl Scope<'_> {
     }
 }
 
+/// `POST /images/create` without `fromImage`: the body, or what an address
+/// answers, becomes an image. Refused until its tags and labels are decided.
+fn import(_: &Scope<'_>, call: &Call, _: &mut Draft) -> Result<(), Refusal> {
+    match call.given("fromSrc") {
+        Some("-") => Err(denied("image.import", "an import is not allowed through the gateway")),
+        Some(_) => Err(denied("image.import.fetch", "an import from an address is not allowed: the daemon fetches it")),
+        None => Err(malformed("image.reference", "the image is missing (fromImage)")),
+    }
+}
+
 fn platform_text(text: &str) -> Result<String, Refusal> {
     let plain = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
     if plain { Ok(text.to_owned()) } else { Err(malformed("query.platform", "the platform is not understood")) }
@@ -108,6 +118,13 @@ pub async fn push(scope: &Scope<'_>, call: &Call, name: &str, draft: &mut Draft)
     draft.name(&repository);
     draft.query.retain(|(key, _)| *key != "tag");
     draft.query.push(("tag", tag));
+    // Without a header an engine before 25 wants the credentials in a body.
+    let auth = credentials(call.registry_auth.as_deref())?;
+    draft.auth("x-registry-auth", Some(auth.unwrap_or_else(|| URL_SAFE.encode("{}"))))
+}
+
+/// Passes on the credentials of a call that only looks at a registry.
+pub fn with_credentials(call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
     draft.auth("x-registry-auth", credentials(call.registry_auth.as_deref())?)
 }
 
@@ -199,13 +216,7 @@ pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
 
 /// `POST /commit`: of a container of the owner's, which passes on its label.
 pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
-    let mut map = match body {
-        [] | b"null" => Map::new(),
-        body => json::parse_object(body)?,
-    };
-    shape::check(&mut map, members::CREATE, "commit", &scope.role.grants)?;
-    // The daemon takes the image's configuration and nothing of the host's.
-    map.retain(|name, _| !matches!(name.as_str(), "HostConfig" | "NetworkingConfig" | "Image"));
+    let mut map = bodies::commit(scope, body)?;
     create::printable(&map)?;
     create::labels(&mut map, "commit.Labels", scope.image_made_by())?;
     for (_, change) in call.query.iter().filter(|(key, _)| *key == "changes") {
@@ -338,16 +349,18 @@ fn build_credentials(scope: &Scope<'_>, header: Option<&str>) -> Result<Option<S
 
 fn decoded(header: Option<&str>) -> Result<Option<Map<String, Value>>, Refusal> {
     let bad = || malformed("registry.auth", "the credentials header is not acceptable");
-    let Some(text) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
+    // Not encoded, the daemon takes it for none.
+    let Some(text) = header.filter(|text| !matches!(*text, "" | "{}" | "null")) else { return Ok(None) };
     if text.len() > AUTH_LIMIT {
         return Err(bad());
     }
     // Base64 for URLs is asked for; older clients write the standard alphabet.
     let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
-    match json::parse_object(&bytes) {
-        Ok(map) => Ok(Some(map)),
+    match json::parse(&bytes) {
+        Ok(Value::Object(map)) => Ok(Some(map)),
+        Ok(Value::Null) => Ok(None),
         // The parser's message could quote a secret.
-        Err(_) => Err(bad()),
+        Ok(_) | Err(_) => Err(bad()),
     }
 }

@@ -4,8 +4,28 @@
 
 use super::shape::{Members, Shape};
 use Shape::{
-    Command, Denied, Flag, Grant, GrantUnlessNull, Ignored, Int, List, Map, Object, Set, Text, TextMap, Texts,
+    Alias, Command, Denied, Flag, Grant, GrantUnlessNull, Ignored, Int, Keys, List, Loose, Map, Object, Set, Text,
+    TextMap, Texts,
 };
+
+/// The members of an operation's JSON body, where the daemon reads one.
+pub fn of(operation: &str) -> Option<Members> {
+    Some(match operation {
+        "ContainerCreate" => CREATE,
+        "ContainerUpdate" => UPDATE,
+        "ContainerStart" => START,
+        "ContainerExec" => EXEC,
+        "ExecStart" => EXEC_START,
+        "ImageCommit" => COMMIT,
+        "ImagePush" => PUSH,
+        "NetworkCreate" => NETWORK,
+        "NetworkConnect" => CONNECT,
+        "NetworkDisconnect" => DISCONNECT,
+        "VolumeCreate" => VOLUME,
+        "SystemAuth" => AUTH,
+        _ => return None,
+    })
+}
 
 /// `POST /containers/create`.
 pub const CREATE: Members = &[
@@ -35,7 +55,72 @@ pub const CREATE: Members = &[
     ("StopTimeout", Int),
     ("Shell", Texts),
     ("HostConfig", Object(HOST)),
-    ("NetworkingConfig", Object(&[("EndpointsConfig", Map(&Object(ENDPOINT)))])),
+    // docker-py writes the network's name in the place of `EndpointsConfig`.
+    ("NetworkingConfig", Loose(&[("EndpointsConfig", Map(&Object(ENDPOINT)))])),
+    // Of the query; dockerode repeats them here.
+    ("name", Ignored),
+    ("platform", Ignored),
+    // Members of HostConfig that engines before 25 read here too.
+    ("VolumesFrom", Denied),
+    ("VolumeDriver", Denied),
+    ("Memory", Denied),
+    ("MemorySwap", Denied),
+    ("CpuShares", Denied),
+    ("CpusetCpus", Denied),
+    ("Cpuset", Denied),
+];
+
+/// `POST /commit`: what the image's configuration takes over from the body.
+pub const COMMIT: Members = &[
+    ("Hostname", Text),
+    ("Domainname", Text),
+    ("User", Text),
+    ("AttachStdin", Flag),
+    ("AttachStdout", Flag),
+    ("AttachStderr", Flag),
+    ("ExposedPorts", Set),
+    ("Tty", Flag),
+    ("OpenStdin", Flag),
+    ("StdinOnce", Flag),
+    ("Env", Texts),
+    ("Cmd", Command),
+    ("Healthcheck", Object(HEALTH)),
+    ("ArgsEscaped", Flag),
+    ("Image", Text),
+    ("Volumes", Set),
+    ("WorkingDir", Text),
+    ("Entrypoint", Command),
+    ("NetworkDisabled", Flag),
+    ("MacAddress", Denied),
+    ("OnBuild", Texts),
+    ("Labels", TextMap),
+    ("StopSignal", Text),
+    ("StopTimeout", Int),
+    ("Shell", Texts),
+    // Of the query; dockerode repeats them here.
+    ("container", Ignored),
+    ("repo", Ignored),
+    ("tag", Ignored),
+    ("comment", Ignored),
+    ("author", Ignored),
+    ("pause", Ignored),
+    ("changes", Ignored),
+];
+
+/// `POST /containers/{id}/start`: the daemon refuses a body that says something.
+pub const START: Members = &[];
+
+/// `POST /images/{name}/push`: engines before 25 read credentials here, where
+/// the header is missing. They belong in the header.
+pub const PUSH: Members = &[
+    ("tag", Ignored),
+    ("username", Denied),
+    ("password", Denied),
+    ("auth", Denied),
+    ("email", Denied),
+    ("serveraddress", Denied),
+    ("identitytoken", Denied),
+    ("registrytoken", Denied),
 ];
 
 const HEALTH: Members = &[
@@ -223,14 +308,26 @@ pub const EXEC: Members = &[
     ("AttachStdout", Flag),
     ("AttachStderr", Flag),
     ("Detach", Flag),
-    ("DetachKeys", Text),
+    ("DetachKeys", Keys),
+    // As docker-py spells it.
+    ("detachKeys", Alias("DetachKeys")),
+    // The container is the path's.
+    ("Container", Ignored),
     ("Env", Texts),
     ("WorkingDir", Text),
     ("Cmd", Texts),
 ];
 
 /// `POST /exec/{id}/start`.
-pub const EXEC_START: Members = &[("Detach", Flag), ("Tty", Flag), ("ConsoleSize", List(&Int))];
+pub const EXEC_START: Members = &[
+    ("Detach", Flag),
+    ("Tty", Flag),
+    ("ConsoleSize", List(&Int)),
+    // Options of the clients' own: dockerode's two, bollard's one.
+    ("hijack", Ignored),
+    ("stdin", Ignored),
+    ("OutputCapacity", Ignored),
+];
 
 /// `POST /networks/create`.
 pub const NETWORK: Members = &[

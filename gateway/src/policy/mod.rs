@@ -175,7 +175,7 @@ impl Policy {
         }
         let scope = Scope { role, role_name: &identity.role, tenant, docker, sharing: &self.sharing };
         let mut draft = Draft::new(call);
-        match call.route.body {
+        match call.body {
             BodyRule::None | BodyRule::Stream if !body.is_empty() => {
                 return Err(malformed("body.none", "this operation takes no body"));
             }
@@ -183,11 +183,38 @@ impl Policy {
                 return Err(malformed("body.required", "this operation needs a JSON body"));
             }
             BodyRule::Stream => draft.tar(role.stream),
-            _ => {}
+            BodyRule::Ignored if !body.is_empty() => drop(json::parse(body)?),
+            BodyRule::None | BodyRule::Json | BodyRule::JsonOrNone | BodyRule::Ignored => {}
         }
         self.operation(&scope, call, body, &mut draft).await?;
-        let version = call.version.map(|version| self.pinned.unwrap_or(version));
-        draft.finish(version, rule, tenant)
+        draft.finish(self.version(call, docker).await?, rule, tenant)
+    }
+
+    /// The version in which the daemon is spoken to; none only where it answers
+    /// alike in all of them. Without one in the path a client means the daemon's
+    /// own, here no newer than what is modelled.
+    async fn version(&self, call: &Call, docker: &dyn Docker) -> Result<Option<u16>, Refusal> {
+        let unversioned = matches!(call.route.id, "SystemPing" | "SystemPingHead" | "SystemVersion");
+        match (call.version, self.pinned) {
+            (None, _) if unversioned => Ok(None),
+            (_, Some(pinned)) => Ok(Some(pinned)),
+            (Some(version), None) => Ok(Some(version)),
+            (None, None) => {
+                let own = docker.api_version().await.map_err(|error| refusal::unreachable(&error))?;
+                let minor = own.strip_prefix("1.").and_then(|minor| minor.parse::<u16>().ok());
+                match minor.map(|minor| minor.min(self.newest)).filter(|minor| *minor >= self.oldest) {
+                    Some(minor) => Ok(Some(minor)),
+                    None => {
+                        let message = format!(
+                            "the daemon's API version {:?} is not supported: at least 1.{} is needed",
+                            refusal::shown(&own),
+                            self.oldest
+                        );
+                        Err(malformed("path.version", message))
+                    }
+                }
+            }
+        }
     }
 
     /// What is particular to each operation.
@@ -292,6 +319,7 @@ impl Policy {
                 draft.turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
             }
             "ContainerTop" => top(call)?,
+            "ContainerStart" => bodies::nothing(scope, id, body)?,
             "ContainerExec" => draft.json(bodies::exec(scope, body)?),
             "ExecStart" => {
                 let (body, detached) = bodies::exec_start(scope, body)?;
@@ -316,10 +344,16 @@ impl Policy {
             }
             "ImageGet" => draft.name(view.image(name).await?.stable(scope.tenant)),
             "ImageGetAll" => image::save(scope, call, draft).await?,
-            "ImagePush" => image::push(scope, call, name, draft).await?,
+            "ImagePush" => {
+                bodies::nothing(scope, id, body)?;
+                image::push(scope, call, name, draft).await?;
+            }
             "ImageDelete" => image::delete(scope, name, draft).await?,
             "ImageCommit" => image::commit(scope, call, body, draft).await?,
-            "ImageSearch" => image::search(scope, call)?,
+            "ImageSearch" => {
+                image::search(scope, call)?;
+                image::with_credentials(call, draft)?;
+            }
             "ImageBuild" => image::build(scope, call, draft).await?,
             "ImageLoad" if scope.tenant.is_some() => {
                 return Err(denied("image.load", "a tenant does not load images: the archive sets tags of its own"));
@@ -335,7 +369,10 @@ impl Policy {
                 only_own(scope, call, draft, Wanted::default());
             }
             "SystemAuth" => draft.json(bodies::login(scope, body)?),
-            "DistributionInspect" => draft.name(&scope.reachable(name, "image.pull.registry")?.to_string()),
+            "DistributionInspect" => {
+                draft.name(&scope.reachable(name, "image.pull.registry")?.to_string());
+                image::with_credentials(call, draft)?;
+            }
             _ => {}
         }
         Ok(())

@@ -6,11 +6,12 @@
 
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
+use serde_json::Value;
 
 use super::super::Refusal;
-use super::json;
 use super::refusal::{denied, malformed, shown, too_large};
 use super::routes::{BodyRule, Kind, Route, StreamRule, find};
+use super::{json, members};
 
 /// The oldest API version understood; older ones change namespace defaults.
 pub const OLDEST: u16 = 41;
@@ -26,15 +27,21 @@ const TARGET_LIMIT: usize = 16 * 1024;
 pub struct Call {
     /// Its line in the table.
     pub route: &'static Route,
-    /// The minor version of `v1.N`; none where the path had none.
+    /// The minor version of `v1.N`; none where the path had none, which then
+    /// means the configured version or the daemon's own.
     pub version: Option<u16>,
     /// What the path's variable stands for, as the client wrote it.
     pub name: Option<String>,
-    /// Query keys and values, decoded and typed, in the client's order.
+    /// Query keys and values, decoded and typed, in the client's order; what
+    /// the daemon does not read is left out.
     pub query: Vec<(&'static str, String)>,
+    /// What becomes of the body: the route's rule, except that `ImageCreate`
+    /// takes a stream where it imports.
+    pub body: BodyRule,
     /// `X-Registry-Auth` or `X-Registry-Config`, as it came; read where it is used.
     pub registry_auth: Option<String>,
-    /// `Upgrade: tcp` was asked for.
+    /// `Upgrade: tcp` was asked for. A route that takes the connection over
+    /// does so without it too, after a 200 instead of a 101.
     pub upgrade: bool,
 }
 
@@ -42,15 +49,15 @@ impl Call {
     /// How many bytes of body may be read before deciding: 0 for a route
     /// without one, and for a stream, which is not read at all.
     pub fn body_limit(&self) -> u64 {
-        match self.route.body {
-            BodyRule::Json | BodyRule::JsonOrNone => JSON_LIMIT,
+        match self.body {
+            BodyRule::Json | BodyRule::JsonOrNone | BodyRule::Ignored => JSON_LIMIT,
             BodyRule::None | BodyRule::Stream => 0,
         }
     }
 
     /// Whether the body is passed on as a stream, with the limit that `decide` sets.
     pub fn streams_body(&self) -> bool {
-        self.route.body == BodyRule::Stream
+        self.body == BodyRule::Stream
     }
 
     /// Whether the answer may stay open with nothing said.
@@ -91,18 +98,32 @@ pub fn parse(parts: &Parts) -> Result<Call, Refusal> {
         return Err(denied("route.unknown", format!("{} {} is not a known operation", parts.method, shown(rest))));
     };
     named(route, || {
-        if version.is_none() && !matches!(route.id, "SystemPing" | "SystemPingHead" | "SystemVersion") {
-            return Err(malformed("path.version", "the path must begin with an API version, such as /v1.47"));
-        }
         let query = read_query(route, query.unwrap_or(""))?;
-        let upgrade = check_headers(route, &parts.headers)?;
-        let registry_auth = match route.id {
-            "ImageCreate" | "ImagePush" => single(&parts.headers, "x-registry-auth")?,
-            "ImageBuild" => single(&parts.headers, "x-registry-config")?,
-            _ => None,
+        let body = body_rule(route, &query);
+        let upgrade = check_headers(route, body, &parts.headers)?;
+        let registry_auth = match credentials_header(route) {
+            Some(header) => single(&parts.headers, header)?,
+            None => None,
         };
-        Ok(Call { route, version, name, query, registry_auth, upgrade })
+        Ok(Call { route, version, name, query, body, registry_auth, upgrade })
     })
+}
+
+/// The header in which a route takes credentials. The daemon reads none for
+/// any other; a header that is not read here is not passed on.
+pub fn credentials_header(route: &Route) -> Option<&'static str> {
+    match route.id {
+        "ImageCreate" | "ImagePush" | "ImageSearch" | "DistributionInspect" => Some("x-registry-auth"),
+        "ImageBuild" => Some("x-registry-config"),
+        _ => None,
+    }
+}
+
+/// `POST /images/create` is a pull where `fromImage` says something, whose body
+/// the daemon does not read, and else an import, whose body may be the archive.
+fn body_rule(route: &Route, query: &[(&'static str, String)]) -> BodyRule {
+    let pulls = query.iter().any(|(key, value)| *key == "fromImage" && !value.is_empty());
+    if route.id == "ImageCreate" && !pulls { BodyRule::Stream } else { route.body }
 }
 
 /// Gives a refusal the operation it is about.
@@ -161,16 +182,22 @@ fn split_version(path: &str) -> Result<(Option<u16>, &str), Refusal> {
 
 fn read_query(route: &'static Route, query: &str) -> Result<Vec<(&'static str, String)>, Refusal> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
+    let mut seen: Vec<&'static str> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (key, value) = (decoded(key)?, decoded(value)?);
         let Some((key, kind)) = route.query.iter().find(|(known, _)| *known == key) else {
+            // Some clients repeat the members of the body here, where the daemon does not read them.
+            if members::of(route.id).is_some_and(|body| body.iter().any(|(known, _)| *known == key)) {
+                continue;
+            }
             return Err(denied("query.unknown", format!("the query key {:?} is not allowed here", shown(&key))));
         };
-        if *kind != Kind::Texts && found.iter().any(|(known, _)| known == key) {
+        if !kind.repeats() && seen.contains(key) {
             return Err(malformed("query.duplicate", format!("the query key {key:?} is there twice")));
         }
-        found.push((key, typed(key, *kind, value)?));
+        seen.push(key);
+        typed(key, *kind, value, &mut found)?;
     }
     Ok(found)
 }
@@ -192,35 +219,77 @@ fn decoded(text: &str) -> Result<String, Refusal> {
             byte => byte,
         });
     }
-    let text = String::from_utf8(bytes).map_err(|_| bad())?;
-    if text.chars().any(char::is_control) {
-        return Err(malformed("query.control", "the query holds a control character"));
-    }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| bad())
 }
 
-fn typed(key: &str, kind: Kind, value: String) -> Result<String, Refusal> {
-    let wrong = |what: &str| Err(malformed("query.type", format!("the query key {key:?} must be {what}")));
-    match kind {
-        Kind::Flag => match value.as_str() {
-            "1" | "true" => Ok("1".to_owned()),
-            "" | "0" | "false" => Ok("0".to_owned()),
-            _ => wrong("0, 1, true or false"),
-        },
-        Kind::Number => match value.parse::<i64>() {
-            Ok(number) if number.to_string() == value => Ok(value),
-            _ if value.is_empty() => Ok(value),
-            _ => wrong("a number"),
-        },
-        Kind::Text | Kind::Texts => Ok(value),
-        Kind::Json if value.is_empty() => Ok(value),
-        Kind::Json => Ok(json::parse(value.as_bytes())?.to_string()),
-        Kind::Filters => Ok(super::filters::Filters::read(&value)?.write()),
+/// Reads a value and keeps what is to be sent of it: in one spelling, and not
+/// at all where it says nothing.
+fn typed(key: &'static str, kind: Kind, value: String, found: &mut Vec<(&'static str, String)>) -> Result<(), Refusal> {
+    let wrong = |what: &str| malformed("query.type", format!("the query key {key:?} must be {what}"));
+    if kind != Kind::Ignored && value.chars().any(|c| c.is_control() && !(kind == Kind::Lines && c == '\n')) {
+        return Err(malformed("query.control", format!("the query key {key:?} holds a control character")));
     }
+    let kept = match kind {
+        Kind::Ignored => return Ok(()),
+        Kind::Refused if value.is_empty() => return Ok(()),
+        Kind::Off if flag(&value) == Some(false) => return Ok(()),
+        Kind::Off | Kind::Refused => {
+            return Err(denied(
+                format!("query.{key}"),
+                format!("the query key {key:?} is not allowed through the gateway"),
+            ));
+        }
+        Kind::FlagOrDefault if value.is_empty() => return Ok(()),
+        Kind::Flag | Kind::FlagOrDefault => match flag(&value) {
+            Some(true) => "1".to_owned(),
+            Some(false) => "0".to_owned(),
+            None => return Err(wrong("true or false (1, 0)")),
+        },
+        Kind::Number if value.is_empty() => return Ok(()),
+        Kind::Number => value.parse::<i64>().map_err(|_| wrong("a number"))?.to_string(),
+        Kind::Texts | Kind::Jsons if value.is_empty() => return Ok(()),
+        Kind::Text | Kind::Texts => value,
+        Kind::Keys if is_key_sequence(&value) => value,
+        Kind::Keys => return Err(wrong("keys such as \"ctrl-p,ctrl-q\"")),
+        Kind::Lines => {
+            found.extend(value.split('\n').filter(|line| !line.is_empty()).map(|line| (key, line.to_owned())));
+            return Ok(());
+        }
+        Kind::Json if value.is_empty() => return Ok(()),
+        Kind::Json | Kind::Jsons => match json::parse(value.as_bytes())? {
+            Value::Null => return Ok(()),
+            value => value.to_string(),
+        },
+        Kind::Filters => super::filters::Filters::read(&value)?.write(),
+    };
+    found.push((key, kept));
+    Ok(())
+}
+
+/// A boolean, where both readings agree: the daemon's own, which trims, takes
+/// `""`, `0`, `no`, `false` and `none` in any case for false and all else for true
+/// (moby, `httputils.BoolValue`), and Go's `strconv.ParseBool`, by which clients
+/// write them. `f` and `F` are false to one and true to the other.
+fn flag(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" | "yes" | "on" => Some(true),
+        "" | "0" | "false" | "no" | "none" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether the daemon takes a text for a sequence of keys (moby, `term.ToBytes`):
+/// single characters, `ctrl-` with a letter or one of `@[\]^_`, and `DEL`.
+pub fn is_key_sequence(text: &str) -> bool {
+    text.is_empty()
+        || text.split(',').all(|key| match key.strip_prefix("ctrl-") {
+            Some(with) => with.len() == 1 && with.bytes().all(|b| b.is_ascii_lowercase() || b"@[\\]^_".contains(&b)),
+            None => key == "DEL" || (key.len() == 1 && key.is_ascii()),
+        })
 }
 
 /// Headers that frame the message, and the upgrade. Returns whether `Upgrade: tcp` is asked for.
-fn check_headers(route: &Route, headers: &HeaderMap) -> Result<bool, Refusal> {
+fn check_headers(route: &Route, body: BodyRule, headers: &HeaderMap) -> Result<bool, Refusal> {
     let bad = |message: &str| Err(malformed("http.framing", message.to_owned()));
     single(headers, "host")?;
     let length = single(headers, "content-length")?;
@@ -234,31 +303,70 @@ fn check_headers(route: &Route, headers: &HeaderMap) -> Result<bool, Refusal> {
     if length.as_deref().is_some_and(|length| length.is_empty() || !length.bytes().all(|b| b.is_ascii_digit())) {
         return bad("Content-Length must be a number");
     }
-    if headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key("http2-settings") {
-        return bad("encoded bodies and HTTP/2 settings are not accepted");
+    if headers.contains_key("http2-settings") {
+        return bad("HTTP/2 settings are not accepted");
     }
-    let content = single(headers, "content-type")?.unwrap_or_default().to_ascii_lowercase();
-    let content = content.split(';').next().unwrap_or("").trim();
     let empty = encoding.is_none() && length.as_deref().is_none_or(|length| length.bytes().all(|b| b == b'0'));
-    match route.body {
+    match body {
         BodyRule::None if !empty => return Err(malformed("body.none", "this operation takes no body")),
         BodyRule::Json if empty => return Err(malformed("body.required", "this operation needs a JSON body")),
-        BodyRule::Json if content != "application/json" => {
-            return Err(malformed("body.type", "the body must be application/json"));
-        }
-        BodyRule::JsonOrNone if !empty && content != "application/json" => {
-            return Err(malformed("body.type", "the body must be application/json"));
-        }
-        _ => {}
-    }
-    if matches!(content, "application/x-www-form-urlencoded" | "multipart/form-data") {
-        return Err(malformed("body.form", "form bodies are not accepted"));
+        BodyRule::Json | BodyRule::JsonOrNone | BodyRule::Ignored if !empty => json_only(headers)?,
+        BodyRule::Stream if !empty => stream_only(headers)?,
+        // The type of a body that is not there says nothing.
+        BodyRule::None | BodyRule::Json | BodyRule::JsonOrNone | BodyRule::Ignored | BodyRule::Stream => {}
     }
     match single(headers, "upgrade")?.as_deref() {
         None => Ok(false),
-        Some("tcp") if route.stream == StreamRule::Hijack => Ok(true),
+        Some(protocol) if protocol.eq_ignore_ascii_case("tcp") && route.stream == StreamRule::Hijack => Ok(true),
         Some(_) => Err(malformed("http.upgrade", "this upgrade is not possible here")),
     }
+}
+
+/// The media types that are named, small and without parameters. More than one
+/// line is read: some clients write a default and their own. None is passed on.
+fn media_types(headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
+    let mut types = Vec::new();
+    for value in headers.get_all(header::CONTENT_TYPE) {
+        let text = value.to_str().map_err(|_| malformed("http.header", "Content-Type must be in ASCII"))?;
+        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+        types.push(parts.next().unwrap_or_default());
+        if parts.any(|part| part.strip_prefix("charset=").is_some_and(|set| !is_utf8(set.trim_matches('"')))) {
+            return Err(malformed("body.type", "the body's character set must be UTF-8"));
+        }
+    }
+    Ok(types)
+}
+
+fn is_utf8(charset: &str) -> bool {
+    matches!(charset, "utf-8" | "utf8" | "us-ascii")
+}
+
+fn json_only(headers: &HeaderMap) -> Result<(), Refusal> {
+    let types = media_types(headers)?;
+    if types.is_empty() || types.iter().any(|name| name != "application/json") {
+        return Err(malformed("body.type", "the body must be application/json"));
+    }
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        return Err(malformed("body.encoding", "a JSON body must not be compressed"));
+    }
+    Ok(())
+}
+
+/// A stream is an archive, whatever it is called, but never a form, which Go's
+/// `ParseForm` would read. Its compression is told by its first bytes (moby,
+/// `archive.DetectCompression`); the header says it for the client alone.
+fn stream_only(headers: &HeaderMap) -> Result<(), Refusal> {
+    let form = |name: &String| matches!(name.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data");
+    if media_types(headers)?.iter().any(form) {
+        return Err(malformed("body.form", "form bodies are not accepted"));
+    }
+    let known = |coding: &header::HeaderValue| {
+        ["identity", "gzip", "x-gzip", "bzip2", "xz", "zstd"].iter().any(|known| coding == known)
+    };
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(known) {
+        return Err(malformed("body.encoding", "the content coding is not known"));
+    }
+    Ok(())
 }
 
 /// A header that may be there once.

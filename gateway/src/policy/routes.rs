@@ -46,6 +46,9 @@ pub enum BodyRule {
     Json,
     /// The same, or nothing at all.
     JsonOrNone,
+    /// JSON, which some clients send though the daemon does not read it: it is
+    /// read away and never passed on.
+    Ignored,
     /// A stream of at most the role's `stream` bytes.
     Stream,
 }
@@ -64,18 +67,50 @@ pub enum StreamRule {
 /// The type of a query value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 0, 1, true, false.
+    /// True or false, in the spellings that Go and the daemon read alike.
     Flag,
+    /// The same, and an empty value counts as not given.
+    FlagOrDefault,
     /// A decimal number, perhaps negative.
     Number,
     /// Text without control characters.
     Text,
     /// The same, and the key may be given more than once.
     Texts,
+    /// Texts that may each have several lines; every line becomes one of them.
+    Lines,
+    /// A sequence of keys that detaches a terminal.
+    Keys,
     /// Docker's filters: a JSON object, parsed and written anew.
     Filters,
     /// A JSON value, parsed and written anew.
     Json,
+    /// The same, and the key may be given more than once.
+    Jsons,
+    /// Sent by some clients, not read by the daemon since API 1.41: left out.
+    Ignored,
+    /// A flag that the daemon reads, and that is refused unless it is false.
+    Off,
+    /// Read by the daemon, and refused unless it is empty.
+    Refused,
+}
+
+impl Kind {
+    /// Whether the key may be given more than once.
+    pub fn repeats(self) -> bool {
+        match self {
+            Kind::Texts | Kind::Lines | Kind::Jsons | Kind::Ignored => true,
+            Kind::Flag
+            | Kind::FlagOrDefault
+            | Kind::Number
+            | Kind::Text
+            | Kind::Keys
+            | Kind::Filters
+            | Kind::Json
+            | Kind::Off
+            | Kind::Refused => false,
+        }
+    }
 }
 
 /// A line of the table.
@@ -101,6 +136,14 @@ pub struct Route {
 
 const fn route(id: &'static str, method: &'static str, path: &'static str, class: Class) -> Route {
     Route { id, method, path, class, body: BodyRule::None, stream: StreamRule::Plain, object: None, query: &[] }
+}
+
+/// An action without a body of its own. Clients send one all the same (`{}`, or
+/// their query again).
+const fn post(id: &'static str, path: &'static str, class: Class) -> Route {
+    let mut route = route(id, "POST", path, class);
+    route.body = BodyRule::Ignored;
+    route
 }
 
 impl Route {
@@ -135,7 +178,7 @@ impl Route {
 }
 
 use Class::{Change, Dangerous, Never, Read, Run};
-use Kind::{Filters, Flag, Json, Number, Text, Texts};
+use Kind::{Filters, Flag, FlagOrDefault, Ignored, Json, Jsons, Keys, Lines, Number, Off, Refused, Text, Texts};
 
 /// How many of [`ROUTES`] are operations of the Engine API v1.56.
 pub const API_OPERATIONS: usize = 108;
@@ -148,6 +191,9 @@ pub static ROUTES: &[Route] = &[
         ("limit", Number),
         ("size", Flag),
         ("filters", Filters),
+        ("trunc_cmd", Ignored),
+        ("since", Ignored),
+        ("before", Ignored),
     ]),
     route("ContainerCreate", "POST", "/containers/create", Run).json().q(&[("name", Text), ("platform", Text)]),
     route("ContainerInspect", "GET", "/containers/{id}/json", Read).of(Container).q(&[("size", Flag)]),
@@ -168,28 +214,36 @@ pub static ROUTES: &[Route] = &[
         .of(Container)
         .follow()
         .q(&[("stream", Flag), ("one-shot", Flag)]),
-    route("ContainerResize", "POST", "/containers/{id}/resize", Run).of(Container).q(&[("h", Number), ("w", Number)]),
-    route("ContainerStart", "POST", "/containers/{id}/start", Run).of(Container).q(&[("detachKeys", Text)]),
-    route("ContainerStop", "POST", "/containers/{id}/stop", Run).of(Container).q(&[("signal", Text), ("t", Number)]),
-    route("ContainerRestart", "POST", "/containers/{id}/restart", Run)
-        .of(Container)
-        .q(&[("signal", Text), ("t", Number)]),
-    route("ContainerKill", "POST", "/containers/{id}/kill", Run).of(Container).q(&[("signal", Text)]),
+    post("ContainerResize", "/containers/{id}/resize", Run).of(Container).q(&[("h", Number), ("w", Number)]),
+    route("ContainerStart", "POST", "/containers/{id}/start", Run).of(Container).maybe_json().q(&[
+        ("detachKeys", Keys),
+        ("checkpoint", Refused),
+        ("checkpoint-dir", Refused),
+    ]),
+    post("ContainerStop", "/containers/{id}/stop", Run).of(Container).q(&[("signal", Text), ("t", Number)]),
+    post("ContainerRestart", "/containers/{id}/restart", Run).of(Container).q(&[("signal", Text), ("t", Number)]),
+    post("ContainerKill", "/containers/{id}/kill", Run).of(Container).q(&[("signal", Text)]),
     route("ContainerUpdate", "POST", "/containers/{id}/update", Change).of(Container).json(),
-    route("ContainerRename", "POST", "/containers/{id}/rename", Change).of(Container).q(&[("name", Text)]),
-    route("ContainerPause", "POST", "/containers/{id}/pause", Run).of(Container),
-    route("ContainerUnpause", "POST", "/containers/{id}/unpause", Run).of(Container),
-    route("ContainerAttach", "POST", "/containers/{id}/attach", Run).of(Container).hijack().q(&[
-        ("detachKeys", Text),
+    post("ContainerRename", "/containers/{id}/rename", Change).of(Container).q(&[("name", Text)]),
+    post("ContainerPause", "/containers/{id}/pause", Run).of(Container),
+    post("ContainerUnpause", "/containers/{id}/unpause", Run).of(Container),
+    post("ContainerAttach", "/containers/{id}/attach", Run).of(Container).hijack().q(&[
+        ("detachKeys", Keys),
         ("logs", Flag),
         ("stream", Flag),
         ("stdin", Flag),
         ("stdout", Flag),
         ("stderr", Flag),
+        ("hijack", Ignored),
     ]),
     route("ContainerAttachWebsocket", "GET", "/containers/{id}/attach/ws", Never),
-    route("ContainerWait", "POST", "/containers/{id}/wait", Read).of(Container).follow().q(&[("condition", Text)]),
-    route("ContainerDelete", "DELETE", "/containers/{id}", Run).of(Container).q(&[("v", Flag), ("force", Flag)]),
+    post("ContainerWait", "/containers/{id}/wait", Read).of(Container).follow().q(&[("condition", Text)]),
+    route("ContainerDelete", "DELETE", "/containers/{id}", Run).of(Container).q(&[
+        ("v", Flag),
+        ("force", Flag),
+        // Removes not the container but its name in another's links.
+        ("link", Off),
+    ]),
     route("ContainerArchiveInfo", "HEAD", "/containers/{id}/archive", Run).of(Container).q(&[("path", Text)]),
     route("ContainerArchive", "GET", "/containers/{id}/archive", Run).of(Container).follow().q(&[("path", Text)]),
     route("PutContainerArchive", "PUT", "/containers/{id}/archive", Run).of(Container).tar().q(&[
@@ -197,7 +251,7 @@ pub static ROUTES: &[Route] = &[
         ("noOverwriteDirNonDir", Flag),
         ("copyUIDGID", Flag),
     ]),
-    route("ContainerPrune", "POST", "/containers/prune", Change).q(&[("filters", Filters)]),
+    post("ContainerPrune", "/containers/prune", Change).q(&[("filters", Filters)]),
     // Images
     route("ImageList", "GET", "/images/json", Read).q(&[
         ("all", Flag),
@@ -206,21 +260,24 @@ pub static ROUTES: &[Route] = &[
         ("digests", Flag),
         ("manifests", Flag),
         ("identity", Flag),
+        ("only_ids", Ignored),
+        ("filter", Ignored),
     ]),
     route("ImageBuild", "POST", "/build", Change).tar().follow().q(&[
         ("dockerfile", Text),
         ("t", Texts),
-        ("extrahosts", Text),
+        ("extrahosts", Texts),
         ("q", Flag),
         ("nocache", Flag),
         ("cachefrom", Json),
         ("pull", Flag),
-        ("rm", Flag),
+        ("rm", FlagOrDefault),
         ("forcerm", Flag),
         ("memory", Number),
         ("memswap", Number),
         ("cpushares", Number),
         ("cpusetcpus", Text),
+        ("cpusetmems", Text),
         ("cpuperiod", Number),
         ("cpuquota", Number),
         ("buildargs", Json),
@@ -230,8 +287,17 @@ pub static ROUTES: &[Route] = &[
         ("platform", Text),
         ("target", Text),
         ("version", Text),
+        ("ulimits", Json),
+        ("remote", Refused),
+        ("squash", Off),
+        ("outputs", Refused),
+        ("session", Refused),
+        ("securityopt", Refused),
+        ("cgroupparent", Refused),
+        ("isolation", Refused),
+        ("buildid", Ignored),
     ]),
-    route("BuildPrune", "POST", "/build/prune", Change).q(&[
+    post("BuildPrune", "/build/prune", Change).q(&[
         ("keep-storage", Number),
         ("reserved-space", Number),
         ("max-used-space", Number),
@@ -239,37 +305,47 @@ pub static ROUTES: &[Route] = &[
         ("all", Flag),
         ("filters", Filters),
     ]),
-    route("ImageCreate", "POST", "/images/create", Run).follow().q(&[
+    post("ImageCreate", "/images/create", Run).follow().q(&[
         ("fromImage", Text),
+        ("fromSrc", Text),
+        ("repo", Text),
         ("tag", Text),
+        ("message", Text),
+        ("changes", Lines),
         ("platform", Text),
     ]),
-    route("ImageInspect", "GET", "/images/{name*}/json", Read).of(Image).q(&[("manifests", Flag), ("platform", Json)]),
+    route("ImageInspect", "GET", "/images/{name*}/json", Read).of(Image).q(&[
+        ("manifests", Flag),
+        ("platform", Json),
+        ("size", Ignored),
+    ]),
     route("ImageHistory", "GET", "/images/{name*}/history", Read).of(Image).q(&[("platform", Json)]),
     route("ImageAttestations", "GET", "/images/{name*}/attestations", Read).of(Image).q(&[
-        ("platform", Json),
+        ("platform", Jsons),
         ("type", Texts),
         ("statement", Flag),
     ]),
     route("ImagePush", "POST", "/images/{name*}/push", Change)
         .of(Image)
+        .maybe_json()
         .follow()
         .q(&[("tag", Text), ("platform", Json)]),
-    route("ImageTag", "POST", "/images/{name*}/tag", Change).of(Image).q(&[("repo", Text), ("tag", Text)]),
+    post("ImageTag", "/images/{name*}/tag", Change).of(Image).q(&[("repo", Text), ("tag", Text), ("force", Ignored)]),
     route("ImageDelete", "DELETE", "/images/{name*}", Change).of(Image).q(&[("force", Flag), ("noprune", Flag)]),
     route("ImageSearch", "GET", "/images/search", Read).q(&[("term", Text), ("limit", Number), ("filters", Filters)]),
-    route("ImagePrune", "POST", "/images/prune", Change).q(&[("filters", Filters)]),
+    post("ImagePrune", "/images/prune", Change).q(&[("filters", Filters)]),
     route("ImageCommit", "POST", "/commit", Change).maybe_json().q(&[
         ("container", Text),
         ("repo", Text),
         ("tag", Text),
         ("comment", Text),
         ("author", Text),
-        ("pause", Flag),
+        ("pause", FlagOrDefault),
+        ("changes", Lines),
     ]),
-    route("ImageGet", "GET", "/images/{name*}/get", Run).of(Image).follow().q(&[("platform", Json)]),
-    route("ImageGetAll", "GET", "/images/get", Run).follow().q(&[("names", Texts), ("platform", Json)]),
-    route("ImageLoad", "POST", "/images/load", Dangerous).tar().follow().q(&[("quiet", Flag), ("platform", Json)]),
+    route("ImageGet", "GET", "/images/{name*}/get", Run).of(Image).follow().q(&[("platform", Jsons)]),
+    route("ImageGetAll", "GET", "/images/get", Run).follow().q(&[("names", Texts), ("platform", Jsons)]),
+    route("ImageLoad", "POST", "/images/load", Dangerous).tar().follow().q(&[("quiet", Flag), ("platform", Jsons)]),
     // Networks
     route("NetworkList", "GET", "/networks", Read).q(&[("filters", Filters)]),
     route("NetworkInspect", "GET", "/networks/{id}", Read).of(Network).q(&[("verbose", Flag), ("scope", Text)]),
@@ -277,18 +353,18 @@ pub static ROUTES: &[Route] = &[
     route("NetworkCreate", "POST", "/networks/create", Change).json(),
     route("NetworkConnect", "POST", "/networks/{id}/connect", Change).of(Network).json(),
     route("NetworkDisconnect", "POST", "/networks/{id}/disconnect", Change).of(Network).json(),
-    route("NetworkPrune", "POST", "/networks/prune", Change).q(&[("filters", Filters)]),
+    post("NetworkPrune", "/networks/prune", Change).q(&[("filters", Filters)]),
     // Volumes
     route("VolumeList", "GET", "/volumes", Read).q(&[("filters", Filters)]),
     route("VolumeCreate", "POST", "/volumes/create", Change).json(),
     route("VolumeInspect", "GET", "/volumes/{name}", Read).of(Volume),
     route("VolumeUpdate", "PUT", "/volumes/{name}", Never),
     route("VolumeDelete", "DELETE", "/volumes/{name}", Change).of(Volume).q(&[("force", Flag)]),
-    route("VolumePrune", "POST", "/volumes/prune", Change).q(&[("filters", Filters)]),
+    post("VolumePrune", "/volumes/prune", Change).q(&[("filters", Filters)]),
     // Exec
     route("ContainerExec", "POST", "/containers/{id}/exec", Run).of(Container).json(),
     route("ExecStart", "POST", "/exec/{id}/start", Run).of(Exec).json().hijack(),
-    route("ExecResize", "POST", "/exec/{id}/resize", Run).of(Exec).q(&[("h", Number), ("w", Number)]),
+    post("ExecResize", "/exec/{id}/resize", Run).of(Exec).q(&[("h", Number), ("w", Number)]),
     route("ExecInspect", "GET", "/exec/{id}/json", Read).of(Exec),
     // Swarm, nodes, services, tasks, secrets, configs
     route("SwarmInspect", "GET", "/swarm", Never),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::Refusal;
 use super::json::folded;
+use super::parse::is_key_sequence;
 use super::refusal::{denied, malformed, shown};
 
 /// The members of an object.
@@ -22,6 +23,8 @@ pub enum Shape {
     Int,
     /// A string.
     Text,
+    /// A string that names keys, such as `ctrl-p,ctrl-q`.
+    Keys,
     /// A list of strings.
     Texts,
     /// A string or a list of strings (Go's `strslice`).
@@ -32,12 +35,17 @@ pub enum Shape {
     Set,
     /// An object with these members.
     Object(Members),
+    /// The same, where others are left out: the daemon does not read them.
+    Loose(Members),
     /// A list.
     List(&'static Shape),
     /// An object with free names.
     Map(&'static Shape),
     /// Understood and left out: the daemon does not use it.
     Ignored,
+    /// Another spelling of a member, which some clients write and Go's decoder
+    /// reads alike. Not to be given beside it.
+    Alias(&'static str),
     /// Denied unless it is zero or the role has the grant.
     Grant(&'static str, &'static Shape),
     /// Denied unless it is null or the role has the grant: here even an empty value acts.
@@ -56,11 +64,15 @@ pub fn check(map: &mut Map<String, Value>, members: Members, at: &str, grants: &
         if members.iter().any(|(known, _)| known == name) {
             continue;
         }
-        let message = match members.iter().find(|(known, _)| folded(known) == folded(name)) {
-            Some((known, _)) => format!("the member {:?} must be spelt exactly {known:?}", shown(name)),
-            None => format!("the member {:?} in {at} is not known", shown(name)),
-        };
-        return Err(denied(format!("{at}.unknown"), message));
+        return Err(denied(format!("{at}.unknown"), unknown(members, name, at)));
+    }
+    for (name, shape) in members {
+        let Shape::Alias(proper) = shape else { continue };
+        let Some(value) = map.shift_remove(*name) else { continue };
+        if map.contains_key(*proper) {
+            return Err(denied(format!("{at}.unknown"), format!("{name:?} and {proper:?} are one member in {at}")));
+        }
+        map.insert((*proper).to_owned(), value);
     }
     let mut gone = Vec::new();
     for (name, shape) in members {
@@ -75,6 +87,18 @@ pub fn check(map: &mut Map<String, Value>, members: Members, at: &str, grants: &
     Ok(())
 }
 
+fn unknown(members: Members, name: &str, at: &str) -> String {
+    match members.iter().find(|(known, _)| folded(known) == folded(name)) {
+        Some((known, _)) => format!("the member {:?} must be spelt exactly {known:?}", shown(name)),
+        None => format!("the member {:?} in {at} is not known", shown(name)),
+    }
+}
+
+/// Takes out what is neither a member nor another spelling of one.
+fn loosen(map: &mut Map<String, Value>, members: Members) {
+    map.retain(|name, _| members.iter().any(|(known, _)| folded(known) == folded(name)));
+}
+
 /// Whether the value stays.
 fn keep(value: &mut Value, shape: &Shape, at: &str, grants: &[String]) -> Result<bool, Refusal> {
     if value.is_null() {
@@ -86,8 +110,16 @@ fn keep(value: &mut Value, shape: &Shape, at: &str, grants: &[String]) -> Result
         (Shape::Int, Value::Number(number)) if number.is_i64() => {}
         (Shape::Texts | Shape::Command, Value::Array(list)) if list.iter().all(Value::is_string) => {}
         (Shape::TextMap, Value::Object(map)) if map.values().all(Value::is_string) => {}
-        (Shape::Set, Value::Object(map)) if map.values().all(|value| value.as_object().is_some_and(Map::is_empty)) => {}
+        (Shape::Keys, Value::String(text)) if is_key_sequence(text) => {}
+        (Shape::Set, Value::Object(map)) if map.values().all(is_element) => {
+            // `null` is an element too, and is written as the empty object.
+            map.values_mut().for_each(|value| *value = Value::Object(Map::new()));
+        }
         (Shape::Object(members), Value::Object(map)) => check(map, members, at, grants)?,
+        (Shape::Loose(members), Value::Object(map)) => {
+            loosen(map, members);
+            check(map, members, at, grants)?;
+        }
         (Shape::List(inner), Value::Array(list)) => {
             for (index, item) in list.iter_mut().enumerate() {
                 if !keep(item, inner, &format!("{at}[{index}]"), grants)? {
@@ -125,6 +157,11 @@ fn keep(value: &mut Value, shape: &Shape, at: &str, grants: &[String]) -> Result
         _ => return Err(malformed(at, format!("{at} has a value of the wrong kind"))),
     }
     Ok(true)
+}
+
+/// What Go's decoder takes for an element of a set (`map[string]struct{}`).
+fn is_element(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
 fn not_granted(at: &str, grant: Option<&str>) -> Refusal {

@@ -16,6 +16,10 @@ const MAX_OBJECT: usize = 8 << 20;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Docker for Upstream {
+    fn api_version(&self) -> Reply<'_, String> {
+        Box::pin(async move { self.version().await.map(str::to_owned) })
+    }
+
     fn inspect<'a>(&'a self, kind: ObjectKind, reference: &'a str) -> Reply<'a, Option<Object>> {
         Box::pin(async move {
             let keeps = matches!(kind, ObjectKind::Container | ObjectKind::Volume);
