@@ -39,13 +39,16 @@ pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Ref
     Ok((written(map), detached))
 }
 
-/// A body that may say nothing: of a start, or of a push.
+/// A body that may say nothing: of a start, where the daemon refuses one, and of
+/// a push.
 pub fn nothing(scope: &Scope<'_>, operation: &str, body: &[u8]) -> Result<(), Refusal> {
-    let at = if operation == "ImagePush" { "push" } else { "start" };
     let given = if body.is_empty() { Value::Null } else { json::parse(body)? };
     match (given, members::of(operation)) {
         (Value::Null, _) => Ok(()),
-        (Value::Object(mut map), Some(members)) => shape::check(&mut map, members, at, &scope.role.grants),
+        (Value::Object(map), Some([])) if !map.is_empty() => {
+            Err(malformed("body.none", "this operation takes no body: its settings belong to the container's creation"))
+        }
+        (Value::Object(mut map), Some(members)) => shape::check(&mut map, members, "push", &scope.role.grants),
         _ => Err(malformed("json.form", "a JSON object is expected")),
     }
 }
@@ -176,7 +179,7 @@ pub fn covers_host(entry: &str, host: &str) -> bool {
 
 /// The host of a registry as clients write it: `https://index.docker.io/v1/`.
 pub fn registry_host(address: &str) -> String {
-    let rest = address.strip_prefix("https://").unwrap_or(address);
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
     let host = rest.split('/').next().unwrap_or("");
     if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io".to_owned() } else { host.to_owned() }
 }

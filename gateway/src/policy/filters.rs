@@ -26,7 +26,7 @@ impl Filters {
         let given = match json::parse(text.as_bytes())? {
             Value::Object(map) => map,
             Value::Null => return Ok(filters),
-            _ => return Err(bad()),
+            _ => return Err(malformed("json.form", "the filters must be a JSON object")),
         };
         for (name, values) in given {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!".contains(&b);

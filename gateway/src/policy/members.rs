@@ -296,6 +296,8 @@ pub const UPDATE: Members = &[
     ("IOMaximumIOps", Denied),
     ("IOMaximumBandwidth", Denied),
     ("RestartPolicy", RESTART),
+    // Described, but no member of what the daemon decodes.
+    ("Init", Ignored),
 ];
 
 /// `POST /containers/{id}/exec`.

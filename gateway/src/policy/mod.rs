@@ -28,6 +28,7 @@ pub mod roles;
 pub mod routes;
 mod scope;
 mod shape;
+pub mod table;
 #[cfg(test)]
 mod tests;
 

@@ -266,14 +266,14 @@ fn typed(key: &'static str, kind: Kind, value: String, found: &mut Vec<(&'static
     Ok(())
 }
 
-/// A boolean, where both readings agree: the daemon's own, which trims, takes
-/// `""`, `0`, `no`, `false` and `none` in any case for false and all else for true
-/// (moby, `httputils.BoolValue`), and Go's `strconv.ParseBool`, by which clients
-/// write them. `f` and `F` are false to one and true to the other.
+/// A boolean that both readings judge alike: Go's `strconv.ParseBool`, by which
+/// clients write one, and the daemon's own (moby, `httputils.BoolValue`), to
+/// which `""`, `0`, `no`, `false` and `none` in any case are false and all else
+/// is true. So `f`, `yes` and `no` are none.
 fn flag(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" | "yes" | "on" => Some(true),
-        "" | "0" | "false" | "no" | "none" => Some(false),
+    match value {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "" | "0" | "false" | "False" | "FALSE" => Some(false),
         _ => None,
     }
 }
@@ -317,7 +317,7 @@ fn check_headers(route: &Route, body: BodyRule, headers: &HeaderMap) -> Result<b
     }
     match single(headers, "upgrade")?.as_deref() {
         None => Ok(false),
-        Some(protocol) if protocol.eq_ignore_ascii_case("tcp") && route.stream == StreamRule::Hijack => Ok(true),
+        Some("tcp") if route.stream == StreamRule::Hijack => Ok(true),
         Some(_) => Err(malformed("http.upgrade", "this upgrade is not possible here")),
     }
 }

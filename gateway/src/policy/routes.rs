@@ -331,7 +331,11 @@ pub static ROUTES: &[Route] = &[
         .follow()
         .q(&[("tag", Text), ("platform", Json)]),
     post("ImageTag", "/images/{name*}/tag", Change).of(Image).q(&[("repo", Text), ("tag", Text), ("force", Ignored)]),
-    route("ImageDelete", "DELETE", "/images/{name*}", Change).of(Image).q(&[("force", Flag), ("noprune", Flag)]),
+    route("ImageDelete", "DELETE", "/images/{name*}", Change).of(Image).q(&[
+        ("force", Flag),
+        ("noprune", Flag),
+        ("platforms", Jsons),
+    ]),
     route("ImageSearch", "GET", "/images/search", Read).q(&[("term", Text), ("limit", Number), ("filters", Filters)]),
     post("ImagePrune", "/images/prune", Change).q(&[("filters", Filters)]),
     route("ImageCommit", "POST", "/commit", Change).maybe_json().q(&[

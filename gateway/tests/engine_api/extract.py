@@ -5,8 +5,9 @@
     extract.py --check 1.41 SWAGGER ../data/engine-api.toml
 
 DIRECTORY holds the descriptions as they are published, `v1.41.yaml` to the
-newest (`api/docs` and `api/swagger.yaml` of the moby project; Debian has the
-one of 1.41 in its package golang-github-docker-docker-dev). Only names and the
+newest (`api/docs` and `api/swagger.yaml` of the moby project). Of one version there may
+be several, which are joined: `v1.41-debian.yaml` is that of Debian's package
+golang-github-docker-docker-dev, as it was before later corrections. Only names and the
 versions that have them are kept: of each operation its method and path, the
 members of its query, its headers, and its JSON body with all that lies below.
 A body's member is written as a path: `Mounts[].Type` is a member of the objects
@@ -78,8 +79,12 @@ def span(seen, newest):
 
 def extract(directory):
     versions = {}
-    for path in pathlib.Path(directory).glob("v1.*.yaml"):
-        versions[int(path.stem.removeprefix("v1."))] = operations(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for path in sorted(pathlib.Path(directory).glob("v1.*.yaml")):
+        described = operations(yaml.safe_load(path.read_text(encoding="utf-8")))
+        merged = versions.setdefault(int(path.stem.removeprefix("v1.").split("-")[0]), {})
+        for name, (request, places) in described.items():
+            for place, names in merged.setdefault(name, (request, places))[1].items():
+                names |= places[place]
     newest = max(versions)
     order = {}
     for version in sorted(versions):
@@ -120,9 +125,10 @@ def check(version, swagger, data):
         for place in ("query", "header", "body"):
             here = {member for member, versions in entry.get(place, {}).items() if within(versions, version)}
             there = described[name][1][place] if name in described else set()
-            wrong += [f"{name} {place} {member}" for member in sorted(here ^ there)]
+            # What was described later of an older version may be missing there.
+            wrong += [f"{name} {place} {member}" for member in sorted(there - here)]
     wrong += sorted(set(described) - set(recorded))
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or 0)
 
 
 if __name__ == "__main__":

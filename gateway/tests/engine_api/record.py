@@ -10,6 +10,7 @@ recordings are the test data of `gateway/src/policy/tests/data`.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,24 @@ import threading
 DAEMON = "/var/run/docker.sock"
 # Headers that decide nothing and vary from run to run.
 DROPPED = {"host", "user-agent", "accept", "accept-encoding", "connection"}
+
+
+# Ids are those of the objects that the policy's tests know.
+IDS = [
+    (r"(?<=/containers/)[0-9a-f]{64}", "a" * 64),
+    (r"(?<=/exec/)[0-9a-f]{64}", "e" * 64),
+    (r"(?<=/networks/)[0-9a-f]{64}", "1" * 64),
+    (r"(?<=/images/)(sha256:)?[0-9a-f]{64}", "sha256:" + "4" * 64),
+    (r'(?<="Container": ")[0-9a-f]{64}|(?<="Container":")[0-9a-f]{64}', "a" * 64),
+    (r"(?<=container=)[0-9a-f]{64}", "a" * 64),
+    (r'(?<="container":")[0-9a-f]{64}', "a" * 64),
+]
+
+
+def tidy(text):
+    for pattern, id_ in IDS:
+        text = re.sub(pattern, id_, text)
+    return text
 
 
 class Recorder:
@@ -61,10 +80,9 @@ def requests(stream):
         head, data = data.split(b"\r\n\r\n", 1)
         lines = head.decode("latin-1").split("\r\n")
         method, target, _ = lines[0].split(" ", 2)
-        headers = {}
-        for line in lines[1:]:
-            name, value = line.split(":", 1)
-            headers[name.lower()] = value.strip()
+        # A list: bollard writes Content-Type twice.
+        pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        headers = dict(pairs)
         hijacked = "upgrade" in headers or target.split("?")[0].endswith(("/attach", "/start")) and "/exec/" in target
         body = b""
         if headers.get("transfer-encoding") == "chunked":
@@ -81,7 +99,7 @@ def requests(stream):
         else:
             length = int(headers.get("content-length", "0"))
             body, data = data[:length], data[length:]
-        yield method, target, headers, body
+        yield method, target, pairs, body
         if hijacked:
             return
 
@@ -95,12 +113,10 @@ def main():
         with open(output, "a", encoding="utf-8") as out:
             for stream in recorder.streams:
                 for method, target, headers, body in requests(stream):
-                    kept = {key: value for key, value in headers.items() if key not in DROPPED}
-                    if headers.get("connection", "").lower() == "upgrade":
-                        kept["connection"] = headers["connection"]
+                    kept = [[key, value] for key, value in headers if key not in DROPPED or value.lower() == "upgrade"]
                     # A tar says nothing of the form of a request.
-                    text = body.decode() if kept.get("content-type", "").startswith("application/json") else ""
-                    line = {"command": name, "method": method, "target": target, "headers": kept, "body": text}
+                    text = body.decode() if body[:1] in (b"{", b"n", b"[") else ""
+                    line = {"client": name, "method": method, "target": tidy(target), "headers": kept, "body": tidy(text)}
                     out.write(json.dumps(line) + "\n")
     sys.exit(status)
 

@@ -71,9 +71,19 @@ async fn class_06_an_empty_or_unread_body_is_refused() {
 async fn class_07_a_form_body_is_refused() {
     let form = ask("POST", CREATE).header("content-type", "application/x-www-form-urlencoded").body("name=x");
     assert_eq!(form.rule().await, "body.type");
-    let form = ask("POST", "/v1.47/containers/web/stop").header("content-type", "application/x-www-form-urlencoded");
-    assert_eq!(form.rule().await, "body.form");
-    assert_eq!(ask("POST", "/v1.47/containers/web/stop").body("t=1").rule().await, "body.none");
+    let stop = "/v1.47/containers/web/stop?t=5";
+    let form = ask("POST", stop).header("content-type", "application/x-www-form-urlencoded").body("t=1");
+    assert_eq!(form.rule().await, "body.type");
+    let build = ask("POST", "/v1.47/build").header("content-type", "multipart/form-data; boundary=x").body("t=1");
+    assert_eq!(build.rule().await, "body.form");
+    assert_eq!(ask("POST", stop).body("t=1").rule().await, "json.form");
+    // A type without a body, or JSON that the daemon would not read: none is sent.
+    let form = ask("POST", stop).header("content-type", "application/x-www-form-urlencoded");
+    for asked in [form, ask("POST", stop).body(r#"{"t":1}"#)] {
+        let forward = asked.deploy().await.unwrap();
+        assert_eq!(forward.body, Body::Empty);
+        assert!(forward.headers.is_empty() && forward.path_and_query.ends_with("/stop?t=5"), "{forward:?}");
+    }
 }
 
 #[tokio::test]
@@ -115,9 +125,8 @@ async fn class_09_encoded_paths_and_absolute_targets_are_refused() {
 }
 
 #[tokio::test]
-async fn class_10_a_version_is_required_and_must_be_a_usual_one() {
+async fn class_10_a_version_must_be_a_usual_one_and_one_is_always_sent() {
     for target in [
-        "/containers/json",
         "/v1.9/containers/json",
         "/v1.40/containers/json",
         "/v1.57/containers/json",
@@ -134,6 +143,19 @@ async fn class_10_a_version_is_required_and_must_be_a_usual_one() {
     for target in ["/_ping", "/version", "/v1.41/_ping", "/v1.56/containers/json"] {
         assert!(ask("GET", target).deploy().await.is_ok(), "{target}");
     }
+    let sent = |policy: Policy| async move {
+        let daemon = Daemon::usual();
+        let asked = ask("GET", "/info");
+        asked.by(&policy, &identity("operator", None), &daemon).await.map(|forward| forward.path_and_query)
+    };
+    let policy = Policy::bundled().unwrap();
+    // The daemon's own is 1.50.
+    assert_eq!(sent(policy.clone()).await.unwrap(), "/v1.50/info");
+    assert_eq!(sent(policy.clone().with_api(41, 44, None)).await.unwrap(), "/v1.44/info");
+    assert_eq!(sent(policy.clone().with_api(41, 56, Some(43))).await.unwrap(), "/v1.43/info");
+    assert_eq!(sent(policy.clone().with_api(52, 56, None)).await.unwrap_err().rule, "path.version");
+    let broken = ask("GET", "/info").by(&policy, &identity("operator", None), &Daemon::broken()).await;
+    assert_eq!(broken.unwrap_err().status, 503);
 }
 
 #[tokio::test]
@@ -142,7 +164,11 @@ async fn class_11_start_takes_no_body() {
     assert_eq!(ask("POST", "/v1.23/containers/web/start").body(body).rule().await, "path.version");
     assert_eq!(ask("POST", "/v1.47/containers/web/start").body(body).rule().await, "body.none");
     let chunked = ask("POST", "/v1.47/containers/web/start").header("transfer-encoding", "chunked");
-    assert_eq!(chunked.rule().await, "body.none");
+    assert_eq!(chunked.rule().await, "body.type");
+    for nothing in ["{}", "null"] {
+        let forward = ask("POST", "/v1.47/containers/web/start").body(nothing).deploy().await.unwrap();
+        assert_eq!(forward.body, Body::Empty);
+    }
 }
 
 #[tokio::test]
@@ -194,12 +220,14 @@ async fn class_14_ambiguous_framing_is_refused() {
 }
 
 #[tokio::test]
-async fn class_15_raw_mode_is_of_attach_and_exec_alone() {
-    let attach = ask("POST", "/v1.47/containers/web/attach?stream=1").deploy().await.unwrap();
-    assert_eq!(attach.response, crate::ResponseRule::Hijack);
+async fn class_15_a_connection_is_taken_over_where_the_operation_does_so() {
     let start = format!("/v1.47/exec/{}/start", hex('e'));
-    let raw = ask("POST", &start).body(r#"{"Detach":false}"#).deploy().await.unwrap();
-    assert_eq!(raw.response, crate::ResponseRule::Hijack);
+    for asked in [ask("POST", "/v1.47/containers/web/attach?stream=1"), ask("POST", &start).body(r#"{"Detach":false}"#)]
+    {
+        // Without an upgrade the stream follows a 200: the proxy knows by the call.
+        assert!(!parse(&asked.parts()).unwrap().upgrade);
+        assert_eq!(asked.deploy().await.unwrap().response, crate::ResponseRule::Hijack);
+    }
     let forward =
         ask("POST", &start).header("upgrade", "tcp").body(r#"{"Detach":false,"Tty":true}"#).deploy().await.unwrap();
     assert_eq!(forward.response, crate::ResponseRule::Hijack);

@@ -39,7 +39,7 @@ fn recorded() -> Vec<Recorded> {
 const REFUSED: &[(&str, &str)] = &[
     ("cp ", "archive.engine"),
     ("load ", "role.deploy.allow"),
-    ("import ", "query.unknown"),
+    ("import ", "image.import"),
     ("build ", "build.grant"),
     ("login ", "registry.login"),
 ];
