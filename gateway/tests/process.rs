@@ -19,6 +19,8 @@ mod engine;
 mod faults;
 #[path = "process/hang.rs"]
 mod hang;
+#[path = "process/forms.rs"]
+mod forms;
 #[path = "process/harness.rs"]
 mod harness;
 #[path = "process/issuers.rs"]

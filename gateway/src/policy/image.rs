@@ -327,6 +327,7 @@ fn build_quotas(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(),
 fn credentials(header: Option<&str>) -> Result<Option<String>, Refusal> {
     let Some(mut map) = decoded(header)? else { return Ok(None) };
     shape::check(&mut map, members::AUTH, "registry.auth", &[])?;
+    map.retain(|_, value| !shape::zero(value));
     Ok((!map.is_empty()).then(|| URL_SAFE.encode(Value::Object(map).to_string())))
 }
 

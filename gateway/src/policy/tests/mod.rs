@@ -6,6 +6,7 @@
 mod bodies;
 mod bypass;
 mod client;
+mod forms;
 mod names;
 mod quotas;
 mod recordings;
@@ -224,6 +225,11 @@ impl<'a> Ask<'a> {
     /// For the operator.
     pub async fn operator(&self) -> Result<Forward, Refusal> {
         self.by(&Policy::bundled().unwrap(), &identity("operator", None), &Daemon::usual()).await
+    }
+
+    /// For an operator's role within the team.
+    pub async fn operator_of_team(&self) -> Result<Forward, Refusal> {
+        self.by(&Policy::bundled().unwrap(), &identity("operator", Some("team")), &Daemon::usual()).await
     }
 
     /// The rule that refuses, for the team's deploy role.
