@@ -60,11 +60,17 @@ pub enum Shape {
 /// # Errors
 /// The member that is not allowed, by its path.
 pub fn check(map: &mut Map<String, Value>, members: Members, at: &str, grants: &[String]) -> Result<(), Refusal> {
+    // Clients write out members of other versions as null, which says nothing.
+    map.retain(|name, value| !value.is_null() || spelling(members, name).is_some());
     for name in map.keys() {
         if members.iter().any(|(known, _)| known == name) {
             continue;
         }
-        return Err(denied(format!("{at}.unknown"), unknown(members, name, at)));
+        let message = match spelling(members, name) {
+            Some(known) => format!("the member {:?} must be spelt exactly {known:?}", shown(name)),
+            None => format!("the member {:?} in {at} is not known", shown(name)),
+        };
+        return Err(denied(format!("{at}.unknown"), message));
     }
     for (name, shape) in members {
         let Shape::Alias(proper) = shape else { continue };
@@ -87,16 +93,9 @@ pub fn check(map: &mut Map<String, Value>, members: Members, at: &str, grants: &
     Ok(())
 }
 
-fn unknown(members: Members, name: &str, at: &str) -> String {
-    match members.iter().find(|(known, _)| folded(known) == folded(name)) {
-        Some((known, _)) => format!("the member {:?} must be spelt exactly {known:?}", shown(name)),
-        None => format!("the member {:?} in {at} is not known", shown(name)),
-    }
-}
-
-/// Takes out what is neither a member nor another spelling of one.
-fn loosen(map: &mut Map<String, Value>, members: Members) {
-    map.retain(|name, _| members.iter().any(|(known, _)| folded(known) == folded(name)));
+/// The member that Go's decoder would take a name for.
+fn spelling(members: Members, name: &str) -> Option<&'static str> {
+    members.iter().map(|(known, _)| *known).find(|known| folded(known) == folded(name))
 }
 
 /// Whether the value stays.
@@ -117,7 +116,7 @@ fn keep(value: &mut Value, shape: &Shape, at: &str, grants: &[String]) -> Result
         }
         (Shape::Object(members), Value::Object(map)) => check(map, members, at, grants)?,
         (Shape::Loose(members), Value::Object(map)) => {
-            loosen(map, members);
+            map.retain(|name, _| spelling(members, name).is_some());
             check(map, members, at, grants)?;
         }
         (Shape::List(inner), Value::Array(list)) => {

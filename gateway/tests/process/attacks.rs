@@ -88,7 +88,7 @@ fn nothing_ambiguous_reaches_the_daemon() {
         (
             "a body where none is taken",
             format!(
-                "POST /v1.44/containers/c1/start HTTP/1.1\r\n{auth}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{inner}"
+                "DELETE /v1.44/containers/c1 HTTP/1.1\r\n{auth}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{inner}"
             ),
             400,
         ),

@@ -256,6 +256,10 @@ async fn members_of_a_body_that_the_daemon_ignores_are_left_out() {
         let refusal = networking(json!({spelling: {"mynet": {"MacAddress": "02:42:ac:11:00:09"}}})).await.unwrap_err();
         assert_eq!(refusal.rule, "create.NetworkingConfig.unknown", "{spelling}");
     }
+    let nulls = json!({"Image": "alpine", "PortSpecs": null, "HostConfig": {"LxcConf": null, "DiskQuota": null}});
+    assert_eq!(create(&nulls.to_string()).await.unwrap()["HostConfig"].get("LxcConf"), None);
+    let other = json!({"Image": "alpine", "HostConfig": {}, "hostconfig": null}).to_string();
+    assert_eq!(create(&other).await.unwrap_err().rule, "create.unknown");
     let ports =
         json!({"Image": "alpine", "ExposedPorts": {"80/tcp": null}, "VolumesFrom": [], "Memory": 0}).to_string();
     assert_eq!(create(&ports).await.unwrap()["ExposedPorts"], json!({"80/tcp": {}}));
