@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod build;
 pub mod cli;
 mod config;
 mod decision;
