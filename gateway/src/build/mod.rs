@@ -28,13 +28,17 @@
 //!   daemon without ending its request body: the daemon takes an archive
 //!   without an end marker as complete if its body ends properly.
 
+mod context;
 mod dockerfile;
 mod error;
 mod expand;
 mod instruction;
 mod json_form;
 mod lines;
+mod tar_reader;
+mod tar_writer;
 
+pub use context::{ContextError, ContextInput, ContextOptions, ContextOutput, DockerfilePath, rewrite};
 pub use dockerfile::{BuildArgs, Dockerfile, Fetch, ImageReference, ReferenceUse, Stage, Triggers};
 pub use error::DockerfileError;
 pub use instruction::{Flag, Instruction, Keyword};
