@@ -16,14 +16,14 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             console.remark(error.render().to_string().trim_end());
-            return ExitCode::from(Exit::Input as u8);
+            return ExitCode::from(Exit::Input.code());
         }
     };
     match commands::run(&cli.command, &mut console) {
-        Ok(exit) => ExitCode::from(exit as u8),
+        Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => {
             console.remark(&format!("{error:#}"));
-            ExitCode::from(commands::exit_of(&error) as u8)
+            ExitCode::from(commands::exit_of(&error).code())
         }
     }
 }

@@ -34,13 +34,42 @@ struct Fake {
     from: usize,
     /// Ends each connection after its answer.
     close: bool,
+    /// For how many seconds a token is good; 0: 900.
+    lifetime: u64,
+    /// Renewals that are to fail first.
+    failures: AtomicUsize,
+    /// The session is over: streams break off, tokens are refused and not renewed.
+    over: tokio::sync::watch::Sender<bool>,
 }
 
 impl Fake {
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(if self.lifetime == 0 { 900 } else { self.lifetime })
+    }
+
+    /// Returns when a stream has to end: at the end of a token that has not
+    /// been renewed by then, or with the session.
+    async fn end_of_stream(&self) {
+        let mut over = self.over.subscribe();
+        let mut before = self.renewals.load(Ordering::SeqCst);
+        loop {
+            tokio::select! {
+                _ = over.wait_for(|over| *over) => return,
+                () = tokio::time::sleep(self.lifetime()) => {}
+            }
+            let now = self.renewals.load(Ordering::SeqCst);
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
     /// Whether a token is good: one that was given, and not too old.
     fn good(&self, authorization: &str) -> bool {
         let number = authorization.strip_prefix("Bearer access-").and_then(|number| number.parse::<usize>().ok());
-        number.is_some_and(|number| (self.from..=self.renewals.load(Ordering::SeqCst)).contains(&number))
+        !*self.over.borrow()
+            && number.is_some_and(|number| (self.from..=self.renewals.load(Ordering::SeqCst)).contains(&number))
     }
 
     async fn answer(self: Arc<Fake>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -54,6 +83,12 @@ impl Fake {
         };
         if parts.uri.path() == "/token" {
             let form = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+            if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                return text(503, String::new());
+            }
+            if *self.over.borrow() {
+                return text(400, "{\"error\":\"invalid_grant\"}".into());
+            }
             let before = self.renewals.load(Ordering::SeqCst);
             assert_eq!(form, format!("grant_type=refresh_token&refresh_token=refresh-{before}"));
             let number = self.renewals.fetch_add(1, Ordering::SeqCst) + 1;
@@ -61,7 +96,7 @@ impl Fake {
                 "access_token": format!("access-{number}"),
                 "refresh_token": format!("refresh-{number}"),
                 "token_type": "Bearer",
-                "expires_in": 900,
+                "expires_in": self.lifetime().as_secs(),
             });
             return text(200, json.to_string());
         }
@@ -80,7 +115,10 @@ impl Fake {
             tokio::spawn(async move {
                 let mut stream = TokioIo::new(upgrade.await.unwrap());
                 let mut all = Vec::new();
-                stream.read_to_end(&mut all).await.unwrap();
+                tokio::select! {
+                    read = stream.read_to_end(&mut all) => { read.unwrap(); }
+                    () = self.end_of_stream() => return,
+                }
                 stream.write_all(&all).await.unwrap();
                 stream.shutdown().await.unwrap();
             });
@@ -143,22 +181,19 @@ async fn site(fake: Fake) -> Site {
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let lifetime = fake.lifetime();
     let fake = Arc::new(fake);
     tokio::spawn(Arc::clone(&fake).serve(listener, TlsAcceptor::from(Arc::new(config))));
     let trusted = std::fs::read(authority.certificate()).unwrap();
     let gateway = Gateway::new(&address, "127.0.0.1", &trusted).unwrap();
-    let (access, socket) = relay(&gateway, folder.path(), "a");
+    let (access, socket) = relay(&gateway, folder.path(), "a", lifetime);
     Site { fake, gateway, access, socket, folder }
 }
 
 /// A relay that serves for as long as the test runs.
-fn relay(gateway: &Gateway, folder: &Path, name: &str) -> (Arc<Access>, PathBuf) {
-    let granted = Granted {
-        access: Secret::new("access-0"),
-        refresh: Some(Secret::new("refresh-0")),
-        session: None,
-        lifetime: Duration::from_secs(900),
-    };
+fn relay(gateway: &Gateway, folder: &Path, name: &str, lifetime: Duration) -> (Arc<Access>, PathBuf) {
+    let granted =
+        Granted { access: Secret::new("access-0"), refresh: Some(Secret::new("refresh-0")), session: None, lifetime };
     let access = Arc::new(Access::new(granted, Arc::new(gateway.clone())));
     let mut socket = LocalSocket::bind(&folder.join("run").join(format!("{name}.sock"))).unwrap();
     let path = socket.path().to_owned();
@@ -181,6 +216,29 @@ async fn raw(socket: &Path, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A connection that the daemon has taken over.
+async fn taken_over(socket: &Path) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let head = b"POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101") && head.contains("upgrade: tcp"), "{head}");
+    stream
+}
+
+/// What comes back from a stream after the end of its input.
+async fn echo(mut stream: UnixStream) -> Vec<u8> {
+    stream.write_all(b"still here").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut output = Vec::new();
+    stream.read_to_end(&mut output).await.unwrap();
+    output
 }
 
 const GET: &[u8] = b"GET /containers/json?all=1 HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
@@ -219,15 +277,7 @@ fn a_request_with_a_body_is_not_sent_twice_but_the_next_one_has_a_new_token() {
 fn the_end_of_input_is_carried_and_the_output_still_comes() {
     block(async {
         let site = site(Fake::default()).await;
-        let mut stream = UnixStream::connect(&site.socket).await.unwrap();
-        let head = b"POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(head).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        assert!(head.starts_with("http/1.1 101") && head.contains("upgrade: tcp"), "{head}");
+        let mut stream = taken_over(&site.socket).await;
         let input: Vec<u8> = (0..20_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         stream.write_all(&input).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -280,13 +330,13 @@ fn a_gateway_of_another_authority_gets_no_request_and_no_token() {
         other.init("another").unwrap();
         let trusted = std::fs::read(other.certificate()).unwrap();
         let stranger = Gateway::new(site.gateway.authority(), "127.0.0.1", &trusted).unwrap();
-        assert!(stranger.check().await.unwrap_err().to_string().contains("certificate"));
-        let (_access, socket) = relay(&stranger, site.folder.path(), "b");
+        assert!(stranger.check(Duration::from_secs(15)).await.unwrap_err().to_string().contains("certificate"));
+        let (_access, socket) = relay(&stranger, site.folder.path(), "b", Duration::from_secs(900));
         let answer = raw(&socket, GET).await;
         assert!(answer.starts_with("HTTP/1.1 502") && answer.contains("\"message\""), "{answer}");
         let own = std::fs::read(site.folder.path().join("ca/ca.crt")).unwrap();
         let misnamed = Gateway::new(site.gateway.authority(), "other.example", &own).unwrap();
-        assert!(misnamed.check().await.is_err());
+        assert!(misnamed.check(Duration::from_secs(15)).await.is_err());
         assert_eq!(site.fake.connections.load(Ordering::SeqCst), 0);
     });
 }
@@ -301,5 +351,69 @@ fn signing_out_revokes_the_refresh_token_in_use() {
         assert_eq!(*site.fake.revoked.lock().unwrap(), ["token=refresh-1"]);
         let answer = raw(&site.socket, GET).await;
         assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("signed out"), "{answer}");
+    });
+}
+
+#[test]
+fn a_stream_outlives_its_token_though_no_request_asks_for_a_new_one() {
+    block(async {
+        let site = site(Fake { lifetime: 2, ..Fake::default() }).await;
+        let access = Arc::clone(&site.access);
+        let kept = tokio::spawn(async move { access.keep(|_| ()).await });
+        let stream = taken_over(&site.socket).await;
+        while site.fake.renewals.load(Ordering::SeqCst) < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(echo(stream).await, b"still here");
+        assert_eq!(site.fake.requests.load(Ordering::SeqCst), 1);
+        assert!(!kept.is_finished());
+    });
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again_while_the_token_lasts() {
+    block(async {
+        let site = site(Fake { lifetime: 6, failures: AtomicUsize::new(2), ..Fake::default() }).await;
+        let access = Arc::clone(&site.access);
+        let reports = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&reports);
+        tokio::spawn(async move { access.keep(|_| _ = told.fetch_add(1, Ordering::SeqCst)).await });
+        let stream = taken_over(&site.socket).await;
+        while site.fake.renewals.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(echo(stream).await, b"still here");
+        assert_eq!((site.fake.failures.load(Ordering::SeqCst), reports.load(Ordering::SeqCst)), (0, 0));
+    });
+}
+
+#[test]
+fn a_token_that_ended_without_a_new_one_is_told_once_and_tried_on() {
+    block(async {
+        let site = site(Fake { lifetime: 1, failures: AtomicUsize::new(12), ..Fake::default() }).await;
+        let access = Arc::clone(&site.access);
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&reports);
+        tokio::spawn(async move { access.keep(|error| told.lock().unwrap().push(error.to_string())).await });
+        while site.fake.renewals.load(Ordering::SeqCst) < 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let reports = reports.lock().unwrap().clone();
+        assert!(reports.len() == 1 && reports[0].contains("503"), "{reports:?}");
+    });
+}
+
+#[test]
+fn a_stream_that_breaks_off_shows_at_once_that_the_session_has_ended() {
+    block(async {
+        let site = site(Fake::default()).await;
+        let access = Arc::clone(&site.access);
+        let kept = tokio::spawn(async move { access.keep(|_| ()).await });
+        let mut stream = taken_over(&site.socket).await;
+        site.fake.over.send(true).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+        // The token itself is good for a quarter of an hour.
+        let why = tokio::time::timeout(Duration::from_secs(20), kept).await.unwrap().unwrap();
+        assert!(why.to_string().contains("has ended (it was revoked"), "{why}");
     });
 }

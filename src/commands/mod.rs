@@ -25,6 +25,7 @@ pub mod select;
 pub mod token;
 pub mod undo;
 
+use crate::connect::GatewayError;
 use crate::transport::TransportError;
 use crate::values::Diagnostic;
 use std::fmt;
@@ -32,18 +33,35 @@ use std::fmt;
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or nothing differs.
-    Done = 0,
-    /// The input is wrong: nothing was touched.
-    Input = 1,
-    /// Differences or findings.
-    Differs = 2,
-    /// A step failed on a host, or a host did not converge.
-    Failed = 3,
-    /// A host could not be reached or its key did not match.
-    Unreachable = 4,
-    /// A change was made and then undone.
-    Undone = 5,
+    /// Done, or nothing differs: 0.
+    Done,
+    /// The input is wrong: nothing was touched: 1.
+    Input,
+    /// Differences or findings: 2.
+    Differs,
+    /// A step failed on a host, or a host did not converge: 3.
+    Failed,
+    /// A host could not be reached or its key did not match: 4.
+    Unreachable,
+    /// A change was made and then undone: 5.
+    Undone,
+    /// As the command ended that the operator had run.
+    Command(u8),
+}
+
+impl Exit {
+    /// The exit code of the process.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Input => 1,
+            Exit::Differs => 2,
+            Exit::Failed => 3,
+            Exit::Unreachable => 4,
+            Exit::Undone => 5,
+            Exit::Command(code) => code,
+        }
+    }
 }
 
 /// What is wrong with files or arguments; shown whole, exit code 1.
@@ -69,7 +87,8 @@ pub struct RunFailed(pub String);
 
 /// The exit code for an error: what is not known to be anything else was wrong input.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<TransportError>()) {
+    let no_gateway = |cause: &GatewayError| matches!(cause, GatewayError::Unreachable { .. });
+    if error.chain().any(|cause| cause.is::<TransportError>() || cause.downcast_ref().is_some_and(no_gateway)) {
         Exit::Unreachable
     } else if error.chain().any(|cause| cause.is::<RunFailed>()) {
         Exit::Failed

@@ -70,8 +70,10 @@ pub trait Renew: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<Granted, AccessError>> + Send + 'a>>;
 }
 
-/// Between two tries of a renewal that failed.
+/// Between two tries of a renewal that failed, at the most: a token that is good
+/// for a short time leaves a third of that for them.
 const PAUSE: Duration = Duration::from_secs(5);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
 struct State {
     access: Secret,
@@ -79,6 +81,8 @@ struct State {
     /// Two thirds of its life: from here on it is renewed.
     renew: SystemTime,
     end: SystemTime,
+    /// Between two tries of a renewal that failed.
+    pause: Duration,
     /// The gateway refused it, whatever its times say. Not told by moving those:
     /// whoever looked at the clock a moment before would still get this token.
     refused: bool,
@@ -94,6 +98,7 @@ impl State {
             refresh: granted.refresh,
             renew: now + granted.lifetime * 2 / 3,
             end: now + granted.lifetime,
+            pause: (granted.lifetime / 12).clamp(SHORTEST_PAUSE, PAUSE),
             refused: false,
             retry: None,
             ended: None,
@@ -108,6 +113,8 @@ pub struct Access {
     renewing: tokio::sync::Mutex<()>,
     service: Arc<dyn Renew>,
     ended: tokio::sync::watch::Sender<bool>,
+    /// A token was refused: [`Access::keep`] has something to do.
+    refusal: tokio::sync::Notify,
 }
 
 impl Access {
@@ -118,6 +125,7 @@ impl Access {
             renewing: tokio::sync::Mutex::new(()),
             service,
             ended: tokio::sync::watch::Sender::new(false),
+            refusal: tokio::sync::Notify::new(),
         }
     }
 
@@ -160,7 +168,7 @@ impl Access {
             Err(error @ AccessError::Ended(_)) => Err(self.end(error)),
             Err(error) => self.with(|state| {
                 let now = SystemTime::now();
-                state.retry = Some(now + PAUSE);
+                state.retry = Some(now + state.pause);
                 if now < state.end && !state.refused { Ok(state.access.clone()) } else { Err(error) }
             }),
         }
@@ -189,11 +197,16 @@ impl Access {
         self.with(|state| {
             state.refused |= state.access == *token && state.retry.is_none();
         });
+        self.refusal.notify_one();
     }
 
-    /// Renews the token ahead of its end for as long as the session lasts;
-    /// returns why it ended.
-    pub async fn keep(self: &Arc<Access>) -> AccessError {
+    /// Renews the token ahead of its end for as long as the session lasts,
+    /// whether anybody asks for it or not: at the end of a token the gateway
+    /// lets a stream go on whose session has been renewed. Returns why the
+    /// session ended. `report` is told, once for each time, that a token has
+    /// ended and no new one could be had; that is tried on.
+    pub async fn keep(self: &Arc<Access>, report: impl Fn(&AccessError)) -> AccessError {
+        let mut without = false;
         loop {
             let due = self.with(|state| {
                 let renew = if state.refused { SystemTime::UNIX_EPOCH } else { state.renew };
@@ -205,11 +218,18 @@ impl Access {
             tokio::select! {
                 () = tokio::time::sleep(wait.min(Duration::from_secs(30))) => {}
                 _ = ended.wait_for(|ended| *ended) => {}
+                () = self.refusal.notified() => {}
             }
             match self.token().await {
                 Err(error @ AccessError::Ended(_)) => return error,
-                Err(AccessError::Failed(_)) => tokio::time::sleep(PAUSE).await,
-                Ok(_) => {}
+                Err(error @ AccessError::Failed(_)) => {
+                    if !without {
+                        report(&error);
+                    }
+                    without = true;
+                    tokio::time::sleep(self.with(|state| state.pause)).await;
+                }
+                Ok(_) => without = false,
             }
         }
     }
@@ -333,7 +353,7 @@ mod tests {
                 assert_eq!(answer.unwrap_err(), AccessError::Ended("revoked".into()));
             }
             assert_eq!(service.asked.load(Ordering::SeqCst), 1);
-            assert_eq!(access.keep().await, AccessError::Ended("revoked".into()));
+            assert_eq!(access.keep(|_| ()).await, AccessError::Ended("revoked".into()));
         });
     }
 

@@ -2,6 +2,7 @@
 //! forms of the token service (RFC 6749, 6 and RFC 7009).
 
 use super::access::{AccessError, Granted, Renew};
+use super::tunnel::Tunnel;
 use crate::values::Secret;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -9,11 +10,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -21,7 +23,7 @@ use tokio_rustls::TlsConnector;
 pub(super) type RelayBody = BoxBody<Bytes, hyper::Error>;
 
 /// For TCP and TLS together, and for an answer of the token service.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes of an answer of the token service.
 const ANSWER: usize = 64 * 1024;
 
@@ -50,7 +52,12 @@ pub struct Gateway {
     address: String,
     name: ServerName<'static>,
     tls: TlsConnector,
+    tunnel: Option<Arc<Tunnel>>,
 }
+
+/// What TLS is spoken over.
+trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
 
 impl Gateway {
     /// The gateway at `address` (`host:port`), whose certificate is for `name`
@@ -75,7 +82,14 @@ impl Gateway {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Gateway { address: address.to_owned(), name, tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Gateway { address: address.to_owned(), name, tls: TlsConnector::from(Arc::new(config)), tunnel: None })
+    }
+
+    /// The same gateway, whose port is reached by a tunnel; its certificate must
+    /// be for the same name all the same.
+    #[must_use]
+    pub fn through(&self, tunnel: Arc<Tunnel>) -> Gateway {
+        Gateway { tunnel: Some(tunnel), ..self.clone() }
     }
 
     /// The value of `Host`.
@@ -86,29 +100,60 @@ impl Gateway {
     /// A new connection; it lives for as long as the sender does, and for an
     /// upgraded stream beyond that.
     pub(super) async fn open(&self) -> Result<SendRequest<RelayBody>, GatewayError> {
+        self.open_within(PATIENCE).await
+    }
+
+    async fn open_within(&self, limit: Duration) -> Result<SendRequest<RelayBody>, GatewayError> {
         let unreachable = |why: String| GatewayError::Unreachable { address: self.address.clone(), why };
         let connect = async {
-            let socket = TcpStream::connect(&self.address).await?;
-            socket.set_nodelay(true)?;
-            self.tls.connect(self.name.clone(), socket).await
+            let carrier: Box<dyn Carrier> = match &self.tunnel {
+                Some(tunnel) => Box::new(tunnel.dial().await.map_err(unreachable)?),
+                None => {
+                    let socket =
+                        TcpStream::connect(&self.address).await.map_err(|error| unreachable(no_tcp(&error)))?;
+                    // A small message that waits is only slower.
+                    let _ = socket.set_nodelay(true);
+                    Box::new(socket)
+                }
+            };
+            match self.tls.connect(self.name.clone(), carrier).await {
+                Ok(stream) => Ok(stream),
+                Err(error) => Err(unreachable(self.no_tls(&error).await)),
+            }
         };
-        let stream = match tokio::time::timeout(PATIENCE, connect).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(unreachable(error.to_string())),
-            Err(_) => return Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
-        };
+        let stream = tokio::time::timeout(limit, connect).await.unwrap_or_else(|_| {
+            let seconds = limit.as_secs();
+            Err(unreachable(match self.tunnel {
+                Some(_) => format!("no answer within {seconds} s over SSH"),
+                None => format!(
+                    "no answer within {seconds} s: a firewall may drop the connection (variable 'gateway_allow_from' \
+                     of the playbook 'gateway'); '--via ssh' goes over the SSH connection"
+                ),
+            }))
+        })?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }
 
-    /// Whether it is there and is who it should be.
+    /// Why there is no TLS, and what to do.
+    async fn no_tls(&self, error: &std::io::Error) -> String {
+        let why = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        match (why, &self.tunnel) {
+            (Some(rustls::Error::InvalidCertificate(why)), _) => wrong_certificate(why, &self.name.to_str()),
+            // A connection that ends before a word: the host did not let it through to the port.
+            (None, Some(tunnel)) => tunnel.refusal().await.unwrap_or_else(|| error.to_string()),
+            _ => format!("{error}; is it a gateway that listens there?"),
+        }
+    }
+
+    /// Whether it is there and is who it should be; asked for as long as `limit`.
     ///
     /// # Errors
     /// It cannot be reached, or its certificate is not one of the authority's.
-    pub async fn check(&self) -> Result<(), GatewayError> {
-        self.open().await.map(drop)
+    pub async fn check(&self, limit: Duration) -> Result<(), GatewayError> {
+        self.open_within(limit).await.map(drop)
     }
 
     /// Sends a form; the status and the whole answer.
@@ -158,8 +203,54 @@ impl Renew for Gateway {
     }
 }
 
+/// Why there is no TCP connection, and what to do.
+fn no_tcp(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused: nothing listens on this port, or it is another \
+             address ('--gateway ADDRESS:PORT'); is the gateway running ('systemctl status stockade-gateway' on the \
+             host)? '--via ssh' goes over the SSH connection"
+            .to_owned(),
+        _ => format!("{error}; '--via ssh' goes over the SSH connection"),
+    }
+}
+
+/// What is wrong with a certificate, and what to do.
+fn wrong_certificate(why: &CertificateError, name: &str) -> String {
+    const SIGN: &str = "then apply the playbook again";
+    match why {
+        CertificateError::NotValidForName => format!(
+            "its certificate is not for '{name}': make one that is ('stockade ca issue DIR --san {name}', {SIGN}), or \
+             give a name that it is for (--server-name)"
+        ),
+        CertificateError::NotValidForNameContext { presented, .. } => format!(
+            "its certificate is for {}, not for '{name}': make one that is ('stockade ca issue DIR --san {name}', \
+             {SIGN}), or give one of those names (--server-name)",
+            presented.join(", ")
+        ),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is not signed by the authority that is trusted: the host's own, or that of --ca; another \
+             service may listen there"
+                .to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("its certificate has expired: make another ('stockade ca issue DIR --renew', {SIGN})")
+        }
+        other => format!("its certificate cannot be trusted: {other}"),
+    }
+}
+
 /// `error` of RFC 6749, 5.2: an error code, so short and plain or not shown.
 fn refusal(body: &[u8]) -> String {
+    let code = error_code(body);
+    match code.as_str() {
+        "invalid_grant" => {
+            "it was revoked, it has reached its end, or its refresh token was used elsewhere: invalid_grant".to_owned()
+        }
+        _ => code,
+    }
+}
+
+fn error_code(body: &[u8]) -> String {
     serde_json::from_slice::<serde_json::Value>(body)
         .ok()
         .and_then(|answer| answer.get("error")?.as_str().map(str::to_owned))
@@ -197,7 +288,8 @@ mod tests {
 
     #[test]
     fn what_a_service_says_is_shown_only_if_it_is_an_error_code() {
-        assert_eq!(refusal(br#"{"error":"invalid_grant"}"#), "invalid_grant");
+        assert!(refusal(br#"{"error":"invalid_grant"}"#).ends_with(": invalid_grant"));
+        assert_eq!(refusal(br#"{"error":"invalid_scope"}"#), "invalid_scope");
         assert_eq!(refusal(b"{\"error\":\"a\\u001b[2J\"}"), "refused by the token service");
     }
 }

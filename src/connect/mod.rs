@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! docker ─ unix socket (0600) ─► relay ─ TLS, Authorization: Bearer … ─► gateway
-//!                                  │
+//!                                  │     (over TCP, or a Tunnel over SSH)
 //!                               Access: the token in use, renewed ahead of its end
 //! ```
 //!
@@ -17,9 +17,11 @@ mod context;
 mod gateway;
 mod relay;
 mod socket;
+mod tunnel;
 
 pub use access::{Access, AccessError, Granted, Renew};
 pub use context::{Context, ContextError};
 pub use gateway::{Gateway, GatewayError};
 pub use relay::Relay;
 pub use socket::{LocalSocket, SocketError};
+pub use tunnel::Tunnel;

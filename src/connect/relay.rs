@@ -5,9 +5,12 @@
 //! gets the token of its own moment. A connection that the daemon takes over
 //! (101) is carried as bytes, each direction ending for itself: the end of
 //! `docker exec -i`'s input is not the end of its output.
+//!
+//! A stream that breaks off may be all that is seen of a session that has ended,
+//! so the gateway is then asked whether the token still is good.
 
 use super::access::Access;
-use super::gateway::{Gateway, RelayBody};
+use super::gateway::{Gateway, PATIENCE, RelayBody};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{Request, Response, StatusCode};
@@ -18,16 +21,24 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 /// Bytes carried at once in each direction of a connection that was taken over.
 const BUFFER: usize = 64 * 1024;
 
+/// A stream that was taken over and ends before this is over is not asked
+/// about: an ordinary `docker exec` costs no further connection.
+const BRIEF: Duration = Duration::from_secs(1);
+
 /// Carries requests with the token of one session.
 pub struct Relay {
     gateway: Gateway,
     access: Arc<Access>,
+    /// Whether the gateway is being asked about the token.
+    asking: AtomicBool,
 }
 
 /// The connection to the gateway that belongs to a local one.
@@ -36,7 +47,7 @@ type Upstream = Arc<Mutex<Option<SendRequest<RelayBody>>>>;
 impl Relay {
     /// A relay to a gateway.
     pub fn new(gateway: Gateway, access: Arc<Access>) -> Arc<Relay> {
-        Arc::new(Relay { gateway, access })
+        Arc::new(Relay { gateway, access, asking: AtomicBool::new(false) })
     }
 
     /// Serves all who connect, until the future is dropped; their connections
@@ -50,7 +61,7 @@ impl Relay {
                         connections.spawn(Arc::clone(&self).connection(stream));
                     }
                     // Out of descriptors, say: wait rather than spin.
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
                 Some(_) = connections.join_next() => {}
             }
@@ -79,7 +90,7 @@ impl Relay {
     }
 
     async fn request(
-        &self,
+        self: &Arc<Relay>,
         mut request: Request<Incoming>,
         upstream: &Upstream,
         streams: &Mutex<tokio::task::JoinSet<()>>,
@@ -121,12 +132,46 @@ impl Relay {
             let remote = hyper::upgrade::on(&mut answer);
             // What was taken over is not for other requests.
             upstream.lock().await.take();
-            streams.lock().await.spawn(carry(local, remote));
+            let relay = Arc::clone(self);
+            streams.lock().await.spawn(async move {
+                let begun = Instant::now();
+                if carry(local, remote).await.is_err() || begun.elapsed() > BRIEF {
+                    relay.broke_off();
+                }
+            });
             clean(answer.headers_mut(), Some(&protocol));
         } else {
             clean(answer.headers_mut(), None);
         }
-        Ok(answer.map(BodyExt::boxed))
+        let relay = Arc::clone(self);
+        Ok(answer.map(|body| body.map_err(move |error| (relay.broke_off(), error).1).boxed()))
+    }
+
+    /// Asks, aside, whether the token still is good; a refusal has it renewed,
+    /// and where that is refused too the session is over and is said to be.
+    fn broke_off(self: &Arc<Relay>) {
+        if self.asking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let relay = Arc::clone(self);
+        tokio::spawn(async move {
+            relay.ask().await;
+            relay.asking.store(false, Ordering::SeqCst);
+        });
+    }
+
+    /// What goes wrong here goes wrong for the next client too, who is told.
+    async fn ask(&self) -> Option<()> {
+        let token = self.access.token().await.ok()?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        bearer.set_sensitive(true);
+        let request = Request::get("/_ping").header(HOST, self.gateway.authority()).header(AUTHORIZATION, bearer);
+        let mut sender = self.gateway.open().await.ok()?;
+        let answer = tokio::time::timeout(PATIENCE, sender.send_request(request.body(empty()).ok()?)).await;
+        if answer.ok()?.ok()?.status() == StatusCode::UNAUTHORIZED {
+            self.access.refused(&token);
+        }
+        Some(())
     }
 
     /// Sends over the connection that is there; one that the gateway closed
@@ -200,12 +245,13 @@ fn clean(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>) {
 }
 
 /// Both directions of a connection that was taken over; each ends for itself.
-async fn carry(local: hyper::upgrade::OnUpgrade, remote: hyper::upgrade::OnUpgrade) {
+/// Whichever side breaks off, the client sees its connection end.
+async fn carry(local: hyper::upgrade::OnUpgrade, remote: hyper::upgrade::OnUpgrade) -> std::io::Result<()> {
     if let (Ok(local), Ok(remote)) = tokio::join!(local, remote) {
         let (mut local, mut remote) = (TokioIo::new(local), TokioIo::new(remote));
-        // Whichever side breaks off, the client sees its connection end.
-        let _ = tokio::io::copy_bidirectional_with_sizes(&mut local, &mut remote, BUFFER, BUFFER).await;
+        tokio::io::copy_bidirectional_with_sizes(&mut local, &mut remote, BUFFER, BUFFER).await?;
     }
+    Ok(())
 }
 
 fn empty() -> RelayBody {

@@ -26,14 +26,41 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
+    /// Keeps the last of a process's standard error, and ends it at the end.
+    pub(super) fn watch(mut child: Child) -> Proxy {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (done, silent) = mpsc::channel();
+        if let Some(mut errors) = child.stderr.take() {
+            let kept = Arc::clone(&said);
+            std::thread::spawn(move || {
+                let mut buffer = [0u8; 1024];
+                while let Ok(count @ 1..) = errors.read(&mut buffer) {
+                    keep_last(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), &buffer[..count]);
+                }
+                let _ = done.send(());
+            });
+        }
+        Proxy { child, said, silent }
+    }
+
+    /// Whether the process has not ended.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The last of its standard error by now.
+    pub(super) fn said_so_far(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
     /// Ends the process and gives the last of its standard error.
     pub(super) fn said(&mut self) -> String {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // A grandchild may hold the pipe open; what has come by then must do.
         let _ = self.silent.recv_timeout(Duration::from_millis(500));
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&said).trim().to_owned()
+        self.said_so_far()
     }
 }
 
@@ -65,14 +92,19 @@ fn shell(text: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-fn ssh(route: &Route, policy: &Policy, jumps: &str) -> Result<Command, String> {
+/// Whether somebody is there to answer a question of ssh(1).
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+pub(super) fn ssh(route: &Route, policy: &Policy, jumps: &str) -> Result<Command, String> {
     let (before, last) = jumps.rsplit_once(',').map_or((None, jumps), |(before, last)| (Some(before), last));
     let hop = Hop::parse(last)?;
     let mut command = Command::new("ssh");
     if !policy.use_ssh_config {
         command.args(["-F", "none"]);
     }
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !can_ask() {
         command.args(["-o", "BatchMode=yes"]);
     }
     if policy.host_keys == HostKeyChecking::AcceptNew {
@@ -98,7 +130,7 @@ fn ssh(route: &Route, policy: &Policy, jumps: &str) -> Result<Command, String> {
 }
 
 /// The hop may be known where the host is, or where ssh(1) looks by default.
-fn known_hosts_option(route: &Route) -> Result<String, String> {
+pub(super) fn known_hosts_option(route: &Route) -> Result<String, String> {
     let usual = [ssh_config::path("~/.ssh/known_hosts"), ssh_config::path("~/.ssh/known_hosts2")];
     let mut value = "UserKnownHostsFile=".to_owned();
     for file in route.known_hosts.iter().chain(&usual) {
@@ -147,21 +179,9 @@ fn spawn(mut command: Command) -> Result<(UnixStream, Proxy), String> {
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let input: OwnedFd = theirs.try_clone().map_err(failed)?.into();
     let output: OwnedFd = theirs.into();
-    let mut child =
+    let child =
         command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let (done, silent) = mpsc::channel();
-    if let Some(mut errors) = child.stderr.take() {
-        let kept = Arc::clone(&said);
-        std::thread::spawn(move || {
-            let mut buffer = [0u8; 1024];
-            while let Ok(count @ 1..) = errors.read(&mut buffer) {
-                keep_last(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), &buffer[..count]);
-            }
-            let _ = done.send(());
-        });
-    }
-    Ok((ours, Proxy { child, said, silent }))
+    Ok((ours, Proxy::watch(child)))
 }
 
 /// Adds to what was said, keeping the last 8 KiB.

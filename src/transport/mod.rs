@@ -8,6 +8,7 @@ mod auth;
 mod connector;
 mod deadline;
 pub mod fake;
+mod forward;
 mod host_key;
 mod jump;
 mod keys;
@@ -21,6 +22,7 @@ mod sudo;
 mod wire;
 
 pub use connector::{Connector, Dial};
+pub use forward::Forward;
 pub use session::{BOOTSTRAP, Reply, Session};
 
 use crate::values::Secret;
@@ -57,6 +59,15 @@ pub fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> Result<B
         Some(root) => Ok(Box::new(local::connect(&target.name, root)?)),
         None => ssh::connect(target, policy, ask),
     }
+}
+
+/// Whether a host is reached through another, by its inventory or ssh_config:
+/// what it is called there may mean something else here.
+///
+/// # Errors
+/// As [`connect`] before it connects.
+pub fn is_behind_jump(target: &Target, policy: &Policy) -> Result<bool, TransportError> {
+    Ok(route::find(target, policy)?.via != route::Via::Direct)
 }
 
 /// How a host is reached.
