@@ -96,6 +96,39 @@ fn the_distributions_engine_needs_no_repository() {
 }
 
 #[test]
+fn whether_packages_can_be_fetched_is_asked_before_anything_else() {
+    for (bundled, with) in [("docker", "{}"), ("docker-host", "{ gateway = false, users = [{ name = \"a\" }] }")] {
+        let steps = steps(bundled, with).unwrap();
+        let kinds: Vec<&str> = steps.iter().map(|step| step.kind.as_str()).collect();
+        assert_eq!(kinds[..3], ["check", "check", "group"], "{bundled}");
+        let check = steps[0].table.to_json();
+        assert_eq!(
+            check["says"],
+            "https://download.docker.com/linux/ubuntu can be reached from the host, or the engine is installed"
+        );
+    }
+    let steps = steps("docker", "{ source = \"distribution\" }").unwrap();
+    assert_eq!(of_kind(&steps, "check").len(), 2);
+}
+
+#[test]
+fn an_address_is_a_word_of_the_checks_and_never_more() {
+    let with = "{ repository_url = \"http://x/'; touch /srv/y; '\", repository_suite = \"a'b\" }";
+    // The steps themselves refuse such an address; the checks are rendered all the same.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("playbook.toml");
+    std::fs::write(&file, format!("[[step]]\nuse = \"docker\"\nwith = {with}\n")).unwrap();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    let facts = json!({ "os": { "id": "ubuntu", "codename": "noble" }, "login_port": 22 });
+    let scope = HostScope { facts: Some(facts), ..HostScope::default() };
+    let steps = playbook::load(&file, &kinds).unwrap().render(&scope).unwrap();
+    for check in of_kind(&steps, "check") {
+        let command = check.table.to_json()["command"].as_str().unwrap().to_owned();
+        assert!(!command.contains("x/'") && !command.contains("a'b"), "{command}");
+    }
+}
+
+#[test]
 fn another_source_is_an_error_not_an_empty_plan() {
     let errors = steps("docker", "{ source = \"snap\" }").unwrap_err();
     assert!(errors[0].message.contains("packages[source]"), "{}", errors[0]);
@@ -191,6 +224,8 @@ fn docker_is_installed_from_a_repository_with_the_right_key_and_from_no_other() 
     let host = &hosts[0];
     let site = Site::new(&test, host);
 
+    a_repository_out_of_reach_is_told_before_the_first_change(&site);
+
     // A key that is not the pinned one is found before anything is touched.
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";
     let said = ended(&site.stockade(&["plan"], "good", other), 1);
@@ -231,6 +266,51 @@ fn docker_is_installed_from_a_repository_with_the_right_key_and_from_no_other() 
     assert_eq!(on_host(host, "systemctl is-enabled docker.service"), "enabled");
 
     published_ports_are_dropped_but_for_what_is_listed(&site);
+}
+
+/// Whatever it is that cannot be reached: nothing is done, and it is said what to do.
+fn a_repository_out_of_reach_is_told_before_the_first_change(site: &Site<'_>) {
+    let look = "find /etc /usr/local /var/lib/dpkg/status -newer /srv/before -not -name '*.lock' | sort";
+    on_host(site.host, "touch /srv/before");
+    let play = |verb: &[&str], bundled: &str, with: &str| {
+        site.run(verb, &format!("[[step]]\nuse = \"{bundled}\"\n[step.with]\n{with}\n"))
+    };
+    let nowhere = "http://127.0.0.1:1/linux/debian";
+    let away = format!("repository_url = \"{nowhere}\"\nrepository_suite = \"noble\"");
+    let no_key = format!(
+        "repository_url = \"http://127.0.0.1:{PORT}/good\"\nrepository_suite = \"noble\"\nrepository_key = \"{nowhere}/gpg\""
+    );
+    for (bundled, with, wanted) in [
+        ("docker", &away, format!("{nowhere}/dists/noble/InRelease")),
+        ("docker-host", &format!("gateway = false\nusers = [{{ name = \"newcomer\" }}]\n{away}"), nowhere.to_owned()),
+        ("docker", &no_key, format!("{nowhere}/gpg")),
+    ] {
+        let plan = ended(&play(&["plan"], bundled, with), 0);
+        assert!(plan.contains("does not hold") && plan.contains(nowhere), "{plan}");
+        let said = ended(&play(&["apply", "--yes"], bundled, with), 3);
+        for wanted in [&wanted, "nothing changed", "Connection refused", "source = \"distribution\"", "proxy"] {
+            let found = said.to_lowercase().contains(&wanted.to_lowercase());
+            assert!(
+                found || wanted == "Connection refused" && said.contains("Couldn't connect"),
+                "no {wanted} in: {said}"
+            );
+        }
+    }
+    // The distribution's own packages, where the host's sources are out of reach.
+    let (hide, show) = ("mv /etc/apt/sources.list", "mv /srv/sources.list /etc/apt/sources.list");
+    on_host(
+        site.host,
+        &format!(
+            "{hide} /srv/; mkdir -p /etc/apt/sources.list.d; echo 'deb {nowhere} x main' >/etc/apt/sources.list.d/x.list"
+        ),
+    );
+    let said = ended(&play(&["apply", "--yes"], "docker", "source = \"distribution\""), 3);
+    assert!(said.contains(&format!("{nowhere}/dists/x/InRelease")) && said.contains("nothing changed"), "{said}");
+    on_host(site.host, &format!("{show}; rm /etc/apt/sources.list.d/x.list"));
+    let changed =
+        on_host(site.host, &format!("{look} | grep -v '^/etc/apt$' | grep -v '^/etc/apt/sources.list.d$' || :"));
+    assert_eq!(changed, "");
+    site.is_bare();
 }
 
 /// A container publishes port 8080; this machine reaches it only where the

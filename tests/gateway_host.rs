@@ -178,6 +178,9 @@ fn without_certificates_every_verb_says_how_to_make_them_and_how_to_do_without()
     ended(&stockade(&check), 0);
 }
 
+/// What the host is called in its own network only.
+const BEHIND: &str = "behind.internal";
+
 /// A project whose host has a gateway.
 struct Site<'a> {
     host: &'a LabHost,
@@ -217,9 +220,16 @@ impl<'a> Site<'a> {
     }
 
     fn connect(&self, more: &[&str]) -> Command {
-        let socket = self.folder.path().join("run/s");
-        let mut command = self.command(&["connect", &self.host.name, "--gateway", &self.address]);
-        command.arg("--socket").arg(socket).args(more);
+        let mut command = self.command(&["connect", &self.host.name, "--via", "direct", "--gateway", &self.address]);
+        command.arg("--socket").arg(self.folder.path().join("run/s")).args(more);
+        command
+    }
+
+    /// As an operator without further options: by SSH, for a lab host's
+    /// gateway has no port on this machine.
+    fn connect_plainly(&self, more: &[&str]) -> Command {
+        let mut command = self.command(&["connect", &self.host.name]);
+        command.arg("--socket").arg(self.folder.path().join("run/s")).args(more);
         command
     }
 
@@ -286,7 +296,7 @@ fn a_docker_client_works_through_connect_and_only_while_it_may() {
     let host = site.host;
 
     ended(&program(site.folder.path()).args(["ca", "init", "ca"]).output().unwrap(), 0);
-    ended(&site.stockade(&["ca", "issue", "ca", "--san", &site.address]), 0);
+    ended(&site.stockade(&["ca", "issue", "ca", "--san", &site.address, "--san", BEHIND]), 0);
     ended(&site.stockade(&["apply", "playbook.toml", "--yes"]), 0);
     ended(&site.stockade(&["plan", "playbook.toml", "--detailed-exitcode"]), 0);
 
@@ -296,6 +306,10 @@ fn a_docker_client_works_through_connect_and_only_while_it_may() {
     sessions_outlive_a_rotation_of_keys(&site);
     a_revoked_session_is_over_at_once(&site);
     a_read_token_reads(&site);
+    connect_ends_as_its_command_does(&site);
+    many_streams_go_over_ssh_beside_each_other(&site);
+    a_host_behind_a_jump_host_is_reached_through_it(&site);
+    what_is_in_the_way_is_told(&site);
 }
 
 fn the_service_is_shut_in(host: &LabHost) {
@@ -394,7 +408,7 @@ fn a_read_token_reads(site: &Site<'_>) {
     };
     assert!(ended(&run(&["docker", "ps", "--format", "{{.Names}}"]), 0).contains("one"));
     let refused = run(&["docker", "rm", "--force", "one"]);
-    assert_eq!(refused.status.code(), Some(3));
+    assert_eq!(refused.status.code(), Some(1), "the code of docker itself");
     assert!(on_host(site.host, "docker ps --format '{{.Names}}'").contains("one"));
 
     let config = site.stockade(&["connect", &site.host.name, "--print-config"]);
@@ -403,4 +417,120 @@ fn a_read_token_reads(site: &Site<'_>) {
     assert!(header.starts_with("Bearer "), "{text}");
     let warning = String::from_utf8_lossy(&config.stderr).into_owned();
     assert!(warning.contains("warning") && !warning.contains(&header[7..]), "{warning}");
+}
+
+fn connect_ends_as_its_command_does(site: &Site<'_>) {
+    let code =
+        |words: &[&str]| site.connect(&[&["--role", "deploy", "--"], words].concat()).output().unwrap().status.code();
+    assert_eq!(code(&["sh", "-c", "exit 42"]), Some(42));
+    assert_eq!(code(&["sh", "-c", "kill -KILL $$"]), Some(128 + 9));
+    assert_eq!(code(&["no-such-command"]), Some(127));
+    assert_eq!(code(&["/etc"]), Some(126));
+
+    // Told to end, it lets the command end, and ends as that does.
+    let up = site.folder.path().join("up");
+    let script = format!("trap 'exit 7' TERM; : >{}; while :; do sleep 0.1; done", up.display());
+    let mut child = site.connect(&["--role", "deploy", "--", "sh", "-c", &script]).spawn().unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !up.exists() {
+        assert!(std::time::Instant::now() < end, "the command was never started");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert!(site.sessions("deploy").iter().all(|(_, revoked)| *revoked), "signing out did not revoke");
+}
+
+/// Keys are exchanged anew over and over meanwhile.
+fn many_streams_go_over_ssh_beside_each_other(site: &Site<'_>) {
+    let reload = "systemctl reload ssh";
+    let settings = "/etc/ssh/sshd_config.d/00-test.conf";
+    on_host(site.host, &format!("mkdir -p /etc/ssh/sshd_config.d; echo 'RekeyLimit 4M' >{settings}; {reload}"));
+    let script = "head -c 5000000 /dev/urandom >big; sum=$(cksum <big)
+        for i in $(seq 20); do
+          (got=$(docker exec -i one /bin/busybox cat <big | cksum); [ \"$got\" = \"$sum\" ] && echo same) &
+        done; wait";
+    let run = site.connect_plainly(&["--role", "operator", "--", "sh", "-c", script]).output().unwrap();
+    assert_eq!(ended(&run, 0).matches("same").count(), 20);
+
+    let connected = Connected::start(site.connect_plainly(&["--role", "operator"]));
+    twenty_megabytes_through_exec(site);
+    assert_eq!(connected.stop(), Some(0));
+    assert!(site.sessions("operator").iter().all(|(_, revoked)| *revoked), "signing out did not revoke");
+    on_host(site.host, &format!("rm {settings}; {reload}"));
+}
+
+/// The host is its own jump host, in whose network alone it has this name.
+fn a_host_behind_a_jump_host_is_reached_through_it(site: &Site<'_>) {
+    on_host(site.host, &format!("grep -q {BEHIND} /etc/hosts || echo '127.0.0.1 {BEHIND}' >>/etc/hosts"));
+    let key = on_host(site.host, "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub");
+    let lab = site.inventory.parent().unwrap();
+    let known = std::fs::read_to_string(lab.join("known_hosts")).unwrap();
+    std::fs::write(site.folder.path().join("known"), format!("{known}{BEHIND} {key}\n")).unwrap();
+    let inventory = format!(
+        "[hosts.{}]\naddress = \"{BEHIND}\"\nuser = \"ubuntu\"\njump = \"ubuntu@127.0.0.1:{}\"\n\
+         key = \"{}\"\nknown_hosts = \"known\"\n",
+        site.host.name,
+        site.host.port.unwrap(),
+        lab.join("id_ed25519").display()
+    );
+    std::fs::write(site.folder.path().join("behind.toml"), inventory).unwrap();
+    let connect = |more: &[&str]| {
+        let mut command = program(site.folder.path());
+        command.args(["connect", &site.host.name, "-i", "behind.toml", "--socket"]);
+        command.arg(site.folder.path().join("run/s")).args(more).output().unwrap()
+    };
+    let names = ["docker", "ps", "--format", "{{.Names}}"];
+    assert_eq!(ended(&connect(&[&["--"][..], &names].concat()), 0), "one\n");
+    let direct = connect(&["--via", "direct", "--", "true"]);
+    ended(&direct, 4);
+    // An authority's certificate for an inventory is for the addresses that are connected to.
+    let issue = ["ca", "issue", "ca", "-i", "behind.toml", "--renew"];
+    let issued = ended(&program(site.folder.path()).args(issue).output().unwrap(), 0);
+    assert!(issued.contains(&format!("for {}, {BEHIND}", site.host.name)), "{issued}");
+
+    let jump = format!("ubuntu@127.0.0.1:{}", site.host.port.unwrap());
+    let nowhere =
+        std::fs::read_to_string(site.folder.path().join("behind.toml")).unwrap().replace(&jump, "u@127.0.0.1:1");
+    std::fs::write(site.folder.path().join("behind.toml"), nowhere).unwrap();
+    let said = told(&connect(&["--", "true"]), 4);
+    assert!(said.contains("through the jump host") && said.contains("127.0.0.1 port 1"), "{said}");
+}
+
+/// Standard error of a command that ended with a code.
+fn told(output: &Output, code: i32) -> String {
+    ended(output, code);
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn what_is_in_the_way_is_told(site: &Site<'_>) {
+    let run = |mut command: Command, code: i32, wanted: &[&str]| {
+        let said = told(&command.output().unwrap(), code);
+        for wanted in wanted {
+            assert!(said.contains(wanted), "no {wanted:?} in: {said}");
+        }
+    };
+    let plain = ["--", "true"];
+    run(site.connect_plainly(&["--role", "nobody", "--", "true"]), 3, &["no role 'nobody'", "deploy, operator, read"]);
+    let misnamed = ["--server-name", "web.example", "--", "true"];
+    let names = ["not for 'web.example'", &site.address, "stockade ca issue DIR --san web.example", "--server-name"];
+    run(site.connect_plainly(&misnamed), 4, &names);
+    run(site.connect(&misnamed), 4, &names);
+
+    on_host(site.host, "systemctl stop stockade-gateway");
+    let stopped = ["directly: connection refused", "over SSH", "systemctl status stockade-gateway", "--gateway"];
+    run(site.connect_plainly(&plain), 4, &stopped);
+    run(site.connect(&plain), 4, &["connection refused", "--via ssh"]);
+    on_host(site.host, "systemctl start stockade-gateway");
+
+    let settings = "/etc/ssh/sshd_config.d/00-test.conf";
+    on_host(site.host, &format!("echo 'AllowTcpForwarding no' >{settings}; systemctl reload ssh"));
+    run(site.connect_plainly(&plain), 4, &["administratively prohibited", "AllowTcpForwarding"]);
+    on_host(site.host, &format!("rm {settings}; systemctl reload ssh"));
+
+    on_host(site.host, "mv /etc/stockade-gateway/gateway.toml /srv/");
+    run(site.connect_plainly(&plain), 3, &["there is no gateway on this host", "apply the playbook 'gateway'"]);
+    on_host(site.host, "mv /srv/gateway.toml /etc/stockade-gateway/");
 }

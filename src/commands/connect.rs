@@ -175,7 +175,13 @@ fn reach(
         Via::Ssh => false,
     };
     if only {
-        runtime.block_on(gateway.check(CONNECT_TIMEOUT))?;
+        let other_way = target.local_root.is_none();
+        runtime.block_on(gateway.check(CONNECT_TIMEOUT)).map_err(anyhow::Error::from).map_err(
+            |error| match other_way {
+                true => error.context("directly; '--via ssh' takes the way of the SSH connection"),
+                false => error,
+            },
+        )?;
         return Ok(gateway);
     }
     // The address of a host behind a jump host is one of the jump host's network.
@@ -187,7 +193,7 @@ fn reach(
         None => None,
     };
     let port = gateway.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let over_ssh = tunnel(target, listening(listens, port))
+    let over_ssh = tunnel(target, listening(listens, port), console.remarks())
         .map(|tunnel| gateway.through(tunnel))
         .map_err(anyhow::Error::from)
         .and_then(|gateway| Ok(runtime.block_on(gateway.check(CONNECT_TIMEOUT)).map(|()| gateway)?));
@@ -199,8 +205,8 @@ fn reach(
             Ok(gateway)
         }
         (Ok(gateway), None) => Ok(gateway),
-        (Err(error), Some(GatewayError::Unreachable { why, .. })) => {
-            Err(error.context(format!("{}: no way to the gateway. Directly: {why}. Over SSH", target.name)))
+        (Err(error), Some(GatewayError::Unreachable { why, .. })) if !error.to_string().contains(&why) => {
+            Err(error.context(format!("{}: no way to the gateway: directly: {why}; over SSH", target.name)))
         }
         (Err(error), _) => Err(error),
     }
@@ -208,11 +214,16 @@ fn reach(
 
 /// A forwarding to the gateway's port on the host. What it asks, a passphrase
 /// say, it asks now: later nobody may look at the terminal.
-fn tunnel(target: &Target, to: (String, u16)) -> Result<Arc<Tunnel>, transport::TransportError> {
+fn tunnel(target: &Target, to: (String, u16), remarks: Remarks) -> Result<Arc<Tunnel>, transport::TransportError> {
     let target = target.clone();
+    let name = target.name.clone();
+    let report = move |why: &str| {
+        remarks
+            .line(&format!("{name}: the SSH connection has ended ({why}), and its streams with it; connecting again"));
+    };
     let open = move |batch: bool| Forward::open(&target, &Policy::default(), (&to.0, to.1), batch);
     let forward = open(false)?;
-    Ok(Tunnel::new(forward, move || open(true)))
+    Ok(Tunnel::new(forward, move || open(true), report))
 }
 
 /// Where the host itself reaches its gateway: the address with this port, else

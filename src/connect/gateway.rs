@@ -127,7 +127,7 @@ impl Gateway {
                 Some(_) => format!("no answer within {seconds} s over SSH"),
                 None => format!(
                     "no answer within {seconds} s: a firewall may drop the connection (variable 'gateway_allow_from' \
-                     of the playbook 'gateway'); '--via ssh' goes over the SSH connection"
+                     of the playbook 'gateway')"
                 ),
             }))
         })?;
@@ -208,9 +208,9 @@ fn no_tcp(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "connection refused: nothing listens on this port, or it is another \
              address ('--gateway ADDRESS:PORT'); is the gateway running ('systemctl status stockade-gateway' on the \
-             host)? '--via ssh' goes over the SSH connection"
+             host)?"
             .to_owned(),
-        _ => format!("{error}; '--via ssh' goes over the SSH connection"),
+        _ => error.to_string(),
     }
 }
 
@@ -225,7 +225,7 @@ fn wrong_certificate(why: &CertificateError, name: &str) -> String {
         CertificateError::NotValidForNameContext { presented, .. } => format!(
             "its certificate is for {}, not for '{name}': make one that is ('stockade ca issue DIR --san {name}', \
              {SIGN}), or give one of those names (--server-name)",
-            presented.join(", ")
+            presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>().join(", ")
         ),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is not signed by the authority that is trusted: the host's own, or that of --ca; another \
@@ -237,6 +237,12 @@ fn wrong_certificate(why: &CertificateError, name: &str) -> String {
         }
         other => format!("its certificate cannot be trusted: {other}"),
     }
+}
+
+/// A certificate's name without rustls' word for its kind: `DnsName("web1")`.
+fn plain_name(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inner.trim_matches('"')
 }
 
 /// `error` of RFC 6749, 5.2: an error code, so short and plain or not shown.
@@ -284,6 +290,15 @@ mod tests {
     #[test]
     fn a_value_cannot_add_a_field_to_a_form() {
         assert_eq!(encode(&[("a", "x&b=%c +"), ("d", "é")]), "a=x%26b%3D%25c%20%2B&d=%C3%A9");
+    }
+
+    #[test]
+    fn a_certificate_of_another_name_is_told_with_the_names_that_it_has() {
+        let presented = vec!["DnsName(\"web1\")".to_owned(), "IpAddress(192.0.2.1)".to_owned()];
+        let expected = ServerName::try_from("web2").unwrap_or_else(|_| unreachable!());
+        let text = wrong_certificate(&CertificateError::NotValidForNameContext { expected, presented }, "web2");
+        assert!(text.starts_with("its certificate is for web1, 192.0.2.1, not for 'web2'"), "{text}");
+        assert!(text.contains("stockade ca issue DIR --san web2") && text.contains("--server-name"), "{text}");
     }
 
     #[test]

@@ -19,21 +19,25 @@ type Open = dyn Fn() -> Result<Forward, TransportError> + Send + Sync;
 pub struct Tunnel {
     forward: Mutex<Forward>,
     open: Arc<Open>,
+    report: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Tunnel {
-    /// A tunnel that is open, and how to open it again.
+    /// A tunnel that is open, and how to open it again; `report` is told when
+    /// that has to be done, with what ssh said at its end.
     pub fn new(
         forward: Forward,
         open: impl Fn() -> Result<Forward, TransportError> + Send + Sync + 'static,
+        report: impl Fn(&str) + Send + Sync + 'static,
     ) -> Arc<Tunnel> {
-        Arc::new(Tunnel { forward: Mutex::new(forward), open: Arc::new(open) })
+        Arc::new(Tunnel { forward: Mutex::new(forward), open: Arc::new(open), report: Box::new(report) })
     }
 
     /// A connection to the port; whether it is let through shows when it is used.
     pub(super) async fn dial(&self) -> Result<UnixStream, String> {
         let mut forward = self.forward.lock().await;
         if !forward.is_alive() {
+            (self.report)(forward.said().lines().last().unwrap_or("ssh gave no reason"));
             let open = Arc::clone(&self.open);
             let opened = tokio::task::spawn_blocking(move || open()).await.map_err(|error| error.to_string())?;
             *forward = opened.map_err(|error| error.to_string())?;

@@ -44,6 +44,8 @@ pub struct Facts {
     pub login_home: String,
     /// Its shell.
     pub login_shell: String,
+    /// The host's own address of the connection in use; empty if there is none.
+    pub login_address: String,
     /// Local port of the connection in use; 0 if there is none.
     pub login_port: u16,
     /// Address the operator connects from; empty if there is none.
@@ -163,8 +165,9 @@ impl Facts {
                 "ssh_connection" => {
                     // "client-address client-port server-address server-port" (ssh(1))
                     let parts: Vec<&str> = value.split_whitespace().collect();
-                    if let [from, _, _, port] = parts[..] {
+                    if let [from, _, address, port] = parts[..] {
                         facts.login_from = from.into();
+                        facts.login_address = address.into();
                         facts.login_port = port.parse().unwrap_or(0);
                     }
                 }

@@ -26,6 +26,7 @@ pub(super) const KIND: Kind = Kind {
              and socket (a Unix socket to ask through)",
         ),
         Field::optional("unit", Type::String, "a unit that must be active"),
+        Field::optional("says", Type::String, "what is asserted, in words; shown in place of the command or address"),
         Field::optional("tries", Type::Integer, "how often the apply tries at the most, default 1"),
         Field::optional("pause", Type::Integer, "seconds between two tries, default 1"),
     ],
@@ -69,6 +70,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             return None;
         }
     };
+    let what = args.string("says").unwrap_or(what);
     let asks = Run::shell(&script);
     Some(Box::new(Assertion { what, check: Check { script, asks, tries, pause } }))
 }

@@ -187,7 +187,8 @@ fn words(command: &Command) -> Result<String, String> {
         let word = word.to_str().ok_or_else(|| format!("{word:?} is not UTF-8"))?;
         crate::shell::quote(word).map(|word| word.replace('%', "%%")).map_err(|error| error.to_string())
     });
-    Ok(format!("exec {}", quoted.collect::<Result<Vec<_>, String>>()?.join(" ")))
+    // ssh(1) puts `exec` before it.
+    Ok(quoted.collect::<Result<Vec<_>, String>>()?.join(" "))
 }
 
 #[cfg(test)]
@@ -215,7 +216,7 @@ mod tests {
         let command = command(&route, &policy, true).unwrap();
         let arguments: Vec<_> = command.get_args().map(|word| word.to_str().unwrap()).collect();
         let proxy = arguments.iter().find_map(|word| word.strip_prefix("ProxyCommand=")).unwrap();
-        assert!(proxy.starts_with("exec ssh -F none "), "{proxy}");
+        assert!(proxy.starts_with("ssh -F none "), "{proxy}");
         assert!(proxy.contains("100%%") && proxy.ends_with(" -W 192.0.2.7:2222 -- bastion"), "{proxy}");
         assert!(arguments.contains(&"/k/it's 100%") && arguments.contains(&"StrictHostKeyChecking=yes"));
     }
