@@ -371,10 +371,17 @@ fn twenty_megabytes_through_exec(site: &Site<'_>) {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let sent = input.clone();
-    let writer = std::thread::spawn(move || stdin.write_all(&sent).unwrap());
+    let writer = std::thread::spawn(move || stdin.write_all(&sent));
     let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.stdout == input, "{} of {} bytes came back", output.stdout.len(), input.len());
+    let written = writer.join().unwrap();
+    let journal = || on_host(site.host, "journalctl -q -o short-precise -n 40 -u stockade-gateway -u ssh");
+    assert!(
+        written.is_ok() && output.stdout == input,
+        "{} of {} bytes came back; {written:?}; the host says: {}",
+        output.stdout.len(),
+        input.len(),
+        journal()
+    );
 }
 
 fn sessions_outlive_a_rotation_of_keys(site: &Site<'_>) {
