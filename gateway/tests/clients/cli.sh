@@ -67,13 +67,13 @@ try 'run --memory --cpus --pids-limit --memory-swap' '^67108864' docker run --rm
 try 'run -v NAME:/path' '^kept' pipe "docker run --rm -v $n-v1:/data $image sh -c 'echo kept >/data/f' && docker run --rm -v $n-v1:/data:ro $image cat /data/f"
 try 'run --mount type=volume' '^kept' docker run --rm --mount "type=volume,source=$n-v1,target=/data,readonly" "$image" cat /data/f
 try 'run --tmpfs --read-only --shm-size' '^fine' docker run --rm --read-only --tmpfs /scratch:size=1m --shm-size 8m "$image" sh -c 'touch /scratch/x && ! touch /y 2>/dev/null && echo fine'
-try 'run -p' '^[0-9]+/tcp|0.0.0.0:|127.0.0.1:' pipe "docker run -d --name $n-p --label $n -p 127.0.0.1::80 $image sleep 60 >/dev/null && docker port $n-p"
+try 'run -p' '^[0-9]+/tcp|0.0.0.0:|127.0.0.1:' pipe "docker run -d --name $n-p --label $n -p 127.0.0.1::80 $image sleep 600 >/dev/null && docker port $n-p"
 try 'run --add-host --dns --dns-search' '10.9.8.7.*added' docker run --rm --add-host added:10.9.8.7 --dns 127.0.0.1 --dns-search example.test "$image" cat /etc/hosts
 try 'run --ulimit --stop-signal --stop-timeout --init' '^99$' docker run --rm --ulimit nofile=99:99 --stop-signal INT --stop-timeout 1 --init "$image" sh -c 'ulimit -n'
 try 'run --entrypoint' '^overridden' docker run --rm --entrypoint echo "$image" overridden
 try 'run --cap-drop --security-opt no-new-privileges' '^0000000000000000' docker run --rm --cap-drop ALL --security-opt no-new-privileges "$image" sh -c 'grep CapEff /proc/self/status | cut -f2'
 try 'run --restart --log-driver --log-opt' '^json-file 3' pipe "docker run -d --name $n-r --label $n --restart on-failure:3 --log-driver json-file --log-opt max-size=1m $image true >/dev/null && docker inspect -f '{{.HostConfig.LogConfig.Type}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' $n-r"
-try 'run --health-cmd' '^healthy' pipe "docker run -d --name $n-h --label $n --health-cmd true --health-interval 1s $image sleep 60 >/dev/null; for i in \$(seq 40); do s=\$(docker inspect -f '{{.State.Health.Status}}' $n-h); [ \$s = healthy ] && break; sleep 0.25; done; echo \$s"
+try 'run --health-cmd' '^healthy' pipe "docker run -d --name $n-h --label $n --health-cmd true --health-interval 1s $image sleep 600 >/dev/null; for i in \$(seq 40); do s=\$(docker inspect -f '{{.State.Health.Status}}' $n-h); [ \$s = healthy ] && break; sleep 0.25; done; echo \$s"
 try 'run --network none' '^lo$' docker run --rm --network none "$image" ls /sys/class/net
 try 'run --cidfile' '^[0-9a-f]{64}$' pipe "docker run --rm --cidfile cid $image true && cat cid"
 try 'run --pull never' '^near' docker run --rm --pull never "$image" echo near
