@@ -52,16 +52,19 @@ for _ in $(seq 300); do docker -H "unix://$work/docker.sock" version >/dev/null 
 docker() { env -u DOCKER_CONTEXT -u DOCKER_TLS_VERIFY DOCKER_HOST="unix://$work/docker.sock" DOCKER_CONFIG="$work/none" "$(type -P docker)" "$@"; }
 docker version >/dev/null || { tail -n 20 "$work/dockerd.log" >&2; exit 1; }
 
+# Four images with different ids: a prune takes the further tags of an image in use.
 seed() {
-  "$here/image.sh" | docker import --change 'CMD ["/bin/sh"]' - alpine:3.10 >/dev/null
-  for name in library/alpine:latest library/alpine:3.10 library/busybox:latest library/hello-world:latest; do
-    docker tag alpine:3.10 "127.0.0.1:5000/$name"
-    docker push -q "127.0.0.1:5000/$name" >/dev/null
-    docker rmi "127.0.0.1:5000/$name" >/dev/null
+  local name
+  for name in alpine:3.10 alpine:latest busybox:latest hello-world:latest; do
+    docker image inspect "$name" >/dev/null 2>&1 && continue
+    docker import --message "$name" --change 'CMD ["/bin/sh"]' - "$name" <"$work/image.tar" >/dev/null
+    docker tag "$name" "127.0.0.1:5000/library/$name"
+    docker push -q "127.0.0.1:5000/library/$name" >/dev/null
+    docker rmi "127.0.0.1:5000/library/$name" >/dev/null
   done
-  docker tag alpine:3.10 alpine:latest
-  docker tag alpine:3.10 busybox:latest
+  docker rmi hello-world:latest >/dev/null
 }
+"$here/image.sh" >"$work/image.tar"
 seed
 
 "$gateway" keys init "$work/keys" >/dev/null
@@ -80,13 +83,18 @@ GATEWAY
 "$gateway" serve --config "$work/gateway.toml" 2>"$work/gateway.log" & echo $! >"$work/gateway.pid"
 for _ in $(seq 100); do [ -S "$work/admin.sock" ] && break; sleep 0.1; done
 [ -S "$work/admin.sock" ] || { cat "$work/gateway.log" >&2; exit 1; }
-mkdir -p "$work/config"
-"$gateway" token issue --config "$work/gateway.toml" --subject suite --role operator --lifetime 7200 |
-  python3 -c 'import json, sys; print(json.dumps({"HttpHeaders": {"Authorization": "Bearer " + json.load(sys.stdin)["access_token"]}}))' >"$work/config/config.json"
+(umask 077; "$gateway" token issue --config "$work/gateway.toml" --subject suite --role operator --lifetime 7200 |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])' >"$work/token")
+# docker-py sends the headers of config.json with most requests only: not with
+# attach_socket. So it gets a socket that adds the token.
+mkfifo "$work/open"
+python3 "$here/relay.py" "$work/relay.sock" "$work/local.sock" "$work/token" <"$work/open" >/dev/null &
+exec 9>"$work/open"
+for _ in $(seq 100); do [ -S "$work/relay.sock" ] && break; sleep 0.1; done
 
-suite() { # NAME HOST CONFIG
+suite() { # NAME SOCKET
   echo "$1 …" >&2
-  (cd "$checkout" && env -u DOCKER_CONTEXT HOME="$work" DOCKER_HOST="$2" DOCKER_CONFIG="$3" DOCKER_TEST_API_VERSION=1.41 \
+  (cd "$checkout" && env -u DOCKER_CONTEXT HOME="$work" DOCKER_HOST="unix://$2" DOCKER_CONFIG="$work/none" DOCKER_TEST_API_VERSION=1.41 \
     "$clients/py/bin/python" -m pytest -q -p no:cacheprovider --timeout 60 --junitxml "$results/$1.xml" \
     ${SUITE_TESTS:-tests/integration} >"$results/$1.log" 2>&1) || true
   # What a test left behind is not for the next run.
@@ -94,9 +102,9 @@ suite() { # NAME HOST CONFIG
   docker ps -aq | xargs -r "$(type -P docker)" -H "unix://$work/docker.sock" rm -fv >/dev/null 2>&1 || true
   docker plugin ls -q | xargs -r "$(type -P docker)" -H "unix://$work/docker.sock" plugin rm -f >/dev/null 2>&1 || true
   docker network prune -f >/dev/null; docker volume prune -f >/dev/null
-  docker image inspect alpine:3.10 alpine:latest busybox:latest >/dev/null 2>&1 || seed
+  seed
 }
 mkdir -p "$work/none"
-suite direct "unix://$work/docker.sock" "$work/none"
-suite through "unix://$work/local.sock" "$work/config"
+suite direct "$work/docker.sock"
+suite through "$work/relay.sock"
 python3 "$here/compare.py" "$results/direct.xml" "$results/through.xml"
