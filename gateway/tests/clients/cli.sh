@@ -2,7 +2,7 @@
 # The docker command line: its calls, each with what must come of it.
 #
 # Run once straight to the daemon and once through the gateway (../clients.rs):
-# DOCKER_HOST and DOCKER_CONFIG say which. Prints `ok NAME` or `not ok NAME: why`
+# DOCKER_HOST and DOCKER_CONFIG say which. Prints `ok NAME` or `not ok NAME:: why`
 # a line. BuildKit is not asked for: DOCKER_BUILDKIT=0.
 set -u
 image=${CLIENTS_IMAGE:?} registry=${CLIENTS_REGISTRY:?} n=${CLIENTS_NAME:?} work=${CLIENTS_WORK:?}
@@ -25,7 +25,7 @@ try() {
   shift 2
   run "$@"
   if [ $code = 0 ] && [[ $out =~ $pattern ]]; then echo "ok $name"
-  else echo "not ok $name: $(say "exit $code: $out")"; fi
+  else echo "not ok $name:: $(say "exit $code: $out")"; fi
 }
 # fails CODE NAME PATTERN COMMAND…: it ends with that code, and says why.
 fails() {
@@ -33,19 +33,9 @@ fails() {
   shift 3
   run "$@"
   if [ $code = "$expected" ] && [[ $out =~ $pattern ]]; then echo "ok $name"
-  else echo "not ok $name: $(say "exit $code: $out")"; fi
+  else echo "not ok $name:: $(say "exit $code: $out")"; fi
 }
 hex='[0-9a-f]{12}'
-
-cleanup() {
-  docker ps -aq --filter "name=^/?$n" | xargs -r docker rm -fv
-  docker ps -aq --filter "label=$n" | xargs -r docker rm -fv
-  docker network ls -q --filter "name=$n" | xargs -r docker network rm
-  docker volume ls -q --filter "name=$n" | xargs -r docker volume rm
-  docker images --format '{{.Repository}}:{{.Tag}}' | grep -E "^($registry/)?$n" | xargs -r docker rmi -f
-  docker images -q --filter "label=$n" | sort -u | xargs -r docker rmi -f
-} >/dev/null 2>&1
-trap cleanup EXIT
 
 # --- the daemon
 try 'version' 'Server:.*API version' docker version
@@ -213,3 +203,10 @@ try 'events --since --until --filter' 'container start' pipe "s=\$(date +%s); do
 try 'events --format json' '"Action":"kill"' pipe "s=\$(date +%s); docker kill $n-a >/dev/null; docker events --since \$s --until \$(( \$(date +%s) + 1 )) --filter container=$n-a --filter event=kill --filter event=die --format '{{json .}}'"
 try 'rm -f -v' "$n-d" docker rm -f -v "$n-d" "$n-h"
 try 'container prune --filter' 'Total reclaimed space' docker container prune -f --filter "label=$n"
+
+# --- refused by the role (refused.toml)
+try 'run --privileged' '^privileged$' docker run --rm --privileged "$image" echo privileged
+try 'run -v of a directory of the host' '^host$' pipe "echo host >shown; docker run --rm -v \$PWD:/host:ro $image cat /host/shown"
+try 'run --network host' '^host$' docker run --rm --network host "$image" echo host
+try 'run --pid host' '^host$' docker run --rm --pid host "$image" echo host
+try 'run --device' '^null$' docker run --rm --device /dev/null:/dev/other "$image" sh -c 'test -c /dev/other && echo null'

@@ -1,4 +1,4 @@
-// dockerode: its flows, one a line of output (`ok NAME`, `not ok NAME: why`).
+// dockerode: its flows, one a line of output (`ok NAME`, `not ok NAME:: why`).
 // DOCKER_HOST and what belongs to it say where; CLIENTS_TOKEN, if set, goes into
 // the header that dockerode's option `headers` gives to every request.
 import { createRequire } from 'node:module';
@@ -384,12 +384,7 @@ for (const [name, flow] of Object.entries(flows)) {
     await limit(name, flow());
     console.log(`ok ${name}`);
   } catch (error) {
-    console.log(`not ok ${name}: ${String(error.message ?? error).replace(/\s+/g, ' ').slice(0, 400)}`);
+    console.log(`not ok ${name}:: ${String(error.message ?? error).replace(/\s+/g, ' ').slice(0, 400)}`);
   }
 }
-// What a flow that failed left behind.
-for (const { Id } of await docker.listContainers({ all: true, filters: { name: [n] } }).catch(() => [])) await docker.getContainer(Id).remove({ force: true, v: true }).catch(() => {});
-for (const { Id, Name } of await docker.listNetworks().catch(() => [])) if (Name.startsWith(n)) await docker.getNetwork(Id).remove().catch(() => {});
-for (const { Name } of (await docker.listVolumes().catch(() => ({}))).Volumes ?? []) if (Name.startsWith(n)) await docker.getVolume(Name).remove().catch(() => {});
-for (const { RepoTags } of await docker.listImages().catch(() => [])) for (const tag of RepoTags ?? []) if (tag.includes(`${n}/`)) await docker.getImage(tag).remove({ force: true }).catch(() => {});
 process.exit(0);

@@ -1,4 +1,4 @@
-//! bollard: its flows, one a line of output (`ok NAME`, `not ok NAME: why`).
+//! bollard: its flows, one a line of output (`ok NAME`, `not ok NAME:: why`).
 //!
 //! DOCKER_HOST says where; CLIENTS_TOKEN, if set, goes into the header of every
 //! request, as bollard's `with_request_modifier` allows.
@@ -677,36 +677,13 @@ async fn flow(name: &str, run: impl Future<Output = Outcome>) {
         Ok(()) => println!("ok {name}"),
         Err(error) => {
             let why = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            println!("not ok {name}: {}", why.chars().take(400).collect::<String>());
+            println!("not ok {name}:: {}", why.chars().take(400).collect::<String>());
         }
     }
 }
 
 macro_rules! flows {
     ($site:expr, $($name:ident)*) => { $(flow(stringify!($name), $name($site)).await;)* };
-}
-
-/// Removes what a flow that failed left behind.
-async fn clean(site: &Site) -> Result<(), Failed> {
-    let options = query::ListContainersOptionsBuilder::new().all(true).filters(&filter("name", &site.name)).build();
-    for container in site.docker.list_containers(Some(options)).await? {
-        site.remove(&container.id.unwrap_or_default()).await?;
-    }
-    for network in site.docker.list_networks(None).await? {
-        if let Some(name) = network.name.filter(|name| name.starts_with(&site.name)) {
-            site.docker.remove_network(&name).await?;
-        }
-    }
-    let volumes = site.docker.list_volumes(None::<query::ListVolumesOptions>).await?.volumes.unwrap_or_default();
-    for volume in volumes.iter().filter(|volume| volume.name.starts_with(&site.name)) {
-        site.docker.remove_volume(&volume.name, None::<query::RemoveVolumeOptions>).await?;
-    }
-    for image in site.docker.list_images(None::<query::ListImagesOptions>).await? {
-        for tag in image.repo_tags.iter().filter(|tag| tag.contains(&format!("{}/", site.name))) {
-            site.untag(tag).await?;
-        }
-    }
-    Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -745,6 +722,5 @@ async fn main() -> Outcome {
         networks_from_create_to_removal networks_connect_and_disconnect networks_prune_with_a_filter
         volumes_from_create_to_removal volumes_prune_with_a_filter
     }
-    let _ = clean(site).await;
     Ok(())
 }

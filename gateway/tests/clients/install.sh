@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs the client libraries that the tests of clients run (../clients.rs)
+# from their package registries, at fixed versions, into one directory outside
+# the sources: target/clients, or $STOCKADE_CLIENTS. What is there stays.
+#   py/        docker-py, testcontainers, and pytest for docker-py's own suite
+#   compose/   docker-compose 1.29
+#   node/      dockerode
+#   bollard/   the build of bollard/ beside this file
+#   registry/  the registry of Debian's package docker-registry
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(cd "$here/../../.." && pwd)
+to=${STOCKADE_CLIENTS:-$tree/target/clients}
+mkdir -p "$to"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# step NAME VERSIONS COMMAND…: once for these versions; its output is shown only if it fails.
+step() {
+  local name=$1 versions=$2
+  shift 2
+  [ "$(cat "$to/$name.done" 2>/dev/null)" = "$versions" ] && return
+  echo "installing for the tests of clients: $name"
+  "$@" >"$log" 2>&1 || { cat "$log" >&2; echo "$name cannot be installed" >&2; exit 1; }
+  echo "$versions" >"$to/$name.done"
+}
+
+python() { # NAME CONSTRAINTS PACKAGES…
+  local name=$1 constraints=$2
+  shift 2
+  rm -rf "${to:?}/$name"
+  python3 -m venv "$to/$name"
+  printf '%s\n' $constraints >"$to/$name.constraints"
+  PIP_CONSTRAINT=$to/$name.constraints "$to/$name/bin/pip" -q --disable-pip-version-check install "$@"
+}
+node() {
+  mkdir -p "$to/node"
+  [ -f "$to/node/package.json" ] || echo '{"private": true}' >"$to/node/package.json"
+  (cd "$to/node" && npm install --silent --no-audit --no-fund "$@")
+}
+registry() {
+  rm -rf "$to/registry"
+  mkdir -p "$to/registry"
+  # Unpacked, not installed: its service is not wanted.
+  (cd "$to/registry" && apt-get -qq download docker-registry && dpkg -x docker-registry*.deb . && rm docker-registry*.deb)
+}
+
+step py 'docker 7.1.0, testcontainers 4.15.0, pytest 7.4.2' \
+  python py '' docker==7.1.0 testcontainers==4.15.0 pytest==7.4.2 pytest-timeout==2.1.0 paramiko websocket-client
+# 1.29 is of 2021: it needs libraries of its time. It is the last that speaks the
+# Engine API without BuildKit.
+step compose 'docker-compose 1.29.2, docker 5' \
+  python compose 'cython<3 requests<2.32 urllib3<2 pyyaml==5.4.1 setuptools<81 docker<6' setuptools docker-compose==1.29.2
+step node 'dockerode 5.0.1, testcontainers 12.2.0' node dockerode@5.0.1 testcontainers@12.2.0
+step registry 'docker-registry' registry
+step bollard "bollard $(cksum <"$here/bollard/Cargo.lock") $(cksum <"$here/bollard/src/main.rs")" \
+  env CARGO_TARGET_DIR="$to/bollard" cargo build --locked --manifest-path "$here/bollard/Cargo.toml"
