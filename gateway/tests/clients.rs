@@ -313,11 +313,11 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
     let _relay = relay(&gateway);
     let site = Site { clients, image: image.0.clone(), registry, gateway, token };
 
-    // The longest first, two clients at a time, each both ways at once.
+    // The longest first, three clients at a time, each both ways at once.
     let queue = Mutex::new(CLIENTS.iter());
     let ended = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..3 {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap().next();

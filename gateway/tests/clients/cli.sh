@@ -205,7 +205,6 @@ try 'rm -f -v' "$n-d" docker rm -f -v "$n-d" "$n-h"
 try 'container prune --filter' 'Total reclaimed space' docker container prune -f --filter "label=$n"
 
 # --- refused by the role (refused.toml)
-try 'run --privileged' '^privileged$' docker run --rm --privileged "$image" echo privileged
 try 'run -v of a directory of the host' '^host$' pipe "echo host >shown; docker run --rm -v \$PWD:/host:ro $image cat /host/shown"
 try 'run --network host' '^host$' docker run --rm --network host "$image" echo host
 try 'run --pid host' '^host$' docker run --rm --pid host "$image" echo host

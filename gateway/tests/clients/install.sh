@@ -25,13 +25,12 @@ step() {
   echo "$versions" >"$to/$name.done"
 }
 
-python() { # NAME CONSTRAINTS PACKAGES…
-  local name=$1 constraints=$2
-  shift 2
+python() { # NAME WORDS OF PIP…
+  local name=$1
+  shift
   rm -rf "${to:?}/$name"
   python3 -m venv "$to/$name"
-  printf '%s\n' $constraints >"$to/$name.constraints"
-  PIP_CONSTRAINT=$to/$name.constraints "$to/$name/bin/pip" -q --disable-pip-version-check install "$@"
+  "$to/$name/bin/pip" -q --disable-pip-version-check install "$@"
 }
 node() {
   mkdir -p "$to/node"
@@ -46,11 +45,13 @@ registry() {
 }
 
 step py 'docker 7.1.0, testcontainers 4.15.0, pytest 7.4.2' \
-  python py '' docker==7.1.0 testcontainers==4.15.0 pytest==7.4.2 pytest-timeout==2.1.0 paramiko websocket-client
-# 1.29 is of 2021: it needs libraries of its time. It is the last that speaks the
-# Engine API without BuildKit.
-step compose 'docker-compose 1.29.2, docker 5' \
-  python compose 'cython<3 requests<2.32 urllib3<2 pyyaml==5.4.1 setuptools<81 docker<6' setuptools docker-compose==1.29.2
+  python py docker==7.1.0 testcontainers==4.15.0 pytest==7.4.2 pytest-timeout==2.1.0 paramiko websocket-client
+# 1.29 is of 2021 and the last that speaks the Engine API without BuildKit. It
+# gets libraries of its time, but for PyYAML, whose release of then builds no more.
+step compose 'docker-compose 1.29.2, docker 5.0.3' \
+  python compose --no-deps docker-compose==1.29.2 docker==5.0.3 'requests<2.32' 'urllib3<2' PyYAML==6.0.2 \
+  'jsonschema<4' 'websocket-client<1' 'texttable<2' 'python-dotenv<1' 'distro<2' 'setuptools<81' \
+  dockerpty docopt six attrs pyrsistent certifi charset-normalizer idna
 step node 'dockerode 5.0.1, testcontainers 12.2.0' node dockerode@5.0.1 testcontainers@12.2.0
 step registry 'docker-registry' registry
 step bollard "bollard $(cksum <"$here/bollard/Cargo.lock") $(cksum <"$here/bollard/src/main.rs")" \
