@@ -27,6 +27,10 @@ install_missing() {
   have apt-ftparchive || missing+=(apt-utils)
   have busybox || missing+=(busybox-static)
   have redis-server || missing+=(redis-server)
+  have node || missing+=(nodejs)
+  have npm || missing+=(npm)
+  have script || missing+=(bsdutils)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -n "$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null)" ] || missing+=(faketime)
   if [ ${#missing[@]} -gt 0 ]; then
     echo "installing: ${missing[*]}"
@@ -56,6 +60,8 @@ start_engine() {
 
 install_missing
 if [ "${1:-}" != --fast ]; then start_engine; fi
+# The Docker clients whose flows are run through the gateway.
+if [ "${1:-}" != --fast ]; then gateway/tests/clients/install.sh; fi
 if [ "${1:-}" = --prepare ]; then exit 0; fi
 if [ "${1:-}" = --fast ]; then unset STOCKADE_NO_SKIP; export STOCKADE_FAST=1; fi
 
@@ -73,5 +79,6 @@ if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|te
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$log"; }
 echo
 grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
+sed -n 's/^clients: //p' "$log"
 echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code
