@@ -65,6 +65,7 @@ const CLIENTS: &[Client] = &[
     },
     Client { name: "dockerode", program: &["node", "{here}/dockerode.mjs"], way: Way::Tls, least: 38 },
     Client { name: "bollard", program: &["{clients}/bollard/debug/bollard-flows"], way: Way::Local, least: 27 },
+    Client { name: "testcontainers-node", program: &["node", "{here}/testcontainers.mjs"], way: Way::Relay, least: 10 },
     Client {
         name: "testcontainers",
         program: &["{clients}/py/bin/python", "{here}/testcontainers_py.py"],
@@ -340,7 +341,7 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
 
     let mut wrong = Vec::new();
     println!(
-        "clients: {:16}{:>7}{:>10}{:>9}{:>9}{:>7}{:>9}",
+        "clients: {:19}{:>7}{:>10}{:>9}{:>9}{:>7}{:>9}",
         "client", "flows", "directly", "through", "refused", "wrong", "seconds"
     );
     for (name, ((direct, through), took)) in ended.into_inner().unwrap() {
@@ -374,7 +375,7 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
             wrong.push(format!("{name}: only {} flows pass directly, {} are needed", passed(&direct), client.least));
         }
         println!(
-            "clients: {name:16}{:>7}{:>10}{:>9}{by_design:>9}{:>7}{:>9}",
+            "clients: {name:19}{:>7}{:>10}{:>9}{by_design:>9}{:>7}{:>9}",
             direct.len(),
             passed(&direct),
             passed(&through),

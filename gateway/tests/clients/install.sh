@@ -4,7 +4,7 @@
 # the sources: target/clients, or $STOCKADE_CLIENTS. What is there stays.
 #   py/        docker-py, testcontainers, and pytest for docker-py's own suite
 #   compose/   docker-compose 1.29
-#   node/      dockerode
+#   node/      dockerode, testcontainers
 #   bollard/   the build of bollard/ beside this file
 #   registry/  the registry of Debian's package docker-registry
 set -euo pipefail
@@ -52,7 +52,8 @@ step compose 'docker-compose 1.29.2, docker 5.0.3' \
   python compose --no-deps docker-compose==1.29.2 docker==5.0.3 'requests<2.32' 'urllib3<2' PyYAML==6.0.2 \
   'jsonschema<4' 'websocket-client<1' 'texttable<2' 'python-dotenv<1' 'distro<2' 'setuptools<81' \
   dockerpty docopt six attrs pyrsistent certifi charset-normalizer idna
-step node 'dockerode 5.0.1, testcontainers 12.2.0' node dockerode@5.0.1 testcontainers@12.2.0
+# The last testcontainers that runs on Node 18, which Debian 12 has.
+step node 'dockerode 5.0.1, testcontainers 10.28.0' node dockerode@5.0.1 testcontainers@10.28.0
 step registry 'docker-registry' registry
 step bollard "bollard $(cksum <"$here/bollard/Cargo.lock") $(cksum <"$here/bollard/src/main.rs")" \
   env CARGO_TARGET_DIR="$to/bollard" cargo build --locked --manifest-path "$here/bollard/Cargo.toml"
