@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
+use super::build::{BuildArgs, DockerfilePath};
+
 /// A request as it will be sent to the daemon: made anew from what was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
@@ -152,6 +154,40 @@ pub enum Body {
         /// The limit.
         limit: u64,
     },
+    /// The client's build context, rewritten on the way with a Dockerfile that
+    /// the policy writes.
+    Context(Box<Build>),
+}
+
+impl Body {
+    /// Whether it comes from the client while it is sent.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        matches!(self, Body::Stream { .. } | Body::Context(_))
+    }
+}
+
+/// What must be known of a build once its Dockerfile is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The most bytes of the context, decompressed.
+    pub limit: u64,
+    /// Where the Dockerfile is.
+    pub dockerfile: DockerfilePath,
+    /// The build arguments.
+    pub args: BuildArgs,
+    /// The last stage to build.
+    pub target: Option<String>,
+    /// Whether images by name are pulled though they are there.
+    pub pull: bool,
+    /// The platform to pull for.
+    pub platform: Option<String>,
+    /// By host, the credentials for pulls.
+    pub credentials: Arc<Vec<(String, http::HeaderValue)>>,
+    /// The name of the role that builds.
+    pub role: String,
+    /// The tenant that builds.
+    pub tenant: Option<String>,
 }
 
 /// What becomes of the daemon's answer.
@@ -251,6 +287,19 @@ pub trait Docker: Send + Sync {
     fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
         let _ = name;
         Box::pin(async { Ok(Turn::default()) })
+    }
+
+    /// Pulls a tag or digest; within the outer result, why the registry or the
+    /// daemon did not.
+    fn pull<'a>(
+        &'a self,
+        repository: &'a str,
+        version: &'a str,
+        platform: Option<&'a str>,
+        auth: Option<http::HeaderValue>,
+    ) -> Reply<'a, Result<(), String>> {
+        let _ = (repository, version, platform, auth);
+        Box::pin(async { Err(LookupError("images cannot be pulled here".to_owned())) })
     }
 
     /// The API version that the daemon itself speaks (`1.41`), for a path without one.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{Docker, Forward, Identity, Refusal, Viewer, Wanted};
+use super::{Build, Docker, Forward, Identity, Refusal, Viewer, Wanted};
 
 /// A future that may move between threads.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -111,6 +111,13 @@ pub trait Rules: Send + Sync {
     /// Whether a role is there and allows an operation, for what has begun under
     /// rules that were loaded before these.
     fn allows(&self, role: &str, operation: &str) -> bool;
+    /// The Dockerfile to build from in place of the client's.
+    fn dockerfile<'a>(
+        &'a self,
+        build: &'a Build,
+        text: &'a [u8],
+        docker: &'a dyn Docker,
+    ) -> Later<'a, Result<Vec<u8>, Refusal>>;
     /// Leaves of an answer what the tenant owns, of that what was wanted, in its names.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ mod upstream;
 mod wire;
 
 pub use decision::{
-    Body, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Sharing, Turn,
+    Body, Build, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Sharing, Turn,
     Viewer, Wanted,
 };
 pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};

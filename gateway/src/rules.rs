@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::config::{Config, api_version};
 use super::gate::{Asked, Later, Reads, Rules};
 use super::policy::{self, Call, Policy, RoleError};
-use super::{Docker, Forward, Identity, Refusal, Viewer, Wanted, tenant};
+use super::{Build, Docker, Forward, Identity, Refusal, Viewer, Wanted, tenant};
 
 /// The policy of a configuration; `engine` is the daemon's version, if it is known.
 ///
@@ -48,6 +48,15 @@ impl Rules for OfPolicy {
         let route = policy::routes::ROUTES.iter().find(|route| route.id == operation);
         let role = self.0.roles().get(role);
         route.zip(role).is_some_and(|(route, role)| role.allows(route).is_some())
+    }
+
+    fn dockerfile<'a>(
+        &'a self,
+        build: &'a Build,
+        text: &'a [u8],
+        docker: &'a dyn Docker,
+    ) -> Later<'a, Result<Vec<u8>, Refusal>> {
+        Box::pin(async move { self.0.dockerfile(build, text, docker).await })
     }
 
     fn filter_json(

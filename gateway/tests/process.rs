@@ -17,10 +17,10 @@ mod clocks;
 mod engine;
 #[path = "process/faults.rs"]
 mod faults;
-#[path = "process/hang.rs"]
-mod hang;
 #[path = "process/forms.rs"]
 mod forms;
+#[path = "process/hang.rs"]
+mod hang;
 #[path = "process/harness.rs"]
 mod harness;
 #[path = "process/issuers.rs"]

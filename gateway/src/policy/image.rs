@@ -7,14 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::super::{ObjectKind, Refusal, Wanted};
+use super::super::{Body, Build, ObjectKind, Refusal, Wanted};
 use super::draft::Draft;
 use super::filters::Filters;
 use super::parse::Call;
 use super::reference::{Reference, is_tag};
-use super::refusal::{denied, malformed, shown, unreachable};
+use super::refusal::{denied, malformed, not_found, shown, unreachable};
 use super::scope::Scope;
-use super::{bodies, create, json, limits, members, shape};
+use super::{bodies, build, create, json, limits, members, shape};
+use crate::build::{BuildArgs, DockerfilePath};
 use crate::tenant;
 
 /// Bytes of a credentials header.
@@ -32,8 +33,9 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
                 .ok_or_else(|| malformed("image.reference", format!("{:?} is not an image", shown(&whole))))?;
         }
         Some(_) => return Err(malformed("image.reference", "the tag is given twice")),
-        None if reference.tag.is_none() && reference.digest.is_none() => {
-            return Err(denied("image.pull.all", "one tag or digest must be named"));
+        None if reference.tag.is_none() && reference.digest.is_none() && scope.tenant.is_some() => {
+            let message = "a tenant pulls one tag or digest: all of a repository could move tags of others";
+            return Err(denied("image.pull.all", message));
         }
         None => {}
     }
@@ -59,7 +61,11 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
         (None, tag) => tag.clone().unwrap_or_default(),
     };
     draft.object = Some(reference.to_string());
-    draft.query = vec![("fromImage", reference.repository()), ("tag", version)];
+    draft.query = vec![("fromImage", reference.repository())];
+    // Without one the daemon pulls all tags.
+    if !version.is_empty() {
+        draft.query.push(("tag", version));
+    }
     if let Some(platform) = call.given("platform") {
         draft.query.push(("platform", platform_text(platform)?));
     }
@@ -67,19 +73,32 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
 }
 
 /// A digest that no content has.
-const NOWHERE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+pub const NOWHERE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A repository as the daemon names it in its messages.
-fn familiar(reference: &Reference) -> String {
+pub fn familiar(reference: &Reference) -> String {
     let repository = reference.repository();
     let short = repository.strip_prefix("docker.io/").unwrap_or(&repository);
     short.strip_prefix("library/").unwrap_or(short).to_owned()
 }
 
 impl Scope<'_> {
+    /// Whether a tenant sees every image that has a name in a repository.
+    async fn sees_all_of(&self, tenant: &str, repository: &Reference) -> Result<(), Refusal> {
+        let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
+        let mut named = images.iter().filter(|image| {
+            let mut names = image.references.iter().filter_map(|name| Reference::read(name));
+            names.any(|name| name.host == repository.host && name.path == repository.path)
+        });
+        match named.all(|image| self.sharing.shows(tenant, tenant::owner(image), &image.references)) {
+            true => Ok(()),
+            false => Err(not_found(ObjectKind::Image, &repository.repository())),
+        }
+    }
+
     /// Whether a tag is on an image that a tenant does not see. All images are
     /// listed whatever the answer, so that its time does not tell.
-    async fn taken_by_another(&self, tenant: &str, reference: &Reference) -> Result<bool, Refusal> {
+    pub async fn taken_by_another(&self, tenant: &str, reference: &Reference) -> Result<bool, Refusal> {
         let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
         Ok(images.iter().any(|image| {
             let tagged =
@@ -89,14 +108,28 @@ impl Scope<'_> {
     }
 }
 
-/// `POST /images/create` without `fromImage`: the body, or what an address
-/// answers, becomes an image. Refused until its tags and labels are decided.
-fn import(_: &Scope<'_>, call: &Call, _: &mut Draft) -> Result<(), Refusal> {
+/// `POST /images/create` without `fromImage`: the body, a tar archive, becomes
+/// an image with its owner's label.
+fn import(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
     match call.given("fromSrc") {
-        Some("-") => Err(denied("image.import", "an import is not allowed through the gateway")),
-        Some(_) => Err(denied("image.import.fetch", "an import from an address is not allowed: the daemon fetches it")),
-        None => Err(malformed("image.reference", "the image is missing (fromImage)")),
+        Some("-") => {}
+        Some(_) => {
+            let message = "an import from an address is not possible through the gateway: the daemon would fetch it";
+            return Err(denied("image.import.fetch", message));
+        }
+        None => return Err(malformed("image.reference", "the image is missing (fromImage)")),
     }
+    build::changes(call.all("changes"))?;
+    if call.given("repo").is_some() {
+        retag(scope, call, draft)?;
+    } else {
+        draft.query.retain(|(key, _)| !matches!(*key, "repo" | "tag"));
+    }
+    if let Some(platform) = call.given("platform") {
+        platform_text(platform)?;
+    }
+    draft.query.push(("changes", build::label_instruction(scope)));
+    Ok(())
 }
 
 fn platform_text(text: &str) -> Result<String, Refusal> {
@@ -108,16 +141,22 @@ fn platform_text(text: &str) -> Result<String, Refusal> {
 pub async fn push(scope: &Scope<'_>, call: &Call, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
     let reference = scope.reachable(name, "image.push.registry")?;
     let tag = call.given("tag").or(reference.tag.as_deref()).map(str::to_owned);
-    if reference.digest.is_some() || tag.as_deref().is_none_or(|tag| !is_tag(tag)) {
-        return Err(malformed("image.reference", "a push names one tag"));
+    if reference.digest.is_some() || tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
+        return Err(malformed("image.reference", "a push names a tag, or all of a repository"));
     }
     let repository = reference.repository();
     scope.view().taggable(&repository)?;
-    let tag = tag.unwrap_or_default();
-    scope.view().image(&format!("{repository}:{tag}")).await?;
     draft.name(&repository);
     draft.query.retain(|(key, _)| *key != "tag");
-    draft.query.push(("tag", tag));
+    match (tag, scope.tenant) {
+        (Some(tag), _) => {
+            scope.view().image(&format!("{repository}:{tag}")).await?;
+            draft.query.push(("tag", tag));
+        }
+        // All tags: of images that the tenant sees, each of them.
+        (None, Some(tenant)) => scope.sees_all_of(tenant, &reference).await?,
+        (None, None) => {}
+    }
     // Without a header an engine before 25 wants the credentials in a body.
     let auth = credentials(call.registry_auth.as_deref())?;
     draft.auth("x-registry-auth", Some(auth.unwrap_or_else(|| URL_SAFE.encode("{}"))))
@@ -219,9 +258,7 @@ pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Dra
     let mut map = bodies::commit(scope, body)?;
     create::printable(&map)?;
     create::labels(&mut map, "commit.Labels", scope.image_made_by())?;
-    for (_, change) in call.query.iter().filter(|(key, _)| *key == "changes") {
-        instruction(change)?;
-    }
+    build::changes(call.all("changes"))?;
     let id = scope.used_container(call.given("container").unwrap_or("")).await?.id;
     draft.json(Value::Object(map).to_string().into_bytes());
     if call.given("repo").is_some() {
@@ -233,12 +270,6 @@ pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Dra
     draft.query.push(("container", id.clone()));
     draft.object = Some(id);
     Ok(())
-}
-
-/// An instruction of `commit --change` or `import --change`: one of those that
-/// set the configuration, and no label of the gateway's.
-fn instruction(_change: &str) -> Result<(), Refusal> {
-    Err(denied("commit.changes", "changes are not possible yet"))
 }
 
 /// `GET /images/search`: the term may name a registry, which the daemon then calls.
@@ -254,11 +285,11 @@ pub fn search(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
     Err(denied("registry.search", format!("the registry {:?} is not allowed for this role", shown(&host))))
 }
 
-/// `POST /build`, the classic builder. The context is not looked into: a
-/// Dockerfile's FROM reaches any image and registry, which the grant says.
+/// `POST /build`, the classic builder. What its Dockerfile refers to is judged
+/// once it is there ([`super::build`]).
 pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
     if !scope.role.grants("build") {
-        let message = "building needs the grant \"build\": a Dockerfile's FROM can name any image and registry";
+        let message = "building needs the grant \"build\"";
         return Err(denied("build.grant", message));
     }
     if !matches!(call.given("version"), None | Some("1")) {
@@ -289,10 +320,66 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
     }
     // Written last by the builder, so a LABEL in the Dockerfile cannot change it.
     labels.extend(scope.image_made_by());
-    draft.query.retain(|(key, _)| *key != "labels");
-    draft.query.push(("labels", Value::Object(labels).to_string()));
+    draft.put("labels", Value::Object(labels).to_string());
+    cache(scope, call, draft).await?;
     build_quotas(scope, call, draft)?;
-    draft.auth("x-registry-config", build_credentials(scope, call.registry_auth.as_deref())?)
+    let Some(dockerfile) = DockerfilePath::read(call.given("dockerfile")) else {
+        return Err(malformed("build.dockerfile", "the Dockerfile lies outside the build context"));
+    };
+    draft.put("dockerfile", dockerfile.as_str().to_owned());
+    let args = match call.given("buildargs").map(|text| json::parse_object(text.as_bytes())).transpose()? {
+        None => BuildArgs::new(),
+        Some(map) => map
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(value) => Ok((name, Some(value))),
+                Value::Null => Ok((name, None)),
+                _ => Err(malformed("build.buildargs", "build arguments must be texts")),
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let known = build_credentials(scope, call.registry_auth.as_deref())?;
+    // What a tenant pulls with credentials every tenant sees; without them a base
+    // that needs them is not found.
+    let own = scope.tenant.is_none() || scope.role.grants("private-pull");
+    let limit = scope.role.stream;
+    let text = |key: &str| call.given(key).map(str::to_owned);
+    // Images are pinned by id, which no registry knows: the gateway pulls.
+    let pull = call.get("pull") == Some("1");
+    draft.query.retain(|(key, _)| *key != "pull");
+    draft.tar(limit);
+    draft.body = Body::Context(Box::new(Build {
+        limit,
+        dockerfile,
+        args,
+        target: text("target"),
+        pull,
+        platform: text("platform").map(|platform| platform_text(&platform)).transpose()?,
+        credentials: if own { build::credentials(&known) } else { Arc::default() },
+        role: scope.role_name.to_owned(),
+        tenant: scope.tenant.map(str::to_owned),
+    }));
+    Ok(())
+}
+
+/// `cachefrom`: of a tenant only images that it sees, by id.
+async fn cache(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+    let Some(text) = call.given("cachefrom").filter(|_| scope.tenant.is_some()) else { return Ok(()) };
+    let list = json::parse(text.as_bytes())?;
+    let Some(list) = list.as_array().filter(|list| list.iter().all(Value::is_string)) else {
+        return Err(malformed("build.cachefrom", "cachefrom must be a list of images"));
+    };
+    let mut seen = Vec::new();
+    for name in list.iter().filter_map(Value::as_str) {
+        match scope.view().image(name).await {
+            Ok(image) => seen.push(Value::from(image.exact())),
+            // The daemon passes over what is not there.
+            Err(refusal) if matches!(refusal.status, 400 | 404) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    draft.put("cachefrom", Value::Array(seen).to_string());
+    Ok(())
 }
 
 fn build_quotas(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
@@ -332,8 +419,8 @@ fn credentials(header: Option<&str>) -> Result<Option<String>, Refusal> {
 }
 
 /// `X-Registry-Config`: credentials by host, of which only the role's registries' go on.
-fn build_credentials(scope: &Scope<'_>, header: Option<&str>) -> Result<Option<String>, Refusal> {
-    let Some(map) = decoded(header)? else { return Ok(None) };
+fn build_credentials(scope: &Scope<'_>, header: Option<&str>) -> Result<Map<String, Value>, Refusal> {
+    let Some(map) = decoded(header)? else { return Ok(Map::new()) };
     let mut kept = Map::new();
     for (host, entry) in map {
         let Value::Object(mut entry) = entry else {
@@ -345,7 +432,7 @@ fn build_credentials(scope: &Scope<'_>, header: Option<&str>) -> Result<Option<S
             kept.insert(host, Value::Object(entry));
         }
     }
-    Ok((!kept.is_empty()).then(|| URL_SAFE.encode(Value::Object(kept).to_string())))
+    Ok(kept)
 }
 
 fn decoded(header: Option<&str>) -> Result<Option<Map<String, Value>>, Refusal> {

@@ -10,6 +10,7 @@
 //! understood; every refusal names its rule.
 
 mod bodies;
+mod build;
 mod create;
 mod draft;
 mod explain;
@@ -35,7 +36,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, Sharing, Turn, Wanted, tenant};
+use super::{Build, Docker, Forward, Identity, ObjectKind, Refusal, ResponseRule, Sharing, Turn, Wanted, tenant};
 use draft::Draft;
 pub use explain::{explain, explain_as, roles_table};
 use objects::{Found, Need};
@@ -156,6 +157,12 @@ impl Policy {
         };
         let Some(entry) = role.allows(call.route) else {
             let class = call.route.class.name();
+            // A client looks for a name among all kinds of objects in turn.
+            if call.route.id == "PluginInspect" {
+                let name = refusal::shown(call.name.as_deref().unwrap_or(""));
+                let rule = format!("role.{}.allow", identity.role);
+                return Err(Refusal { status: 404, ..denied(rule, format!("plugin {name:?} not found")) });
+            }
             let mut message = format!("the role {:?} may not {} (class {class})", identity.role, call.route.id);
             if matches!(call.route.id, "Session" | "BuildKitGrpc") {
                 message.push_str(": builds are made by the classic builder here, set DOCKER_BUILDKIT=0");
@@ -189,6 +196,21 @@ impl Policy {
         }
         self.operation(&scope, call, body, &mut draft).await?;
         draft.finish(self.version(call, docker).await?, rule, tenant)
+    }
+
+    /// The Dockerfile to build from in place of the client's, for what
+    /// [`Policy::decide`] said of the build.
+    ///
+    /// # Errors
+    /// A refusal with the line that is meant.
+    pub async fn dockerfile(&self, build: &Build, text: &[u8], docker: &dyn Docker) -> Result<Vec<u8>, Refusal> {
+        let Some(role) = self.roles.get(&build.role) else {
+            return Err(denied("role.unknown", format!("the role {:?} is not known here", build.role)));
+        };
+        let tenant = build.tenant.as_deref();
+        let scope = Scope { role, role_name: &build.role, tenant, docker, sharing: &self.sharing };
+        let refused = |refusal| Refusal { operation: Some("ImageBuild"), ..refusal };
+        build::dockerfile(&scope, build, text).await.map_err(refused)
     }
 
     /// The version in which the daemon is spoken to; none only where it answers

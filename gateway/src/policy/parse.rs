@@ -70,6 +70,11 @@ impl Call {
         self.query.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
     }
 
+    /// All values of a query key that may be there more than once.
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query.iter().filter(move |(name, _)| *name == key).map(|(_, value)| value.as_str())
+    }
+
     /// The same where an empty value means nothing.
     pub fn given(&self, key: &str) -> Option<&str> {
         self.get(key).filter(|value| !value.is_empty())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 
 use super::body::{decoder, refused};
 use super::deadline::{Clock, Limit};
@@ -12,11 +13,12 @@ use super::lease::{End, Lease};
 use super::request::Outcome;
 use super::{Client, Next, Proxy, answer};
 use crate::audit::Record;
+use crate::build::{ContextError, ContextOptions, rewrite};
 use crate::gate::Gate;
 use crate::http1::{Decoder, Framing, Head, Piece, chunk_end, chunk_start};
 use crate::metrics::Open;
 use crate::upstream::{Answer, Link, read_answer};
-use crate::{Body, Forward, Refusal, ResponseRule, Turn};
+use crate::{Body, Build, Forward, Refusal, ResponseRule, Turn};
 
 /// How long an owner's turn is kept for an answer that nobody waits for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -31,6 +33,8 @@ const MAX_FILTERED: usize = 64 << 20;
 /// Clients choose their builder by the answer to a ping (docker/cli,
 /// `BuildKitEnabled`); sessions of BuildKit are not let through.
 const CLASSIC_BUILDER: &[u8] = b"Builder-Version: 1\r\n";
+/// Most entries of a build context.
+const MAX_ENTRIES: u64 = 1_000_000;
 /// Longest line of a stream that is filtered.
 const MAX_LINE: usize = 1 << 20;
 
@@ -119,7 +123,7 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         if let ResponseRule::Answer { status, body } = &forward.response {
-            let close = head.close || (head.framing != Framing::None && matches!(forward.body, Body::Stream { .. }));
+            let close = head.close || (head.framing != Framing::None && forward.body.is_streamed());
             let bytes = answer::render(
                 *status,
                 "application/json",
@@ -136,7 +140,7 @@ impl Proxy {
             true => Takeover::Upgrade,
             false => Takeover::Raw,
         });
-        let uploads = matches!(forward.body, Body::Stream { .. });
+        let uploads = forward.body.is_streamed();
         let stream = takeover.is_some() || follows || uploads;
         let limit = Limit::of(forward.operation, follows, uploads);
         let _open = stream.then(|| Open::new(&self.metrics.streams));
@@ -158,6 +162,10 @@ impl Proxy {
             Ok(Err(error)) => return refusal(daemon_gone(&error.to_string()), stream),
         };
         let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
+        if CHANGES_CONTAINERS.contains(&forward.operation) {
+            // It may have come about, however this ended.
+            self.upstream.forget_containers();
+        }
         let status = progress.status.load(Ordering::Relaxed);
         let begun = progress.begun.load(Ordering::Relaxed);
         let uploaded = progress.uploaded.load(Ordering::Relaxed);
@@ -204,6 +212,83 @@ impl Proxy {
         }
     }
 
+    /// Sends a build context on, rewritten, with the Dockerfile that the policy
+    /// writes. False if the daemon stopped reading. After an error the daemon
+    /// has no whole archive: the connection to it is closed.
+    async fn build_context<R, W>(
+        &self,
+        gate: &Gate,
+        build: &Build,
+        (from, buffer): &mut (R, &mut BytesMut),
+        to: &mut W,
+        framing: Framing,
+    ) -> Result<bool, Trouble>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let (ask, mut asked) = tokio::sync::mpsc::channel::<(Vec<u8>, oneshot::Sender<Result<Vec<u8>, Refusal>>)>(1);
+        let options = ContextOptions { dockerfile: build.dockerfile.clone(), limit: build.limit, entries: MAX_ENTRIES };
+        let gone = || refused(503, "build.context", "the build was given up");
+        let (input, mut output) = rewrite(options, move |text| async move {
+            let (answer, answered) = oneshot::channel();
+            ask.send((text, answer)).await.map_err(|_| gone())?;
+            answered.await.unwrap_or_else(|_| Err(gone()))
+        });
+        let feed = async {
+            let (mut decoder, mut last) = (decoder(framing), 0);
+            loop {
+                let piece = decoder
+                    .next(buffer)
+                    .map_err(|_| Trouble::Refused(refused(400, "http.framing", "malformed chunked body")))?;
+                match piece {
+                    // Whether it was read is told by the output.
+                    Piece::Data(data) => {
+                        if !input.send(data.into()).await {
+                            return Ok(());
+                        }
+                    }
+                    Piece::End => {
+                        input.finish().await;
+                        return Ok(());
+                    }
+                    Piece::More => {
+                        room(buffer, last);
+                        last = from.read_buf(buffer).await.unwrap_or(0);
+                        if last == 0 {
+                            return Err(Trouble::Client);
+                        }
+                    }
+                }
+            }
+        };
+        tokio::pin!(feed);
+        let (mut fed, mut out) = (false, Vec::new());
+        loop {
+            tokio::select! {
+                ended = &mut feed, if !fed => {
+                    ended?;
+                    fed = true;
+                }
+                Some((text, answer)) = asked.recv() => {
+                    // Who asks has ended where it does not wait any more.
+                    let _ = answer.send(gate.rules.dockerfile(build, &text, &self.upstream).await);
+                }
+                piece = output.next() => match piece {
+                    Some(Ok(piece)) => {
+                        out.clear();
+                        frame(&mut out, &piece);
+                        if to.write_all(&out).await.is_err() {
+                            return Ok(false);
+                        }
+                    }
+                    None => return Ok(to.write_all(b"0\r\n\r\n").await.is_ok()),
+                    Some(Err(error)) => return Err(Trouble::Refused(of_context(error))),
+                }
+            }
+        }
+    }
+
     #[allow(clippy::too_many_arguments)] // one call; a struct for it would only rename the parameters
     async fn both_ways<S>(
         &self,
@@ -226,7 +311,7 @@ impl Proxy {
             None => Beside::Leaves,
         };
         let head_only = forward.method == http::Method::HEAD;
-        if head.expects && matches!(forward.body, Body::Stream { .. }) {
+        if head.expects && forward.body.is_streamed() {
             client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Trouble::Client)?;
         }
         let Client { io, buffer: from_buffer, .. } = client;
@@ -237,6 +322,11 @@ impl Proxy {
             let mut open = to_daemon.write_all(&request).await.is_ok();
             if let Body::Stream { limit } = forward.body {
                 open = open && upload(&mut from_client, from_buffer, &mut to_daemon, head.framing, limit).await?;
+                progress.uploaded.store(open, Ordering::Relaxed);
+            }
+            if let Body::Context(build) = &forward.body {
+                let mut from = (&mut from_client, &mut *from_buffer);
+                open = open && self.build_context(gate, build, &mut from, &mut to_daemon, head.framing).await?;
                 progress.uploaded.store(open, Ordering::Relaxed);
             }
             watch(&mut from_client, from_buffer, beside).await
@@ -303,6 +393,16 @@ impl Proxy {
     }
 }
 
+fn of_context(error: ContextError<Refusal>) -> Refusal {
+    match error {
+        ContextError::Dockerfile(refusal) => refusal,
+        ContextError::TooLarge => refused(413, "body.size", &error.to_string()),
+        ContextError::Refused(_) | ContextError::Aborted | ContextError::Lost => {
+            refused(400, "build.context", &error.to_string())
+        }
+    }
+}
+
 fn passed(status: u16) -> bool {
     matches!(status, 200 | 201)
 }
@@ -345,7 +445,7 @@ fn render(forward: &Forward, framing: Framing, hijack: bool) -> Result<Vec<u8>, 
     }
     let bytes: &[u8] = match (&forward.body, framing) {
         (Body::Bytes(bytes), _) => bytes,
-        (Body::Stream { .. }, Framing::Chunked) => {
+        (Body::Stream { .. }, Framing::Chunked) | (Body::Context(_), _) => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
             return Ok(out);
         }

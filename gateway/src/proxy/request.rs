@@ -146,7 +146,7 @@ impl Proxy {
             }
         };
         let forward = asked.decide(identity, &body, &self.upstream).await?;
-        match (streamed, matches!(forward.body, crate::Body::Stream { .. })) {
+        match (streamed, forward.body.is_streamed()) {
             (true, true) | (false, false) => Ok((forward, follows)),
             (true, false) if head.framing == Framing::None => Ok((forward, follows)),
             (true, false) => Err(refused(400, "body.none", "this operation takes no body")),

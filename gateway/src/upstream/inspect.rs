@@ -12,6 +12,8 @@ use crate::{Census, Docker, LookupError, Object, ObjectKind, Reply, Turn};
 
 /// Largest description of an object.
 const MAX_OBJECT: usize = 8 << 20;
+/// How long a pull for a build may take.
+const PULL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1800);
 /// Seconds the daemon has to answer.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -88,6 +90,42 @@ impl Docker for Upstream {
         })
     }
 
+    fn pull<'a>(
+        &'a self,
+        repository: &'a str,
+        version: &'a str,
+        platform: Option<&'a str>,
+        auth: Option<http::HeaderValue>,
+    ) -> Reply<'a, Result<(), String>> {
+        Box::pin(async move {
+            let mut path = format!(
+                "/v{}/images/create?fromImage={}&tag={}",
+                self.version().await?,
+                encoded(repository, ""),
+                encoded(version, "")
+            );
+            if let Some(platform) = platform {
+                let _ = write!(path, "&platform={}", encoded(platform, ""));
+            }
+            let auth = auth.as_ref().and_then(|auth| auth.to_str().ok());
+            let line = auth.map(|auth| format!("X-Registry-Auth: {auth}\r\n")).unwrap_or_default();
+            let head = format!("POST {path} HTTP/1.1\r\nHost: docker\r\n{line}Content-Length: 0\r\n\r\n");
+            let asked = tokio::time::timeout(PULL_TIMEOUT, self.ask(&head)).await;
+            let (status, body) = asked
+                .map_err(|_| LookupError("a pull takes too long".into()))?
+                .map_err(|error| LookupError(error.to_string()))?;
+            let said = String::from_utf8_lossy(&body).into_owned();
+            if status >= 400 {
+                let message = serde_json::from_str::<Value>(&said).ok();
+                return Ok(Err(message.as_ref().map_or(said.as_str(), |value| text(value, "message")).to_owned()));
+            }
+            // Progress, one JSON object a line, with an error among them.
+            let errors = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut errors = errors.filter_map(|line| line.get("error").and_then(Value::as_str).map(str::to_owned));
+            Ok(errors.next().map_or(Ok(()), Err))
+        })
+    }
+
     fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {
         Box::pin(async move {
             let turn = self.lock(label).await?;
@@ -154,8 +192,13 @@ impl Upstream {
     }
 
     async fn fetch_slowly(&self, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n")).await
+    }
+
+    /// Sends a request without a body; the answer's status and body.
+    async fn ask(&self, head: &str) -> std::io::Result<(u16, Vec<u8>)> {
         let mut link = self.link().await?;
-        link.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n").as_bytes()).await?;
+        link.stream.write_all(head.as_bytes()).await?;
         let mut answer = read_answer(&mut link.stream, &mut link.buffer, false, self.newest()).await?;
         let mut body = Vec::new();
         let invalid = |why: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
