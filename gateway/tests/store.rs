@@ -698,6 +698,8 @@ fn the_bundled_playbook_lets_the_gateway_do_all_it_needs_and_no_more() {
         assert_eq!(store.list_sessions(now).await.unwrap().len(), 1);
         store.put_opaque(&hash("o"), &opaque_token("tok_1", "ses_2", now), now).await.unwrap();
         assert!(store.opaque(&hash("o"), now).await.unwrap().is_some());
+        store.remember_tenant("shop").await.unwrap();
+        assert_eq!(store.tenants().await.unwrap(), ["shop"]);
         let mut revocations = store.revocations();
         revocations.mark_unchanged();
         store.revoke_token("jti", now + 900, now).await.unwrap();

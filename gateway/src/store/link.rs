@@ -6,7 +6,8 @@
 //! without a word. Coming up and going down both count as "something may have
 //! been revoked", for messages are lost meanwhile.
 //!
-//! At each connect a second connection, which does not log in, asks for a PING.
+//! At each connect, and now and then while one is up (`CONFIG SET` can take a
+//! password away), a second connection, which does not log in, asks for a PING.
 //! A Redis that answers it lets in without a password whatever reaches its
 //! address: programs of the host, containers with the host's network, a daemon
 //! that is told to log to it. Such a Redis can be given sessions by anyone and
@@ -33,6 +34,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// is better than one refused; shorter than open streams outlive their store.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often a Redis that is up is asked whether it lets in without a password.
+const STRANGERS_INTERVAL: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -165,7 +168,10 @@ async fn keep(client: Client, stranger: Option<Client>, state: watch::Sender<Sta
                 pause = FIRST_PAUSE;
                 state.send_replace(State::Up(connection.clone()));
                 bump(&changed);
-                let reason = attend(connection, &mut pushes, &changed).await;
+                let reason = tokio::select! {
+                    reason = attend(connection, &mut pushes, &changed) => reason,
+                    reason = opened_to_strangers(stranger.as_ref()) => reason,
+                };
                 state.send_replace(State::Down(reason.clone()));
                 bump(&changed);
                 reason
@@ -200,6 +206,18 @@ async fn lets_strangers_in(stranger: &Client) -> Result<Option<String>, RedisErr
          sessions; set `requirepass`, or with ACLs `user default off`, and put the password into the address or a \
          `password_file` (the playbook `redis` does so); `serve --insecure-store` accepts it as it is"
     )))
+}
+
+/// Returns when Redis has begun to let in without a password, with the reason.
+async fn opened_to_strangers(stranger: Option<&Client>) -> String {
+    let Some(stranger) = stranger else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(STRANGERS_INTERVAL).await;
+        // One that does not answer this is told by the heartbeat.
+        if let Ok(Some(reason)) = lets_strangers_in(stranger).await {
+            return reason;
+        }
+    }
 }
 
 async fn connect(

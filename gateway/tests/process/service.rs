@@ -114,6 +114,11 @@ fn a_redis_that_loses_its_password_is_as_good_as_gone_until_it_has_one() {
         Gateway::start(&Options { store: Some(&store), limits: "attempts_per_client = 0", ..Options::before(&socket) });
     let token = gateway.token(&["--role=operator"]);
     assert_eq!(gateway.get("/_ping", &token).0, 200);
+    // While it runs, and when it starts.
+    assert_eq!(redis.cli(&["CONFIG", "SET", "requirepass", ""]).trim(), "OK");
+    gateway.wait_for("the refusal", || gateway.get("/_ping", &token).0 == 503);
+    assert_eq!(redis.cli(&["CONFIG", "SET", "requirepass", super::redis::PASSWORD]).trim(), "OK");
+    gateway.wait_for("the store", || gateway.get("/_ping", &token).0 == 200);
     redis.kill();
     redis.set_password("");
     redis.restart();
