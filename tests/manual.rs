@@ -21,6 +21,8 @@ fn every_test_that_the_threats_name_exists() {
     let mut code = String::new();
     sources(&root.join("src"), &mut code);
     sources(&root.join("tests"), &mut code);
+    sources(&root.join("gateway/src"), &mut code);
+    sources(&root.join("gateway/tests"), &mut code);
     let threats = std::fs::read_to_string(root.join("src/manual/threats.rs")).unwrap();
     let rows: Vec<&str> = threats.lines().filter(|line| line.starts_with("//! | ") && line.ends_with("` |")).collect();
     assert!(rows.len() > 40, "the table was not understood");
