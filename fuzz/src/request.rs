@@ -88,12 +88,13 @@ pub fn judge(method: &str, target: &str, who: &Identity) {
     for (at, (key, value)) in pairs.iter().enumerate() {
         let (_, kind) =
             route.query.iter().find(|(known, _)| known == key).unwrap_or_else(|| panic!("{key} in {sent:?}"));
-        assert!(*kind == Kind::Texts || pairs[..at].iter().all(|(other, _)| other != key), "{key} twice in {sent:?}");
+        assert!(kind.repeats() || pairs[..at].iter().all(|(other, _)| other != key), "{key} twice in {sent:?}");
         assert!(!value.chars().any(char::is_control), "{sent:?}");
         match kind {
-            Kind::Flag => assert!(matches!(value.as_str(), "0" | "1"), "{sent:?}"),
+            Kind::Flag | Kind::FlagOrDefault => assert!(matches!(value.as_str(), "0" | "1"), "{sent:?}"),
             Kind::Number => assert!(value.is_empty() || value.parse::<i64>().is_ok(), "{sent:?}"),
-            Kind::Filters | Kind::Json if !value.is_empty() => {
+            Kind::Ignored | Kind::Off | Kind::Refused => panic!("{key} in {sent:?}"),
+            Kind::Filters | Kind::Json | Kind::Jsons if !value.is_empty() => {
                 serde_json::from_str::<go::Json>(value).unwrap_or_else(|_| panic!("{sent:?}"));
             }
             _ => {}
