@@ -5,15 +5,15 @@
     extract.py --check 1.41 SWAGGER ../data/engine-api.toml
 
 DIRECTORY holds the descriptions as they are published, `v1.41.yaml` to the
-newest (`api/docs` and `api/swagger.yaml` of the moby project). Of one version there may
-be several, which are joined: `v1.41-debian.yaml` is that of Debian's package
-golang-github-docker-docker-dev, as it was before later corrections. Only names and the
-versions that have them are kept: of each operation its method and path, the
-members of its query, its headers, and its JSON body with all that lies below.
-A body's member is written as a path: `Mounts[].Type` is a member of the objects
-in a list, `PortBindings.*[].HostPort` of those in a map.
+newest (`api/docs` and `api/swagger.yaml` of the moby project). Of one version
+there may be several, which are joined: `v1.41-debian.yaml` is that of Debian's
+package golang-github-docker-docker-dev, from before later corrections. Only
+names and the versions that have them are kept: of each operation its method and
+path, the members of its query, its headers, and its JSON body with all that
+lies below. A body's member is written as a path: `Mounts[].Type` is a member of
+the objects in a list, `PortBindings.*[].HostPort` of those in a map.
 
---check compares one description with what the data says of its version.
+--check fails for what one description has and the data lack.
 """
 
 import pathlib
