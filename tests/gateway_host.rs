@@ -450,11 +450,7 @@ fn connect_ends_as_its_command_does(site: &Site<'_>) {
     assert!(site.sessions("deploy").iter().all(|(_, revoked)| *revoked), "signing out did not revoke");
 }
 
-/// Keys are exchanged anew over and over meanwhile.
 fn many_streams_go_over_ssh_beside_each_other(site: &Site<'_>) {
-    let reload = "systemctl reload ssh";
-    let settings = "/etc/ssh/sshd_config.d/00-test.conf";
-    on_host(site.host, &format!("mkdir -p /etc/ssh/sshd_config.d; echo 'RekeyLimit 4M' >{settings}; {reload}"));
     let script = "head -c 5000000 /dev/urandom >big; sum=$(cksum <big)
         for i in $(seq 20); do
           (got=$(docker exec -i one /bin/busybox cat <big | cksum); [ \"$got\" = \"$sum\" ] && echo same) &
@@ -466,7 +462,6 @@ fn many_streams_go_over_ssh_beside_each_other(site: &Site<'_>) {
     twenty_megabytes_through_exec(site);
     assert_eq!(connected.stop(), Some(0));
     assert!(site.sessions("operator").iter().all(|(_, revoked)| *revoked), "signing out did not revoke");
-    on_host(site.host, &format!("rm {settings}; {reload}"));
 }
 
 /// The host is its own jump host, in whose network alone it has this name.
@@ -533,7 +528,10 @@ fn what_is_in_the_way_is_told(site: &Site<'_>) {
     on_host(site.host, "systemctl start stockade-gateway");
 
     let settings = "/etc/ssh/sshd_config.d/00-test.conf";
-    on_host(site.host, &format!("echo 'AllowTcpForwarding no' >{settings}; systemctl reload ssh"));
+    on_host(
+        site.host,
+        &format!("mkdir -p /etc/ssh/sshd_config.d; echo 'AllowTcpForwarding no' >{settings}; systemctl reload ssh"),
+    );
     run(site.connect_plainly(&plain), 4, &["administratively prohibited", "AllowTcpForwarding"]);
     on_host(site.host, &format!("rm {settings}; systemctl reload ssh"));
 
