@@ -305,6 +305,7 @@ fn a_docker_client_works_through_connect_and_only_while_it_may() {
     an_ordinary_client_runs_lists_and_execs(&site);
     sessions_outlive_a_rotation_of_keys(&site);
     a_revoked_session_is_over_at_once(&site);
+    a_stream_outlives_its_token_and_ends_with_its_session(&site);
     a_read_token_reads(&site);
     connect_ends_as_its_command_does(&site);
     many_streams_go_over_ssh_beside_each_other(&site);
@@ -406,6 +407,38 @@ fn a_revoked_session_is_over_at_once(site: &Site<'_>) {
     // The session is over, and so is what served it.
     let mut connected = connected;
     assert_eq!(connected.0.wait().unwrap().code(), Some(3));
+}
+
+/// `connect` renews the session meanwhile, though nobody asks for anything.
+fn a_stream_outlives_its_token_and_ends_with_its_session(site: &Site<'_>) {
+    let connected = Connected::start(site.connect(&["--role", "operator", "--lifetime", "12"]));
+    let script = "sleep 40; echo the end";
+    assert_eq!(ended(&site.docker(&["exec", "one", "/bin/busybox", "sh", "-c", script]), 0), "the end\n");
+    assert_eq!(connected.stop(), Some(0));
+
+    // Its token is good for a quarter of an hour; that the session is over shows by the stream.
+    let mut command = site.connect(&["--role", "operator"]);
+    let mut connected = Connected::start({
+        command.stderr(Stdio::piped());
+        command
+    });
+    let script = "echo begun; sleep 600";
+    let socket = format!("unix://{}", site.folder.path().join("run/s").display());
+    let mut stream = Command::new("docker")
+        .args(["--host", &socket, "exec", "one", "/bin/busybox", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(stream.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "begun\n");
+    let (session, _) = site.sessions("operator").into_iter().find(|(_, revoked)| !revoked).unwrap();
+    ended(&site.stockade(&["token", "revoke", &session]), 0);
+    assert_eq!(connected.0.wait().unwrap().code(), Some(3));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut connected.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains("the session has ended (it was revoked"), "{said}");
+    stream.wait().unwrap();
 }
 
 fn a_read_token_reads(site: &Site<'_>) {
