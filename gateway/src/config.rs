@@ -29,6 +29,10 @@ pub struct Config {
     pub audience: String,
     /// Directory of roles in TOML; the bundled ones where absent.
     pub roles: Option<PathBuf>,
+    /// Registries and repositories whose images without an owner all tenants
+    /// see, as in a role's `registries`; all that have a name where it is empty.
+    #[serde(default)]
+    pub shared_images: Vec<String>,
     /// `journal` (standard output) or the path of a file.
     #[serde(default = "journal")]
     pub audit: String,

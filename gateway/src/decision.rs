@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use super::build::{BuildArgs, DockerfilePath};
+use super::store::Tenants;
 
 /// A request as it will be sent to the daemon: made anew from what was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,14 +109,17 @@ pub struct Sharing {
     /// Registries and repositories whose images are shared, as in a role's
     /// `registries`; empty: all.
     pub shared: Vec<String>,
+    /// Tenants that asked for something since this was made.
     tenants: RwLock<BTreeSet<String>>,
+    /// Tenants that are known to the store.
+    known: Option<Arc<Tenants>>,
 }
 
 impl Sharing {
-    /// With the operator's list.
+    /// With the operator's list, and the tenants of the store.
     #[must_use]
-    pub fn new(shared: Vec<String>) -> Sharing {
-        Sharing { shared, tenants: RwLock::default() }
+    pub fn new(shared: Vec<String>, known: Arc<Tenants>) -> Sharing {
+        Sharing { shared, tenants: RwLock::default(), known: Some(known) }
     }
 
     /// Learns the name of a tenant; whether it is new.
@@ -130,6 +134,7 @@ impl Sharing {
     #[must_use]
     pub fn knows(&self, tenant: &str) -> bool {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains(tenant)
+            || self.known.as_ref().is_some_and(|known| known.snapshot().contains(tenant))
     }
 }
 

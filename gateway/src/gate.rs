@@ -2,7 +2,6 @@
 //!
 //! The proxy is written against these; `wire` joins them to the real ones.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,16 +56,11 @@ pub struct SessionState {
 }
 
 /// Sessions and what was revoked.
-#[allow(dead_code)] // `tenants` is for the policy
 pub trait Sessions: Send + Sync {
     /// The session of a token as it is now. `None` if the token has none, if it
     /// is not known here, or if the token is an outside issuer's. An error when
     /// the store cannot be asked.
     fn session<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<Option<SessionState>, String>>;
-    /// The tenants that this gateway knows: those for whom a session was ever
-    /// issued or a token verified, and those that a rule of an outside issuer
-    /// names. A snapshot from memory; whoever was identified is in it.
-    fn tenants(&self) -> Arc<HashSet<String>>;
     /// Whether the token or its session was revoked; an error when that cannot be told.
     fn is_revoked<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<bool, String>>;
     /// Fires when something was revoked or the store was lost.

@@ -1,6 +1,5 @@
 //! The real tokens, store, policy and service behind what the proxy asks for.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::store::{Binding, Store, StoreError, Tenants};
 use super::token::{
     self, IssuerSettings, Nested, NestedKeys, OutsideIssuer, Signer, TokenError, Verifier, VerifierConfig,
 };
-use super::{Grant, Identity, Issue, IssueError, Issued, TokenRef};
+use super::{Grant, Identity, Issue, IssueError, Issued, Sharing, TokenRef};
 
 /// Why the parts cannot be had as configured.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +66,8 @@ pub async fn gate(
     let mut settings = service::Settings::new(&config.issuer);
     settings.lifetime = settings.lifetime.min(config.token.max_lifetime);
     settings.longest_lifetime = config.token.max_lifetime;
-    let policy = super::rules::load(config, engine).map_err(wire)?;
+    let sharing = Sharing::new(config.shared_images.clone(), Arc::clone(&tenants));
+    let policy = super::rules::load(config, engine).map_err(wire)?.with_sharing(Arc::new(sharing));
     settings.roles = Some(policy.roles().keys().cloned().collect());
     let service = service::Service::new(Arc::clone(&store), issue, settings).with_tenants(Arc::clone(&tenants));
     for named in verifier.config().issuers.iter().flat_map(OutsideIssuer::tenants) {
@@ -77,7 +77,7 @@ pub async fn gate(
         }
     }
     let issuer = config.issuer.clone();
-    let sessions = Stored { store: Arc::clone(&store), tenants: Arc::clone(&tenants), issuer: issuer.clone() };
+    let sessions = Stored { store: Arc::clone(&store), issuer: issuer.clone() };
     Ok(Gate {
         tokens: Arc::new(Both { verifier, store, tenants, issuer }),
         sessions: Arc::new(sessions),
@@ -129,7 +129,6 @@ impl Tokens for Both {
 
 struct Stored {
     store: Arc<dyn Store>,
-    tenants: Arc<Tenants>,
     issuer: String,
 }
 
@@ -155,10 +154,6 @@ impl Stored {
 impl Sessions for Stored {
     fn session<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<Option<SessionState>, String>> {
         Box::pin(async move { self.state(identity).await.map_err(|error| error.to_string()) })
-    }
-
-    fn tenants(&self) -> Arc<HashSet<String>> {
-        self.tenants.snapshot()
     }
 
     fn is_revoked<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<bool, String>> {

@@ -38,6 +38,7 @@ pub async fn dockerfile(scope: &Scope<'_>, build: &Build, bytes: &[u8]) -> Resul
     for fetch in parsed.fetches(target).map_err(|error| refused(&error))? {
         fetched(scope, &fetch)?;
     }
+    bounded(&parsed)?;
     let mut pins: HashMap<String, Object> = HashMap::new();
     for reference in parsed.references(&build.args, target).map_err(|error| refused(&error))? {
         if !pins.contains_key(&reference.reference) {
@@ -65,6 +66,29 @@ pub async fn dockerfile(scope: &Scope<'_>, build: &Build, bytes: &[u8]) -> Resul
         labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned())).collect();
     let pinned = |reference: &ImageReference| pins.get(&reference.reference).map(|image| image.id.clone());
     parsed.render(&build.args, target, &labels, &pinned).map_err(|error| refused(&error))
+}
+
+/// Bytes that a variable of a build may grow to.
+const VARIABLE: usize = 1 << 20;
+
+/// The daemon expands variables in memory: `ENV a=$a$a`, repeated, doubles
+/// without end.
+fn bounded(parsed: &Dockerfile) -> Result<(), Refusal> {
+    use crate::build::Keyword;
+    let stages = parsed.stages(None).map_err(|error| refused(&error))?;
+    let mut longest = 0_usize;
+    for instruction in parsed.meta_args().iter().chain(stages.iter().flat_map(|stage| &stage.instructions)) {
+        if !matches!(instruction.keyword, Keyword::Env | Keyword::Arg) {
+            continue;
+        }
+        let used = instruction.rest.matches('$').count();
+        longest = longest.max(used.saturating_mul(longest).saturating_add(instruction.rest.len()));
+        if longest > VARIABLE {
+            let message = format!("Dockerfile, line {}: a variable could grow beyond {VARIABLE} bytes", instruction.line);
+            return Err(denied("build.variables", message));
+        }
+    }
+    Ok(())
 }
 
 /// `ADD` of a URL: only from a host that the role lists. The daemon follows

@@ -2,6 +2,7 @@
 //! across restarts.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,6 +13,12 @@ pub struct Tenants {
     store: Arc<dyn Store>,
     known: RwLock<Arc<HashSet<String>>>,
     loaded: AtomicBool,
+}
+
+impl fmt::Debug for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenants").field(&self.snapshot()).finish()
+    }
 }
 
 impl Tenants {
