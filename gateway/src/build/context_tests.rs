@@ -339,14 +339,19 @@ fn what_is_no_plain_archive_is_refused() {
         (with([pax(&[("uid", b"-1")]), file("x", b"y")].concat()), "number"),
         (with(entry(EntryType::XGlobalHeader, "g", "", b"10 path=x\n")), "global"),
         (with(entry(EntryType::XHeader, "x", "", b"99 path=x\n")), "malformed"),
-        ([archive(&[dockerfile.clone()]), dockerfile.clone()].concat(), "follows"),
-        ([archive(&[dockerfile.clone()]), vec![1]].concat(), "follows"),
+        ([archive(std::slice::from_ref(&dockerfile)), dockerfile.clone()].concat(), "follows"),
+        ([archive(std::slice::from_ref(&dockerfile)), vec![1]].concat(), "follows"),
     ] {
         let found = message(&body);
         assert!(found.contains(want), "{want}: {found}");
     }
+    // Empty numbers are 0.
+    let mut bare = Header::new_old();
+    bare.as_old_mut().name[0] = b'x';
+    bare.set_cksum();
+    assert!(plainly(&archive(&[bare.as_bytes().to_vec(), dockerfile.clone()])).1.is_ok());
     // Archives are padded with any number of zeros.
-    assert!(plainly(&[archive(&[dockerfile.clone()]), vec![0; 9000]].concat()).1.is_ok());
+    assert!(plainly(&[archive(std::slice::from_ref(&dockerfile)), vec![0; 9000]].concat()).1.is_ok());
     assert!(plainly(&[dockerfile.clone(), vec![0; 512]].concat()).1.is_ok());
 }
 

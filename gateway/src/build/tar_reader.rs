@@ -108,7 +108,7 @@ impl<R: Read> TarReader<R> {
                 return self.end().map(|()| None);
             };
             let kind = header.entry_type();
-            let size = header.entry_size().map_err(|_| bad("size"))?;
+            let size = field("size", &header.as_old().size, header.entry_size())?;
             match kind {
                 EntryType::XHeader | EntryType::XGlobalHeader | EntryType::GNULongName | EntryType::GNULongLink => {
                     let data = self.extension(size)?;
@@ -248,22 +248,30 @@ impl<R: Read> TarReader<R> {
             return refused(format!("{shown} has data, and is no file"));
         }
         self.expect(size);
+        let old = header.as_old();
         Ok(Entry {
             path,
             kind,
             size,
-            mode: header.mode().map_err(|_| bad("mode"))? & 0o7777,
-            uid: extensions.uid.map_or_else(|| header.uid(), Ok).map_err(|_| bad("owner"))?,
-            gid: extensions.gid.map_or_else(|| header.gid(), Ok).map_err(|_| bad("group"))?,
+            mode: u32::try_from(field("mode", &old.mode, header.mode().map(u64::from))? & 0o7777).unwrap_or_default(),
+            uid: extensions.uid.map_or_else(|| field("owner", &old.uid, header.uid()), Ok)?,
+            gid: extensions.gid.map_or_else(|| field("group", &old.gid, header.gid()), Ok)?,
             // Beyond what is signed are times before 1970 in the binary form.
             mtime: extensions
                 .mtime
-                .map_or_else(|| header.mtime(), Ok)
-                .map(|time| if i64::try_from(time).is_ok() { time } else { 0 })
-                .map_err(|_| bad("time"))?,
+                .map_or_else(|| field("time", &old.mtime, header.mtime()), Ok)
+                .map(|time| if i64::try_from(time).is_ok() { time } else { 0 })?,
             capability: extensions.capability,
         })
     }
+}
+
+/// A number of a header; an empty field is 0, as for Go's reader.
+fn field(what: &str, bytes: &[u8], parsed: io::Result<u64>) -> Result<u64, TarError> {
+    if bytes.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    parsed.map_err(|_| bad(what))
 }
 
 fn bad(what: &str) -> TarError {
@@ -296,8 +304,11 @@ fn clean(path: &[u8]) -> Result<Vec<u8>, TarError> {
     Ok(parts.join(&b'/'))
 }
 
+/// A key and its value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// The records of a pax header: `LENGTH KEY=VALUE\n`.
-fn records(data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, TarError> {
+fn records(data: &[u8]) -> Result<Vec<Record<'_>>, TarError> {
     let bad = || TarError::Refused("a pax header is malformed".to_owned());
     let (mut rest, mut all) = (data, Vec::new());
     while !rest.is_empty() {
