@@ -52,7 +52,7 @@ fn pinned(text: &str) {
         let line = line.strip_prefix("ONBUILD ").unwrap_or(line).trim_start();
         let continued = line.trim_end_matches([' ', '\t']);
         assert!(!continued.ends_with(escape) || continued.ends_with(&format!("{escape}{escape}")), "{line:?}");
-        let mut words = line.split_whitespace().skip_while(|word| word.starts_with("--"));
+        let mut words = words(line).skip_while(|word| word.starts_with("--"));
         let keyword = words.next().expect("no line is empty").to_uppercase();
         let flags: Vec<&str> = words.clone().take_while(|word| word.starts_with("--") && *word != "--").collect();
         if keyword == "FROM" {
@@ -78,7 +78,7 @@ fn trigger(dockerfile: &Dockerfile, text: &[u8]) {
     for line in text.lines() {
         if dockerfile.check_onbuild(0, &[line.to_owned()]).is_ok() {
             let folded = line.to_lowercase();
-            let mut words = folded.split_whitespace();
+            let mut words = words(&folded);
             let word = words.next().unwrap_or_default();
             assert!(!matches!(word, "from" | "onbuild" | "maintainer" | ""), "{line:?}");
             let mut flags = words.take_while(|word| word.starts_with("--") && *word != "--");
@@ -86,4 +86,9 @@ fn trigger(dockerfile: &Dockerfile, text: &[u8]) {
             assert!(word != "copy" || from.replace(['"', '\''], "").is_empty(), "{line:?}");
         }
     }
+}
+
+/// Words between the white space that ends a flag, which is ASCII.
+fn words(line: &str) -> impl Iterator<Item = &str> + Clone {
+    line.split(['\t', '\u{b}', '\u{c}', ' ']).filter(|word| !word.is_empty())
 }
