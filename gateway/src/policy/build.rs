@@ -81,10 +81,11 @@ fn bounded(parsed: &Dockerfile) -> Result<(), Refusal> {
         if !matches!(instruction.keyword, Keyword::Env | Keyword::Arg) {
             continue;
         }
-        let used = instruction.rest.matches('$').count();
-        longest = longest.max(used.saturating_mul(longest).saturating_add(instruction.rest.len()));
+        let used = instruction.args.matches('$').count();
+        longest = longest.max(used.saturating_mul(longest).saturating_add(instruction.args.len()));
         if longest > VARIABLE {
-            let message = format!("Dockerfile, line {}: a variable could grow beyond {VARIABLE} bytes", instruction.line);
+            let message =
+                format!("Dockerfile, line {}: a variable could grow beyond {VARIABLE} bytes", instruction.line);
             return Err(denied("build.variables", message));
         }
     }
