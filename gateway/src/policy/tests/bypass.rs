@@ -303,7 +303,8 @@ async fn class_20_a_build_is_bounded_by_rules_that_do_not_read_its_tar() {
     let text = "[role.b]\nallow = [\"ImageBuild\"]\ngrants = [\"build\"]\nquotas = { memory = \"256m\", cpus = 1.5 }\nstream = \"10m\"\n";
     let policy = Policy::from_text("t", text).unwrap();
     let forward = build.by(&policy, &identity("b", Some("team")), &Daemon::usual()).await.unwrap();
-    assert_eq!(forward.body, Body::Stream { limit: 10 << 20 });
+    let Body::Context(context) = &forward.body else { panic!("the context is not rewritten: {forward:?}") };
+    assert_eq!((context.limit, context.dockerfile.as_str()), (10 << 20, "Other"));
     assert!(forward.path_and_query.contains("&memory=268435456"), "{}", forward.path_and_query);
     assert!(forward.path_and_query.contains("&cpuquota=150000"), "{}", forward.path_and_query);
     assert!(forward.path_and_query.contains("io.stockade.tenant%22%3A%22team"), "{}", forward.path_and_query);

@@ -38,7 +38,7 @@ async fn a_boolean_is_what_go_and_the_daemon_both_take_for_it() {
 
 #[tokio::test]
 async fn an_empty_boolean_is_left_out_where_the_daemons_default_is_true() {
-    let commit = format!("/v1.47/commit?container={}&pause=", hex('c'));
+    let commit = format!("/v1.47/commit?container={}&pause=", hex('d'));
     assert!(!sent_for("POST", &commit).await.unwrap().contains("pause"));
     assert!(sent_for("POST", &format!("{commit}False")).await.unwrap().contains("pause=0"));
 }
@@ -59,7 +59,7 @@ async fn what_the_daemon_does_not_read_is_left_out() {
     for (method, target) in [
         ("GET", "/v1.47/containers/json?trunc_cmd=0&since=x&before=y&trunc_cmd=1"),
         ("GET", "/v1.47/images/json?only_ids=1&filter=busybox"),
-        ("DELETE", "/v1.47/containers/system?link=False&link=0"),
+        ("DELETE", "/v1.47/containers/web?link=False&link=0"),
         ("GET", "/v1.47/images/alpine/json?size=1"),
     ] {
         let asked = sent_for(method, target).await;
@@ -68,9 +68,9 @@ async fn what_the_daemon_does_not_read_is_left_out() {
             false => assert_eq!(asked.unwrap(), "", "{target}"),
         }
     }
-    assert_eq!(sent_for("DELETE", "/v1.47/containers/system?link=False&v=True").await.unwrap(), "v=1");
-    assert_eq!(sent_for("DELETE", "/v1.47/containers/system?link=1").await.unwrap_err().rule, "query.link");
-    let start = "/v1.47/containers/system/start?checkpoint=x";
+    assert_eq!(sent_for("DELETE", "/v1.47/containers/web?link=False&v=True").await.unwrap(), "v=1");
+    assert_eq!(sent_for("DELETE", "/v1.47/containers/web?link=1").await.unwrap_err().rule, "query.link");
+    let start = "/v1.47/containers/web/start?checkpoint=x";
     assert_eq!(sent_for("POST", start).await.unwrap_err().rule, "query.checkpoint");
 }
 

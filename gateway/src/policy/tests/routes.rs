@@ -85,7 +85,9 @@ async fn what_is_never_forwarded_is_refused_to_every_role() {
             route.path.replace("{id}", "x").replace("{name}", "x").replace("{name*}", "x").replace("{checkpoint}", "x");
         let target = format!("/v1.47{path}");
         let refusal = ask(route.method, &target).operator().await.unwrap_err();
-        assert_eq!((refusal.status, refusal.rule.as_str()), (403, "role.operator.allow"), "{target}");
+        // `docker inspect` asks for a plugin last, and ends with that it is not there.
+        let status = if route.id == "PluginInspect" { 404 } else { 403 };
+        assert_eq!((refusal.status, refusal.rule.as_str()), (status, "role.operator.allow"), "{target}");
         assert_eq!(refusal.operation, Some(route.id));
     }
 }
