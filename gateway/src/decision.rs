@@ -276,6 +276,23 @@ pub struct LookupError(pub String);
 /// An answer of the daemon, later.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
+impl LookupError {
+    /// The daemon took longer than these seconds.
+    #[must_use]
+    pub fn timeout(seconds: u64) -> LookupError {
+        LookupError(format!("{LATE}{seconds} s"))
+    }
+
+    /// The seconds that the daemon had, if that is why.
+    #[must_use]
+    pub fn late(&self) -> Option<u64> {
+        self.0.strip_prefix(LATE)?.strip_suffix(" s")?.parse().ok()
+    }
+}
+
+/// How the text of a time-out begins.
+const LATE: &str = "no answer within ";
+
 /// What the policy may ask the daemon before it decides.
 pub trait Docker: Send + Sync {
     /// The object that a name, id or unambiguous prefix stands for; none if there is none.

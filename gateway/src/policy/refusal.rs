@@ -19,6 +19,10 @@ pub fn too_large(rule: impl Into<String>, message: impl Into<String>) -> Refusal
 
 /// The daemon could not be asked: 503. Nothing is forwarded unasked.
 pub fn unreachable(error: &LookupError) -> Refusal {
+    if let Some(seconds) = error.late() {
+        let message = format!("the Docker daemon has not answered within {seconds} s");
+        return Refusal { status: 503, message, rule: "daemon.timeout".to_owned(), operation: None };
+    }
     Refusal { status: 503, message: error.to_string(), rule: "daemon.unreachable".to_owned(), operation: None }
 }
 

@@ -84,6 +84,7 @@ impl Proxy {
     /// A proxy that serves no connection yet.
     #[must_use]
     pub fn new(gate: Gate, limits: Limits, upstream: Upstream, audit: Audit) -> Self {
+        upstream.set_answer_seconds(limits.answer_seconds);
         Self {
             gate: RwLock::new(Arc::new(gate)),
             limits: RwLock::new(limits),
@@ -99,6 +100,7 @@ impl Proxy {
 
     /// Puts new keys, roles and limits in place; requests under way keep the old ones.
     pub fn reload(&self, gate: Gate, limits: Limits) {
+        self.upstream.set_answer_seconds(limits.answer_seconds);
         *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
         self.known.forget();

@@ -62,6 +62,10 @@ impl Proxy {
         }
         let (forward, follows) = match self.decide(client, &gate, &head, &identity).await {
             Ok(decided) => decided,
+            Err(refused) if refused.rule == "daemon.timeout" => {
+                self.metrics.daemon_timeouts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                return self.refuse(client, &head, refused, record, started).await;
+            }
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
         record.operation = forward.operation.into();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,9 +14,9 @@ use crate::{Census, Docker, LookupError, Object, ObjectKind, Reply, Turn};
 /// Largest description of an object.
 const MAX_OBJECT: usize = 8 << 20;
 /// How long a pull for a build may take.
-const PULL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1800);
-/// Seconds the daemon has to answer.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+const PULL_TIMEOUT: Duration = Duration::from_secs(1800);
+/// How long others may be before, each of whom has the daemon's time.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Docker for Upstream {
     fn api_version(&self) -> Reply<'_, String> {
@@ -83,7 +84,7 @@ impl Docker for Upstream {
 
     fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
         Box::pin(async move {
-            let turn = tokio::time::timeout(PATIENCE, self.row(name).lock_owned())
+            let turn = tokio::time::timeout(LOCK_TIMEOUT, self.row(name).lock_owned())
                 .await
                 .map_err(|_| LookupError("others are before, and take long".into()))?;
             Ok(Turn(vec![Arc::new(turn)]))
@@ -185,9 +186,10 @@ impl Upstream {
     }
 
     async fn fetch(&self, path: &str) -> Result<(u16, Vec<u8>), LookupError> {
-        tokio::time::timeout(PATIENCE, self.fetch_slowly(path))
+        let seconds = self.answer_seconds();
+        tokio::time::timeout(Duration::from_secs(seconds), self.fetch_slowly(path))
             .await
-            .map_err(|_| LookupError("it does not answer".into()))?
+            .map_err(|_| LookupError::timeout(seconds))?
             .map_err(|error| LookupError(error.to_string()))
     }
 

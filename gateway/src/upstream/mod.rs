@@ -9,6 +9,7 @@ mod known;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use super::LookupError;
 use super::config::api_version;
 use super::http1::Decoder;
 
+/// How long the daemon has to answer where the configuration does not say.
+const ANSWER_SECONDS: u64 = 20;
 /// Idle connections that are kept.
 const MAX_IDLE: usize = 64;
 /// Rows that are kept though nobody stands in them.
@@ -47,6 +50,7 @@ pub struct Upstream {
     pinned: OnceLock<String>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     known: Arc<known::Known>,
+    answer_seconds: AtomicU64,
 }
 
 /// One connection.
@@ -80,7 +84,15 @@ impl Upstream {
         if let Some(pinned) = pinned {
             let _ = of_config.set(pinned);
         }
-        Self { path, idle: Mutex::default(), newest, pinned: of_config, turns: Mutex::default(), known: Arc::default() }
+        Self {
+            path,
+            idle: Mutex::default(),
+            newest,
+            pinned: of_config,
+            turns: Mutex::default(),
+            known: Arc::default(),
+            answer_seconds: AtomicU64::new(ANSWER_SECONDS),
+        }
     }
 
     /// An idle connection that is still open, or a new one.
@@ -163,6 +175,17 @@ impl Upstream {
             turns.retain(|_, row| Arc::strong_count(row) > 1);
         }
         Arc::clone(turns.entry(label.to_owned()).or_default())
+    }
+
+    /// How long the daemon has for a question of the gateway's own.
+    #[must_use]
+    pub fn answer_seconds(&self) -> u64 {
+        self.answer_seconds.load(Ordering::Relaxed)
+    }
+
+    /// Sets that.
+    pub fn set_answer_seconds(&self, seconds: u64) {
+        self.answer_seconds.store(seconds, Ordering::Relaxed);
     }
 
     /// Forgets what was remembered of containers: one was just made, renamed,

@@ -582,9 +582,14 @@ fn daemon_20_no_build_goes_beyond_its_role_whatever_its_tar_holds() {
     for (what, query) in [("20g", ""), ("20h", "&dockerfile=Other")] {
         let tag = tag(what);
         let answer = send(&build(&format!("t={}{query}", tag.0), &context), &team);
-        let image = built(&tag).unwrap_or_else(|| panic!("it was not built: {answer}"));
-        assert_eq!(image["Config"]["Labels"][LABEL], "team", "{answer}");
+        assert!(status(&answer) == 400 && answer.contains("is reserved"), "{answer}");
+        assert!(built(&tag).is_none(), "{answer}");
     }
+    let plainly = tag("20j");
+    let context = tar(&[("Dockerfile", &rival), ("Dockerfile", &format!("{from}LABEL a=b\n"))]);
+    let answer = send(&build(&format!("t={}", plainly.0), &context), &team);
+    let image = built(&plainly).unwrap_or_else(|| panic!("it was not built: {answer}"));
+    assert_eq!((&image["Config"]["Labels"][LABEL], &image["Config"]["Labels"]["a"]), (&json!("team"), &json!("b")));
     // More than the role's megabyte.
     let tag = tag("20i");
     let large = "x".repeat(3 << 20);

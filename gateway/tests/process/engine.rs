@@ -112,6 +112,15 @@ pub fn container(name: &str) -> Option<Value> {
 
 /// A container of the test's own image that runs, made without the gateway.
 pub fn running(name: &Named, labels: Value) -> String {
+    created_and_started(name, &labels)
+}
+
+/// The same, as one that a role without a tenant made through the gateway.
+pub fn running_own(name: &Named) -> String {
+    created_and_started(name, &json!({ "io.stockade.tenant": "", "io.stockade.role": "operator" }))
+}
+
+fn created_and_started(name: &Named, labels: &Value) -> String {
     let body = json!({ "Image": image(), "Cmd": ["/bin/sleep", "600"], "Labels": labels });
     let (status, made) = ask("POST", &format!("/containers/create?name={}", name.0), &body);
     assert_eq!(status, 201, "{made}");

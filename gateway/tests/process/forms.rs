@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::engine::{Image, Named, ask, container, docker_socket, image, inspect, running};
+use super::engine::{Image, Named, ask, container, docker_socket, image, inspect, running_own};
 use super::harness::{Gateway, Options, status};
 
 struct Site {
@@ -133,7 +133,7 @@ fn an_engine_is_asked_in_a_version_even_where_the_client_names_none() {
 fn a_body_that_says_nothing_is_taken_in_any_form() {
     let Some(site) = site("") else { return };
     let name = Named::new("forms-empty");
-    running(&name, json!({}));
+    running_own(&name);
     for (rest, headers, body) in [
         ("/resize?h=20&w=30", "", ""),
         ("/resize?h=20&w=30", "content-type: text/plain\r\n", ""),

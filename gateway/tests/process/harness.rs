@@ -317,6 +317,13 @@ impl Tls {
     }
 }
 
+/// The container `c1` as the daemon describes it: one that the gateway made for
+/// a role without a tenant.
+pub fn made_here(config: &str) -> String {
+    let host = r#"{"MaskedPaths":["/proc/kcore"],"ReadonlyPaths":["/proc/sys"],"ContainerIDFile":"stockade-gateway:tenant=:role=operator"}"#;
+    format!(r#"{{"Id":"c1","Name":"/c","Config":{config},"HostConfig":{host}}}"#)
+}
+
 /// A daemon that answers little and remembers all.
 pub struct FakeDaemon {
     pub dir: tempfile::TempDir,
@@ -384,8 +391,7 @@ fn converse(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
                     r#"{"ID":"e1","ContainerID":"c1"}"#
                 );
             } else if line.contains("/containers/c1/json") {
-                // One that the gateway made for a role without a tenant.
-                let body = r#"{"Id":"c1","Name":"/c","Config":{},"HostConfig":{"MaskedPaths":["/proc/kcore"],"ReadonlyPaths":["/proc/sys"],"ContainerIDFile":"stockade-gateway:tenant=:role=operator"}}"#;
+                let body = made_here("{}");
                 let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             } else if line.contains("/start ") && head.contains("Upgrade: tcp") {
                 // Echoes, and tells when its input has ended.

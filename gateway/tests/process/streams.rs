@@ -263,7 +263,7 @@ fn exec_and_attach_work_without_an_upgrade() {
     let Some((_image, gateway)) = started("", None) else { return };
     let token = gateway.token(&["--role=operator"]);
     let name = Named::new("raw");
-    engine::running(&name, json!({}));
+    engine::running_own(&name);
     let exec = |command: &[&str]| {
         let body = json!({ "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Cmd": command });
         let (status, made) = engine::ask("POST", &format!("/containers/{}/exec", name.0), &body);
