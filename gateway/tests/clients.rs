@@ -233,6 +233,7 @@ impl Site {
             .env("CLIENTS_REGISTRY", &self.registry)
             .env("CLIENTS_NAME", &name)
             .env("CLIENTS_WORK", &work)
+            .env("CLIENTS_THROUGH", if through { "1" } else { "0" })
             .env("PYTHONDONTWRITEBYTECODE", "1");
         let socket = |path: &Path| format!("unix://{}", path.display());
         let config = self.gateway.path(&format!("{name}.config"));

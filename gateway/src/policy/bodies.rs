@@ -89,7 +89,9 @@ pub fn network_create(scope: &Scope<'_>, body: &[u8]) -> Result<Vec<u8>, Refusal
     let name = text(&map, "Name").unwrap_or("");
     if !reference::is_name(name)
         || matches!(name, "host" | "none" | "bridge" | "default")
-        || reference::looks_like_id(name)
+        // A shorter one is only a name: the daemon looks for whole ids, then for
+        // whole names, then for the beginnings of ids.
+        || reference::is_full_id(name)
     {
         return Err(denied("network.Name", format!("{:?} cannot be a network's name here", shown(name))));
     }

@@ -315,6 +315,12 @@ async fn namespaces(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<
                 host.insert(member.to_owned(), format!("container:{id}").into());
             }
             _ if mode == "host" && scope.role.grants("host-namespaces") => {}
+            _ if mode == "host" => {
+                return Err(deny(
+                    member,
+                    format!("{member} \"host\" is not allowed: the role lacks the grant \"host-namespaces\""),
+                ));
+            }
             _ => return Err(deny(member, format!("{member} {:?} is not allowed", shown(&mode)))),
         }
     }

@@ -288,6 +288,12 @@ async fn networks_are_plain_bridges() {
     ] {
         assert!(ask("POST", "/v1.47/networks/create").body(body).rule().await.starts_with("network."), "{body}");
     }
+    // A whole id is no name; what only looks like the beginning of one is, and
+    // testcontainers for Node gives such names.
+    for (name, allowed) in [("88cff0bb9e87".to_owned(), true), ("ab".repeat(32), false)] {
+        let body = json!({ "Name": name }).to_string();
+        assert_eq!(ask("POST", "/v1.47/networks/create").body(&body).operator().await.is_ok(), allowed, "{name}");
+    }
     let forward = ask("POST", "/v1.47/networks/create").body(r#"{"Name":"n2"}"#).deploy().await.unwrap();
     assert_eq!(sent(&forward), json!({"Name": "team__n2", "Labels": {tenant::LABEL: "team"}, "CheckDuplicate": true}));
 }
