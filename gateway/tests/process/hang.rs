@@ -101,7 +101,7 @@ fn converse(mut stream: UnixStream, stage: Stage, pings: bool, closed: &AtomicBo
             Stage::BodyAfter(seconds) => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
                 std::thread::sleep(Duration::from_secs(seconds));
-                let _ = stream.write_all(b"4\r\nlate\r\n0\r\n\r\n");
+                let _ = stream.write_all(b"3\r\n{}\n\r\n0\r\n\r\n");
                 continue;
             }
         }
@@ -226,7 +226,7 @@ fn streams_have_a_limit_for_their_head_and_none_for_what_follows() {
     let daemon = Hanging::at(Stage::BodyAfter(4), false);
     let gateway = before(&daemon, "answer_seconds = 1");
     let auth = format!("Authorization: Bearer {}", gateway.token(&["--role=operator"]));
-    assert_eq!(gateway.request("GET", "/v1.44/events", &[&auth], b""), (200, "4\r\nlate\r\n0\r\n\r\n".into()));
+    assert_eq!(gateway.request("GET", "/v1.44/events", &[&auth], b""), (200, "3\r\n{}\n\r\n0\r\n\r\n".into()));
     let daemon = Hanging::at(Stage::After(4), false);
     let gateway = before(&daemon, "answer_seconds = 1");
     let auth = format!("Authorization: Bearer {}", gateway.token(&["--role=operator"]));

@@ -82,7 +82,7 @@ fn talking(what: &str) -> Named {
     let name = Named::new(what);
     let script = "n=0; while true; do echo $n; n=$((n+1)); /bin/sleep 0.2; done";
     let made = Command::new("docker")
-        .args(["run", "-d", "--name", &name.0, &image(), "/bin/sh", "-c", script])
+        .args(["run", "-d", "--label", "io.stockade.tenant=", "--name", &name.0, &image(), "/bin/sh", "-c", script])
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -295,7 +295,8 @@ fn exec_and_attach_work_without_an_upgrade() {
     // The container's own output, without an upgrade.
     let attached = Named::new("rawatt");
     let body =
-        json!({ "Image": image(), "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "Cmd": ["/bin/cat"] });
+        json!({ "Image": image(), "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "Cmd": ["/bin/cat"],
+            "Labels": { "io.stockade.tenant": "" } });
     let (made, told) = engine::ask("POST", &format!("/containers/create?name={}", attached.0), &body);
     assert_eq!(made, 201, "{told}");
     let mut stream = gateway.connect();
