@@ -266,10 +266,8 @@ impl Policy {
                     draft.turn = remount(scope, container).await?;
                 }
             }
-            "ContainerInspect" if scope.tenant.is_none() => {
-                if found.as_ref().is_some_and(|container| container.foreign) {
-                    draft.response = filter_as(scope, id, Wanted::default());
-                }
+            "ContainerInspect" if scope.tenant.is_none() && found.as_ref().is_some_and(|found| found.foreign) => {
+                draft.response = filter_as(scope, id, Wanted::default());
             }
             _ => {}
         }

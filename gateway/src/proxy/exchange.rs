@@ -244,7 +244,7 @@ impl Proxy {
                 match piece {
                     // Whether it was read is told by the output.
                     Piece::Data(data) => {
-                        if !input.send(data.into()).await {
+                        if !input.send(data).await {
                             return Ok(());
                         }
                     }
