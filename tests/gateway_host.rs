@@ -89,6 +89,29 @@ fn the_settings_are_toml_with_what_was_chosen() {
 }
 
 #[test]
+fn shared_images_tls_and_an_insecure_store_are_as_they_were_chosen() {
+    let rendered = |with: &str| {
+        let steps = steps("gateway", with).unwrap();
+        let of = |member: &str, value: &str| steps.iter().find(|step| step.table.to_json()[member] == value).unwrap();
+        let config = of("path", "/etc/stockade-gateway/gateway.toml").files.render("gateway.toml.tera").unwrap();
+        let limits = of("name", "10-limits").files.render("limits.conf.tera").unwrap();
+        (config.parse::<toml::Table>().unwrap(), limits)
+    };
+    let (config, limits) = rendered("{}");
+    assert!(!config.contains_key("shared_images") && !config["tls"].as_table().unwrap().contains_key("min_version"));
+    assert!(!limits.contains("ExecStart"), "{limits}");
+    let (config, limits) = rendered(
+        "{ gateway_shared_images = [\"docker.io/library\", \"registry.test/base\"], gateway_tls_min_version = \"1.2\", gateway_insecure_store = true }",
+    );
+    assert_eq!(config["shared_images"], toml::Value::try_from(["docker.io/library", "registry.test/base"]).unwrap());
+    assert_eq!(config["tls"]["min_version"].as_str(), Some("1.2"));
+    let unit = include_str!("../templates/gateway/stockade-gateway.service");
+    let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let insecure = command.replace(" serve ", " serve --insecure-store ");
+    assert!(limits.ends_with(&format!("\nExecStart=\nExecStart={insecure}\n")), "{limits}");
+}
+
+#[test]
 fn roles_of_ones_own_are_sent_only_where_they_are_given() {
     let settings = |with: &str| {
         let steps = steps("gateway", with).unwrap();
