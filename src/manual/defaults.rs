@@ -22,3 +22,10 @@
 //! | packages in an undo | left alone without `--packages` | others may have come to need them |
 //! | access tokens | 15 minutes, EdDSA, for one audience | what is stolen is soon worth nothing |
 //! | `docker-host` | with the gateway unless `gateway = false`; without certificates a refusal that says how to make them | the API should be reached with a token or not at all |
+//! | `binds`, `fetch`, `log_addresses`, `caps`, `grants` of a role | nothing | each reaches beyond the container |
+//! | a directory in `binds` | exactly it, nothing below | a container that writes there chooses what lies below |
+//! | what was not made through the gateway | listed and inspected with its secrets masked, no more | nobody gains through a container more than their role |
+//! | images that tenants share | without `shared_images`, those without an owner that have a name | a tenant can use what the operator pulled |
+//! | networks of a tenant | 8 | the daemon has some thirty subnets for all |
+//! | a Redis without a password | refused, on loopback too | whoever reaches it could make sessions |
+//! | TLS of the gateway | 1.3 | `min_version = "1.2"` where a client needs it |

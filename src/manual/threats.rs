@@ -20,12 +20,12 @@
 //! | a form body overrides the query | only JSON where JSON is due | `class_07_a_form_body_is_refused`, `daemon_07_a_form_body_does_not_take_the_place_of_the_query` |
 //! | duplicate query keys | refused, and so is any unknown key | `class_08_duplicate_and_unknown_query_keys_are_refused`, `daemon_08_of_duplicate_query_keys_none_is_used` |
 //! | `%63reate`, `%2F`, absolute form | one spelling of a path only | `class_09_encoded_paths_and_absolute_targets_are_refused`, `daemon_09_no_spelling_of_a_path_reaches_create` |
-//! | no version, odd versions | a version within the modelled range is required | `class_10_a_version_is_required_and_must_be_a_usual_one`, `daemon_10_without_a_usual_version_nothing_is_made` |
+//! | no version, odd versions | a version within the modelled range, and one is always sent | `class_10_a_version_must_be_a_usual_one_and_one_is_always_sent`, `daemon_10_without_a_usual_version_nothing_is_made` |
 //! | `start` with a HostConfig | start takes no body | `class_11_start_takes_no_body`, `daemon_11_a_start_with_a_body_makes_no_container_privileged` |
 //! | API below 1.41 changes namespace defaults | refused; a pinned version is sent | `class_12_versions_with_other_namespace_defaults_are_refused_and_the_pinned_one_is_sent`, `daemon_12_no_old_version_changes_the_namespaces_of_a_container` |
 //! | greedy name routes hold slashes | names are parsed by their own grammar | `class_13_greedy_names_do_not_reach_other_routes`, `daemon_13_a_name_with_slashes_reaches_no_other_route` |
 //! | Content-Length with Transfer-Encoding, two Hosts, HTTP/1.0, bare LF, CONNECT | refused before anything is read further | `class_14_ambiguous_framing_is_refused`, `nothing_ambiguous_reaches_the_daemon`, `daemon_14_no_framing_smuggles_a_second_request` |
-//! | raw mode before 101 | bytes before the switch are refused | `class_15_raw_mode_needs_an_upgrade_that_was_asked_for`, `bytes_before_the_switch_are_refused`, `daemon_15_nothing_is_carried_raw_before_the_engine_has_switched` |
+//! | raw mode before 101 | bytes before the switch are refused | `class_15_a_connection_is_taken_over_where_the_operation_does_so`, `bytes_before_the_switch_are_refused`, `daemon_15_nothing_is_carried_raw_before_the_engine_has_switched` |
 //! | `Upgrade: h2c` | only `tcp`, where it was asked for | `class_16_other_upgrades_are_refused`, `daemon_16_no_other_protocol_is_switched_to` |
 //! | a container named like another's id | names are resolved, ids are sent | `class_17_a_name_cannot_stand_for_another_containers_id`, `daemon_17_no_container_is_named_like_anothers_id` |
 //! | check-then-act on names and tags | what was checked is sent, by full id | `class_18_what_was_checked_is_what_is_used`, `daemon_18_a_name_that_moves_between_check_and_use_harms_nobody` |
@@ -38,6 +38,24 @@
 //! | a name that another tenant has, to reach or to learn of it | each tenant has names of its own | `two_tenants_have_the_same_names_and_do_not_meet` |
 //! | creates at once, to pass a quota of all containers | counted and made one after another | `creates_at_once_do_not_pass_the_number_of_containers` |
 //! | a client that leaves before its create is counted | its turn is kept until the daemon has answered | `a_client_that_leaves_does_not_pass_the_number_of_containers` |
+//!
+//! ## Docker's own operations, by a token that may call them
+//!
+//! | attack | defence | test |
+//! |---|---|---|
+//! | a bind swapped for a link to `/` between create and start | exactly a listed directory whose parents only root changes, judged again at each start and restart | `a_directory_of_the_host_is_mounted_exactly_as_the_role_lists_it`, `no_path_is_mounted_that_a_container_could_have_changed`, `mounts_are_judged_again_at_each_start`, `no_bundled_role_mounts_the_host` |
+//! | the Docker socket by a bind of what holds it | never mounted, whatever a role lists | `even_a_root_of_everything_does_not_give_the_docker_socket`, `no_role_mounts_the_docker_socket` |
+//! | root's containers as one's own: `exec`, `VolumesFrom`, `container:…`, `commit`, `export` | every reference is resolved; what was not made through the gateway is looked at only, secrets masked | `what_root_made_is_looked_at_and_nothing_else` |
+//! | another tenant's image, by name, id or layer | images are a tenant's own or shared by the operator | `what_another_tenant_has_is_not_there`, `tags_are_set_and_removed_under_the_own_prefix_only` |
+//! | `FROM` or `COPY --from` of another's image, a Dockerfile that the daemon reads otherwise | parsed as the daemon does, resolved, pinned by id and written anew, or refused | `what_is_accepted_means_to_the_daemon_what_the_gateway_thinks`, `a_reference_that_cannot_be_decided_is_refused`, `the_daemon_builds_the_dockerfile_of_the_gateway_whatever_the_context_holds` |
+//! | triggers of a base image, layers without an owner | triggers are judged as instructions, layers carry their owner's label | `a_base_images_triggers_are_judged_as_instructions`, `what_is_rendered_is_one_line_an_instruction_pinned_and_labelled` |
+//! | a log driver that sends to a socket or address of the host | drivers that keep their lines; others to listed addresses only | `no_bundled_role_has_logs_sent_to_an_address`, `log_drivers_keep_their_lines_on_the_host` |
+//! | `ADD` of a URL of the host's network, or of a git repository | only hosts that the role lists; git refused | `what_the_daemon_fetches_is_listed_or_refused`, `no_bundled_role_has_the_daemon_fetch` |
+//! | a refresh token at the gateway beside it | sessions are of one issuer and audience, tenant and role | `a_session_is_of_one_issuer_and_one_audience`, `a_session_from_before_sessions_had_a_gateway_is_not_accepted` |
+//! | answers that tell another's object from none | one text and status for both | `anothers_and_missing_are_refused_with_the_same_words` |
+//! | one tenant's networks use up the pool of addresses | a number for each tenant | `networks_of_a_tenant_are_bounded` |
+//! | `-p 80` takes a port below 1024 | the engine's own range, or the role's | `a_free_port_is_the_engines_or_the_roles`, `a_free_port_is_taken_from_the_roles_range` |
+//! | anything that a role does not name | each row of the roles' table, in both directions | `what_is_never_forwarded_is_refused`, `deploy_and_operator_run`, `deploy_and_operator_change`, `no_bundled_role_is_root_on_the_host` |
 //!
 //! ## Tokens and the service itself
 //!

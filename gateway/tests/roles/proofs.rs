@@ -19,22 +19,16 @@ pub fn look(who: &Who<'_>) {
         (format!("/containers/{name}/logs?stdout=1"), "begun"),
         (format!("/containers/{name}/stats?stream=0"), "memory_stats"),
         (format!("/containers/{name}/top"), "sleep"),
-        (format!("/events?since=0&until=9999999999&filters={filters}"), &id),
         ("/images/json".to_owned(), &image()),
         (format!("/images/{}/json", image()), "RootFS"),
-        ("/networks/bridge".to_owned(), "bridge"),
         ("/version".to_owned(), "ApiVersion"),
         ("/info".to_owned(), "ServerVersion"),
     ] {
-        // No event of the future is awaited, and a tenant has no network `bridge` of its own.
-        if target.starts_with("/events") || (who.tenant && target.starts_with("/networks/")) {
-            continue;
-        }
         let answer = who.get(&target);
         who.outcome(true, &target, &answer, "", answer.1.contains(expected));
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let answer = who.get(&format!("/events?since={}&until={}&filters={filters}", now - 600, now));
+    let answer = who.get(&format!("/events?since={}&until={}&filters={filters}", now - 600, now + 1));
     who.outcome(true, "events", &answer, "", answer.1.contains(&id));
 }
 

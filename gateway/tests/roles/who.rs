@@ -124,7 +124,7 @@ impl<'a> Who<'a> {
     pub fn create(&self, name: &str, host: Value) -> Answer {
         let script = "echo begun; exec sleep 600";
         let body = json!({ "Image": image(), "Cmd": ["/bin/sh", "-c", script], "HostConfig": host,
-            "Labels": { "prefix": self.prefix } });
+            "ExposedPorts": { "80/tcp": {} }, "Labels": { "prefix": self.prefix } });
         self.send("POST", &format!("/containers/create?name={name}"), &body)
     }
 
