@@ -1,0 +1,1 @@
+//! Ordinary uses, which must go on working.
