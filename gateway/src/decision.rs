@@ -72,6 +72,8 @@ pub struct Wanted {
     pub limit: Option<usize>,
     /// Ids of containers that carry the tenant's label and are not the tenant's.
     pub hidden: Vec<String>,
+    /// Whether the secrets of what is inspected are masked: it exceeds the role.
+    pub masked: bool,
     /// Ids of the images that may be named in an answer (history, parents).
     pub images: Arc<Vec<String>>,
 }
@@ -113,13 +115,33 @@ pub struct Sharing {
     tenants: RwLock<BTreeSet<String>>,
     /// Tenants that are known to the store.
     known: Option<Arc<Tenants>>,
+    /// Containers that carry a label by their own right, as `LABEL ID`.
+    own: RwLock<BTreeSet<String>>,
 }
+
+/// Most containers whose labels were judged.
+const MOST_JUDGED: usize = 16_384;
 
 impl Sharing {
     /// With the operator's list, and the tenants of the store.
     #[must_use]
     pub fn new(shared: Vec<String>, known: Arc<Tenants>) -> Sharing {
-        Sharing { shared, tenants: RwLock::default(), known: Some(known) }
+        Sharing { shared, tenants: RwLock::default(), known: Some(known), own: RwLock::default() }
+    }
+
+    /// Whether a container was found to carry a label by its own right.
+    #[must_use]
+    pub fn has_judged(&self, label: &str, id: &str) -> bool {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&format!("{label} {id}"))
+    }
+
+    /// Remembers that.
+    pub fn judged(&self, label: &str, id: &str) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        if own.len() >= MOST_JUDGED {
+            own.clear();
+        }
+        own.insert(format!("{label} {id}"));
     }
 
     /// Learns the name of a tenant; whether it is new.

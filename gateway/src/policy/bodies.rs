@@ -14,6 +14,7 @@ use super::{json, limits, shape};
 fn read(scope: &Scope<'_>, body: &[u8], members: Members, at: &str) -> Result<Map<String, Value>, Refusal> {
     let mut map = json::parse_object(body)?;
     shape::check(&mut map, members, at, &scope.role.grants)?;
+    super::create::printable(at, &map)?;
     Ok(map)
 }
 

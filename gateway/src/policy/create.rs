@@ -31,7 +31,7 @@ pub struct Create {
 pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Result<Create, Refusal> {
     let mut map = strict::parse_object(body)?;
     shape::check(&mut map, members::CREATE, "create", &scope.role.grants)?;
-    printable(&map)?;
+    printable("create", &map)?;
     let mut host = take(&mut map, "HostConfig");
     let mut networking = take(&mut map, "NetworkingConfig");
 
@@ -54,6 +54,7 @@ pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Re
     security(scope, &mut host)?;
     namespaces(scope, &mut host).await?;
     let lent = others(scope, &mut host).await?;
+    publish_all(scope, &map, of_image, &mut host)?;
     ports(scope, &mut host)?;
     let mut mounted = mounts::on_create(scope, &mut map, &mut host, of_image).await?;
     mounted.extend(lent);
@@ -75,7 +76,7 @@ const PROGRAM: &[&str] = &["Cmd", "Entrypoint", "Env", "Shell", "Healthcheck"];
 /// No text holds a control character, except line ends and tabs in what the
 /// container runs: names and options end up in protocols of others (a log
 /// driver's, a resolver's) in which a line end begins the next message.
-pub fn printable(map: &Map<String, Value>) -> Result<(), Refusal> {
+pub fn printable(at: &str, map: &Map<String, Value>) -> Result<(), Refusal> {
     fn clean(value: &Value, allowed: &[char]) -> bool {
         let fine = |text: &str| !text.chars().any(|c| c.is_control() && !allowed.contains(&c));
         match value {
@@ -96,7 +97,7 @@ pub fn printable(map: &Map<String, Value>) -> Result<(), Refusal> {
         let allowed = if program { &['\n', '\r', '\t'][..] } else { &[] };
         if name.chars().any(char::is_control) || !clean(&value, allowed) {
             return Err(malformed(
-                format!("create.{}", shown(&name)),
+                format!("{at}.{}", shown(&name)),
                 format!("{} holds a control character", shown(&name)),
             ));
         }
@@ -392,11 +393,51 @@ fn ephemeral() -> Ports {
 /// well-known services where it holds others.
 fn free(allowed: Ports) -> String {
     let own = ephemeral();
-    if allowed.first <= own.first && own.last <= allowed.last {
+    if allowed.holds(&own) {
         return String::new();
     }
     let first = if allowed.last >= 1024 { allowed.first.max(1024) } else { allowed.first };
     format!("{first}-{}", allowed.last)
+}
+
+/// `docker run -P` takes the engine's own free ports. Where the role's range
+/// does not hold these, the exposed ports are published one by one instead.
+fn publish_all(
+    scope: &Scope<'_>,
+    config: &Map<String, Value>,
+    image: &Value,
+    host: &mut Map<String, Value>,
+) -> Result<(), Refusal> {
+    if host.get("PublishAllPorts") != Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    let Some(allowed) = scope.role.ports else {
+        return Err(deny("PublishAllPorts", "this role does not publish ports"));
+    };
+    if free(allowed).is_empty() {
+        return Ok(());
+    }
+    host.shift_remove("PublishAllPorts");
+    let exposed = [config.get("ExposedPorts"), image.get("ExposedPorts")];
+    let exposed = exposed.into_iter().flatten().filter_map(Value::as_object).flat_map(Map::keys);
+    let mut bindings = take(host, "PortBindings");
+    for port in exposed {
+        let protocol = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+        if !bindings.contains_key(port) && !bindings.contains_key(&protocol) {
+            bindings.insert(protocol, json!([{}]));
+        }
+    }
+    host.insert("PortBindings".to_owned(), Value::Object(bindings));
+    Ok(())
+}
+
+/// A port of the host that a container has and a role does not, if any. A free
+/// one is the engine's own choice.
+pub fn published_beyond<'a>(role: &Role, host: &'a Map<String, Value>) -> Option<&'a str> {
+    let bindings = host.get("PortBindings").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let wanted = bindings.filter_map(Value::as_array).flatten().filter_map(|binding| binding.get("HostPort")?.as_str());
+    let within = |wanted: &str| role.ports.zip(range(wanted)).is_some_and(|(allowed, range)| allowed.holds(&range));
+    wanted.filter(|wanted| !matches!(*wanted, "" | "0")).find(|wanted| !within(wanted))
 }
 
 /// Published ports lie in the role's range. A free one (`""`, `0`) is the
@@ -422,7 +463,7 @@ fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal
                 continue;
             };
             match range(&wanted) {
-                Some(range) if allowed.first <= range.first && range.last <= allowed.last => {}
+                Some(range) if allowed.holds(&range) => {}
                 _ => {
                     let message = format!(
                         "the port {:?} of the host is not among the role's {}-{}",

@@ -256,7 +256,7 @@ pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
 /// `POST /commit`: of a container of the owner's, which passes on its label.
 pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
     let mut map = bodies::commit(scope, body)?;
-    create::printable(&map)?;
+    create::printable("commit", &map)?;
     create::labels(&mut map, "commit.Labels", scope.image_made_by())?;
     build::changes(call.all("changes"))?;
     let id = scope.used_container(call.given("container").unwrap_or("")).await?.id;

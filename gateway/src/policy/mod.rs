@@ -266,7 +266,9 @@ impl Policy {
                     draft.turn = remount(scope, container).await?;
                 }
             }
-            "ContainerInspect" if scope.tenant.is_none() && found.as_ref().is_some_and(|found| found.foreign) => {
+            "ContainerInspect" | "VolumeInspect"
+                if scope.tenant.is_none() && found.as_ref().is_some_and(|found| found.foreign) =>
+            {
                 draft.response = filter_as(scope, id, Wanted::default());
             }
             _ => {}
@@ -274,12 +276,16 @@ impl Policy {
         match id {
             "ContainerList" => {
                 let mut wanted = filtered(scope, call, draft).await?;
-                wanted.hidden = scope.inherited().await?;
+                wanted.hidden = scope.hidden().await?;
                 draft.response = filter_as(scope, id, wanted);
             }
-            "NetworkList" | "VolumeList" => {
+            "NetworkList" => {
                 let wanted = filtered(scope, call, draft).await?;
                 only_own(scope, call, draft, wanted);
+            }
+            "VolumeList" => {
+                let wanted = filtered(scope, call, draft).await?;
+                draft.response = filter_as(scope, id, wanted);
             }
             "ImageList" => {
                 if let Some(tenant) = scope.tenant {
@@ -289,16 +295,24 @@ impl Policy {
                 }
             }
             "SystemDataUsage" => {
-                let mut wanted = Wanted { hidden: scope.inherited().await?, ..Wanted::default() };
+                let mut wanted = Wanted { hidden: scope.hidden().await?, ..Wanted::default() };
                 if let Some(tenant) = scope.tenant {
                     wanted.images = image::seen(scope, tenant).await?;
                 }
                 draft.response = filter_as(scope, id, wanted);
             }
-            "SystemInfo" | "ContainerInspect" | "NetworkInspect" | "VolumeInspect" => {
+            "ContainerInspect" => {
+                let masked = found.as_ref().is_some_and(|container| container.foreign);
+                only_own(scope, call, draft, Wanted { masked, ..Wanted::default() });
+            }
+            "SystemInfo" | "NetworkInspect" | "VolumeInspect" => {
                 only_own(scope, call, draft, Wanted::default());
             }
-            "ContainerPrune" | "ImagePrune" => drop(filtered(scope, call, draft).await?),
+            "ContainerPrune" => {
+                scope.prunes_own().await?;
+                filtered(scope, call, draft).await?;
+            }
+            "ImagePrune" => drop(filtered(scope, call, draft).await?),
             "NetworkPrune" | "VolumePrune" => {
                 filtered(scope, call, draft).await?;
                 only_own(scope, call, draft, Wanted::default());
@@ -335,9 +349,10 @@ impl Policy {
                 draft.json(body);
                 if restarts && let Some(container) = &found {
                     let mounted = mounts::sources(&container.object.details);
-                    mounts::judge(scope, Some(&container.id), &mounted, true).await?;
+                    draft.turn = mounts::judge(scope, Some(&container.id), &mounted, true).await?;
                 }
-                draft.turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
+                let turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
+                draft.turn.0.extend(turn.0);
             }
             "ContainerTop" => top(call)?,
             "ContainerStart" => bodies::nothing(scope, id, body)?,

@@ -366,6 +366,10 @@ fn unmoved(path: &Path) -> Result<(), String> {
     }
     for parent in path.ancestors().skip(1) {
         let found = seen(parent)?;
+        // In a directory like /tmp whoever owns an entry may rename it.
+        if found.mode() & 0o1022 > 0o1000 && parent == path.parent().unwrap_or(parent) && seen(path)?.uid() != 0 {
+            return Err(format!("its owner can rename it in {}", parent.display()));
+        }
         let others = found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
         let group_only = found.mode() & 0o002 == 0 && found.gid() == 0;
         if !found.is_dir() {

@@ -83,7 +83,8 @@ impl Scope<'_> {
             ObjectKind::Exec => {
                 let id = object.references.first().cloned().unwrap_or_default();
                 let (_, barred) = self.container(Object { id, ..Object::default() }, missing).await?;
-                (object, barred)
+                let beyond = self.exec_exceeds(&object);
+                (object, barred.or(beyond))
             }
             ObjectKind::Image => (object, None),
             ObjectKind::Network | ObjectKind::Volume => {
@@ -143,8 +144,8 @@ impl Scope<'_> {
     }
 
     /// For whom a container was made through the gateway (empty: by a role
-    /// without a tenant); none for one that was not. A label alone may come
-    /// from the image.
+    /// without a tenant), or for whom root labelled it by hand; none for another.
+    /// Labels that its image has too are inherited, and say nothing.
     async fn made_here(&self, container: &Object) -> Result<Option<String>, Refusal> {
         if let Some(tenant) = marked(&container.details) {
             return Ok(Some(tenant.to_owned()));
@@ -159,24 +160,51 @@ impl Scope<'_> {
         Ok((!inherited).then_some(owner))
     }
 
-    /// The ids of containers that carry the tenant's label only since their
-    /// image does.
+    /// The ids of containers that carry a label of the tenant's, or of the role
+    /// without one, only since their image does.
     ///
     /// # Errors
     /// 503 where the daemon cannot be asked.
-    pub async fn inherited(&self) -> Result<Vec<String>, Refusal> {
-        let Some(tenant) = self.tenant else { return Ok(Vec::new()) };
-        let label = tenant::label_filter(tenant);
+    pub async fn impostors(&self) -> Result<Vec<String>, Refusal> {
+        let label = match self.tenant {
+            Some(tenant) => tenant::label_filter(tenant),
+            None => format!("{}={}", tenant::ROLE, self.role_name),
+        };
         let list = self.docker.list(ObjectKind::Container, Some(&label)).await.map_err(|error| unreachable(&error))?;
-        let mut inherited = Vec::new();
-        for object in list.iter().filter(|object| !tenant::is_container_of(object, tenant)) {
+        let mut impostors = Vec::new();
+        // What was judged once stays so: an id is given once.
+        for object in list.iter().filter(|object| !self.sharing.has_judged(&label, &object.id)) {
             // What is gone by now is in no answer.
             let Some(container) = self.view().look(ObjectKind::Container, &object.id).await? else { continue };
-            if self.made_here(&container).await?.as_deref() != Some(tenant) {
-                inherited.push(object.id.clone());
+            let made = self.made_here(&container).await?;
+            match made.is_none() || self.tenant.is_some_and(|tenant| made.as_deref() != Some(tenant)) {
+                true => impostors.push(object.id.clone()),
+                false => self.sharing.judged(&label, &object.id),
             }
         }
-        Ok(inherited)
+        Ok(impostors)
+    }
+
+    /// Those of the impostors that a tenant would see in a list.
+    ///
+    /// # Errors
+    /// 503 where the daemon cannot be asked.
+    pub async fn hidden(&self) -> Result<Vec<String>, Refusal> {
+        if self.tenant.is_some() { self.impostors().await } else { Ok(Vec::new()) }
+    }
+
+    /// Whether a prune by the owner's label removes only what was made through
+    /// the gateway: the daemon judges by labels, which others can have.
+    ///
+    /// # Errors
+    /// 403 if it would remove more, 503 where the daemon cannot be asked.
+    pub async fn prunes_own(&self) -> Result<(), Refusal> {
+        if self.role.grants(FOREIGN) || self.impostors().await?.is_empty() {
+            return Ok(());
+        }
+        let message = "a container that was not made through the gateway carries the labels of one that was, \
+                       and would be removed too: remove containers by their names";
+        Err(denied("prune.foreign", message))
     }
 
     /// Why a network or volume that outlives containers may not be used.
@@ -237,6 +265,30 @@ impl Scope<'_> {
             None => Ok(on_host),
             Some(_) => Err(denied("tenant.owner", format!("the name {name:?} cannot be used on this host"))),
         }
+    }
+
+    /// Why an exec that another role may have prepared is not for this one: what
+    /// it runs as is settled before its start.
+    fn exec_exceeds(&self, exec: &Object) -> Option<Refusal> {
+        if self.role.grants(FOREIGN) {
+            return None;
+        }
+        let process = exec.details.get("ProcessConfig");
+        let member = |name: &str| process.and_then(|process| process.get(name));
+        let what = if member("privileged") == Some(&Value::Bool(true)) && !self.role.grants("privileged") {
+            "Privileged"
+        } else {
+            // Without a user it runs as the container's, which was judged.
+            let wanted = member("user").and_then(Value::as_str).filter(|user| !user.is_empty())?;
+            user(self, wanted, "exec.User").err()?;
+            "the user root"
+        };
+        let message = format!(
+            "the exec {:?} has what this role could not have asked for: {what}; the role lacks that, \
+             and the grant \"{FOREIGN}\"",
+            shown(&exec.id)
+        );
+        Some(denied("exec.exceeds", message))
     }
 
     /// What a container has that the role could not have given it, if anything.
@@ -311,6 +363,9 @@ impl Scope<'_> {
             if !masked && !role.grants("security-opt") {
                 return Some(format!("unmasked paths ({member})"));
             }
+        }
+        if let Some(port) = super::create::published_beyond(role, host) {
+            return Some(format!("the host's port {:?}", shown(port)));
         }
         if some("GroupAdd") && !role.grants("groups") {
             return what("GroupAdd");

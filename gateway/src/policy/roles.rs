@@ -141,6 +141,13 @@ pub struct Ports {
     pub last: u16,
 }
 
+impl Ports {
+    /// Whether a range lies in this one.
+    pub fn holds(&self, range: &Ports) -> bool {
+        self.first <= range.first && range.last <= self.last
+    }
+}
+
 impl<'de> Deserialize<'de> for Ports {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ports, D::Error> {
         let text = String::deserialize(deserializer)?;

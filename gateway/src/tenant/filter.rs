@@ -35,11 +35,20 @@ pub fn filter_json(operation: &str, viewer: &Viewer, wanted: &Wanted, body: &[u8
         Some(tenant) => for_tenant(operation, tenant, &viewer.sharing, wanted, &mut answer)?,
         None => match operation {
             "ContainerInspect" => mask::inspected(object(&mut answer)?),
-            "SystemDataUsage" => each(object(&mut answer)?.get_mut("Containers").unwrap_or(&mut Value::Null), |item| {
-                if !is_labelled(item) {
-                    mask::listed(item);
-                }
-            }),
+            "VolumeInspect" => {
+                object(&mut answer)?;
+                mask::volume(&mut answer);
+            }
+            "VolumeList" => each(object(&mut answer)?.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume),
+            "SystemDataUsage" => {
+                let usage = object(&mut answer)?;
+                each(usage.get_mut("Containers").unwrap_or(&mut Value::Null), |item| {
+                    if !is_labelled(item) {
+                        mask::listed(item);
+                    }
+                });
+                each(usage.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume);
+            }
             _ => return Err(unreadable(operation)),
         },
     }
@@ -90,7 +99,10 @@ fn for_tenant(
             map.insert("Warnings".to_owned(), Value::Null);
         }
         "ContainerInspect" => {
-            object(answer)?;
+            let inspected = object(answer)?;
+            if wanted.masked {
+                mask::inspected(inspected);
+            }
             container(answer, tenant);
         }
         "NetworkInspect" => {

@@ -1,4 +1,4 @@
-//! Containers that were not made through the gateway, as those without the
+//! Containers and volumes that were not made through the gateway, as those without the
 //! grant `foreign` see them: what they are and where they are connected, but
 //! not what they were told. Values of variables, arguments and options may be
 //! passwords.
@@ -36,6 +36,9 @@ pub(super) fn inspected(container: &mut Map<String, Value>) {
     ] {
         masked(whole.pointer_mut(path).unwrap_or(&mut Value::Null));
     }
+    for mount in whole.pointer_mut("/HostConfig/Mounts").and_then(Value::as_array_mut).into_iter().flatten() {
+        masked(mount.pointer_mut("/VolumeOptions/DriverConfig/Options").unwrap_or(&mut Value::Null));
+    }
     for variable in whole.pointer_mut("/Config/Env").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Value::String(text) = variable {
             let name = text.split('=').next().unwrap_or_default();
@@ -55,6 +58,12 @@ fn labels(labels: Option<&mut Value>) {
             masked(value);
         }
     }
+}
+
+/// A volume. Of those made through the gateway none has options.
+pub(super) fn volume(volume: &mut Value) {
+    masked(volume.get_mut("Options").unwrap_or(&mut Value::Null));
+    labels(volume.get_mut("Labels"));
 }
 
 /// An item of a list of containers.

@@ -55,11 +55,6 @@ pub fn owner(object: &Object) -> Option<&str> {
     label(object, LABEL).filter(|owner| !owner.is_empty())
 }
 
-/// Whether a container carries the label that no image passes on.
-pub fn is_container_of(object: &Object, tenant: &str) -> bool {
-    label(object, CONTAINER) == Some(tenant)
-}
-
 /// Whether an object was made through the gateway, for a tenant or by a role.
 pub fn is_labelled(object: &Object) -> bool {
     label(object, LABEL).is_some() || label(object, ROLE).is_some()

@@ -44,7 +44,8 @@ impl Docker for Upstream {
             }
             // An exec is its container's.
             let (id, container) = (text(&found, "ID"), text(&found, "ContainerID"));
-            Ok(Some(Object { id: id.to_owned(), references: vec![container.to_owned()], ..Object::default() }))
+            let (id, references) = (id.to_owned(), vec![container.to_owned()]);
+            Ok(Some(Object { id, references, details: Arc::new(found), ..Object::default() }))
         })
     }
 

@@ -110,7 +110,8 @@ impl Site {
     pub fn token(&self, role: &str, tenant: &str) -> String {
         let role = format!("--role={role}");
         let tenant = format!("--tenant={tenant}");
-        self.gateway.token(if tenant == "--tenant=" { &[&role][..] } else { &[&role, &tenant] })
+        let words = [role.as_str(), tenant.as_str()];
+        self.gateway.token(if tenant == "--tenant=" { &words[..1] } else { &words })
     }
 
     /// A request through the gateway: status and body.
@@ -159,9 +160,12 @@ impl Try<'_> {
     fn filled(&self, text: &str) -> String {
         let mut text =
             text.replace("{n}", &self.name).replace("{i}", &image()).replace("{d}", self.site.dir.to_str().unwrap());
-        for (at, (_, answer)) in self.answers.iter().enumerate().filter(|(at, _)| text.contains(&format!("{{{at}}}"))) {
-            let answer: Value = serde_json::from_str(answer).unwrap_or_default();
-            text = text.replace(&format!("{{{at}}}"), answer["Id"].as_str().unwrap_or("none"));
+        for (at, (_, answer)) in self.answers.iter().enumerate() {
+            let place = format!("{{{at}}}");
+            if text.contains(&place) {
+                let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+                text = text.replace(&place, answer["Id"].as_str().unwrap_or("none"));
+            }
         }
         text
     }

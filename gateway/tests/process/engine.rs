@@ -110,7 +110,8 @@ pub fn container(name: &str) -> Option<Value> {
     inspect(&format!("/containers/{name}/json"))
 }
 
-/// A container of the test's own image that runs, made without the gateway.
+/// A container of the test's own image that runs, made without the gateway: with
+/// labels that root gave it by hand.
 pub fn running(name: &Named, labels: Value) -> String {
     created_and_started(name, &labels)
 }
