@@ -37,7 +37,7 @@ pub fn step(by: By, method: &'static str, target: &str, body: Value) -> Step {
 }
 
 /// What shows at the engine, after the steps, that it has come about.
-pub type Seen = Arc<dyn Fn(&Try<'_>) -> bool>;
+pub type Seen = Arc<dyn Fn(&Try<'_>) -> bool + Send + Sync>;
 
 /// An attack: the last steps by the last one's token are the attacker's.
 #[derive(Clone)]
