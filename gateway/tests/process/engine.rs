@@ -110,19 +110,22 @@ pub fn container(name: &str) -> Option<Value> {
     inspect(&format!("/containers/{name}/json"))
 }
 
-/// A container of the test's own image that runs, made without the gateway: with
-/// labels that root gave it by hand.
+/// A container of the test's own image that runs, made without the gateway. With
+/// a tenant's label it also has the mark of one that was made through it.
 pub fn running(name: &Named, labels: Value) -> String {
-    created_and_started(name, &labels)
+    running_command(name, labels, &["/bin/sleep", "600"])
 }
 
 /// The same, as one that a role without a tenant made through the gateway.
-pub fn running_own(name: &Named) -> String {
-    created_and_started(name, &json!({ "io.stockade.tenant": "", "io.stockade.role": "operator" }))
+pub fn running_own(name: &Named, command: &[&str]) -> String {
+    running_command(name, json!({ "io.stockade.tenant": "", "io.stockade.role": "operator" }), command)
 }
 
-fn created_and_started(name: &Named, labels: &Value) -> String {
-    let body = json!({ "Image": image(), "Cmd": ["/bin/sleep", "600"], "Labels": labels });
+fn running_command(name: &Named, labels: Value, command: &[&str]) -> String {
+    let mark = labels["io.stockade.tenant"].as_str();
+    let mark = mark.map(|tenant| format!("stockade-gateway:tenant={tenant}:role=deploy"));
+    let host = json!({ "ContainerIDFile": mark.unwrap_or_default() });
+    let body = json!({ "Image": image(), "Cmd": command, "Labels": labels, "HostConfig": host });
     let (status, made) = ask("POST", &format!("/containers/create?name={}", name.0), &body);
     assert_eq!(status, 201, "{made}");
     let id = made["Id"].as_str().unwrap().to_owned();

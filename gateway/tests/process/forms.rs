@@ -133,7 +133,7 @@ fn an_engine_is_asked_in_a_version_even_where_the_client_names_none() {
 fn a_body_that_says_nothing_is_taken_in_any_form() {
     let Some(site) = site("") else { return };
     let name = Named::new("forms-empty");
-    running_own(&name);
+    running_own(&name, &["/bin/sleep", "600"]);
     for (rest, headers, body) in [
         ("/resize?h=20&w=30", "", ""),
         ("/resize?h=20&w=30", "content-type: text/plain\r\n", ""),

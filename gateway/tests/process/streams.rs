@@ -2,7 +2,7 @@
 //! over without an upgrade.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -81,11 +81,7 @@ impl Drop for Finally<'_> {
 fn talking(what: &str) -> Named {
     let name = Named::new(what);
     let script = "n=0; while true; do echo $n; n=$((n+1)); /bin/sleep 0.2; done";
-    let made = Command::new("docker")
-        .args(["run", "-d", "--label", "io.stockade.tenant=", "--name", &name.0, &image(), "/bin/sh", "-c", script])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    engine::running_own(&name, &["/bin/sh", "-c", script]);
     name
 }
 
@@ -263,7 +259,7 @@ fn exec_and_attach_work_without_an_upgrade() {
     let Some((_image, gateway)) = started("", None) else { return };
     let token = gateway.token(&["--role=operator"]);
     let name = Named::new("raw");
-    engine::running_own(&name);
+    engine::running_own(&name, &["/bin/sleep", "600"]);
     let exec = |command: &[&str]| {
         let body = json!({ "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Cmd": command });
         let (status, made) = engine::ask("POST", &format!("/containers/{}/exec", name.0), &body);
@@ -294,9 +290,8 @@ fn exec_and_attach_work_without_an_upgrade() {
 
     // The container's own output, without an upgrade.
     let attached = Named::new("rawatt");
-    let body =
-        json!({ "Image": image(), "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "Cmd": ["/bin/cat"],
-            "Labels": { "io.stockade.tenant": "" } });
+    let body = json!({ "Image": image(), "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "Cmd": ["/bin/cat"],
+            "HostConfig": { "ContainerIDFile": "stockade-gateway:tenant=:role=operator" } });
     let (made, told) = engine::ask("POST", &format!("/containers/create?name={}", attached.0), &body);
     assert_eq!(made, 201, "{told}");
     let mut stream = gateway.connect();
