@@ -145,13 +145,14 @@ impl Scope<'_> {
 
     /// For whom a container was made through the gateway (empty: by a role
     /// without a tenant), or to whom root gave it by a label written by hand;
-    /// none for another. Labels that its image has too are inherited: whoever
-    /// runs an image of a tenant's does not mean to give the container away.
+    /// none for another. Labels that its image has too are inherited, and with
+    /// the label of containers beside they are copied from one that the gateway
+    /// made: neither means to give the container away.
     async fn made_here(&self, container: &Object) -> Result<Option<String>, Refusal> {
         if let Some(tenant) = marked(&container.details) {
             return Ok(Some(tenant.to_owned()));
         }
-        if !tenant::is_labelled(container) {
+        if !tenant::is_given(container) {
             return Ok(None);
         }
         let owner = tenant::owner(container).unwrap_or("").to_owned();

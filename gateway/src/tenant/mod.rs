@@ -55,6 +55,11 @@ pub fn owner(object: &Object) -> Option<&str> {
     label(object, LABEL).filter(|owner| !owner.is_empty())
 }
 
+/// Whether a container carries the owner's label alone, as root gives it by hand.
+pub fn is_given(container: &Object) -> bool {
+    label(container, LABEL).is_some() && label(container, ROLE).is_none() && label(container, CONTAINER).is_none()
+}
+
 /// Whether an object was made through the gateway, for a tenant or by a role.
 pub fn is_labelled(object: &Object) -> bool {
     label(object, LABEL).is_some() || label(object, ROLE).is_some()
