@@ -108,7 +108,7 @@ table! {
         "log drivers that send to an address (`log_addresses`)"
         ["no", "no", "no"] proofs::log_addresses;
     fn what_root_made_is_looked_at_and_nothing_else()
-        "containers, networks and volumes that were not made through the gateway"
+        "without a tenant in the token: what was not made through the gateway"
         ["list and inspect, secrets masked", "list and inspect, secrets masked", "list and inspect, secrets masked"]
         proofs::foreign;
     fn what_another_tenant_has_is_not_there()

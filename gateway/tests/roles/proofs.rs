@@ -438,6 +438,10 @@ pub fn foreign(who: &Who<'_>) {
     if who.tenant {
         return;
     }
+    for part in ["logs?stdout=1", "stats?stream=0", "top"] {
+        let answer = who.get(&format!("/containers/{name}/{part}"));
+        assert!(answer.0 == 403 && answer.1.contains("(rule: container.foreign)"), "{} {part}: {answer:?}", who.role);
+    }
     let committed = format!("{}/committed", who.prefix);
     let exec = json!({ "Cmd": ["/bin/true"] });
     for (method, target, body) in [
