@@ -43,18 +43,18 @@
 //!
 //! | attack | defence | test |
 //! |---|---|---|
-//! | a bind swapped for a link to `/` between create and start | exactly a listed directory whose parents only root changes, judged again at each start and restart | `a_directory_of_the_host_is_mounted_exactly_as_the_role_lists_it`, `no_path_is_mounted_that_a_container_could_have_changed`, `mounts_are_judged_again_at_each_start`, `no_bundled_role_mounts_the_host` |
+//! | a bind swapped for a link to `/` between create and start | exactly a listed directory whose parents only root changes, judged again at each start and restart | `a_directory_of_the_host_is_mounted_exactly_as_the_role_lists_it`, `no_path_is_mounted_that_a_container_could_have_changed`, `mounts_are_judged_again_at_each_start`, `no_bundled_role_mounts_the_host`, `no_attack_of_the_table_gets_through` |
 //! | the Docker socket by a bind of what holds it | never mounted, whatever a role lists | `even_a_root_of_everything_does_not_give_the_docker_socket`, `no_role_mounts_the_docker_socket` |
-//! | root's containers as one's own: `exec`, `VolumesFrom`, `container:…`, `commit`, `export` | every reference is resolved; what was not made through the gateway is looked at only, secrets masked | `what_root_made_is_looked_at_and_nothing_else` |
+//! | root's containers as one's own: `exec`, `VolumesFrom`, `container:…`, `commit`, `export` | every reference is resolved; what was not made through the gateway is looked at only, secrets masked | `what_root_made_is_looked_at_and_nothing_else`, `no_attack_of_the_table_gets_through` |
 //! | another tenant's image, by name, id or layer | images are a tenant's own or shared by the operator | `what_another_tenant_has_is_not_there`, `tags_are_set_and_removed_under_the_own_prefix_only` |
 //! | `FROM` or `COPY --from` of another's image, a Dockerfile that the daemon reads otherwise | parsed as the daemon does, resolved, pinned by id and written anew, or refused | `what_is_accepted_means_to_the_daemon_what_the_gateway_thinks`, `a_reference_that_cannot_be_decided_is_refused`, `the_daemon_builds_the_dockerfile_of_the_gateway_whatever_the_context_holds` |
 //! | triggers of a base image, layers without an owner | triggers are judged as instructions, layers carry their owner's label | `a_base_images_triggers_are_judged_as_instructions`, `what_is_rendered_is_one_line_an_instruction_pinned_and_labelled` |
-//! | a log driver that sends to a socket or address of the host | drivers that keep their lines; others to listed addresses only | `no_bundled_role_has_logs_sent_to_an_address`, `log_drivers_keep_their_lines_on_the_host` |
+//! | a log driver that sends to a socket or address of the host | drivers that keep their lines; others to listed addresses only | `no_bundled_role_has_logs_sent_to_an_address`, `log_drivers_keep_their_lines_on_the_host`, `no_attack_of_the_table_gets_through` |
 //! | `ADD` of a URL of the host's network, or of a git repository | only hosts that the role lists; git refused | `what_the_daemon_fetches_is_listed_or_refused`, `no_bundled_role_has_the_daemon_fetch` |
 //! | a refresh token at the gateway beside it | sessions are of one issuer and audience, tenant and role | `a_session_is_of_one_issuer_and_one_audience`, `a_session_from_before_sessions_had_a_gateway_is_not_accepted` |
 //! | answers that tell another's object from none | one text and status for both | `anothers_and_missing_are_refused_with_the_same_words` |
 //! | one tenant's networks use up the pool of addresses | a number for each tenant | `networks_of_a_tenant_are_bounded` |
-//! | `-p 80` takes a port below 1024 | the engine's own range, or the role's | `a_free_port_is_the_engines_or_the_roles`, `a_free_port_is_taken_from_the_roles_range` |
+//! | `-p 80` takes a port below 1024 | the engine's own range, or the role's | `a_free_port_is_the_engines_or_the_roles`, `a_free_port_is_taken_from_the_roles_range`, `no_attack_of_the_table_gets_through` |
 //! | anything that a role does not name | each row of the roles' table, in both directions | `what_is_never_forwarded_is_refused`, `deploy_and_operator_run`, `deploy_and_operator_change`, `no_bundled_role_is_root_on_the_host` |
 //!
 //! ## Tokens and the service itself
