@@ -181,7 +181,8 @@ impl Policy {
         if let Some(tenant) = tenant {
             self.sharing.learn(tenant);
         }
-        let scope = Scope { role, role_name: &identity.role, tenant, docker, sharing: &self.sharing };
+        let scope =
+            Scope { role, roles: &self.roles, role_name: &identity.role, tenant, docker, sharing: &self.sharing };
         let mut draft = Draft::new(call);
         match call.body {
             BodyRule::None | BodyRule::Stream if !body.is_empty() => {
@@ -208,7 +209,7 @@ impl Policy {
             return Err(denied("role.unknown", format!("the role {:?} is not known here", build.role)));
         };
         let tenant = build.tenant.as_deref();
-        let scope = Scope { role, role_name: &build.role, tenant, docker, sharing: &self.sharing };
+        let scope = Scope { role, roles: &self.roles, role_name: &build.role, tenant, docker, sharing: &self.sharing };
         let refused = |refusal| Refusal { operation: Some("ImageBuild"), ..refusal };
         build::dockerfile(&scope, build, text).await.map_err(refused)
     }

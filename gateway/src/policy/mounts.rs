@@ -261,12 +261,16 @@ fn relative(path: &str) -> Result<(), Refusal> {
     if plain { Ok(()) } else { Err(deny("Mounts.Subpath", "a subpath must be relative, without `..`")) }
 }
 
+/// Whether a path holds, or lies in, what is never mounted.
+fn is_never_mounted(path: &Path) -> bool {
+    NEVER.iter().any(|known| path.starts_with(known) || Path::new(known).starts_with(path))
+}
+
 /// The entry of a role's `binds` by which a path of the host may be mounted:
 /// exactly a listed path, or below one that is listed read-only, read-only.
 pub fn granted<'a>(role: &'a Role, path: &str, read_only: bool) -> Option<&'a Bind> {
     let path = Path::new(path);
-    let never = |known: &&str| path.starts_with(known) || Path::new(known).starts_with(path);
-    if NEVER.iter().any(never) {
+    if is_never_mounted(path) {
         return None;
     }
     role.binds.iter().find(|bind| {
@@ -303,7 +307,9 @@ pub fn sources(details: &Value) -> Vec<Source> {
 /// What must hold: no container can have changed where a path leads. Its
 /// parents are directories of root and no links, and no container, this one
 /// included, has a parent of it mounted for writing; nor does this one take for
-/// writing what is a parent of another's.
+/// writing what is a parent of another's. Nor may any role mount a parent for
+/// writing: a container that did may have handed the open directory to another
+/// (`SCM_RIGHTS`, `/proc/PID/root`), which goes on writing when the first is gone.
 ///
 /// # Errors
 /// 403 for a path that could have been changed, 503 where it cannot be told.
@@ -330,7 +336,24 @@ pub async fn judge(
         }
         unmoved(Path::new(&source.path)).map_err(|why| refused(&why))?;
     }
-    let inside = |path: &str, root: &str| path != root && Path::new(path).starts_with(root);
+    let places = Places::read()?;
+    let inside = |path: &str, root: &str| places.is_inside(Path::new(path), Path::new(root));
+    let writable = || {
+        let binds = scope.roles.iter().flat_map(|(name, role)| role.binds.iter().map(move |bind| (name, bind)));
+        binds.filter(|(_, bind)| !bind.read_only && !is_never_mounted(&bind.path))
+    };
+    for source in mounted {
+        let path = Path::new(&source.path);
+        if let Some((role, bind)) = writable().find(|(_, bind)| places.is_inside(path, &bind.path)) {
+            let message = format!(
+                "the host's path {:?} lies in {}, which role.{role}.binds lists for writing, so that it may lead \
+                 elsewhere: list that directory `:ro`",
+                shown(&source.path),
+                bind.path.display()
+            );
+            return Err(deny("Binds", message));
+        }
+    }
     let others = scope.all_containers().await?;
     let others = others.iter().filter(|other| Some(other.id.as_str()) != container);
     let theirs: Vec<Source> = others.flat_map(|other| sources(&other.details)).collect();
@@ -353,6 +376,67 @@ pub async fn judge(
         }
     }
     Ok(turn)
+}
+
+/// Where each path of the host lies on its file system: one directory may be
+/// mounted at several places.
+struct Places(Vec<Mounted>);
+
+/// A line of `/proc/self/mountinfo` (proc(5)).
+struct Mounted {
+    /// `major:minor`.
+    device: String,
+    /// What of the file system is mounted.
+    root: PathBuf,
+    /// Where.
+    point: PathBuf,
+}
+
+impl Places {
+    fn read() -> Result<Places, Refusal> {
+        let text = std::fs::read_to_string("/proc/self/mountinfo")
+            .map_err(|error| deny("Binds", format!("the mounts of this host cannot be read: {error}")))?;
+        Ok(Places(text.lines().filter_map(Places::line).collect()))
+    }
+
+    fn line(line: &str) -> Option<Mounted> {
+        let mut fields = line.split(' ').skip(2);
+        let (device, root, point) = (fields.next()?.to_owned(), fields.next()?, fields.next()?);
+        Some(Mounted { device, root: unescaped(root)?, point: unescaped(point)? })
+    }
+
+    /// The device and the path on it. Of several mounts at one place the last counts.
+    fn of<'a>(&'a self, path: &'a Path) -> Option<(&'a str, PathBuf)> {
+        let holds = self.0.iter().filter(|mounted| path.starts_with(&mounted.point));
+        let mounted = holds.max_by_key(|mounted| mounted.point.components().count())?;
+        let rest = path.strip_prefix(&mounted.point).ok()?;
+        // `join` of nothing would add a slash, which `starts_with` does not mind.
+        Some((&mounted.device, mounted.root.join(rest)))
+    }
+
+    /// Whether a path lies below another, by its name or by where both are.
+    fn is_inside(&self, path: &Path, root: &Path) -> bool {
+        let below = |path: &Path, root: &Path| path != root && path.starts_with(root);
+        if below(path, root) {
+            return true;
+        }
+        match (self.of(path), self.of(root)) {
+            (Some((device, path)), Some((other, root))) => device == other && below(&path, &root),
+            _ => false,
+        }
+    }
+}
+
+/// A path of mountinfo: a space is `\040`, as are tab, line end and backslash.
+fn unescaped(text: &str) -> Option<PathBuf> {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next()?.to_owned();
+    for part in parts {
+        let (octal, rest) = part.split_at_checked(3)?;
+        plain.push(char::from(u8::from_str_radix(octal, 8).ok()?));
+        plain.push_str(rest);
+    }
+    Some(PathBuf::from(plain))
 }
 
 /// Whether a path is itself on this host, whatever containers do: every parent
@@ -456,4 +540,28 @@ fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_mounted_twice_lies_at_one_place() {
+        let lines = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+                     30 22 8:1 /srv/data/deep /mnt/other\\040name rw - ext4 /dev/sda1 rw\n\
+                     31 22 8:2 / /srv/disk rw - ext4 /dev/sdb1 rw\n";
+        let places = Places(lines.lines().filter_map(Places::line).collect());
+        let inside = |path: &str, root: &str| places.is_inside(Path::new(path), Path::new(root));
+        assert!(inside("/srv/data/deep", "/srv/data"));
+        assert!(inside("/mnt/other name/x", "/srv/data"));
+        assert!(inside("/mnt/other name/x", "/srv/data/deep"));
+        assert!(inside("/srv/data/deep/x", "/mnt/other name"));
+        assert!(inside("/mnt/other name", "/srv/data"));
+        assert!(!inside("/mnt/other name", "/srv/data/deep"), "it is that directory");
+        assert!(!inside("/srv/data", "/mnt/other name"));
+        assert!(inside("/srv/disk/data", "/srv/disk"));
+        assert!(!inside("/srv/disk/srv/data", "/srv/data"), "another file system");
+        assert!(!inside("/srv/database", "/srv/data"));
+    }
 }

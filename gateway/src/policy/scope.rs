@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::{Docker, Refusal, Sharing, Viewer};
 use super::reference::Reference;
 use super::refusal::{denied, shown};
-use super::roles::Role;
+use super::roles::{Role, Roles};
 use crate::tenant::{self, View};
 
 /// The circumstances of one decision.
@@ -15,6 +15,8 @@ use crate::tenant::{self, View};
 pub struct Scope<'a> {
     /// The role of the token.
     pub role: &'a Role,
+    /// All roles: what others may mount for writing counts too.
+    pub roles: &'a Roles,
     /// Its name.
     pub role_name: &'a str,
     /// The tenant of the token; none for the operator.

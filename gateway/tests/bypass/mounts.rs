@@ -187,6 +187,11 @@ pub fn rows(_: &Site) -> Vec<Attack> {
     ];
     rows.push(Attack::new("root's volume with options and the tenant's label", "A1", steps, made()).uncontrolled());
 
+    // A container that had it for writing may have handed the open directory on.
+    for (what, by) in [("", NESTED), (" by a tenant", TEAM)] {
+        let step = create(by, "v", "true", json!({ "Binds": ["{d}/shared/b:/h"] }));
+        rows.push(Attack::new(&format!("listed, in a directory listed for writing{what}"), "A1", vec![step], made()));
+    }
     // A listed path that is a link, or is not there.
     rows.push(Attack::new(
         "a listed path that is a link",
@@ -245,7 +250,6 @@ pub fn rows(_: &Site) -> Vec<Attack> {
     });
     rows.push(Attack::new("a read-only root: below, made to restart", "A1", vec![below, update], restarts));
 
-    // Another path of the same directory: the host has it mounted twice.
     // What holds the host itself, whatever a role lists.
     for path in [
         "/",

@@ -244,14 +244,17 @@ fn listed_directories_are_mounted_as_they_are_listed() {
     for name in ["shared/b", "ro/b"] {
         std::fs::create_dir_all(site.dir.join(name)).unwrap();
     }
-    std::fs::write(site.dir.join("shared/file"), "listed\n").unwrap();
+    for name in ["shared/file", "ro/b/file"] {
+        std::fs::write(site.dir.join(name), "listed\n").unwrap();
+    }
     for (role, tenant, words) in [
         ("shared", "", "run --name {n}c -v {d}/shared:/s {i} /bin/cat /s/file"),
         ("shared", "bypass-ordinary", "run --name {n}c -v {d}/shared/:/s {i} /bin/cat /s/file"),
         ("shared", "", "run --name {n}c --restart on-failure:1 -v {d}/shared:/s:ro {i} /bin/cat /s/file"),
         ("shared", "", "run --name {n}c --mount type=bind,source={d}/shared,target=/s {i} /bin/cat /s/file"),
         ("reader", "", "run --name {n}c -v {d}/shared:/s:ro {i} /bin/cat /s/file"),
-        ("reader", "bypass-ordinary", "run --name {n}c -v {d}/shared/b:/b:ro -v {d}/shared:/s:ro {i} /bin/cat /s/file"),
+        ("calm", "", "run --name {n}c -v {d}/ro/b:/b:ro {i} /bin/cat /b/file"),
+        ("calm", "bypass-ordinary", "run --name {n}c -v {d}/ro/b:/b:ro -v {d}/ro:/s:ro {i} /bin/cat /s/b/file"),
     ] {
         let name = format!("ordinary-{}-binds-", std::process::id());
         let user = User { site: &site, role, tenant, name };

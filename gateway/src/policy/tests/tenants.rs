@@ -49,6 +49,38 @@ async fn an_exec_follows_its_container() {
 }
 
 #[tokio::test]
+async fn an_exec_that_a_stronger_role_prepared_is_not_started_by_a_weaker() {
+    for (process, allowed) in [
+        (json!({"privileged": false, "user": ""}), true),
+        (json!({"privileged": true, "user": ""}), false),
+        (json!({"privileged": false, "user": "0"}), true),
+    ] {
+        let exec = Object {
+            details: Arc::new(json!({"ProcessConfig": process})),
+            ..object(&hex('9'), "", Some("team"), &[&hex('a')])
+        };
+        let daemon = Daemon::usual().with(ObjectKind::Exec, &[], exec);
+        let target = format!("/v1.47/exec/{}/json", hex('9'));
+        let asked = ask("GET", &target);
+        let policy = Policy::bundled().unwrap();
+        let decided = asked.by(&policy, &identity("deploy", Some("team")), &daemon).await;
+        assert_eq!(decided.is_ok(), allowed, "{process}: {decided:?}");
+    }
+}
+
+#[tokio::test]
+async fn labels_alone_do_not_make_a_container_ones_own() {
+    let copied = Object { details: Arc::new(details(None)), ..object(&hex('9'), "team__copied", Some("team"), &[]) };
+    let daemon = Daemon::usual().with(ObjectKind::Container, &["team__copied"], copied);
+    let policy = Policy::bundled().unwrap();
+    let team = identity("deploy", Some("team"));
+    let missing = ask("POST", "/v1.47/containers/copied/stop").by(&policy, &team, &daemon).await.unwrap_err();
+    assert_eq!(missing.status, 404);
+    let pruned = ask("POST", "/v1.47/containers/prune").by(&policy, &team, &daemon).await.unwrap_err();
+    assert_eq!(pruned.rule, "prune.foreign");
+}
+
+#[tokio::test]
 async fn a_create_reaches_no_objects_of_others() {
     for host in [
         json!({"VolumesFrom": ["theirs"]}),
