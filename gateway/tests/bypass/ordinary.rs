@@ -29,7 +29,7 @@ impl User<'_> {
         let dir = self.site.dir.to_str().unwrap();
         // Line ends and spaces within a word.
         let text = text.replace("{n}", &self.name).replace("{i}", &image()).replace("{d}", dir);
-        text.replace("~n", "\n").replace('~', " ")
+        text.replace('^', "\n").replace('~', " ")
     }
 
     /// Must end well; what it prints.
@@ -107,11 +107,11 @@ fn a_container_runs_with_variables_ports_volume_network_policy_and_health() {
         user.docker("network create {n}net");
         user.docker("volume create {n}data");
         user.docker(
-            "run -d --name {n}web -e WHO=x -e LINES=a~nb -p 80 -p 127.0.0.1::81 -v {n}data:/data --network {n}net \
+            "run -d --name {n}web -e WHO=x -e LINES=a^b -p 80 -p 127.0.0.1::81 -v {n}data:/data --network {n}net \
              --restart unless-stopped --health-cmd true --health-interval 1s --memory 64m --cpus 0.5 --init \
              --log-driver json-file --log-opt max-size=1m --log-opt max-file=2 --label team=x --hostname web \
              --add-host db:192.0.2.1 --tmpfs /t --read-only --cap-drop ALL --ulimit nofile=64:64 --user 1000:1000 \
-             {i} /bin/sh -c echo~$WHO~nexec~sleep~600",
+             {i} /bin/sh -c echo~$WHO^exec~sleep~600",
         );
         user.until("logs {n}web", "x\n");
         user.until("inspect --format {{.State.Health.Status}} {n}web", "healthy");
@@ -141,8 +141,8 @@ fn a_port_of_the_range_is_published() {
 #[test]
 fn exec_attach_logs_top_stats_and_events_work() {
     for_each_user(|user| {
-        user.docker("run -d --name {n}c {i} /bin/sh -c echo~first;~exec~sleep~600");
-        assert_eq!(user.docker("exec {n}c /bin/echo a~nb"), "a\nb\n");
+        user.docker("run -d --name {n}c {i} /bin/sh -c echo~first^exec~sleep~600");
+        assert_eq!(user.docker("exec {n}c /bin/echo a^b"), "a\nb\n");
         assert!(user.docker("exec -e A=b -w /bin {n}c /bin/sh -c echo~$A").contains('b'));
         let mut terminal = user.command("");
         let line: Vec<String> = [terminal.get_program().to_str().unwrap().to_owned()]
