@@ -120,6 +120,9 @@ async fn base(scope: &Scope<'_>, build: &Build, reference: &ImageReference) -> R
     let Some(named) = pulls else { return found.ok_or_else(|| not_found(ObjectKind::Image, text)) };
     let named = scope.reachable(&named.to_string(), "build.registry")?;
     let platform = reference.platform.as_deref().or(build.platform.as_deref());
+    if let Some(platform) = platform {
+        scope.pulled_platform(&named, platform)?;
+    }
     pull(scope, build, &named, platform).await?;
     seen(scope, text).await?.ok_or_else(|| not_found(ObjectKind::Image, text))
 }

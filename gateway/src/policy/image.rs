@@ -67,6 +67,7 @@ pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
         draft.query.push(("tag", version));
     }
     if let Some(platform) = call.given("platform") {
+        scope.pulled_platform(&reference, platform)?;
         draft.query.push(("platform", platform_text(platform)?));
     }
     draft.auth("x-registry-auth", auth)
@@ -96,15 +97,36 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether a tag is on an image that a tenant does not see. All images are
-    /// listed whatever the answer, so that its time does not tell.
+    /// Whether a tag is on an image that a tenant does not see, or would be one
+    /// under another tenant's prefix, which that tenant takes for its own. All
+    /// images are listed whatever the answer, so that its time does not tell.
     pub async fn taken_by_another(&self, tenant: &str, reference: &Reference) -> Result<bool, Refusal> {
         let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
-        Ok(images.iter().any(|image| {
+        let taken = images.iter().any(|image| {
             let tagged =
                 image.references.iter().filter_map(|name| Reference::read(name)).any(|name| reference.means(&name));
             tagged && !self.sharing.shows(tenant, tenant::owner(image), &image.references)
-        }))
+        });
+        Ok(taken || self.sharing.is_of_another(tenant, reference))
+    }
+
+    /// A platform that a tenant may pull for: a tag of what all share stays on an
+    /// image that this host runs.
+    ///
+    /// # Errors
+    /// 403 for a tag outside the tenant's prefix and another platform.
+    pub fn pulled_platform(&self, reference: &Reference, platform: &str) -> Result<(), Refusal> {
+        let own = self.tenant.is_none_or(|tenant| reference.is_under(tenant));
+        if own || reference.digest.is_some() || is_hosts(platform) {
+            return Ok(());
+        }
+        let message = format!(
+            "pulling {} for the platform {:?} would move a tag that every tenant of this host uses: \
+             pull by digest, or without a platform",
+            reference.repository(),
+            shown(platform)
+        );
+        Err(denied("image.pull.platform", message))
     }
 }
 
@@ -130,6 +152,22 @@ fn import(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refus
     }
     draft.query.push(("changes", build::label_instruction(scope)));
     Ok(())
+}
+
+/// Whether a platform (`linux/amd64`, or a part of it) is this host's.
+fn is_hosts(platform: &str) -> bool {
+    let platform = platform.to_ascii_lowercase();
+    let (system, machine) = match platform.split_once('/') {
+        Some((system, rest)) => (system, Some(rest)),
+        None if platform == "linux" => (platform.as_str(), None),
+        None => ("linux", Some(platform.as_str())),
+    };
+    let names: &[&str] = match std::env::consts::ARCH {
+        "x86_64" => &["amd64", "x86_64", "x86-64"],
+        "aarch64" => &["arm64", "aarch64", "arm64/v8"],
+        own => &[own],
+    };
+    system == "linux" && machine.is_none_or(|machine| names.contains(&machine))
 }
 
 fn platform_text(text: &str) -> Result<String, Refusal> {
@@ -239,11 +277,57 @@ pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<
     Ok(())
 }
 
+/// An image to be saved, as the daemon is told. Of a repository without a tag
+/// the daemon saves every tag, so a tenant has to see each of them.
+///
+/// # Errors
+/// As [`crate::tenant::View::image`].
+pub async fn saved(scope: &Scope<'_>, name: &str) -> Result<String, Refusal> {
+    let image = scope.view().image(name).await?;
+    let sent = image.stable(scope.tenant);
+    let named = Reference::read(sent).filter(|named| named.tag.is_none() && named.digest.is_none());
+    if let (Some(tenant), Some(repository)) = (scope.tenant, named)
+        && image.exact() != sent
+    {
+        scope.sees_all_of(tenant, &repository).await?;
+    }
+    Ok(sent.to_owned())
+}
+
+/// `POST /images/prune`: with `dangling=false` the daemon removes every tag of
+/// what it prunes, so a tenant's images may have none of the operator's.
+///
+/// # Errors
+/// 403 naming the first such tag.
+pub async fn prune(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
+    let Some(tenant) = scope.tenant else { return Ok(()) };
+    let mut filters = Filters::read(call.get("filters").unwrap_or(""))?;
+    let dangling = filters.take("dangling");
+    // As the daemon, which takes only these for false.
+    if !dangling.iter().any(|value| !matches!(value.as_str(), "true" | "1")) {
+        return Ok(());
+    }
+    let images = scope.view().images(tenant).await?;
+    let own = images.iter().filter(|image| tenant::owner(image) == Some(tenant));
+    let others = |name: &&String| Reference::read(name).is_none_or(|name| !name.is_under(tenant));
+    match own.flat_map(|image| &image.references).find(others) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "{:?} is a tag of the operator's on an image of yours, which dangling=false would remove: \
+                 remove images by name (docker rmi), or prune without -a",
+                shown(name)
+            );
+            Err(denied("image.prune.shared", message))
+        }
+    }
+}
+
 /// `GET /images/get`: each image one that may be seen.
 pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
     let mut names = Vec::new();
     for (_, name) in call.query.iter().filter(|(key, _)| *key == "names") {
-        names.push(("names", scope.view().image(name).await?.stable(scope.tenant).to_owned()));
+        names.push(("names", saved(scope, name).await?));
     }
     if names.is_empty() {
         return Err(malformed("query.names", "no image is named"));

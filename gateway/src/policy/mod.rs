@@ -313,7 +313,10 @@ impl Policy {
                 scope.prunes_own().await?;
                 filtered(scope, call, draft).await?;
             }
-            "ImagePrune" => drop(filtered(scope, call, draft).await?),
+            "ImagePrune" => {
+                image::prune(scope, call).await?;
+                drop(filtered(scope, call, draft).await?);
+            }
             "NetworkPrune" | "VolumePrune" => {
                 filtered(scope, call, draft).await?;
                 only_own(scope, call, draft, Wanted::default());
@@ -379,7 +382,7 @@ impl Policy {
                 draft.name(view.image(name).await?.exact());
                 image::retag(scope, call, draft)?;
             }
-            "ImageGet" => draft.name(view.image(name).await?.stable(scope.tenant)),
+            "ImageGet" => draft.name(&image::saved(scope, name).await?),
             "ImageGetAll" => image::save(scope, call, draft).await?,
             "ImagePush" => {
                 bodies::nothing(scope, id, body)?;

@@ -311,9 +311,15 @@ impl Sharing {
         if reference.is_under(tenant) {
             return true;
         }
-        let prefix = reference.path.split_once('/').map(|(first, _)| first);
-        !prefix.is_some_and(|first| self.knows(first))
+        !self.is_of_another(tenant, &reference)
             && (self.shared.is_empty() || self.shared.iter().any(|entry| reference.is_within(entry)))
+    }
+
+    /// Whether a name lies under the prefix of another tenant.
+    #[must_use]
+    pub fn is_of_another(&self, tenant: &str, reference: &Reference) -> bool {
+        let prefix = reference.path.split_once('/').map(|(first, _)| first);
+        prefix.is_some_and(|first| first != tenant && self.knows(first))
     }
 
     /// Whether a tenant sees an image with this owner and these names. Without
