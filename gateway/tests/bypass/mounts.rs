@@ -236,14 +236,6 @@ pub fn rows(_: &Site) -> Vec<Attack> {
     ));
     let deeper = create(READER, "v", "true", json!({ "Binds": ["{d}/shared/b/c:/h:ro"] }));
     rows.push(Attack::new("a read-only root: deeper, while another writes", "A1", vec![writer, deeper], made()));
-    let writes: Seen = Arc::new(|tried| tried.container("w").is_some());
-    let late = create(SHARED, "w", "true", json!({ "Binds": ["{d}/shared:/s"] }));
-    rows.push(Attack::new(
-        "a read-only root: another writes while one is below",
-        "A1",
-        vec![below.clone(), late],
-        writes,
-    ));
     let update = step(READER, "POST", "/containers/{n}v/update", json!({ "RestartPolicy": { "Name": "always" } }));
     let restarts: Seen = Arc::new(|tried| {
         tried.container("v").is_some_and(|found| found["HostConfig"]["RestartPolicy"]["Name"] == "always")
