@@ -61,7 +61,10 @@ pub async fn dockerfile(scope: &Scope<'_>, build: &Build, bytes: &[u8]) -> Resul
             return Err(denied("build.onbuild", message));
         }
     }
-    let labels = scope.image_made_by();
+    let mut labels = scope.image_made_by();
+    if scope.tenant.is_none() {
+        labels.insert(tenant::BUILDER.to_owned(), scope.role_name.into());
+    }
     let labels: Vec<(String, String)> =
         labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned())).collect();
     let pinned = |reference: &ImageReference| pins.get(&reference.reference).map(|image| image.id.clone());

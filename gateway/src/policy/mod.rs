@@ -316,6 +316,10 @@ impl Policy {
             "ImagePrune" => {
                 image::prune(scope, call).await?;
                 drop(filtered(scope, call, draft).await?);
+                if let Some(tenant) = scope.tenant {
+                    let wanted = Wanted { images: image::seen(scope, tenant).await?, ..Wanted::default() };
+                    only_own(scope, call, draft, wanted);
+                }
             }
             "NetworkPrune" | "VolumePrune" => {
                 filtered(scope, call, draft).await?;
@@ -388,7 +392,13 @@ impl Policy {
                 bodies::nothing(scope, id, body)?;
                 image::push(scope, call, name, draft).await?;
             }
-            "ImageDelete" => image::delete(scope, name, draft).await?,
+            "ImageDelete" => {
+                image::delete(scope, name, draft).await?;
+                if let Some(tenant) = scope.tenant {
+                    let wanted = Wanted { images: image::seen(scope, tenant).await?, ..Wanted::default() };
+                    only_own(scope, call, draft, wanted);
+                }
+            }
             "ImageCommit" => image::commit(scope, call, body, draft).await?,
             "ImageSearch" => {
                 image::search(scope, call)?;

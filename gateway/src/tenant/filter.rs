@@ -90,6 +90,15 @@ fn for_tenant(
                 }
             });
         }
+        "ImageDelete" => removed(answer, tenant, sharing, wanted)?,
+        "ImagePrune" => {
+            let map = object(answer)?;
+            let none = map.get("ImagesDeleted").is_none_or(Value::is_null);
+            if !none {
+                removed(map.entry("ImagesDeleted").or_insert(Value::Null), tenant, sharing, wanted)?;
+            }
+            map.insert("SpaceReclaimed".to_owned(), 0.into());
+        }
         "VolumeList" => {
             let map = object(answer)?;
             let list = map.entry("Volumes").or_insert(Value::Null);
@@ -247,10 +256,22 @@ fn image(item: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) {
             parent.clear();
         }
     }
-    // How many containers use it counts those of others.
-    if item.get("Containers").is_some() {
-        item["Containers"] = (-1).into();
+    // How many containers use it, and what of it others have too, tells of others.
+    for member in ["Containers", "SharedSize"] {
+        if item.get(member).is_some() {
+            item[member] = (-1).into();
+        }
     }
+}
+
+/// What a removal tells: the names and images that the tenant saw. Of layers
+/// the daemon tells only those that no other image has, so none is told.
+fn removed(list: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
+    keep(list, |item| {
+        let member = |name: &str| item.get(name).and_then(Value::as_str);
+        member("Untagged").is_some_and(|name| sharing.names(tenant, name))
+            || member("Deleted").is_some_and(|id| wanted.images.iter().any(|seen| seen == id))
+    })
 }
 
 fn object(answer: &mut Value) -> Result<&mut Map<String, Value>, Refusal> {

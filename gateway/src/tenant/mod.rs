@@ -43,6 +43,10 @@ pub const ROLE: &str = "io.stockade.role";
 /// and a container inherits it: one that root runs from a tenant's image is not
 /// the tenant's.
 pub const CONTAINER: &str = "io.stockade.container";
+/// The label of images alone that names the role, without a tenant, by which
+/// one was built: what one role's build left in the cache serves no other.
+/// The daemon's cache does not know of proxies and hosts that a build was given.
+pub const BUILDER: &str = "io.stockade.builder";
 /// Labels under this prefix are the gateway's own.
 pub const RESERVED: &str = "io.stockade.";
 

@@ -442,3 +442,62 @@ fn the_operators_tags_outlive_a_tenants_prune_and_save() {
     );
     judged("operator's tags", tried, &through);
 }
+
+#[test]
+fn what_a_build_shares_with_anothers_layers_does_not_show() {
+    let Some(site) = site("layer") else { return };
+    let text = format!("FROM {}\nCOPY f /f\n", image());
+    let context = |secret: &str| tar(&[("f", secret), ("Dockerfile", &text)]);
+    let own = |what: &str| format!("{}/{what}:1", site.thief.name);
+    let told = site.build_of(&site.victim, &format!("t={}/guess:1", site.victim.name), &context("pin 1234"));
+    assert!(told.built(), "{}", told.text);
+    // One guess is right; what the daemon tells of both is to be the same.
+    let mut said = Vec::new();
+    for (at, guess) in ["pin 1234", "pin 9999"].into_iter().enumerate() {
+        let tag = own(&format!("g{at}"));
+        assert!(site.build_of(&site.thief, &format!("t={tag}"), &context(guess)).built());
+        let hidden = |text: &str| {
+            let digit = |c: char| if c.is_ascii_hexdigit() { 'h' } else { c };
+            text.replace(&tag, "TAG").chars().map(digit).collect::<String>()
+        };
+        let id = inspect(&format!("/images/{tag}/json")).unwrap()["Id"].as_str().unwrap().to_owned();
+        let usage = site.get(&site.thief, "/system/df").text;
+        let usage: Value = serde_json::from_str(&usage[usage.find('{').unwrap()..=usage.rfind('}').unwrap()]).unwrap();
+        let of = usage["Images"].as_array().unwrap().iter().find(|found| found["Id"] == json!(id)).unwrap().clone();
+        let removed = site.send(&site.thief, "DELETE", &format!("/images/{tag}"), "application/json", b"");
+        assert_eq!(removed.status, 200, "an ordinary removal: {}", removed.text);
+        assert!(removed.text.contains("Untagged") && removed.text.contains(&id), "{}", removed.text);
+        said.push((of["SharedSize"].clone(), hidden(&removed.text)));
+    }
+    let through: Vec<String> = if said[0] == said[1] { vec![] } else { vec![format!("a guess shows: {said:?}")] };
+    judged("shared layers", 2, &through);
+}
+
+#[test]
+fn a_build_given_a_proxy_leaves_nothing_in_the_cache_of_another_role() {
+    let Some(site) = site("proxy") else { return };
+    // As the daemon has it, predefined arguments are no part of what the cache compares.
+    let text = format!("FROM {}\nRUN echo via=$HTTP_PROXY-{} > /fetched\n", image(), std::process::id());
+    let query = format!("buildargs={}", encoded(&json!({ "HTTP_PROXY": "http://evil.test" }).to_string()));
+    let builder =
+        super::parties::Party { name: String::new(), token: site.gateway.token(&["--role=shop", "--lifetime=900"]) };
+    let mut made = Vec::new();
+    let mut build = |party, query: &str| {
+        let told = site.build(party, query, &text);
+        assert!(told.built(), "{}", told.text);
+        made.push(told.text.rsplit("Successfully built ").next().unwrap().chars().take(12).collect::<String>());
+        told.text.contains("Using cache")
+    };
+    build(&builder, &query);
+    assert!(build(&builder, ""), "the engine compares proxies, so nothing is proved");
+    let mut through = Vec::new();
+    for (what, party) in [("the operator", &site.operator), ("a tenant", &site.thief)] {
+        if build(party, "") {
+            through.push(format!("{what} gets what the builder made"));
+        }
+    }
+    for id in made {
+        let _ = ask("DELETE", &format!("/images/{id}?force=1"), &Value::Null);
+    }
+    judged("poisoned cache", 2, &through);
+}
