@@ -60,9 +60,9 @@ start_engine() {
 
 install_missing
 if [ "${1:-}" != --fast ]; then start_engine; fi
+if [ "${1:-}" = --prepare ]; then exit 0; fi
 # The Docker clients whose flows are run through the gateway.
 if [ "${1:-}" != --fast ]; then gateway/tests/clients/install.sh; fi
-if [ "${1:-}" = --prepare ]; then exit 0; fi
 if [ "${1:-}" = --fast ]; then unset STOCKADE_NO_SKIP; export STOCKADE_FAST=1; fi
 
 # What tests run is not part of the record of whoever runs them.
@@ -80,5 +80,6 @@ count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~
 echo
 grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 sed -n 's/^clients: //p' "$log"
+grep -E '^bypass table: ' "$log" || true
 echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code

@@ -165,7 +165,7 @@ fn exec_attach_logs_top_stats_and_events_work() {
         assert_eq!(&first, b"first");
         assert!(user.docker("top {n}c").contains("sleep"));
         assert!(user.docker("stats --no-stream --format {{.Name}} {n}c").contains('c'));
-        let name = if user.tenant.is_empty() { "{n}c".to_owned() } else { "{n}c".to_owned() };
+        let name = "{n}c".to_owned();
         user.docker("kill {n}c");
         user.docker("wait {n}c");
         let _ = follow.wait();

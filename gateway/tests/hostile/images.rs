@@ -279,13 +279,19 @@ struct Registry {
 }
 
 impl Registry {
-    /// None, with SKIP and the reason, where there is no `docker-registry`.
+    /// None, with SKIP and the reason, where there is no `docker-registry`:
+    /// neither on the path nor where the clients' tests have theirs.
     fn start() -> Option<Registry> {
-        let found = Command::new("docker-registry").arg("--version").output().is_ok();
-        if !found {
+        let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients");
+        let clients = std::env::var_os("STOCKADE_CLIENTS").map_or(beside, std::path::PathBuf::from);
+        let programs = ["docker-registry".into(), clients.join("registry/usr/bin/docker-registry")];
+        let mut programs = programs.into_iter();
+        let Some(program) = programs.find(|program| Command::new(program).arg("--version").output().is_ok()) else {
+            let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
+            assert!(!forbidden, "may not be skipped: docker-registry is not installed");
             eprintln!("SKIP: docker-registry is not installed");
             return None;
-        }
+        };
         let dir = tempfile::tempdir().unwrap();
         let host = format!("127.0.0.1:{}", free_port());
         let config = format!(
@@ -294,7 +300,7 @@ impl Registry {
         );
         std::fs::write(dir.path().join("config.yml"), config).unwrap();
         let quiet = std::process::Stdio::null;
-        let child = Command::new("docker-registry")
+        let child = Command::new(program)
             .arg("serve")
             .arg(dir.path().join("config.yml"))
             .stdout(quiet())
