@@ -187,7 +187,7 @@ fn slow_work_has_longer_while_the_daemon_answers_others() {
         let daemon = Hanging::at(Stage::Silent, pings);
         let gateway = before(&daemon, limits);
         let auth = format!("Authorization: Bearer {}", gateway.token(&["--role=operator"]));
-        for (method, target) in [("POST", "/v1.44/containers/prune"), ("DELETE", "/v1.44/images/x")] {
+        for (method, target) in [("POST", "/v1.44/networks/prune"), ("DELETE", "/v1.44/images/x")] {
             let (status, body) = gateway.request(method, target, &[&auth], b"");
             assert_eq!(status, 503, "{target}: {body}");
             assert!(body.contains(expected), "{target}: {body}");
@@ -197,7 +197,7 @@ fn slow_work_has_longer_while_the_daemon_answers_others() {
     let daemon = Hanging::at(Stage::After(6), true);
     let gateway = before(&daemon, "answer_seconds = 4\nslow_answer_seconds = 600");
     let auth = format!("Authorization: Bearer {}", gateway.token(&["--role=operator"]));
-    assert_eq!(gateway.request("POST", "/v1.44/containers/prune", &[&auth], b""), (200, "late".into()));
+    assert_eq!(gateway.request("POST", "/v1.44/networks/prune", &[&auth], b""), (200, "late".into()));
     // A container has the time to stop that was asked for, or that it was made with.
     for target in ["/v1.44/containers/c1/stop?t=60", "/v1.44/containers/c1/stop", "/v1.44/containers/c1/restart?t=-1"] {
         assert_eq!(gateway.request("POST", target, &[&auth], b""), (200, "late".into()), "{target}");
