@@ -340,12 +340,26 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
         }
     });
 
+    // The engine prunes, and looks at its disk, for one client at a time and
+    // refuses the others: who met another is run again, alone.
+    let mut ended = ended.into_inner().unwrap();
+    let met = |flows: &Flows| flows.values().flatten().any(|why| why.contains("is already running"));
+    for (name, ((direct, through), _)) in &mut ended {
+        let client = CLIENTS.iter().find(|client| client.name == *name).unwrap();
+        if met(direct) {
+            *direct = site.flows(client, false);
+        }
+        if met(through) {
+            *through = site.flows(client, true);
+        }
+    }
+
     let mut wrong = Vec::new();
     println!(
         "clients: {:19}{:>7}{:>10}{:>9}{:>9}{:>7}{:>9}",
         "client", "flows", "directly", "through", "refused", "wrong", "seconds"
     );
-    for (name, ((direct, through), took)) in ended.into_inner().unwrap() {
+    for (name, ((direct, through), took)) in ended {
         let client = CLIENTS.iter().find(|client| client.name == name).unwrap();
         let passed = |flows: &Flows| flows.values().filter(|why| why.is_none()).count();
         let (mut by_design, before) = (0, wrong.len());
