@@ -18,7 +18,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("report", &["values", "plan", "transport"]),
     ("apply", &["values", "shell", "observe", "plan", "transport", "report"]),
     ("lab", &["values"]),
-    ("connect", &["values"]),
+    ("connect", &["values", "transport"]),
     ("authority.rs", &["values"]),
     ("records", &["values"]),
 ];
