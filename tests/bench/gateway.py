@@ -226,7 +226,10 @@ def sink_server(path):
             elif b"/exec/" in line and b"/json" in line:
                 body = b'{"ID":"e1","ContainerID":"c1"}'
             elif b"/containers/" in line:
-                body = b'{"Id":"c1","Name":"/c"}'
+                # One that the gateway made: of others no exec is let through.
+                body = (b'{"Id":"c1","Name":"/c","Config":{},"HostConfig":{"MaskedPaths":["/proc/kcore"],'
+                        b'"ReadonlyPaths":["/proc/sys"],'
+                        b'"ContainerIDFile":"stockade-gateway:tenant=:role=operator"}}')
             else:
                 stream.sendall(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
                 first = b""

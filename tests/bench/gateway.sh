@@ -12,7 +12,7 @@ done
 program=
 case " $* " in *" --program "*) ;; *)
   target=x86_64-unknown-linux-gnu
-  RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile gateway --bin stockade-gateway --target $target >&2
+  RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile gateway --package stockade-gateway --target $target >&2
   # The linker leaves the symbols of a static program in place.
   strip --strip-all "${CARGO_TARGET_DIR:-target}/$target/gateway/stockade-gateway"
   program="--program ${CARGO_TARGET_DIR:-target}/$target/gateway/stockade-gateway"

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::Refusal;
 use super::refusal::{denied, malformed, shown, too_large};
-use super::routes::{BodyRule, Kind, Route, StreamRule, find};
+use super::routes::{BodyRule, Class, Kind, Route, StreamRule, find};
 use super::{json, members};
 
 /// The oldest API version understood; older ones change namespace defaults.
@@ -102,6 +102,19 @@ pub fn parse(parts: &Parts) -> Result<Call, Refusal> {
     let Some((route, name)) = find(parts.method.as_str(), rest) else {
         return Err(denied("route.unknown", format!("{} {} is not a known operation", parts.method, shown(rest))));
     };
+    if route.class == Class::Never {
+        // Refused whatever it says, by that it is never forwarded; its body is not read.
+        let call = Call {
+            route,
+            version,
+            name,
+            query: Vec::new(),
+            body: BodyRule::Stream,
+            registry_auth: None,
+            upgrade: false,
+        };
+        return Ok(call);
+    }
     named(route, || {
         let query = read_query(route, query.unwrap_or(""))?;
         let body = body_rule(route, &query);
