@@ -4,11 +4,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use stockade_gateway::Body;
-use stockade_gateway::policy::parse;
 use stockade_fuzz::daemon::{Daemon, id, now};
 use stockade_fuzz::go::Json;
 use stockade_fuzz::{Bytes, request};
+use stockade_gateway::Body;
+use stockade_gateway::policy::parse;
 
 const TARGETS: &[&str] = &[
     "/v1.47/containers/create?name=fresh",

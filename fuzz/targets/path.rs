@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stockade_gateway::policy::routes::ROUTES;
 use stockade_fuzz::{Bytes, request};
+use stockade_gateway::policy::routes::ROUTES;
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stockade_gateway::policy::routes::{Class, ROUTES, Route};
 use stockade_fuzz::{Bytes, request};
+use stockade_gateway::policy::routes::{Class, ROUTES, Route};
 
 fn escaped(text: &[u8]) -> String {
     text.iter().map(|byte| format!("%{byte:02x}")).collect()
