@@ -106,7 +106,7 @@ fn pass(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
                 *cut = None;
                 state.done.fetch_add(1, Ordering::SeqCst);
             }
-            here.map(|cut| (cut.after - passed, cut.silent))
+            here.map(|cut| (cut.after.saturating_sub(passed), cut.silent))
         };
         if state.lost.lock().unwrap().contains(&number) {
             continue;
