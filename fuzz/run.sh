@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 seconds=${1:-20}
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(token path query dockerfile shell_encoder playbook)
+[ ${#targets[@]} -gt 0 ] || targets=(token path query body dockerfile shell_encoder playbook)
 command -v c++ >/dev/null || { echo "a C++ compiler is missing; apt-get install g++" >&2; exit 1; }
 
 host=$(rustc -vV | sed -n 's/^host: //p')
