@@ -21,6 +21,8 @@ mod logs;
 mod mounts;
 #[path = "bypass/ordinary.rs"]
 mod ordinary;
+#[path = "bypass/spelled.rs"]
+mod spelled;
 #[path = "bypass/table.rs"]
 mod table;
 

@@ -1,6 +1,8 @@
 //! `POST /containers/create`: the body is checked member by member, and what
 //! the role and the tenant require is written into it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::{ObjectKind, Refusal, Turn};
@@ -391,13 +393,25 @@ fn ephemeral() -> Ports {
 /// What a free port of the host is asked for by: nothing where the engine's own
 /// choice lies in the role's range, else that range, without the ports of
 /// well-known services where it holds others.
-fn free(allowed: Ports) -> String {
-    let own = ephemeral();
-    if allowed.holds(&own) {
-        return String::new();
+fn free(allowed: Ports) -> Option<Ports> {
+    if allowed.holds(&ephemeral()) {
+        return None;
     }
     let first = if allowed.last >= 1024 { allowed.first.max(1024) } else { allowed.first };
-    format!("{first}-{}", allowed.last)
+    Some(Ports { first, last: allowed.last })
+}
+
+/// The part of a range in which a container's free ports on the `nth` of its
+/// addresses lie. The engine counts up in a range for each address by itself:
+/// two addresses with the same range get the same port, and `0.0.0.0` then
+/// cannot have what `127.0.0.1` holds.
+fn part(range: &Ports, nth: usize, addresses: usize) -> Ports {
+    let size = usize::from(range.last - range.first) + 1;
+    if addresses < 2 || size < addresses {
+        return *range;
+    }
+    let port = |offset: usize| u16::try_from(usize::from(range.first) + offset).unwrap_or(range.last);
+    Ports { first: port(size * nth / addresses), last: port(size * (nth + 1) / addresses - 1) }
 }
 
 /// `docker run -P` takes the engine's own free ports. Where the role's range
@@ -414,7 +428,7 @@ fn publish_all(
     let Some(allowed) = scope.role.ports else {
         return Err(deny("PublishAllPorts", "this role does not publish ports"));
     };
-    if free(allowed).is_empty() {
+    if free(allowed).is_none() {
         return Ok(());
     }
     host.shift_remove("PublishAllPorts");
@@ -446,10 +460,15 @@ fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal
     let Some(Value::Object(bindings)) = host.get_mut("PortBindings") else { return Ok(()) };
     for (port, list) in bindings.iter_mut() {
         exposed(port, "create.HostConfig.PortBindings")?;
-        let Some(list) = list.as_array_mut() else { continue };
-        if list.is_empty() {
+        if let Some(list) = list.as_array_mut().filter(|list| list.is_empty()) {
             list.push(json!({}));
         }
+    }
+    let is_free = |binding: &Map<String, Value>| text(binding, "HostPort").is_none_or(|wanted| wanted == "0");
+    let address = |binding: &Map<String, Value>| text(binding, "HostIp").unwrap_or("0.0.0.0").to_owned();
+    let lists = bindings.values().filter_map(Value::as_array).flatten().filter_map(Value::as_object);
+    let addresses: BTreeSet<String> = lists.filter(|binding| is_free(binding)).map(address).collect();
+    for list in bindings.values_mut().filter_map(Value::as_array_mut) {
         for binding in list {
             let Some(binding) = binding.as_object_mut() else { continue };
             let Some(allowed) = scope.role.ports else {
@@ -459,7 +478,10 @@ fn ports(scope: &Scope<'_>, host: &mut Map<String, Value>) -> Result<(), Refusal
                 return Err(malformed("create.HostConfig.PortBindings", "HostIp must be an address"));
             }
             let Some(wanted) = text(binding, "HostPort").filter(|wanted| *wanted != "0").map(str::to_owned) else {
-                binding.insert("HostPort".to_owned(), free(allowed).into());
+                let nth = addresses.iter().position(|known| *known == address(binding)).unwrap_or(0);
+                let range = free(allowed).map(|range| part(&range, nth, addresses.len()));
+                let range = range.map_or_else(String::new, |range| format!("{}-{}", range.first, range.last));
+                binding.insert("HostPort".to_owned(), range.into());
                 continue;
             };
             match range(&wanted) {

@@ -50,6 +50,12 @@ const CHANGES_CONTAINERS: &[&str] = &[
     "VolumePrune",
 ];
 
+/// Operations that take ports of the host.
+const TAKES_PORTS: &[&str] = &["ContainerStart", "ContainerRestart"];
+/// How often a container is started before a port that others hold is an error
+/// (moby `libnetwork/drivers/bridge`, `maxAllocatePortAttempts`).
+const PORT_ATTEMPTS: usize = 10;
+
 /// What stops an exchange.
 enum Trouble {
     /// The client went away or broke its framing midway.
@@ -96,6 +102,9 @@ enum Done {
     Complete { keep: bool },
     /// The daemon switched to raw bytes.
     Switched(Answer),
+    /// The daemon chose a port that something else listens on; it chooses the
+    /// next one when it is asked again. The connection may serve again.
+    PortTaken { keep: bool },
 }
 
 /// What both directions know of each other.
@@ -106,6 +115,35 @@ struct Progress {
     begun: AtomicBool,
     /// All of the request has been read and sent.
     uploaded: AtomicBool,
+    /// Ports that the daemon could not have.
+    taken: std::sync::Mutex<Vec<String>>,
+}
+
+impl Progress {
+    /// Whether a start that failed with this answer is tried again: the engine
+    /// gives a container the next port of its range then. One that it has named
+    /// before is no choice of its own.
+    fn tries_another_port(&self, body: &[u8]) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match port_in_use(body) {
+            Some(port) if taken.len() + 1 < PORT_ATTEMPTS && !taken.contains(&port) => {
+                taken.push(port);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The address and port that a container could not have, in the engine's words
+/// (moby `libnetwork/portallocator`, `cmd/docker-proxy`).
+fn port_in_use(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let message = body.get("message")?.as_str()?;
+    let (before, _) = message
+        .split_once(": bind: address already in use")
+        .or_else(|| message.split_once(" failed: port is already allocated"))?;
+    before.rsplit(' ').next().map(str::to_owned)
 }
 
 impl Proxy {
@@ -152,6 +190,7 @@ impl Proxy {
             status: AtomicU16::new(0),
             begun: AtomicBool::new(false),
             uploaded: AtomicBool::new(!uploads),
+            taken: std::sync::Mutex::default(),
         };
         let seconds = self.limits().answer_seconds;
         let found =
@@ -161,7 +200,18 @@ impl Proxy {
             Err(_) => return refusal(self.too_late(seconds), stream),
             Ok(Err(error)) => return refusal(daemon_gone(&error.to_string()), stream),
         };
-        let result = self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
+        let result = loop {
+            let result =
+                self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
+            let Ok(Done::PortTaken { keep }) = result else { break result };
+            progress.status.store(0, Ordering::Relaxed);
+            if !keep {
+                link = match self.upstream.link().await {
+                    Ok(link) => link,
+                    Err(error) => return refusal(daemon_gone(&error.to_string()), stream),
+                };
+            }
+        };
         if CHANGES_CONTAINERS.contains(&forward.operation) {
             // It may have come about, however this ended.
             self.upstream.forget_containers();
@@ -191,6 +241,8 @@ impl Proxy {
                 let close = head.close || !uploaded || takeover == Some(Takeover::Raw);
                 outcome(if close { Next::Close } else { Next::Again }, None)
             }
+            // It is begun again above.
+            Ok(Done::PortTaken { .. }) => outcome(Next::Gone, Some("daemon gone")),
             Ok(Done::Switched(answer)) => {
                 let takeover = takeover.unwrap_or(Takeover::Upgrade);
                 let ended = client.take_over(&answer, takeover, link, lease).await;
@@ -362,13 +414,16 @@ impl Proxy {
                     let filter = |line: &[u8]| gate.rules.filter_line(operation, viewer, line);
                     relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
                 }
+                _ if answer.status == 500 && TAKES_PORTS.contains(&forward.operation) => {
+                    let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
+                    if progress.tries_another_port(&body) {
+                        return Ok(Done::PortTaken { keep: answer.keep });
+                    }
+                    relay.whole(&answer, &told(gate, forward, body)).await?;
+                }
                 _ if (answer.status >= 400 || forward.replace.is_some()) && !head_only && forward.tenant.is_some() => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let mut body = gate.rules.error_for(forward.tenant.as_deref().unwrap_or_default(), &body);
-                    if let Some((from, to)) = &forward.replace {
-                        body = String::from_utf8_lossy(&body).replace(from, to).into_bytes();
-                    }
-                    relay.whole(&answer, &body).await?;
+                    relay.whole(&answer, &told(gate, forward, body)).await?;
                 }
                 _ => relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?,
             }
@@ -390,6 +445,16 @@ impl Proxy {
             stopped = up => stopped,
             trouble = bounds => Err(trouble),
         }
+    }
+}
+
+/// An answer of the daemon in the names that the client uses.
+fn told(gate: &Gate, forward: &Forward, body: Vec<u8>) -> Vec<u8> {
+    let Some(tenant) = forward.tenant.as_deref() else { return body };
+    let body = gate.rules.error_for(tenant, &body);
+    match &forward.replace {
+        Some((from, to)) => String::from_utf8_lossy(&body).replace(from, to).into_bytes(),
+        None => body,
     }
 }
 
@@ -799,6 +864,19 @@ mod tests {
         for path in ["/x HTTP/1.1\r\nX: y", "/a b", "x", "/\u{e9}"] {
             assert_eq!(text(&forward(path, Body::Empty), Framing::None), "refused", "{path}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_from_other_failures() {
+        let taken = |message: &str| port_in_use(serde_json::json!({ "message": message }).to_string().as_bytes());
+        let bind = "driver failed programming external connectivity on endpoint a (b): Error starting userland \
+                    proxy: listen tcp4 0.0.0.0:8000: bind: address already in use";
+        assert_eq!(taken(bind).as_deref(), Some("0.0.0.0:8000"));
+        let held = "driver failed programming external connectivity on endpoint a (b): Bind for 127.0.0.1:8001 \
+                    failed: port is already allocated";
+        assert_eq!(taken(held).as_deref(), Some("127.0.0.1:8001"));
+        assert_eq!(taken("no such container"), None);
+        assert_eq!(port_in_use(b"not JSON"), None);
     }
 
     #[test]

@@ -138,6 +138,25 @@ fn a_port_of_the_range_is_published() {
     });
 }
 
+/// The engine of a range takes its next port; that something else listens
+/// there is no reason to fail.
+#[test]
+fn a_free_port_is_one_that_nothing_listens_on() {
+    for_each_user(|user| {
+        let published = |name: &str| -> u16 {
+            user.docker(&format!("run -d --name {{n}}{name} -p 80 {{i}} /bin/sleep 600"));
+            let told = user.docker(&format!("port {{n}}{name} 80"));
+            told.lines().next().and_then(|line| line.rsplit(':').next()).unwrap().parse().unwrap()
+        };
+        let first = published("first");
+        let held: Vec<_> =
+            (first + 1..first + 5).filter_map(|port| std::net::TcpListener::bind(("0.0.0.0", port)).ok()).collect();
+        let second = published("second");
+        assert!(held.iter().all(|listener| listener.local_addr().unwrap().port() != second));
+        user.docker("rm -f {n}first {n}second");
+    });
+}
+
 #[test]
 fn exec_attach_logs_top_stats_and_events_work() {
     for_each_user(|user| {
