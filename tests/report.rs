@@ -18,12 +18,8 @@ fn step(id: &str, name: &str, action: Action) -> StepPlan {
         changes: vec![],
         diff: None,
         notes: vec![],
-        ops: vec![],
-        restart: vec![],
-        reload: vec![],
-        sensitive: false,
-        guard: false,
         span: Some(Span { source: Source::new("p.toml", "a\nbb\n"), range: 3..4 }),
+        ..StepPlan::default()
     }
 }
 

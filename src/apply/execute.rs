@@ -191,7 +191,7 @@ impl Progress<'_> {
             return Err(ApplyError::Reverted { why, failure });
         }
         match (told.result.as_str(), failure) {
-            ("ok", None) => Ok(()),
+            ("ok" | "phase", None) => Ok(()),
             ("reboot", None) => {
                 Err(self.seen.reboot.take().map_or_else(|| ApplyError::Lost(run.to_string()), ApplyError::Reboot))
             }
@@ -221,8 +221,8 @@ impl Progress<'_> {
         }
     }
 
-    /// Tells which steps are done with this operation.
-    fn done(&mut self, operation: usize) {
+    /// Tells which steps are done with this operation; a command that was not due has not run.
+    fn done(&mut self, operation: usize, ending: StepEnding) {
         let operations = &self.program.operations;
         let Some(scheduled) = operation.checked_sub(1).and_then(|index| operations.get(index)) else { return };
         for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
@@ -231,9 +231,12 @@ impl Progress<'_> {
             if goes_on {
                 continue;
             }
-            if let (Some(planned), Some(ending)) = (self.plan.steps.get(step), self.steps.get_mut(step)) {
-                *ending = StepEnding::Done;
-                self.reporter.event(&Event::StepDone { host: &self.plan.name, step: planned });
+            if let (Some(planned), Some(place)) = (self.plan.steps.get(step), self.steps.get_mut(step)) {
+                *place = ending;
+                self.reporter.event(&match ending {
+                    StepEnding::NotDue => Event::StepNotDue { host: &self.plan.name, step: planned },
+                    _ => Event::StepDone { host: &self.plan.name, step: planned },
+                });
             }
         }
     }
@@ -260,7 +263,8 @@ impl Watch for Progress<'_> {
                     self.reporter.event(&Event::Operation { host: &self.plan.name, step, number: *number, of });
                 }
             }
-            Line::Ended(number) => self.done(*number),
+            Line::Ended(number) => self.done(*number, StepEnding::Done),
+            Line::NotDue(number) => self.done(*number, StepEnding::NotDue),
             Line::Failed(number, code) => self.seen.failed = Some((*number, *code)),
             Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),

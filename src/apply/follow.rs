@@ -35,6 +35,8 @@ pub enum Line {
     Begun(usize),
     /// An operation is done.
     Ended(usize),
+    /// An operation was not due, as its guard said when its turn came.
+    NotDue(usize),
     /// An operation failed, with its exit code.
     Failed(usize, i32),
     /// Another run holds the host.
@@ -77,6 +79,7 @@ impl Line {
         Some(match mark {
             "B" => Line::Begun(number(rest)),
             "E" => Line::Ended(number(rest)),
+            "N" => Line::NotDue(number(rest)),
             "F" => Line::Failed(number(first().0), first().1.parse().unwrap_or(1)),
             "L" => Line::Locked(rest.to_owned()),
             "U" => Line::Unfinished(rest.to_owned()),
@@ -108,7 +111,7 @@ pub trait Watch {
 /// How a run ended: the runner's word, and what the failed operation printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// `ok`, `failed`, `locked`, `unfinished`, `reverted`, …; empty if the runner died.
+    /// `ok`, `phase` (more is to come in a later run), `failed`, `locked`, `unfinished`, `reverted`, …; empty if the runner died.
     pub result: String,
     /// The last of what the failed operation printed.
     pub output: String,

@@ -97,7 +97,7 @@ impl Program {
                 script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number).arg(limit));
             }
         }
-        script.line("finish ok");
+        script.line(if plan.left_open.is_some() { "finish phase" } else { "finish ok" });
         let record = Record::new(plan, run, about, run.nonce());
         let guards = phases.iter().map(|phase| {
             guard::program(run, phase, guard_timeout, operations[phase.operations.clone()].iter().map(|one| &one.op))

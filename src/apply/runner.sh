@@ -65,6 +65,7 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
+  if [ "$2" = 0 ] && [ -e "$P/idle" ]; then rm -f -- "$P/idle"; journal "N $1"; return; fi
   if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
@@ -135,15 +136,6 @@ put() {
   sync -- "$t"
   mv -fT -- "$t" "$2"
   trap - EXIT
-}
-# edit_file PAYLOAD PATH PROGRAM-PAYLOAD
-edit_file() {
-  t=${2%/*}/.stockade-$ID-$1
-  trap 'rm -f -- "$t"' EXIT
-  perl "$P/$3" "$P/$1" "$2" "$t"
-  [ -e "$t" ] || return 0
-  sync -- "$t"
-  mv -fT -- "$t" "$2"
 }
 # download PAYLOAD SHA256 PATH OWNER GROUP MODE
 download() {
@@ -303,13 +295,12 @@ unit_verb() {
   systemctl status --no-pager -l -n 20 -- "$2"
   exit "$r"
 }
-# reboot_host WHEN MESSAGE: the host goes down when this run has ended, which
+# reboot_host MESSAGE: the host goes down when this run has ended, which
 # the lock shows, and when whoever follows it has read so, or does not listen.
 reboot_host() {
-  if [ "$1" = required ] && [ ! -e /run/reboot-required ] && [ ! -e /var/run/reboot-required ]; then echo "no reboot is required"; return; fi
   [ -d /run/systemd/system ] || { echo "systemd is not running here: this host cannot be rebooted"; exit 1; }
   # Not on the command line, where systemd would expand what looks like its variables.
-  printf '%s' "$2" >"/run/stockade/$ID.message"
+  printf '%s' "$1" >"/run/stockade/$ID.message"
   systemd-run --quiet --collect --unit "stockade-reboot-$ID" /bin/sh -c 'exec 9>>/run/lock/stockade.lock
     flock 9
     i=0; until [ -e "/run/stockade/$1.told" ] || [ "$i" -ge 10 ]; do sleep 1; i=$((i + 1)); done
@@ -335,6 +326,15 @@ run_text() {
   chown -- "$2" "$P/$1"
   chmod 0400 "$P/$1"
   runuser -u "$2" -- /bin/sh /dev/fd/8 8<"$P/$1"
+}
+# if_due CREATES REMOVES UNLESS-PAYLOAD USER-OR-EMPTY: ends the operation where
+# its guard says that there is nothing to do.
+if_due() {
+  if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; } || { [ -n "$2" ] && [ ! -e "$2" ] && [ ! -L "$2" ]; } ||
+    { [ -n "$3" ] && run_text "$3" "$4" >/dev/null 2>&1; }; then
+    : >"$P/idle"
+    exit 0
+  fi
 }
 # await_check PAYLOAD TRIES PAUSE
 await_check() {

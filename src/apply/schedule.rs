@@ -49,12 +49,15 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
 }
 
 /// The part of a plan that one run on the host can do: up to the first step
-/// that restarts the host for certain. What comes after it is planned again.
-pub fn until_reboot(plan: &HostPlan) -> HostPlan {
+/// that restarts the host, or that is decided only when its turn comes. What
+/// comes after it is planned again.
+pub fn one_phase(plan: &HostPlan) -> HostPlan {
     let mut part = plan.clone();
-    if let Some(at) = part.steps.iter().position(|step| step.ops.iter().any(Op::reboots)) {
-        part.steps.iter_mut().skip(at + 1).for_each(|step| step.ops.clear());
-    }
+    let reboot = part.steps.iter().position(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
+    let open = part.steps.iter().position(|step| step.open.is_some());
+    let ends = [reboot.map(|at| at + 1), open].into_iter().flatten().min();
+    part.left_open = open.filter(|open| ends == Some(*open));
+    part.steps.iter_mut().skip(ends.unwrap_or(usize::MAX)).for_each(|step| step.ops.clear());
     part
 }
 
@@ -62,7 +65,6 @@ fn is_barrier(op: &Op) -> bool {
     match op {
         Op::Run { .. } | Op::Exec { .. } | Op::Check(_) | Op::Reboot { .. } => true,
         Op::WriteFile { path, .. }
-        | Op::EditFile { path, .. }
         | Op::Remove { path, .. }
         | Op::Download { path, .. } => {
             path.as_str().starts_with("/etc/apt/") || path.as_str().starts_with("/etc/dpkg/")
@@ -142,7 +144,6 @@ fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Sc
         let passive = matches!(
             scheduled.op,
             Op::WriteFile { .. }
-                | Op::EditFile { .. }
                 | Op::MakeDirectory { .. }
                 | Op::MakeLink { .. }
                 | Op::Remove { .. }
@@ -179,15 +180,8 @@ mod tests {
             name: id.to_owned(),
             kind: "test",
             action: Action::Run,
-            changes: Vec::new(),
-            diff: None,
-            notes: Vec::new(),
             ops,
-            restart: Vec::new(),
-            reload: Vec::new(),
-            sensitive: false,
-            guard: false,
-            span: None,
+            ..StepPlan::default()
         }
     }
 
@@ -196,8 +190,8 @@ mod tests {
         Op::AptInstall { packages: vec![target], remove: Vec::new() }
     }
 
-    fn reboot(if_required: bool) -> Op {
-        Op::Reboot { if_required, timeout: 600, message: String::new() }
+    fn reboot() -> Op {
+        Op::Reboot { timeout: 600, message: String::new() }
     }
 
     #[test]
@@ -233,7 +227,7 @@ mod tests {
     fn a_run_ends_at_the_first_reboot_that_is_certain() {
         let ops = [reboot(true), install("aa"), reboot(false), install("bb"), reboot(false)];
         let steps = ops.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op])).collect();
-        let part = until_reboot(&HostPlan::new("h", steps));
+        let part = one_phase(&HostPlan::new("h", steps));
         let done: Vec<bool> = part.steps.iter().map(|step| !step.ops.is_empty()).collect();
         assert_eq!(done, [true, true, true, false, false]);
     }

@@ -62,14 +62,9 @@ impl Undo<'_> {
             kind,
             action: if ops.is_empty() { Action::None } else { action },
             changes: change.into_iter().collect(),
-            diff: None,
-            notes: Vec::new(),
             ops,
-            restart: Vec::new(),
-            reload: Vec::new(),
             sensitive: true,
-            guard: false,
-            span: None,
+            ..StepPlan::default()
         });
     }
 

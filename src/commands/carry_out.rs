@@ -17,6 +17,8 @@ pub struct Terms {
     pub guard_timeout: u16,
     /// Whether a run that fails is taken back.
     pub undo_on_failure: bool,
+    /// Whether what is found to differ beyond the plan that was shown is carried out without a question.
+    pub yes: bool,
 }
 
 /// A host that a plan can be carried out on.
@@ -30,67 +32,96 @@ pub trait Worked {
     fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan>;
 }
 
+/// One run on a host, as a part of an apply or of an undo.
+pub(super) struct Part {
+    /// What came of it.
+    pub(super) outcome: HostOutcome,
+    /// How the run ended.
+    pub(super) end: PartEnd,
+    /// What the host remembers of the run; none where there was nothing to do.
+    pub(super) record: Option<Record>,
+}
+
+/// How a run on a host ended.
+pub(super) enum PartEnd {
+    /// All operations were done.
+    Through,
+    /// The host restarts.
+    Reboot(Reboot),
+    /// An operation failed, or the run never began: the outcome says so.
+    Failed,
+}
+
 /// Carries a plan out on one host and looks again; the host has converged
-/// when nothing is left to do. Where the run ended for a reboot nothing is
-/// looked at: the host goes down.
+/// when nothing is left to do.
 pub(super) fn carry_out(
     plan: &HostPlan,
     terms: &Terms,
     reporter: &dyn Reporter,
     host: &mut impl Worked,
-) -> (HostOutcome, Option<Reboot>) {
+) -> HostOutcome {
     let began = Instant::now();
-    let mut outcome = HostOutcome::new(&plan.name, Ending::Converged);
-    let mut reboot = None;
-    let record = match (plan.is_empty(), compile(plan, terms)) {
-        (true, _) => {
-            outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepEnding::Unchanged)).collect();
-            None
+    let Part { mut outcome, end, .. } = run_part(plan, terms, reporter, host);
+    if let PartEnd::Through = end {
+        match look_again(host, &plan.name, reporter) {
+            Ok(rest) if rest.is_empty() => {}
+            Ok(rest) => not_converged(&mut outcome, rest, reporter),
+            Err(error) => {
+                outcome.ending = Ending::Failed;
+                outcome.error = Some(format!("the second look failed: {error:#}"));
+            }
         }
-        (false, Err(error)) => {
-            outcome.ending = Ending::Failed;
-            outcome.error = Some(error.to_string());
-            None
-        }
-        (false, Ok((run, program))) => {
-            outcome.runs.push(run.to_string());
-            let ran = execute(&mut host.reach(), plan, &program, &run, reporter);
-            reboot = judge(plan, ran, reporter, host, &mut outcome);
-            Some(program.undo.record)
-        }
-    };
-    if let Some(record) = record.filter(|_| terms.undo_on_failure && outcome.leaves_a_half()) {
-        take_back(plan, &record, terms, reporter, host, &mut outcome);
     }
     outcome.seconds = began.elapsed().as_secs_f64();
+    tell(&outcome, reporter);
+    outcome
+}
+
+/// Carries out what one run on the host can do.
+pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Worked) -> Part {
+    let mut outcome = HostOutcome::new(&plan.name, Ending::Converged);
+    if plan.steps.iter().all(|step| step.ops.is_empty()) {
+        outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepEnding::Unchanged)).collect();
+        return Part { outcome, end: PartEnd::Through, record: None };
+    }
+    match compile(plan, terms) {
+        Err(error) => {
+            outcome.ending = Ending::Failed;
+            outcome.error = Some(error.to_string());
+            Part { outcome, end: PartEnd::Failed, record: None }
+        }
+        Ok((run, program)) => {
+            outcome.runs.push(run.to_string());
+            let ran = execute(&mut host.reach(), plan, &program, &run, reporter);
+            let end = judge(plan, ran, &mut outcome);
+            Part { outcome, end, record: Some(program.undo.record) }
+        }
+    }
+}
+
+/// Tells how it ended for a host, unless that was told already.
+pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
+    let host = outcome.name.as_str();
     match (&outcome.ending, &outcome.error) {
-        _ if reboot.is_some() => {}
         (Ending::Converged, _) => {
-            let (host, changed, seconds) = (plan.name.as_str(), outcome.changed, outcome.seconds);
+            let (changed, seconds) = (outcome.changed, outcome.seconds);
             reporter.event(&Event::Converged { host, changed, seconds });
         }
         (Ending::NotConverged, _) => {}
         (ending, Some(error)) if outcome.failure.is_none() || *ending == Ending::Undone => {
-            reporter.event(&Event::HostFailed { host: &plan.name, error });
+            reporter.event(&Event::HostFailed { host, error });
         }
         _ => {}
     }
-    (outcome, reboot)
 }
 
-/// What came of a run, and of the second look if it came to its end; the
-/// reboot that it ended for.
-fn judge(
-    plan: &HostPlan,
-    ran: Ran,
-    reporter: &dyn Reporter,
-    host: &mut impl Worked,
-    outcome: &mut HostOutcome,
-) -> Option<Reboot> {
+/// What came of a run's operations.
+fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
     outcome.changed = ran.steps.iter().filter(|ending| **ending == StepEnding::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();
     match ran.result {
-        Err(ApplyError::Reboot(reboot)) => return Some(reboot),
+        Ok(()) => PartEnd::Through,
+        Err(ApplyError::Reboot(reboot)) => PartEnd::Reboot(reboot),
         Err(error) => {
             outcome.ending = match &error {
                 ApplyError::Transport(_) => Ending::Unreachable,
@@ -105,26 +136,21 @@ fn judge(
                 });
             }
             outcome.error = Some(error.to_string());
+            PartEnd::Failed
         }
-        Ok(()) => match second_look(host, &plan.name, reporter) {
-            Ok(rest) if rest.is_empty() => {}
-            Ok(rest) => {
-                reporter.event(&Event::NotConverged { host: &plan.name, plan: &rest });
-                outcome.ending = Ending::NotConverged;
-                outcome.error = Some(format!("{} steps still differ after the apply", rest.summary.differing()));
-                outcome.remaining = Some(rest);
-            }
-            Err(error) => {
-                outcome.ending = Ending::Failed;
-                outcome.error = Some(format!("the second look failed: {error:#}"));
-            }
-        },
     }
-    None
+}
+
+/// Everything was done, and yet something differs.
+pub(super) fn not_converged(outcome: &mut HostOutcome, rest: HostPlan, reporter: &dyn Reporter) {
+    reporter.event(&Event::NotConverged { host: &outcome.name, plan: &rest });
+    outcome.ending = Ending::NotConverged;
+    outcome.error = Some(format!("{} steps still differ after the apply", rest.summary.differing()));
+    outcome.remaining = Some(rest);
 }
 
 /// Looks again; over a new connection if the old one fails meanwhile.
-fn second_look(host: &mut impl Worked, name: &str, reporter: &dyn Reporter) -> anyhow::Result<HostPlan> {
+pub(super) fn look_again(host: &mut impl Worked, name: &str, reporter: &dyn Reporter) -> anyhow::Result<HostPlan> {
     host.plan_again(name).or_else(|error| {
         let failed = error.downcast::<TransportError>()?;
         let text = format!("{failed}; connecting again");
@@ -134,29 +160,31 @@ fn second_look(host: &mut impl Worked, name: &str, reporter: &dyn Reporter) -> a
     })
 }
 
-/// Undoes a run that did not come to its end.
-fn take_back(
-    plan: &HostPlan,
-    record: &Record,
+/// Undoes an apply that did not come to its end: its runs, the newest first.
+pub(super) fn take_back(
+    records: &[Record],
     terms: &Terms,
     reporter: &dyn Reporter,
     host: &mut impl Worked,
     outcome: &mut HostOutcome,
 ) {
+    let name = outcome.name.clone();
     let before = outcome.error.clone().unwrap_or_default();
     let undone = (|| -> anyhow::Result<Vec<String>> {
-        let undo = Runs::new(host.reach().session, &plan.name).plan_undo(record, false)?;
-        let told = undo.steps.iter().filter(|step| step.ops.is_empty() && !step.notes.is_empty());
-        let left = told.map(|step| format!("{} ({})", step.name, step.notes.join(", "))).collect();
-        if undo.is_empty() {
-            return Ok(left);
+        let mut left = Vec::new();
+        for record in records.iter().rev() {
+            let undo = Runs::new(host.reach().session, &name).plan_undo(record, false)?;
+            let told = undo.steps.iter().filter(|step| step.ops.is_empty() && !step.notes.is_empty());
+            left.extend(told.map(|step| format!("{} ({})", step.name, step.notes.join(", "))));
+            if undo.is_empty() {
+                continue;
+            }
+            reporter.event(&Event::Notice { host: Some(&name), text: "taking back what was done" });
+            let about = About::of_undo(record, &terms.about.who);
+            let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
+            outcome.runs.push(run.to_string());
+            execute(&mut host.reach(), &undo, &program, &run, reporter).result?;
         }
-        reporter.event(&Event::Notice { host: Some(&plan.name), text: "taking back what was done" });
-        let about = About::of_undo(record, &terms.about.who);
-        let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
-        outcome.runs.push(run.to_string());
-        let ran = execute(&mut host.reach(), &undo, &program, &run, reporter);
-        ran.result?;
         Ok(left)
     })();
     match undone {
@@ -187,7 +215,7 @@ fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyErro
 
 impl report::HostOutcome {
     /// Whether operations were done that a failure has left half-way.
-    fn leaves_a_half(&self) -> bool {
+    pub(super) fn leaves_a_half(&self) -> bool {
         let some = |wanted: &[StepEnding]| self.steps.iter().any(|(_, ending)| wanted.contains(ending));
         match self.ending {
             Ending::Failed | Ending::NotConverged => some(&[StepEnding::Done, StepEnding::Failed]),

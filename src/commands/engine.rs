@@ -48,6 +48,8 @@ pub struct Prepared {
     pub plan: HostPlan,
     /// The host's stage.
     pub stage: Option<String>,
+    /// Once the apply has begun: the step that it goes on with.
+    pub resumed_at: Option<String>,
 }
 
 impl Run<'_> {
@@ -74,6 +76,12 @@ impl Run<'_> {
             let text = crate::apply::ApplyError::Unfinished(run.clone()).to_string();
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
+        if let (Some(run), None) = (&state.left.phase, &state.left.running) {
+            let text = format!(
+                "the last apply ended between two phases, after run {run}; what is left of it is planned anew"
+            );
+            self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
+        }
         super::reboot::refuse_local(target, &steps)?;
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
@@ -87,7 +95,7 @@ impl Run<'_> {
         let plan = plan(&target.name, &mut session, &steps, &mut state)?;
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
-        Ok(Prepared { connector, session, steps, state, plan, stage })
+        Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None })
     }
 
     /// Asks all that must be known. Where nothing depends on facts, facts and
@@ -136,6 +144,7 @@ impl Worked for Prepared {
     fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
         let mut state = HostState::default();
         look(&mut self.session, &mut state, &queries(&self.steps), true)?;
+        state.left.resumed_at.clone_from(&self.resumed_at);
         let plan = plan(name, &mut self.session, &self.steps, &mut state)?;
         self.state = state;
         Ok(plan)
@@ -156,24 +165,28 @@ pub(super) fn look(session: &mut Session, state: &mut HostState, asked: &Queries
 
 /// Plans; asks what the plan would like to know; plans again.
 fn plan(name: &str, session: &mut Session, steps: &[Wanted], state: &mut HostState) -> anyhow::Result<HostPlan> {
+    let begun = state.left.resumed_at.is_some();
+    let wrong = |errors: Vec<StepError>| refusal(name, &errors, begun);
     // Answers may raise further questions, but not for ever.
     for _ in 0..4 {
-        let Forecast { plan, wants, .. } = plan_host(name, steps, state).map_err(|errors| refusal(name, &errors))?;
+        let Forecast { plan, wants, .. } = plan_host(name, steps, state).map_err(wrong)?;
         if wants.is_empty() {
             return Ok(plan);
         }
         look(session, state, &wants, false)?;
     }
-    let outcome = plan_host(name, steps, state).map_err(|errors| refusal(name, &errors))?;
+    let outcome = plan_host(name, steps, state).map_err(wrong)?;
     Ok(outcome.plan)
 }
 
 /// All steps that cannot be planned, as one error: refusals are wrong input,
-/// what the host could not tell is a failure of the host.
-fn refusal(host: &str, errors: &[StepError]) -> anyhow::Error {
+/// what the host could not tell is a failure of the host, and so is what comes
+/// to light when an apply has `begun`.
+fn refusal(host: &str, errors: &[StepError], begun: bool) -> anyhow::Error {
     let lines: Vec<String> = errors.iter().map(|error| format!("{host}: {error}")).collect();
-    let text = format!("{}\nnothing was touched", lines.join("\n"));
-    if errors.iter().any(|error| matches!(error.error, crate::plan::PlanError::State(_))) {
+    let stays = if begun { "what was done before stays" } else { "nothing was touched" };
+    let text = format!("{}\n{stays}", lines.join("\n"));
+    if begun || errors.iter().any(|error| matches!(error.error, crate::plan::PlanError::State(_))) {
         RunFailed(text).into()
     } else {
         anyhow::Error::msg(text)

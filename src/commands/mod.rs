@@ -14,6 +14,7 @@ pub mod facts;
 mod gateway_host;
 pub mod keygen;
 pub mod lab;
+mod phases;
 pub mod plan;
 mod reboot;
 mod records;

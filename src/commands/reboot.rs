@@ -1,4 +1,4 @@
-//! One host's part of an apply, reboots in it included.
+//! A restart of the host within an apply.
 //!
 //! A run on the host ends where the host restarts. Its boot id is what proves
 //! the restart: as long as it is the old one, the host has not gone down yet.
@@ -6,16 +6,15 @@
 //! is decided by what is there. That is a second run on the host, with a record
 //! of its own, and taken back on its own.
 
-use super::carry_out::{Terms, Worked, carry_out};
+use super::carry_out::Worked;
 use super::engine::Prepared;
 use super::{Exit, InputErrors, exit_of};
-use crate::apply::{ApplyError, Reboot, until_reboot};
-use crate::plan::{Action, HostPlan, Wanted};
-use crate::report::{Ending, Event, HostOutcome, Reporter, StepEnding};
+use crate::apply::Reboot;
+use crate::plan::{HostPlan, Wanted};
+use crate::report::{Ending, Event, Reporter};
 use crate::shell::Script;
 use crate::transport::{Connector, Dial, Session, Target, TransportError};
 use crate::values::Diagnostic;
-use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,85 +39,12 @@ pub(super) fn refuse_local(target: &Target, steps: &[Wanted]) -> Result<(), Inpu
     if wrong.is_empty() { Ok(()) } else { Err(InputErrors(wrong)) }
 }
 
-/// Carries a host's plan out, through the reboots in it, and looks again.
-pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
-    let began = Instant::now();
-    if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
-        let error = ApplyError::Unfinished(run.clone()).to_string();
-        reporter.event(&Event::HostFailed { host: &host.plan.name, error: &error });
-        return HostOutcome { error: Some(error), ..HostOutcome::new(&host.plan.name, Ending::Failed) };
-    }
-    let mut terms = terms.clone();
-    terms.about.stage.clone_from(&host.stage);
-    let mut whole: Option<HostOutcome> = None;
-    let mut rebooted = BTreeSet::new();
-    loop {
-        let plan = host.plan.clone();
-        if let Some(again) = plan.steps.iter().find(|step| rebooted.contains(&step.id) && step.action != Action::None) {
-            let error = format!("step {} ({}) asks for another reboot right after its own", again.id, again.name);
-            let text = format!("NOT CONVERGED: {error}");
-            reporter.event(&Event::HostFailed { host: &plan.name, error: &text });
-            return ended(whole, began, &plan, Ending::NotConverged, error);
-        }
-        let part = until_reboot(&plan);
-        let (outcome, reboot) = carry_out(&part, &terms, reporter, &mut host);
-        let mut so_far = join(whole.take(), outcome, &plan);
-        so_far.seconds = began.elapsed().as_secs_f64();
-        let Some(reboot) = reboot else { return so_far };
-        rebooted.extend(plan.steps.get(reboot.step).map(|step| step.id.clone()));
-        match come_back(&mut host, &reboot, reporter) {
-            Ok(next) => host.plan = next,
-            Err((ending, error)) => {
-                reporter.event(&Event::HostFailed { host: &plan.name, error: &error });
-                return ended(Some(so_far), began, &plan, ending, error);
-            }
-        }
-        whole = Some(so_far);
-    }
-}
-
-fn ended(whole: Option<HostOutcome>, began: Instant, plan: &HostPlan, ending: Ending, error: String) -> HostOutcome {
-    HostOutcome {
-        ending,
-        error: Some(error),
-        seconds: began.elapsed().as_secs_f64(),
-        remaining: (ending == Ending::NotConverged).then(|| plan.clone()),
-        ..whole.unwrap_or_else(|| HostOutcome::new(&plan.name, ending))
-    }
-}
-
-/// Two halves as one: what the first has done stays done. `plan` is that of
-/// the second; of its steps those that its run was not to come to were not reached.
-fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &HostPlan) -> HostOutcome {
-    for (step, ending) in &mut second.steps {
-        let planned = plan.steps.iter().find(|planned| planned.id == step.id);
-        let cut_off = step.ops.is_empty() && planned.is_some_and(|planned| planned.action != Action::None);
-        if cut_off && *ending == StepEnding::Unchanged {
-            *ending = StepEnding::NotReached;
-        }
-    }
-    let Some(first) = first else { return second };
-    if second.ending == Ending::Undone {
-        let stays = format!("what run {} did before the reboot stays: 'undo' takes it back", first.runs.join(", "));
-        second.error = Some(second.error.map_or_else(|| stays.clone(), |error| format!("{error}; {stays}")));
-    }
-    for (step, ending) in first.steps {
-        if ending != StepEnding::Done {
-            continue;
-        }
-        match second.steps.iter_mut().find(|(other, _)| other.id == step.id) {
-            Some(same) if same.1 == StepEnding::Unchanged => *same = (step, ending),
-            Some(_) => {}
-            None => second.steps.push((step, ending)),
-        }
-    }
-    second.changed = second.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
-    second.runs = [first.runs, second.runs].concat();
-    second
-}
-
 /// Waits for another boot, then looks and plans again over a new connection.
-fn come_back(host: &mut Prepared, reboot: &Reboot, reporter: &dyn Reporter) -> Result<HostPlan, (Ending, String)> {
+pub(super) fn come_back(
+    host: &mut Prepared,
+    reboot: &Reboot,
+    reporter: &dyn Reporter,
+) -> Result<HostPlan, (Ending, String)> {
     let name = host.plan.name.clone();
     let began = Instant::now();
     let text = format!("restarting; it must be back within {} s", reboot.timeout);

@@ -121,9 +121,9 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
         confirm(console, reporter.as_ref(), 1)?;
     }
     let about = About::of_undo(record, &who());
-    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: false };
+    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: false, yes: args.yes };
     recorder.begin(&terms.about, terms.about.stage.as_deref(), &[&name])?;
-    let (outcome, _) = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
+    let outcome = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
     drop(reporter);
     let outcomes = [outcome];
     recorder.keep(&outcomes, console);

@@ -122,6 +122,11 @@ pub struct Left {
     pub unfinished: Vec<String>,
     /// Who is at work on the host right now.
     pub running: Option<String>,
+    /// The last run, where it was one phase of an apply that has not gone on.
+    pub phase: Option<String>,
+    /// Once an apply has begun: the step that it goes on with. What is owed then
+    /// is its own, and done at its place.
+    pub resumed_at: Option<String>,
 }
 
 impl Facts {
@@ -173,6 +178,7 @@ impl Facts {
                 }
                 "owed" => _ = left.owed.insert(value.to_owned()),
                 "unfinished" => left.unfinished.push(value.to_owned()),
+                "phase" => left.phase = Some(value.to_owned()),
                 "running" => left.running = Some(value.to_owned()),
                 _ => {}
             }

@@ -203,11 +203,16 @@ pub struct HostState {
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     pub(super) modules: BTreeMap<String, Module>,
     pub(super) outputs: BTreeMap<Run, Known<Output>>,
-    /// Set once packages are planned for installation: accounts that did not
-    /// exist may exist afterwards.
-    pub(super) accounts_may_appear: bool,
-    /// Edits that are planned for files whose content is known after apply.
-    pub(super) promised_edits: BTreeSet<(AbsPath, String)>,
+    /// The step that is being planned, as in "step 3"; empty outside a plan.
+    pub(super) step: String,
+    /// The last step that changes anything.
+    pub(super) changed_by: Option<String>,
+    /// The last step that installs packages: what they bring is not known.
+    pub(super) packages_by: Option<String>,
+    /// The last step that runs a command of the operator's: what it does is not known.
+    pub(super) command_by: Option<String>,
+    /// Paths that a step has decided since the last package or command of the run.
+    pub(super) decided: BTreeSet<AbsPath>,
     /// Sources files whose package lists are planned to be fetched; none of them: all.
     pub(super) lists_fetched: BTreeSet<Option<AbsPath>>,
     /// Set once a kernel module is planned to be loaded: parameters that did
@@ -217,8 +222,8 @@ pub struct HostState {
     pub(super) changes: u32,
     /// How many of them had been when the host was last restarted.
     pub(super) rebooted_at: u32,
-    /// Set once something is planned that may ask for a reboot.
-    pub(super) reboot_may_be_required: bool,
+    /// The last step that may ask for a reboot.
+    pub(super) reboot_by: Option<String>,
     /// Assertions that hold, with the number of changes played before each.
     pub(super) asserted: BTreeMap<Run, u32>,
     /// What earlier runs left.
@@ -320,14 +325,9 @@ impl HostState {
         Ok(self.shadow.get(name))
     }
 
-    /// Whether a package installed earlier in the run may bring users and groups with it.
+    /// Whether a package or a command earlier in the run may bring what is not there now.
     pub fn accounts_may_appear(&self) -> bool {
-        self.accounts_may_appear
-    }
-
-    /// Whether this edit of a file is planned earlier in the run.
-    pub fn edit_is_promised(&self, path: &AbsPath, edit: &str) -> bool {
-        self.promised_edits.contains(&(path.clone(), edit.to_owned()))
+        self.brought_by().is_some()
     }
 
     /// Whether the package lists of a sources file are fetched earlier in the run.
@@ -400,6 +400,7 @@ impl HostState {
     /// Notes that an operation changes the host.
     pub fn count_change(&mut self) {
         self.changes = self.changes.saturating_add(1);
+        self.changed_by = Some(self.this_step());
     }
 
     /// Notes that a looking command has succeeded at this point.
@@ -418,30 +419,88 @@ impl HostState {
         self.left.owed.contains("reboot:changed")
     }
 
-    /// Whether something earlier in the run may ask for a reboot.
-    pub fn reboot_may_be_required(&self) -> bool {
-        self.reboot_may_be_required
-    }
-
     /// Notes that what is done may ask for a reboot.
     pub fn reboot_may_become_required(&mut self) {
-        self.reboot_may_be_required = true;
+        self.reboot_by = Some(self.this_step());
     }
 
-    /// The host will be restarted, and nothing be owed any more.
+    /// The host will be restarted, and no restart be pending any more.
     pub fn will_reboot(&mut self) {
         self.rebooted_at = self.changes;
-        self.reboot_may_be_required = false;
-        self.left.owed.clear();
+        self.reboot_by = None;
+        self.left.owed.retain(|owed| owed.starts_with("run:"));
     }
 
     /// Takes the predicted state for a found one, for planning once more.
     pub fn settle(&mut self) {
         self.changes = 0;
         self.rebooted_at = 0;
-        self.reboot_may_be_required = false;
+        self.reboot_by = None;
         self.asserted.clear();
-        self.accounts_may_appear = false;
+        self.changed_by = None;
+        self.packages_by = None;
+        self.command_by = None;
+    }
+}
+
+/// Which steps of the run may have changed what a later one asks about. What
+/// no plan can predict is decided when the later step's turn comes.
+impl HostState {
+    /// A step's planning begins; what is played from here on is its work.
+    pub fn begin_step(&mut self, id: &str) {
+        self.step = format!("step {id}");
+    }
+
+    fn this_step(&self) -> String {
+        if self.step.is_empty() { "an earlier step".to_owned() } else { self.step.clone() }
+    }
+
+    /// The last step that changes anything, as in "step 3".
+    pub fn changed_by(&self) -> Option<&str> {
+        self.changed_by.as_deref()
+    }
+
+    /// The last step that installs packages.
+    pub fn packages_by(&self) -> Option<&str> {
+        self.packages_by.as_deref()
+    }
+
+    /// The last step that runs a command of the operator's, unless a step after
+    /// it has decided what stands at this path.
+    pub fn commanded_by(&self, path: &AbsPath) -> Option<&str> {
+        self.command_by.as_deref().filter(|_| !self.decided.contains(path))
+    }
+
+    /// The last step whose effect on files, units and accounts is not known: it
+    /// runs a command of the operator's, or else installs packages.
+    pub fn brought_by(&self) -> Option<&str> {
+        self.command_by.as_deref().or(self.packages_by.as_deref())
+    }
+
+    /// The last step that may ask for a reboot.
+    pub fn reboot_by(&self) -> Option<&str> {
+        self.reboot_by.as_deref()
+    }
+
+    /// The step that may change the file at this path in a way that is not
+    /// known; none where a step after it has written the file.
+    pub fn rewritten_by(&self, path: &AbsPath) -> Option<&str> {
+        self.brought_by().filter(|_| !self.decided.contains(path))
+    }
+
+    /// A command of the operator's will run: what it does is not known.
+    pub fn command_will_run(&mut self) {
+        self.command_by = Some(self.this_step());
+        self.decided.clear();
+        self.units_may_appear();
+    }
+
+    fn units_may_appear(&mut self) {
+        for unit in self.units.values_mut() {
+            if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
+                *unit = Known::AfterApply;
+            }
+        }
     }
 }
 
@@ -461,6 +520,7 @@ impl HostState {
         } else if let Some(names) = path.parent().and_then(|parent| self.names.get_mut(&parent)) {
             names.insert(path.file_name().to_owned());
         }
+        self.decided.insert(path.clone());
         self.paths.insert(path.clone(), state);
     }
 
@@ -468,6 +528,7 @@ impl HostState {
     pub fn set_content(&mut self, path: &AbsPath, content: Content) {
         self.asked.ask(Query::Digest(path.clone()));
         self.asked.ask(Query::Content(path.clone()));
+        self.decided.insert(path.clone());
         self.contents.insert(path.clone(), content);
     }
 
@@ -499,11 +560,6 @@ impl HostState {
         self.packages.insert(name.clone(), package);
     }
 
-    /// A file, whatever it will hold, will be edited in this way.
-    pub fn promise_edit(&mut self, path: &AbsPath, edit: String) {
-        self.promised_edits.insert((path.clone(), edit));
-    }
-
     /// The package lists of a sources file, or of all, will be fetched.
     pub fn lists_will_be_fetched(&mut self, sources: Option<&AbsPath>) {
         self.lists_fetched.insert(sources.cloned());
@@ -518,13 +574,10 @@ impl HostState {
     /// Packages will be installed: units that systemd does not know, accounts
     /// that do not exist and outputs of commands are from here on known after apply.
     pub fn packages_will_appear(&mut self) {
-        self.accounts_may_appear = true;
-        self.reboot_may_be_required = true;
-        for unit in self.units.values_mut() {
-            if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
-                *unit = Known::AfterApply;
-            }
-        }
+        self.packages_by = Some(self.this_step());
+        self.reboot_may_become_required();
+        self.decided.clear();
+        self.units_may_appear();
     }
 
     /// A unit will be in this state.

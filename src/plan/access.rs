@@ -150,8 +150,7 @@ impl Op {
             Op::WriteFile { path, meta, .. } | Op::MakeDirectory { path, meta } => {
                 access.depends_on(path) && !access.is_anothers(path, &meta.owner)
             }
-            Op::EditFile { path, .. }
-            | Op::MakeLink { path, .. }
+            Op::MakeLink { path, .. }
             | Op::Remove { path, .. }
             | Op::Download { path, .. }
             | Op::SetMeta { path, .. } => access.depends_on(path),

@@ -12,8 +12,7 @@ impl Op {
         if !matches!(self, Op::Check(_)) {
             host.count_change();
         }
-        // What packages do, or the operator's own text, may ask for a reboot.
-        if matches!(self, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. }) {
+        if self.may_require_reboot() {
             host.reboot_may_become_required();
         }
         match self {
@@ -25,10 +24,6 @@ impl Op {
             Op::Download { sha256, path, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Digest(sha256.to_ascii_lowercase()));
-            }
-            Op::EditFile { path, edit, .. } => {
-                host.set_path(path, PathState::AfterApply);
-                host.promise_edit(path, format!("{edit:?}"));
             }
             Op::MakeDirectory { path, meta } => host.set_path(path, present(FileType::Directory, meta, None)),
             Op::MakeLink { path, target } => {
@@ -184,7 +179,11 @@ impl Op {
                 }
             }
             Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
-            Op::Run { achieves, .. } | Op::Exec { achieves, .. } => {
+            Op::Run { achieves, .. } => {
+                host.command_will_run();
+                achieves.iter().for_each(|outcome| outcome.effect(host));
+            }
+            Op::Exec { achieves, .. } => {
                 achieves.iter().for_each(|outcome| outcome.effect(host));
             }
             Op::Check(check) => host.set_asserted(&check.asks),
@@ -194,6 +193,18 @@ impl Op {
                 }
                 host.will_reboot();
             }
+        }
+    }
+}
+
+impl Op {
+    /// Whether packages, units or the operator's own text, which this makes
+    /// run, may ask for a reboot.
+    fn may_require_reboot(&self) -> bool {
+        match self {
+            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } => true,
+            Op::Systemctl { verb, .. } => matches!(verb, Verb::Start | Verb::Restart | Verb::Reload | Verb::Stop),
+            _ => false,
         }
     }
 }

@@ -80,76 +80,15 @@ pub struct Check {
     pub pause: u32,
 }
 
-/// A change to the lines of a file, for the kinds `line` and `setting`, where
-/// the file's content is known only when the operation runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LineEdit {
-    /// Replaces the last line that matches, else adds the line unless it is there.
-    Put {
-        /// The line.
-        line: String,
-        /// An expression for what it replaces.
-        matching: Option<String>,
-        /// An expression for what it goes after.
-        insert_after: Option<String>,
-    },
-    /// Removes lines.
-    Drop {
-        /// The exact line.
-        line: Option<String>,
-        /// An expression.
-        matching: Option<String>,
-    },
-    /// Has exactly one line set a key.
-    Set {
-        /// The key.
-        key: String,
-        /// What separates it from its value; empty for blanks.
-        separator: String,
-        /// What begins a comment.
-        comment: String,
-        /// The value.
-        value: String,
-        /// The whole line, where there is none to be changed.
-        line: String,
-    },
-    /// Removes the lines that set a key.
-    Unset {
-        /// The key.
-        key: String,
-        /// What separates it from its value; empty for blanks.
-        separator: String,
-    },
-}
-
-impl LineEdit {
-    /// The fields as `edit.pl` reads them, each ended by a NUL.
-    pub(super) fn fields(&self, create: bool) -> Vec<&str> {
-        fn or_empty(text: &Option<String>) -> &str {
-            text.as_deref().unwrap_or_default()
-        }
-        let mut fields = vec![if create { "1" } else { "" }];
-        let kind = match self {
-            LineEdit::Put { line, matching, insert_after } => {
-                fields.extend([line, or_empty(matching), or_empty(insert_after)]);
-                "put"
-            }
-            LineEdit::Drop { line, matching } => {
-                fields.extend([or_empty(line), or_empty(matching)]);
-                "drop"
-            }
-            LineEdit::Set { key, separator, comment, value, line } => {
-                fields.extend([key.as_str(), separator, comment, value, line]);
-                "set"
-            }
-            LineEdit::Unset { key, separator } => {
-                fields.extend([key.as_str(), separator, "", "", ""]);
-                "unset"
-            }
-        };
-        fields.insert(0, kind);
-        fields
-    }
+/// What is asked right before a command: whether it is due at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// A path; where it exists there is nothing to do.
+    pub creates: Option<AbsPath>,
+    /// A path; where it does not exist there is nothing to do.
+    pub removes: Option<AbsPath>,
+    /// Shell text of the command's user; where it succeeds there is nothing to do.
+    pub unless: Option<String>,
 }
 
 /// One primitive operation.
@@ -163,13 +102,6 @@ pub enum Op {
         content: Vec<u8>,
         meta: Meta,
         validate: Option<String>,
-    },
-    /// Changes lines of a file that is not known before the apply; owner and
-    /// mode stay. `create` makes a missing file, as root:root 0644.
-    EditFile {
-        path: AbsPath,
-        edit: LineEdit,
-        create: bool,
     },
     /// Makes a directory; its parents must exist.
     MakeDirectory {
@@ -306,9 +238,12 @@ pub enum Op {
         path: AbsPath,
         meta: Meta,
     },
-    /// Runs shell text; after success, what `achieves` says holds.
+    /// Runs shell text, unless its guard says that it is not due; after success,
+    /// what `achieves` says holds.
     Run {
         script: String,
+        /// None: it is due.
+        guard: Option<Guard>,
         environment: Vec<(EnvKey, Secret)>,
         user: Option<UserName>,
         directory: Option<AbsPath>,
@@ -322,11 +257,9 @@ pub enum Op {
     },
     /// Waits until an assertion holds.
     Check(Check),
-    /// Restarts the host, or (`if_required`) does so only if packages ask for
-    /// it by then. The run on the host ends with it; whoever follows the run
-    /// waits up to `timeout` seconds for another boot and goes on from there.
+    /// Restarts the host. The run on the host ends with it; whoever follows the
+    /// run waits up to `timeout` seconds for another boot and goes on from there.
     Reboot {
-        if_required: bool,
         timeout: u32,
         message: String,
     },
@@ -335,7 +268,7 @@ pub enum Op {
 impl Op {
     /// Whether the host is certain to restart here, so that its run ends.
     pub fn reboots(&self) -> bool {
-        matches!(self, Op::Reboot { if_required: false, .. })
+        matches!(self, Op::Reboot { .. })
     }
 
     /// Whether nothing takes this back: packages, and what the operator's own commands did.

@@ -37,7 +37,7 @@ impl Outcome {
                 host.set_output(&Outcome::promise(path), success);
             }
             Outcome::Gone(path) => host.remove_tree(path),
-            Outcome::Succeeds(run) => host.set_output(run, success),
+            Outcome::Succeeds(run) => host.set_asserted(run),
             Outcome::Holds(path, bytes) => host.set_content(path, Content::Bytes(bytes.clone())),
         }
     }

@@ -1,6 +1,6 @@
 //! From resources and a host's state to that host's plan.
 
-use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb};
+use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Queries};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
@@ -78,6 +78,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     let mut errors = Vec::new();
     let access = Access::of(host);
     for step in steps {
+        predicted.begin_step(&step.id);
         let mut planned = match step.resource.plan(&predicted) {
             Ok(planned) => planned,
             Err(error) => {
@@ -99,6 +100,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             diff: planned.diff,
             notes: planned.notes,
             ops: planned.ops,
+            open: planned.open,
             restart: step.restart.clone(),
             reload: step.reload.clone(),
             sensitive: step.sensitive,
@@ -111,10 +113,23 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     if !errors.is_empty() {
         return Err(errors);
     }
+    later_reboots(&mut plans, steps, &predicted);
     owed(&mut plans, host);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
     Ok(Forecast { plan, predicted, wants })
+}
+
+/// A reboot that is due only where packages ask for it becomes due, too, where
+/// a step that comes after it has them ask: then it is done at the end.
+fn later_reboots(plans: &mut [StepPlan], steps: &[Wanted], predicted: &HostState) {
+    let Some(by) = predicted.reboot_by() else { return };
+    for (plan, step) in plans.iter_mut().zip(steps) {
+        if plan.action == Action::None && step.resource.may_become_due() {
+            plan.action = Action::Unknown;
+            plan.notes.push(decided_at_its_turn(by));
+        }
+    }
 }
 
 /// Adds the restarts and reloads that the changing steps ask for, or that an
@@ -124,7 +139,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
 fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     let mut due = Due::default();
     // A host that is certain to restart restarts its services, whatever they were owed.
-    let last_reboot = steps.iter().rposition(|step| step.ops.iter().any(Op::reboots));
+    let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     for debt in host.left.owed.iter().filter(|_| last_reboot.is_none()) {
         let Some((word, unit)) = debt.split_once(':') else { continue };
         let verb = match word {
@@ -190,14 +205,9 @@ impl Due {
             kind: "service",
             action: Action::Run,
             changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
-            diff: None,
-            notes: Vec::new(),
             ops: vec![Op::Systemctl { verb, unit }],
-            restart: Vec::new(),
-            reload: Vec::new(),
-            sensitive: false,
             guard,
-            span: None,
+            ..StepPlan::default()
         };
         std::mem::take(&mut self.0).into_iter().map(step).collect()
     }

@@ -4,7 +4,7 @@
 //! stand in payload files, which travel apart from the script and live on a
 //! memory file system for the time of the run only.
 
-use super::{AptTarget, Op};
+use super::{AptTarget, Guard, Op};
 use crate::shell::{Command, NulByte, Script, quote};
 use crate::values::{AbsPath, Secret, UserName};
 
@@ -62,19 +62,6 @@ impl OpScript {
                 };
                 let words = [&number, path.as_str(), &meta.owner, &meta.group, &meta.mode.to_string(), &check];
                 self.run(Command::new("put").args(words));
-            }
-            Op::EditFile { path, edit, create } => {
-                let mut text = String::new();
-                for field in edit.fields(*create) {
-                    if field.contains('\0') {
-                        return Err(NulByte);
-                    }
-                    text.push_str(field);
-                    text.push('\0');
-                }
-                let number = self.payload(text);
-                let program = self.payload(include_str!("edit.pl"));
-                self.run(Command::new("edit_file").args([&number, path.as_str(), &program]));
             }
             Op::Download { url, sha256, path, meta } => {
                 // curl reads the URL from a configuration file: it never is an argument.
@@ -235,7 +222,10 @@ impl OpScript {
             Op::SetHostname { name } => self.run(Command::new("set_hostname").arg(name)),
             Op::SetTimezone { zone } => self.run(Command::new("set_timezone").arg(zone)),
 
-            Op::Run { script, environment, user, directory, .. } => {
+            Op::Run { script, guard, environment, user, directory, .. } => {
+                if let Some(guard) = guard {
+                    self.guard(guard, user.as_ref());
+                }
                 let mut text = environment_text(environment)?;
                 if let Some(directory) = directory {
                     text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
@@ -249,10 +239,7 @@ impl OpScript {
             Op::Exec { argv, .. } => {
                 self.run(Command::new("env").arg("--").args(argv));
             }
-            Op::Reboot { if_required, message, .. } => {
-                let when = if *if_required { "required" } else { "now" };
-                self.run(Command::new("reboot_host").args([when, message]));
-            }
+            Op::Reboot { message, .. } => self.run(Command::new("reboot_host").arg(message)),
             Op::Check(check) => {
                 let number = self.payload(format!("{}\n", check.script));
                 self.run(Command::new("await_check").args([
@@ -263,6 +250,15 @@ impl OpScript {
             }
         }
         Ok(())
+    }
+
+    /// Ends the operation, as one that was not due, where its guard says so.
+    fn guard(&mut self, guard: &Guard, user: Option<&UserName>) {
+        let path = |path: &Option<AbsPath>| path.as_ref().map_or(String::new(), ToString::to_string);
+        let unless = guard.unless.as_ref().map_or(String::new(), |text| self.payload(format!("{text}\n")));
+        let user = user.map_or("", UserName::as_str);
+        let (creates, removes) = (path(&guard.creates), path(&guard.removes));
+        self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user]));
     }
 
     fn apt_install<'a>(&mut self, packages: &[AptTarget], remove: impl Iterator<Item = &'a str>) {

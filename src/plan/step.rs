@@ -1,15 +1,16 @@
 //! What a plan says about a step and about a host.
 
-use super::Op;
+use super::{KNOWN_AFTER_APPLY, Op};
 use crate::observe::{Query, StateError};
 use crate::values::{Secret, Span, UnitName};
 use serde::Serialize;
 
 /// What a step will do, in the words of the plan's JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Nothing differs.
+    #[default]
     None,
     /// Something that is absent will be made.
     Create,
@@ -19,7 +20,7 @@ pub enum Action {
     Delete,
     /// A command will run.
     Run,
-    /// Whether something differs is known after apply.
+    /// Whether something differs is decided when the step's turn comes.
     Unknown,
 }
 
@@ -48,8 +49,13 @@ impl FieldChange {
 /// What a resource finds to do; empty operations mean that nothing differs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Planned {
-    /// The action; [`Action::None`] exactly when `ops` is empty.
+    /// The action; [`Action::None`] exactly when `ops` is empty and nothing is open.
     pub action: Option<Action>,
+    /// What the decision depends on, as in "step 3", where it cannot be made
+    /// before that is done. The run's phase ends here: the host is observed and
+    /// planned again, and the step decided then. `ops` are what is expected, for
+    /// the prediction only.
+    pub open: Option<String>,
     /// The fields that differ.
     pub changes: Vec<FieldChange>,
     /// A unified diff of file content, where there is one to show.
@@ -63,14 +69,37 @@ pub struct Planned {
     pub wants: Vec<Query>,
 }
 
+/// What a plan says of a step that an earlier one may change.
+pub fn decided_at_its_turn(on: &str) -> String {
+    format!("decided at its turn: depends on {on}")
+}
+
 impl Planned {
     /// Nothing differs.
     pub fn nothing() -> Planned {
         Planned::default()
     }
 
+    /// Leaves the decision to the step's turn; `on`: what it depends on, as in "step 3".
+    pub fn leave_open(&mut self, on: &str) {
+        self.open = Some(on.to_owned());
+        self.notes.insert(0, decided_at_its_turn(on));
+    }
+
+    /// What is to be absent is absent now; where an earlier step may bring it,
+    /// its absence is left open.
+    pub fn absent_unless_brought(&mut self, on: Option<&str>) {
+        if let Some(on) = on {
+            self.leave_open(on);
+            self.change("state", Some(KNOWN_AFTER_APPLY), Some("absent"));
+        }
+    }
+
     /// The action, [`Action::None`] where there is nothing to do.
     pub fn action(&self) -> Action {
+        if self.open.is_some() {
+            return Action::Unknown;
+        }
         if self.ops.is_empty() { Action::None } else { self.action.unwrap_or(Action::Update) }
     }
 
@@ -113,7 +142,7 @@ pub enum PlanError {
 }
 
 /// A step of a plan, for one host.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct StepPlan {
     /// Stable within a playbook: its number, with those of the `use` steps and
     /// `each` items it came through, e.g. `3.2[1]`.
@@ -134,6 +163,9 @@ pub struct StepPlan {
     /// The operations.
     #[serde(skip)]
     pub ops: Vec<Op>,
+    /// See [`Planned::open`].
+    #[serde(skip)]
+    pub open: Option<String>,
     /// Units to restart at the end if this step changes anything.
     #[serde(skip)]
     pub restart: Vec<UnitName>,
@@ -183,7 +215,7 @@ impl Summary {
 }
 
 /// The plan for one host.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct HostPlan {
     /// The host's name in the inventory.
     pub name: String,
@@ -194,6 +226,10 @@ pub struct HostPlan {
     /// Packages that a run must not take away: the login goes through them.
     #[serde(skip)]
     pub spared: Vec<&'static str>,
+    /// Index of the first step that is left to a later phase of the run, where
+    /// this is the part of a plan that one phase carries out.
+    #[serde(skip)]
+    pub left_open: Option<usize>,
 }
 
 impl HostPlan {
@@ -201,7 +237,7 @@ impl HostPlan {
     pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> HostPlan {
         let mut summary = Summary::default();
         steps.iter().for_each(|step| summary.count(step.action));
-        HostPlan { name: name.into(), steps, summary, spared: Vec::new() }
+        HostPlan { name: name.into(), steps, summary, spared: Vec::new(), left_open: None }
     }
 
     /// Whether nothing differs.

@@ -29,7 +29,6 @@ impl Op {
         let files = |paths: &[&str]| paths.iter().filter_map(|p| p.parse().ok()).map(Query::Content).collect();
         match self {
             Op::WriteFile { path, .. }
-            | Op::EditFile { path, .. }
             | Op::MakeLink { path, .. }
             | Op::MakeDirectory { path, .. }
             | Op::Remove { path, .. }

@@ -19,6 +19,8 @@ pub enum Event<'a> {
     Operation { host: &'a str, step: &'a StepPlan, number: usize, of: usize },
     /// A step is done.
     StepDone { host: &'a str, step: &'a StepPlan },
+    /// A command was not due when its turn came, and did not run.
+    StepNotDue { host: &'a str, step: &'a StepPlan },
     /// A step failed; `output` holds the last lines of what the host printed.
     StepFailed { host: &'a str, step: &'a StepPlan, message: &'a str, output: &'a str },
     /// After the apply: what a second look at the host still finds different.

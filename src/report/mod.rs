@@ -24,7 +24,7 @@ pub use markdown::{apply_markdown, plan_markdown};
 pub use outcome::{Ending, Failure, HostOutcome, StepEnding};
 pub use plain::{Plain, Quiet};
 pub use terminal::Terminal;
-pub use text::{TextOptions, apply_text, counts, plan_text};
+pub use text::{TextOptions, action_words, apply_text, change_text, counts, plan_text};
 pub use visible::visible;
 
 /// The reporter for a console: lines that are redrawn on a terminal, plain

@@ -44,6 +44,8 @@ pub enum StepEnding {
     Unchanged,
     /// Done.
     Done,
+    /// Its guard, asked when its turn came, said that there was nothing to do.
+    NotDue,
     /// Failed.
     Failed,
     /// Done, and put back again.

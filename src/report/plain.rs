@@ -60,6 +60,10 @@ impl Reporter for Plain {
                 self.say(host, &format!("{place}  {} … {}", subject(step), past(step.action)));
             }
             Event::StepDone { .. } => {}
+            Event::StepNotDue { host, step } => {
+                let place = self.advance(host);
+                self.say(host, &format!("{place}  {} … was not due", subject(step)));
+            }
             Event::StepFailed { host, step, .. } => {
                 let place = self.advance(host);
                 self.say(host, &format!("{place}  {} … FAILED", subject(step)));

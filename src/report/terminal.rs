@@ -101,7 +101,7 @@ impl Reporter for Terminal {
                 bar.set_position(number.saturating_sub(1) as u64);
                 bar.set_message(subject(step));
             }
-            Event::StepDone { .. } => {}
+            Event::StepDone { .. } | Event::StepNotDue { .. } => {}
             Event::StepFailed { host, step, .. } => {
                 let mut lines = vec![format!("FAILED: {}", subject(step))];
                 lines.extend(failure_lines(event));
@@ -183,15 +183,7 @@ mod tests {
             name: "file /etc/x".into(),
             kind: "file",
             action,
-            changes: vec![],
-            diff: None,
-            notes: vec![],
-            ops: vec![],
-            restart: vec![],
-            reload: vec![],
-            sensitive: false,
-            guard: false,
-            span: None,
+            ..StepPlan::default()
         }
     }
 

@@ -5,8 +5,7 @@
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, PathState, Queries, Query, Run};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, Outcome, PlanError, Planned};
-use crate::shell::quote;
+use crate::plan::{Action, Guard, Op, Outcome, PlanError, Planned, decided_at_its_turn};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -97,68 +96,63 @@ fn environment(args: &mut Args<'_>) -> Vec<(EnvKey, Secret)> {
 }
 
 /// What the guards say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Due {
     No,
     Yes,
-    AfterApply,
+    /// They are asked at its turn; what they depend on, as in "step 3".
+    AtItsTurn(String),
 }
 
 impl Shell {
-    /// Nothing is to be done as soon as one guard says so.
+    /// Nothing is to be done as soon as one guard says so. What an earlier step
+    /// of the run may change is asked again when the turn comes.
     fn due(&self, host: &HostState) -> Result<Due, PlanError> {
         let mut verdicts = Vec::new();
+        let at_its_turn =
+            |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
+        let brought = || host.brought_by().or(host.changed_by()).or(Some("an earlier step"));
         if let Some(path) = &self.creates {
             verdicts.push(match host.path(path)? {
-                PathState::Present(_) => Due::No,
+                PathState::Present(_) => at_its_turn(host.commanded_by(path), Due::No),
                 PathState::Absent => Due::Yes,
                 PathState::AfterApply => match host.output(&Outcome::promise(path)) {
-                    Ok(Known::Is(output)) if output.code == 0 => Due::No,
-                    _ => Due::AfterApply,
+                    Ok(Known::Is(output)) if output.code == 0 => at_its_turn(host.commanded_by(path), Due::No),
+                    _ => at_its_turn(brought(), Due::No),
                 },
             });
         }
         if let Some(path) = &self.removes {
             verdicts.push(match host.path(path)? {
                 PathState::Present(_) => Due::Yes,
-                PathState::Absent => Due::No,
-                PathState::AfterApply => Due::AfterApply,
+                PathState::Absent => at_its_turn(host.rewritten_by(path), Due::No),
+                PathState::AfterApply => at_its_turn(brought(), Due::No),
             });
         }
         if let Some(run) = &self.unless {
             verdicts.push(match host.output(run)? {
-                Known::Is(output) if output.code == 0 => Due::No,
+                Known::Is(output) if output.code == 0 && host.still_holds(run) => Due::No,
+                Known::Is(output) if output.code == 0 => at_its_turn(host.changed_by(), Due::No),
                 // What a package brings may satisfy the guard before its turn comes.
-                Known::Is(_) if host.accounts_may_appear() => Due::AfterApply,
-                Known::Is(_) => Due::Yes,
-                Known::AfterApply => Due::AfterApply,
+                Known::Is(_) => at_its_turn(host.packages_by(), Due::Yes),
+                Known::AfterApply => at_its_turn(brought(), Due::No),
             });
         }
-        Ok(match verdicts {
-            v if v.contains(&Due::No) => Due::No,
-            v if v.contains(&Due::AfterApply) => Due::AfterApply,
-            _ => Due::Yes,
+        let open = verdicts.iter().find(|verdict| matches!(verdict, Due::AtItsTurn(_)));
+        Ok(match open {
+            _ if verdicts.contains(&Due::No) => Due::No,
+            Some(open) => open.clone(),
+            None => Due::Yes,
         })
     }
 
-    /// The text, preceded by the guards where only the apply can tell.
-    fn script(&self, due: Due) -> Result<String, PlanError> {
-        if due != Due::AfterApply {
-            return Ok(self.run.clone());
+    /// What is asked right before it, where an earlier step may change the answer.
+    fn guard(&self, host: &HostState, due: &Due) -> Option<Guard> {
+        if *due == Due::Yes {
+            host.changed_by()?;
         }
-        let word = |text: &str| quote(text).map_err(|error| PlanError::Refused(error.to_string()));
-        let mut text = String::new();
-        if let Some(path) = &self.creates {
-            text.push_str(&format!("if [ -e {0} ] || [ -L {0} ]; then exit 0; fi\n", word(path.as_str())?));
-        }
-        if let Some(path) = &self.removes {
-            text.push_str(&format!("if ! [ -e {0} ] && ! [ -L {0} ]; then exit 0; fi\n", word(path.as_str())?));
-        }
-        if let Some(guard) = self.unless.as_ref().and_then(|run| run.argv.last()) {
-            text.push_str(&format!("if sh -c {}; then exit 0; fi\n", word(guard)?));
-        }
-        text.push_str(&self.run);
-        Ok(text)
+        let unless = self.unless.as_ref().and_then(|run| run.argv.last()).cloned();
+        Some(Guard { creates: self.creates.clone(), removes: self.removes.clone(), unless })
     }
 
     fn achieves(&self) -> Vec<Outcome> {
@@ -186,9 +180,10 @@ impl Resource for Shell {
         if due == Due::No {
             return Ok(planned);
         }
-        planned.action = Some(if due == Due::Yes { Action::Run } else { Action::Unknown });
-        if due == Due::AfterApply {
-            planned.notes.push(format!("whether it is due: {KNOWN_AFTER_APPLY}"));
+        planned.action = Some(Action::Run);
+        if let Due::AtItsTurn(on) = &due {
+            planned.action = Some(Action::Unknown);
+            planned.notes.push(decided_at_its_turn(on));
         }
         planned.change("run", None::<&str>, Some(self.run.trim_end()));
         if let Some(user) = &self.user {
@@ -198,7 +193,8 @@ impl Resource for Shell {
             planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));
         }
         planned.ops.push(Op::Run {
-            script: self.script(due)?,
+            script: self.run.clone(),
+            guard: self.guard(host, &due),
             environment: self.environment.clone(),
             user: self.user.clone(),
             directory: self.directory.clone(),
@@ -231,9 +227,17 @@ mod tests {
         host.packages_will_appear();
         let planned = shell.plan(&host).unwrap();
         assert_eq!(planned.action(), Action::Unknown);
-        let [Op::Run { script, .. }] = &planned.ops[..] else { panic!("one operation") };
-        assert_eq!(script, "if sh -c 'docker info | grep '\\''x'\\'''; then exit 0; fi\nmake it");
+        let [Op::Run { guard: Some(_), .. }] = &planned.ops[..] else { panic!("{:?}", planned.ops) };
         planned.ops[0].effect(&mut host);
+        assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
+        // A change after it may undo what it has made.
+        Op::DaemonReload.effect(&mut host);
+        let again = shell.plan(&host).unwrap();
+        assert_eq!(again.action(), Action::Unknown);
+        assert_eq!(again.notes, ["decided at its turn: depends on an earlier step"]);
+        let [Op::Run { guard: Some(guard), .. }] = &again.ops[..] else { panic!("{:?}", again.ops) };
+        assert_eq!(guard.unless.as_deref(), Some("docker info | grep 'x'"));
+        again.ops[0].effect(&mut host);
         assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
     }
 }

@@ -183,7 +183,10 @@ fn above(host: &HostState, path: &AbsPath, parents: bool, planned: &mut Planned)
 fn absent(host: &HostState, path: &AbsPath, recursive: bool) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
-        PathState::Absent => return Ok(planned),
+        PathState::Absent => {
+            planned.absent_unless_brought(host.rewritten_by(path));
+            return Ok(planned);
+        }
         PathState::AfterApply => {}
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
             let names = host.names(path)?;

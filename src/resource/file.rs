@@ -193,7 +193,7 @@ pub(super) fn meta_changes(planned: &mut Planned, entry: &crate::observe::Entry,
 pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
-        PathState::Absent => {}
+        PathState::Absent => planned.absent_unless_brought(host.rewritten_by(path)),
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
             return Err(PlanError::Refused(format!(
                 "{path} is a directory on the host; a 'file' step does not remove directories"

@@ -100,7 +100,10 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
 
 fn absent(host: &HostState, name: &GroupName) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
-    let Some(group) = host.group(name.as_str())? else { return Ok(planned) };
+    let Some(group) = host.group(name.as_str())? else {
+        planned.absent_unless_brought(host.brought_by());
+        return Ok(planned);
+    };
     if let Some((user, _)) = host.users()?.iter().find(|(_, account)| account.group == name.as_str()) {
         return Err(PlanError::Refused(format!(
             "the group '{name}' is the primary group of the user '{user}'; remove or change the user first"

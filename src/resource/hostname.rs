@@ -110,7 +110,7 @@ impl Name {
             planned.change("hosts", None::<&str>, Some(line.replace('\t', " ")));
             lines.insert(at, line);
         }
-        file.replace(lines, planned);
+        file.replace(host, lines, planned);
         Ok(())
     }
 }

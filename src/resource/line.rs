@@ -2,7 +2,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{LineEdit, PlanError, Planned};
+use crate::plan::{PlanError, Planned};
 use crate::values::AbsPath;
 use regex::Regex;
 use text_file::TextFile;
@@ -92,8 +92,11 @@ impl Resource for Line {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        let (path, edit, create) = self.edit();
-        if let Some(planned) = text_file::deferred(host, path, edit, create)? {
+        let (path, wanted) = match self {
+            Line::Present { path, line, .. } => (path, Some(line.as_str())),
+            Line::Absent { path, .. } => (path, None),
+        };
+        if let Some(planned) = text_file::left_open(host, path, ("line", wanted))? {
             return Ok(planned);
         }
         match self {
@@ -101,7 +104,7 @@ impl Resource for Line {
                 let file = TextFile::read_or_create(host, path, *create)?;
                 let mut lines = file.lines.clone();
                 put(&mut lines, line, matching.as_ref(), insert_after.as_ref());
-                file.replace(lines, &mut planned);
+                file.replace(host, lines, &mut planned);
             }
             Line::Absent { path, line, matching } => {
                 let Some(file) = TextFile::read(host, path)? else { return Ok(planned) };
@@ -109,26 +112,10 @@ impl Resource for Line {
                     Some(have) == line.as_ref() || matching.as_ref().is_some_and(|regex| regex.is_match(have))
                 };
                 let lines = file.lines.iter().filter(|have| !unwanted(have)).cloned().collect();
-                file.replace(lines, &mut planned);
+                file.replace(host, lines, &mut planned);
             }
         }
         Ok(planned)
-    }
-}
-
-impl Line {
-    /// The same as an operation.
-    fn edit(&self) -> (&AbsPath, LineEdit, bool) {
-        let text = |regex: &Option<Regex>| regex.as_ref().map(|regex| regex.as_str().to_owned());
-        match self {
-            Line::Present { path, line, matching, insert_after, create } => {
-                let (line, matching, insert_after) = (line.clone(), text(matching), text(insert_after));
-                (path, LineEdit::Put { line, matching, insert_after }, *create)
-            }
-            Line::Absent { path, line, matching } => {
-                (path, LineEdit::Drop { line: line.clone(), matching: text(matching) }, false)
-            }
-        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Resource for Link {
                 planned.ops.push(Op::MakeLink { path: path.clone(), target: target.clone() });
             }
             Link::Absent { path } => match host.path(path)? {
-                PathState::Absent => {}
+                PathState::Absent => planned.absent_unless_brought(host.rewritten_by(path)),
                 PathState::Present(entry) if entry.file_type != FileType::Link => {
                     return Err(blocked(path, entry.file_type));
                 }

@@ -64,6 +64,12 @@ pub trait Resource: Debug + Send + Sync {
     /// # Errors
     /// What is wanted is refused, or the state cannot tell.
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError>;
+
+    /// Whether it waits for something that steps after it can bring about: a
+    /// reboot that packages ask for.
+    fn may_become_due(&self) -> bool {
+        false
+    }
 }
 
 /// The project around a playbook, as far as kinds may see it. Paths are

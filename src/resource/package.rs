@@ -173,6 +173,10 @@ impl Packages {
                 packages.push(name.clone());
             }
         }
+        if packages.len() < self.names.len() {
+            // A package of an earlier step may depend on it.
+            planned.absent_unless_brought(host.packages_by());
+        }
         if !packages.is_empty() {
             planned.action = Some(Action::Delete);
             planned.ops.push(Op::AptRemove { packages, purge });

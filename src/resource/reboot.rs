@@ -1,8 +1,7 @@
 //! `reboot`: restarts the host where that is due, and goes on when it is back.
 //!
-//! What is due is known before the apply only as far as it can be: a package
-//! that is installed earlier in the run may ask for a reboot or not. What
-//! proves a reboot is the kernel's boot id (proc_sys_kernel(5)), never that a
+//! Where a package that is installed earlier in the run may ask for a reboot or
+//! not, that is decided when the step's turn comes. What proves a reboot is the kernel's boot id (proc_sys_kernel(5)), never that a
 //! connection was lost.
 
 use super::{Args, Field, Kind, Resource, Type};
@@ -58,7 +57,8 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 enum Due {
     No,
     Yes(&'static str),
-    AfterApply,
+    /// What it depends on, as in "step 3".
+    Open(String),
 }
 
 impl Reboot {
@@ -70,11 +70,13 @@ impl Reboot {
                 (false, false) => Due::No,
             });
         }
-        let mut due = if host.reboot_may_be_required() { Due::AfterApply } else { Due::No };
+        let mut due = host.reboot_by().map_or(Due::No, |by| Due::Open(by.to_owned()));
         for file in &self.files {
             match host.path(file)? {
                 PathState::Present(_) => return Ok(Due::Yes("the host asks for it")),
-                PathState::AfterApply => due = Due::AfterApply,
+                PathState::AfterApply => {
+                    due = Due::Open(host.brought_by().unwrap_or("an earlier step").to_owned());
+                }
                 PathState::Absent => {}
             }
         }
@@ -94,17 +96,25 @@ impl Resource for Reboot {
         let because = match self.due(host)? {
             Due::No => return Ok(planned),
             Due::Yes(because) => because,
-            Due::AfterApply => KNOWN_AFTER_APPLY,
+            Due::Open(on) => {
+                planned.leave_open(&on);
+                KNOWN_AFTER_APPLY
+            }
         };
         if host.facts.init != "systemd" {
             return Err(PlanError::Refused(
                 "systemd does not run here: there is nothing that could be rebooted".into(),
             ));
         }
-        let known = because != KNOWN_AFTER_APPLY;
-        planned.action = Some(if known { Action::Run } else { Action::Unknown });
         planned.change("reboot", None::<&str>, Some(because));
-        planned.ops.push(Op::Reboot { if_required: !known, timeout: self.timeout, message: self.message.clone() });
+        if planned.open.is_none() {
+            planned.action = Some(Action::Run);
+            planned.ops.push(Op::Reboot { timeout: self.timeout, message: self.message.clone() });
+        }
         Ok(planned)
+    }
+
+    fn may_become_due(&self) -> bool {
+        self.required
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{LineEdit, PlanError, Planned};
+use crate::plan::{PlanError, Planned};
 use crate::values::AbsPath;
 use text_file::TextFile;
 
@@ -159,20 +159,6 @@ impl Syntax {
     }
 }
 
-impl Setting {
-    /// The same as an operation.
-    fn edit(&self) -> LineEdit {
-        let Syntax { key, separator, comment, .. } = &self.syntax;
-        let (key, separator, comment) = (key.clone(), separator.clone(), comment.clone());
-        match &self.value {
-            Some(value) => {
-                LineEdit::Set { key, separator, comment, value: value.clone(), line: self.syntax.line(value) }
-            }
-            None => LineEdit::Unset { key, separator },
-        }
-    }
-}
-
 impl Resource for Setting {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.path, queries);
@@ -180,7 +166,7 @@ impl Resource for Setting {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        if let Some(planned) = text_file::deferred(host, &self.path, self.edit(), self.create)? {
+        if let Some(planned) = text_file::left_open(host, &self.path, ("value", self.value.as_deref()))? {
             return Ok(planned);
         }
         let file = match &self.value {
@@ -198,7 +184,7 @@ impl Resource for Setting {
             Some(value) => self.syntax.set(&file.lines, value),
             None => file.lines.iter().filter(|line| self.syntax.active(line).is_none()).cloned().collect(),
         };
-        file.replace(lines, &mut planned);
+        file.replace(host, lines, &mut planned);
         Ok(planned)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::directory::in_the_way;
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, LineEdit, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
 
 /// A file of lines.
@@ -26,39 +26,29 @@ pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
     queries.ask(Query::Content(path.clone()));
 }
 
-/// Plans an edit that is made on the host, if what the file will hold is known
-/// after apply only: an earlier step changes it in a way that cannot be
-/// predicted, or a package of this run may bring it.
+/// Where only the turn of a step tells what the file holds: an earlier step of
+/// the run may make it or change it in a way that cannot be predicted. `field`
+/// is the step's field and what it is to be; none: it is to be taken out.
 ///
 /// # Errors
 /// What stands at the path is unreadable.
-pub(super) fn deferred(
+pub(super) fn left_open(
     host: &HostState,
     path: &AbsPath,
-    edit: LineEdit,
-    create: bool,
+    field: (&str, Option<&str>),
 ) -> Result<Option<Planned>, PlanError> {
-    let unknown = match host.path(path)? {
-        PathState::AfterApply => true,
-        PathState::Absent => host.accounts_may_appear(),
-        PathState::Present(_) => *host.content(path)? == Content::AfterApply,
+    let on = match host.path(path)? {
+        PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
+        PathState::Absent => host.rewritten_by(path),
+        PathState::Present(_) if *host.content(path)? == Content::AfterApply => {
+            Some(host.brought_by().unwrap_or("an earlier step"))
+        }
+        PathState::Present(_) => None,
     };
-    if !unknown {
-        return Ok(None);
-    }
+    let Some(on) = on else { return Ok(None) };
     let mut planned = Planned::nothing();
-    if !host.edit_is_promised(path, &format!("{edit:?}")) {
-        let (field, after) = match &edit {
-            LineEdit::Put { line, .. } => ("line", Some(line.clone())),
-            LineEdit::Drop { .. } => ("line", None),
-            LineEdit::Set { value, .. } => ("value", Some(value.clone())),
-            LineEdit::Unset { .. } => ("value", None),
-        };
-        planned.action = Some(Action::Unknown);
-        planned.change(field, Some(KNOWN_AFTER_APPLY), after);
-        planned.notes.push(format!("what {path} will hold is known after apply: it is edited then"));
-        planned.ops.push(Op::EditFile { path: path.clone(), edit, create });
-    }
+    planned.leave_open(on);
+    planned.change(field.0, Some(KNOWN_AFTER_APPLY), field.1);
     Ok(Some(planned))
 }
 
@@ -117,8 +107,10 @@ impl TextFile {
         }
     }
 
-    /// Plans to put these lines in the file's place.
-    pub(super) fn replace(&self, lines: Vec<String>, planned: &mut Planned) {
+    /// Plans to put these lines in the file's place. What an earlier step of the
+    /// run may put into the file meanwhile must not get lost: then the step is
+    /// left open, and the lines are what is expected.
+    pub(super) fn replace(&self, host: &HostState, lines: Vec<String>, planned: &mut Planned) {
         if lines == self.lines && self.there {
             return;
         }
@@ -126,6 +118,9 @@ impl TextFile {
         // A line added after one without an end gives that one its end.
         let ended = self.ended || lines.last() != self.lines.last();
         let after = TextFile { lines, ended, ..self.clone() }.bytes();
+        if let Some(on) = host.rewritten_by(&self.path) {
+            planned.leave_open(on);
+        }
         planned.action = Some(if self.there { Action::Update } else { Action::Create });
         planned.diff = Some(diff_files(self.path.as_str(), self.there.then_some(&before), Some(&after)));
         planned.ops.push(Op::WriteFile {

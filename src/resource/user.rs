@@ -287,6 +287,9 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
             draft.change("home", Some(account.home), None::<&str>);
         }
         draft.push(Op::UserRemove { name: name.clone(), remove_home: home });
+    } else {
+        let on = draft.host().brought_by().map(str::to_owned);
+        draft.planned.absent_unless_brought(on.as_deref());
     }
     if !draft.planned.ops.is_empty() {
         draft.planned.action = Some(Action::Delete);

@@ -1,0 +1,283 @@
+//! One host's part of an apply: one phase after the other until nothing is open.
+//!
+//! A phase is one run on the host. It ends where the host restarts, and before
+//! the first step that only its turn can decide. Then the host is observed and
+//! planned for again, in the same session, and the run goes on. Most applies
+//! have one phase. Every phase has a record of its own on the host.
+//!
+//! What a later phase finds to do beyond what the plan has shown as open was
+//! agreed to by nobody: it is named and asked for.
+
+use super::carry_out::{
+    Part, PartEnd, Terms, look_again, not_converged, run_part, take_back, tell,
+};
+use super::engine::Prepared;
+use super::reboot::come_back;
+use crate::apply::{ApplyError, Record, one_phase};
+use crate::plan::{Action, HostPlan, KNOWN_AFTER_APPLY, Op, StepPlan};
+use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// Carries a host's plan out, phase by phase and through the reboots in it,
+/// until a look at the host finds nothing left to do.
+pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
+    if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
+        let error = ApplyError::Unfinished(run.clone()).to_string();
+        reporter.event(&Event::HostFailed { host: &host.plan.name, error: &error });
+        return HostOutcome { error: Some(error), ..HostOutcome::new(&host.plan.name, Ending::Failed) };
+    }
+    let mut terms = terms.clone();
+    terms.about.stage.clone_from(&host.stage);
+    let began = Instant::now();
+    let mut work = Work { shown: host.plan.clone(), ..Work::default() };
+    let nothing_to_do = host.plan.is_empty();
+    while let Goes::On = work.phase(&mut host, &terms, reporter, nothing_to_do) {}
+    let mut outcome = work.so_far.take().unwrap_or_else(|| HostOutcome::new(&host.plan.name, Ending::Failed));
+    if terms.undo_on_failure && outcome.leaves_a_half() {
+        take_back(&work.records, &terms, reporter, &mut host, &mut outcome);
+        work.records.clear();
+    }
+    work.say_what_stays(&mut outcome);
+    outcome.seconds = began.elapsed().as_secs_f64();
+    tell(&outcome, reporter);
+    outcome
+}
+
+/// Whether another phase follows.
+enum Goes {
+    On,
+    Over,
+}
+
+/// An apply on one host between two phases.
+#[derive(Default)]
+struct Work {
+    /// The plan as the operator has seen it, and agreed to.
+    shown: HostPlan,
+    /// What came of all phases so far.
+    so_far: Option<HostOutcome>,
+    /// The runs that can be taken back together: those since the last reboot.
+    records: Vec<Record>,
+    /// The runs before it.
+    before_reboot: Vec<String>,
+    /// Steps that have restarted the host.
+    rebooted: BTreeSet<String>,
+    /// Steps that were carried out although they did not differ before.
+    repeated: BTreeSet<String>,
+    phases: usize,
+}
+
+impl Work {
+    fn phase(&mut self, host: &mut Prepared, terms: &Terms, reporter: &dyn Reporter, nothing_to_do: bool) -> Goes {
+        let plan = host.plan.clone();
+        self.phases += 1;
+        let again = plan.steps.iter().find(|step| self.rebooted.contains(&step.id) && step.action != Action::None);
+        if let Some(again) = again {
+            let error = format!("step {} ({}) asks for another reboot right after its own", again.id, again.name);
+            return self.stuck(plan.clone(), error, reporter);
+        }
+        let part = one_phase(&plan);
+        let Part { outcome, end, record } = run_part(&part, terms, reporter, host);
+        self.records.extend(record);
+        let so_far = join(self.so_far.take(), outcome, &plan);
+        let runs = so_far.runs.clone();
+        self.so_far = Some(so_far);
+        match end {
+            PartEnd::Failed => Goes::Over,
+            PartEnd::Reboot(reboot) => {
+                self.before_reboot = runs;
+                self.records.clear();
+                let id = plan.steps.get(reboot.step).map(|step| step.id.clone());
+                self.rebooted.extend(id.clone());
+                host.resumed_at = id;
+                match come_back(host, &reboot, reporter) {
+                    Ok(next) => self.take_up(host, next, terms, reporter),
+                    Err((ending, error)) => self.over(ending, error),
+                }
+            }
+            PartEnd::Through if nothing_to_do => Goes::Over,
+            PartEnd::Through => {
+                let open = part.left_open.and_then(|at| part.steps.get(at));
+                // What is pending from here on is this apply's own.
+                host.resumed_at = Some(open.map_or(String::new(), |step| step.id.clone()));
+                match look_again(host, &plan.name, reporter) {
+                    Err(error) if open.is_none() => self.over(Ending::Failed, format!("the second look failed: {error:#}")),
+                    Err(error) => self.over(Ending::Failed, format!("{error:#}")),
+                    Ok(rest) if rest.is_empty() => Goes::Over,
+                    Ok(rest) => match open {
+                        Some(open) if is_stuck(&rest, &open.id) || self.phases > 2 * plan.steps.len() => {
+                            let error = format!("step {} ({}) cannot be decided", open.id, open.name);
+                            self.stuck(rest, error, reporter)
+                        }
+                        Some(_) => self.take_up(host, rest, terms, reporter),
+                        None if self.may_repeat(&rest) => self.take_up(host, rest, terms, reporter),
+                        None => {
+                            self.so_far.iter_mut().for_each(|so_far| not_converged(so_far, rest.clone(), reporter));
+                            Goes::Over
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    /// Makes a plan that was made between two phases the one to be carried out,
+    /// unless it does more than was agreed to.
+    fn take_up(&mut self, host: &mut Prepared, next: HostPlan, terms: &Terms, reporter: &dyn Reporter) -> Goes {
+        let name = next.name.clone();
+        let decided = next.steps.iter().filter(|step| {
+            let shown = self.shown.steps.iter().find(|shown| shown.id == step.id);
+            step.action != Action::None && step.open.is_none() && shown.is_some_and(|shown| shown.open.is_some())
+        });
+        for step in decided {
+            let word = report::action_words(step.action).1;
+            let text = format!("decided now: step {} ({}): {word}", step.id, step.name);
+            reporter.event(&Event::Notice { host: Some(&name), text: &text });
+        }
+        let beyond = beyond(&self.shown, &next);
+        if !beyond.is_empty() {
+            let text = format!("this differs beyond the plan that was shown: {}", beyond.join("; "));
+            reporter.event(&Event::Notice { host: Some(&name), text: &text });
+            if !terms.yes && !agreed(&name, reporter) {
+                let error = format!("{text}; what was done before stays. Apply again to see the plan, or give --yes");
+                return self.over(Ending::Failed, error);
+            }
+        }
+        reporter.event(&Event::Planned { plan: &next });
+        self.shown.clone_from(&next);
+        host.plan = next;
+        Goes::On
+    }
+
+    /// After the last phase: whether what still differs is only what this
+    /// apply's own packages and commands have changed meanwhile. Then it is done
+    /// once more; what this apply has done itself must hold.
+    fn may_repeat(&mut self, rest: &HostPlan) -> bool {
+        let Some(so_far) = &self.so_far else { return false };
+        let place = |id: &str| rest.steps.iter().position(|step| step.id == id);
+        let done = so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
+        let opaque = done.clone().filter(|(step, _)| step.ops.iter().any(is_opaque));
+        let first = opaque.filter_map(|(step, _)| place(&step.id)).min();
+        let differing: Vec<&StepPlan> = rest.steps.iter().filter(|step| step.action != Action::None).collect();
+        let holds = |step: &&StepPlan| {
+            let shown_open = self.shown.steps.iter().any(|s| s.id == step.id && s.action == Action::Unknown);
+            let comes_after = first.is_some_and(|first| place(&step.id).is_some_and(|at| at > first));
+            let is_done = done.clone().any(|(done, _)| done.id == step.id);
+            let pending = step.ops.iter().all(|op| matches!(op, Op::Systemctl { .. })) && step.span.is_none();
+            !self.repeated.contains(&step.id) && !is_done && (shown_open || comes_after || pending)
+        };
+        let all = differing.iter().all(holds);
+        self.repeated.extend(differing.iter().map(|step| step.id.clone()));
+        all
+    }
+
+    fn over(&mut self, ending: Ending, error: String) -> Goes {
+        if let Some(so_far) = &mut self.so_far {
+            (so_far.ending, so_far.error) = (ending, Some(error));
+        }
+        Goes::Over
+    }
+
+    fn stuck(&mut self, plan: HostPlan, error: String, reporter: &dyn Reporter) -> Goes {
+        let text = format!("NOT CONVERGED: {error}");
+        reporter.event(&Event::HostFailed { host: &plan.name, error: &text });
+        let so_far = self.so_far.get_or_insert_with(|| HostOutcome::new(&plan.name, Ending::NotConverged));
+        (so_far.ending, so_far.error, so_far.remaining) = (Ending::NotConverged, Some(error), Some(plan));
+        Goes::Over
+    }
+
+    /// Where a guard has put its phase back, what other runs did is still there.
+    fn say_what_stays(&self, outcome: &mut HostOutcome) {
+        if outcome.ending != Ending::Undone {
+            return;
+        }
+        let mut runs = vec![];
+        if !self.before_reboot.is_empty() {
+            runs.push(format!("what run {} did before the reboot", self.before_reboot.join(", ")));
+        }
+        // The last record is that of the run that was put back.
+        let phases: Vec<&str> = self.records.iter().rev().skip(1).map(|record| record.id.as_str()).collect();
+        if !phases.is_empty() {
+            runs.push(format!("what run {} did before it", phases.join(", ")));
+        }
+        if !runs.is_empty() {
+            let stays = format!("{} stays: 'undo' takes it back", runs.join(" and "));
+            outcome.error = Some(outcome.error.take().map_or_else(|| stays.clone(), |error| format!("{error}; {stays}")));
+        }
+    }
+}
+
+/// Whether the step that ended a phase, or one before it, is open still.
+fn is_stuck(rest: &HostPlan, before: &str) -> bool {
+    let open = rest.steps.iter().position(|step| step.open.is_some());
+    let before = rest.steps.iter().position(|step| step.id == before);
+    matches!((open, before), (Some(open), Some(before)) if open <= before)
+}
+
+/// Whether an operation may change what no plan can predict.
+fn is_opaque(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } | Op::Systemctl { .. }
+    )
+}
+
+/// What a plan does that another one, which was shown, does not say, step by step.
+fn beyond(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
+    let covers = |shown: &StepPlan, now: &StepPlan| {
+        shown.action == Action::Unknown
+            || shown.action != Action::None
+                && now.changes.iter().all(|change| {
+                    let same = |other: &&crate::plan::FieldChange| other.field == change.field;
+                    let told = shown.changes.iter().find(same);
+                    told.is_some_and(|told| {
+                        told.after == change.after || told.after.as_deref() == Some(KNOWN_AFTER_APPLY)
+                    })
+                })
+    };
+    let mut named = Vec::new();
+    for step in now.steps.iter().filter(|step| step.action != Action::None) {
+        // A pending restart belongs to the steps that ask for it.
+        let pending = step.span.is_none() && step.kind == "service";
+        let known = shown.steps.iter().find(|other| other.id == step.id);
+        if !pending && !known.is_some_and(|known| covers(known, step)) {
+            let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
+            named.push(format!("step {} ({}): {}", step.id, step.name, changes.join(", ")));
+        }
+    }
+    named
+}
+
+fn agreed(name: &str, reporter: &dyn Reporter) -> bool {
+    let mut agreed = false;
+    let question = format!("Go on with this on {name}?");
+    reporter.pause(&mut || agreed = crate::transport::Ask::confirm(&report::TerminalAsk::new(), &question));
+    agreed
+}
+
+/// Two parts as one: what the first has done stays done. `plan` is that of the
+/// second; of its steps those that its run was not to come to were not reached.
+fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &HostPlan) -> HostOutcome {
+    for (step, ending) in &mut second.steps {
+        let planned = plan.steps.iter().find(|planned| planned.id == step.id);
+        let left_out = |planned: &StepPlan| planned.open.is_some() || !planned.ops.is_empty();
+        if step.ops.is_empty() && planned.is_some_and(left_out) && *ending == StepEnding::Unchanged {
+            *ending = StepEnding::NotReached;
+        }
+    }
+    let Some(first) = first else { return second };
+    for (step, ending) in first.steps {
+        if !matches!(ending, StepEnding::Done | StepEnding::NotDue) {
+            continue;
+        }
+        match second.steps.iter_mut().find(|(other, _)| other.id == step.id) {
+            Some(same) if same.1 == StepEnding::Unchanged => *same = (step, ending),
+            Some(_) => {}
+            None => second.steps.push((step, ending)),
+        }
+    }
+    second.changed = second.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
+    second.runs = [first.runs, second.runs].concat();
+    second
+}
