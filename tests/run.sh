@@ -81,5 +81,15 @@ echo
 grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 sed -n 's/^clients: //p' "$log"
 grep -E '^bypass table: ' "$log" || true
+# Once more what has failed, where the end of a long output is all that is kept.
+if [ $code != 0 ]; then
+  awk '
+    NR == FNR { if (/^test .* \.\.\. FAILED$/) failed[$2] = 1; next }
+    /^---- .* stdout ----$/ { left = ($2 in failed) ? 40 : 0; delete failed[$2] }
+    /^(successes|failures):$/ { left = 0 }
+    left > 0 { print substr($0, 1, 400); left-- }
+  ' "$log" "$log"
+  grep -E '^test .* \.\.\. FAILED$' "$log" || true
+fi
 echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code
