@@ -80,7 +80,7 @@ count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~
 echo
 grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 sed -n 's/^clients: //p' "$log"
-grep -E '^bypass table: ' "$log" || true
+grep -E '^(bypass table|set-ups|situations): ' "$log" || true
 # Once more what has failed, where the end of a long output is all that is kept.
 if [ $code != 0 ]; then
   awk '
