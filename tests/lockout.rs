@@ -389,13 +389,15 @@ fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
 fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
     let Some(project) = Project::new() else { return };
     project.on_host("systemctl disable -q --now ssh.socket; systemctl enable -q --now ssh.service");
-    // It is told to begin anew, and cannot: a connection of that moment that
-    // still holds its port has the same effect.
+    // It is told to begin anew, and cannot, nor when it is started for the
+    // first time: a connection of that moment that still holds its port has the same effect.
     project.on_host(
         "cat >/usr/local/sbin/ends <<'X'\n#!/bin/sh\nmv /usr/sbin/sshd /usr/sbin/sshd.away\nkill -HUP \"$1\"\n\
-         while kill -0 \"$1\" 2>/dev/null; do sleep 0.01; done\nmv /usr/sbin/sshd.away /usr/sbin/sshd\necho ended >>/run/ended\nX\n\
-         chmod 0755 /usr/local/sbin/ends; mkdir -p /etc/systemd/system/ssh.service.d\n\
-         printf '[Service]\\nRestart=no\\nExecReload=\\nExecReload=/bin/sh -c \"/usr/local/sbin/ends $MAINPID & :\"\\n' >/etc/systemd/system/ssh.service.d/ends.conf\n\
+         until [ -s /run/refused ]; do sleep 0.01; done\nmv /usr/sbin/sshd.away /usr/sbin/sshd\necho ended >>/run/ended\nX\n\
+         printf '#!/bin/sh\\n/usr/sbin/sshd -t && exit\\necho refused >>/run/refused\\nexit 1\\n' >/usr/local/sbin/begins\n\
+         chmod 0755 /usr/local/sbin/ends /usr/local/sbin/begins; mkdir -p /etc/systemd/system/ssh.service.d\n\
+         printf '[Service]\\nRestart=no\\nExecStartPre=\\nExecStartPre=/usr/local/sbin/begins\\nExecReload=\\n' >/etc/systemd/system/ssh.service.d/ends.conf\n\
+         printf 'ExecReload=/bin/sh -c \"/usr/local/sbin/ends $MAINPID & :\"\\n' >>/etc/systemd/system/ssh.service.d/ends.conf\n\
          systemctl daemon-reload",
     );
     project.playbook(

@@ -122,10 +122,20 @@ sshd_is_new() {
   words $2; w=$W
   words $n
   [ "$W" -lt "$w" ] || return 0
-  # Nothing holds it any longer; logins that are open stay.
-  if [ -n "$3" ]; then systemctl reset-failed "$3"; systemctl restart "$3"
-  elif [ -z "$n" ]; then "$(command -v sshd)"
-  else kill -HUP "$1"; fi
+  # Nothing listens any longer, or not everywhere; logins that are open stay.
+  if [ -n "$3" ] || [ -z "$n" ]; then start_sshd "$3"; else kill -HUP "$1"; fi
+}
+# start_sshd UNIT-OR-EMPTY: tried again while what kept it from listening is still there.
+start_sshd() {
+  i=0
+  until
+    if [ -n "$1" ]; then systemctl reset-failed "$1"; a=$(systemctl restart "$1" 2>&1)
+    else a=$("$(command -v sshd)" 2>&1); fi
+  do
+    i=$((i + 1))
+    [ "$i" -lt 25 ] || { printf '%s\n' "$a"; return 1; }
+    sleep 0.2
+  done
 }
 # sshd takes up its configuration: ports are the socket's where it listens for sshd.
 sshd_takes_up() {
