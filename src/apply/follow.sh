@@ -28,6 +28,15 @@ launch() {
     # Not a child of ours: one that has ended and that nobody waits for looks alive.
     (setsid /bin/sh "$R/script" </dev/null >/dev/null 2>&1 & echo "$!" >"$P/pid")
   fi
+  rm -f -- "$P/launched/by"
+}
+# A runner that somebody else is just starting is not there yet, and not dead.
+await_launch() {
+  i=0
+  while p=$(cat "$P/launched/by" 2>/dev/null) && [ ! -e "$R/result" ] && kill -0 "$p" 2>/dev/null && [ "$i" -lt 600 ]; do
+    i=$((i + 1))
+    sleep 0.05
+  done
 }
 # runner: prints the runner's process, nothing if it has ended.
 runner() {
@@ -44,6 +53,7 @@ close_guards() {
   done
 }
 follow() {
+  await_launch
   p=$(runner)
   # Not in the run's own place, which the runner removes as it ends.
   f=/run/stockade/.$ID-$$.lines

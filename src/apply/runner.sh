@@ -17,6 +17,9 @@ journal() { printf '%s\n' "$*" >>"$R/journal"; }
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
 finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
+# Whoever took over from a controller that is gone may have ended this run before
+# its runner began: then there is nothing to do, and nothing to do it with.
+[ ! -e "$R/result" ] || exit 0
 # A run that is being settled holds it for a moment. The result comes before the
 # line: whoever has the lock takes a run with a line and no result for a dead one.
 if ! take_lock 2; then
@@ -24,6 +27,8 @@ if ! take_lock 2; then
   journal "L $(cat "$L")"
   finish locked
 fi
+[ ! -e "$R/result" ] || exit 0
+true >"$P/begun"
 printf '%s since %s, run %s' "$WHO" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$ID" >"$L"
 
 # A run that ended without a result is settled before another begins. One that

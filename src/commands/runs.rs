@@ -15,6 +15,8 @@ use std::time::Duration;
 /// What the program that settles a run ends with if somebody else is at work.
 const LOCKED: i32 = 3;
 const LOOK: Duration = Duration::from_secs(120);
+/// How often a run is followed whose runner cannot be told from a dead one.
+const ATTEMPTS: usize = 5;
 
 /// A host whose runs are of interest.
 pub(super) struct Runs<'a> {
@@ -107,34 +109,40 @@ impl<'a> Runs<'a> {
 pub(super) fn settle(reach: &mut Reach<'_>, name: &str, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
     let say = |text: &str| reporter.event(&Event::Notice { host: Some(name), text });
     say(&format!("run {run} has not ended; following it"));
-    let told = follow(reach, run, None, &mut Follower { name, reporter });
-    let result = match told {
-        Ok(told) => told.result,
-        // A run that never got as far as a journal.
-        Err(crate::apply::ApplyError::Lost(_)) => String::new(),
-        Err(crate::apply::ApplyError::Transport(error)) => return Err(error.into()),
-        Err(error) => return Err(RunFailed(format!("{name}: {error}")).into()),
-    };
-    if !result.is_empty() {
-        say(&format!("run {run} has ended: {result}"));
-        return Ok(result);
-    }
-    let mut script = Script::new();
     // Somebody else may settle it at the same time: then it is done when the lock is free.
+    let mut script = Script::new();
     script.set("R", &format!("/var/lib/stockade/runs/{run}")).line(LOCK).line(
         "take_lock 10 || { cat \"$L\"; exit 3; }\n\
          [ -e \"$R/settle\" ] || { rm -rf -- \"$R\"; exit 0; }\n\
          [ -e \"$R/result\" ] || sh \"$R/settle\" interrupted </dev/null >/dev/null 2>&1 9>&-\n\
          cat \"$R/result\" 2>/dev/null || :",
     );
-    let reply = reach.session.run(&script, &[], LOOK)?;
-    let answer = String::from_utf8_lossy(&reply.output).trim().to_owned();
-    if reply.code == LOCKED {
-        return Err(RunFailed(format!("{name}: another run is at work on this host: {answer}")).into());
-    }
-    if reply.code != 0 {
-        return Err(RunFailed(format!("{name}: run {run} cannot be ended on this host: {answer}")).into());
-    }
+    let mut tries = 0;
+    let answer = loop {
+        let told = follow(reach, run, None, &mut Follower { name, reporter });
+        let result = match told {
+            Ok(told) => told.result,
+            // A run that never got as far as a journal.
+            Err(crate::apply::ApplyError::Lost(_)) => String::new(),
+            Err(crate::apply::ApplyError::Transport(error)) => return Err(error.into()),
+            Err(error) => return Err(RunFailed(format!("{name}: {error}")).into()),
+        };
+        if !result.is_empty() {
+            break result;
+        }
+        let reply = reach.session.run(&script, &[], LOOK)?;
+        let answer = String::from_utf8_lossy(&reply.output).trim().to_owned();
+        tries += 1;
+        match reply.code {
+            0 => break answer,
+            // It is this very run that holds the lock: its runner had only not begun.
+            LOCKED if answer.ends_with(run) && tries < ATTEMPTS => {}
+            LOCKED => {
+                return Err(RunFailed(format!("{name}: another run is at work on this host: {answer}")).into());
+            }
+            _ => return Err(RunFailed(format!("{name}: run {run} cannot be ended on this host: {answer}")).into()),
+        }
+    };
     if !answer.is_empty() && answer != "interrupted" {
         say(&format!("run {run} has ended: {answer}"));
         return Ok(answer);
