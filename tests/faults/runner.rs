@@ -3,7 +3,7 @@
 
 use super::Fault;
 use super::seed::Seed;
-use super::site::{Call, Normal, Site};
+use super::site::{Call, Normal, SHORT_GUARD, Site};
 
 /// How many calls of each are tried.
 const RUNNER: usize = 52;
@@ -103,7 +103,7 @@ fn reverts() -> Vec<Fault> {
                     let live =
                         Call { place: "runner".into(), pattern: "systemctl restart stockade-guard*".into(), nth: 1 };
                     site.arm(&live, "pause");
-                    let mut controller = site.start_apply(&[]);
+                    let mut controller = site.start_apply(SHORT_GUARD);
                     site.await_pause(&mut controller)?;
                     controller.kill().unwrap();
                     site.go();
@@ -111,7 +111,7 @@ fn reverts() -> Vec<Fault> {
                     super::site::ended(controller)
                 } else {
                     site.arm(&call, kind);
-                    site.apply(&[])
+                    site.apply(SHORT_GUARD)
                 };
                 if place != "runner" {
                     site.until("[ -e /run/fault/fired ]")?;

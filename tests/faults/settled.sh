@@ -3,7 +3,10 @@
 # SECRETS: the new secrets, a line each. Prints what is wrong.
 find /srv /etc /home /root /run/stockade -xdev -name '.stockade-*' 2>/dev/null
 find /etc/systemd/system -name 'stockade-guard*' 2>/dev/null
-systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | grep -v ' inactive *dead ' | sed 's/^/unit: /'
+# A run's unit ends a moment after its result is told.
+units() { systemctl list-units --all --plain --no-legend 'stockade-run*' 'stockade-guard*' | grep -v ' inactive *dead '; }
+i=0; while [ -n "$(units)" ] && [ "$i" -lt 200 ]; do i=$((i + 1)); sleep 0.1; done
+units | sed 's/^/unit: /'
 for d in /run/stockade/*; do [ ! -e "$d" ] || echo "left: $d"; done
 # What was owed before the host was restarted is paid by that.
 for d in /var/lib/stockade/owed/*; do
