@@ -3,7 +3,7 @@
 use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
 use crate::plan::{HostPlan, OpScript};
-use crate::shell::{Command, NulByte, Script};
+use crate::shell::{Command, NulByte, RUN_TEXT, Script};
 use std::collections::BTreeSet;
 
 /// The shell's function `take_lock SECONDS`: one run at a time on a host.
@@ -54,6 +54,7 @@ impl Program {
             .set("WHO", &about.who)
             .set("SPARED", &plan.spared.join(" "))
             .line(LOCK)
+            .line(RUN_TEXT)
             .line(include_str!("runner.sh"));
         // A run that ends before its reboot owes it; another boot pays it.
         if operations.iter().any(|scheduled| scheduled.op.reboots()) {

@@ -3,7 +3,7 @@
 # must stay). Every operation runs
 # in a subshell under set -e; its begin and end go to the journal.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-LC_ALL=C HOME=/root
+LC_ALL=C HOME=/root LIMIT=
 DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 export PATH LC_ALL HOME DEBIAN_FRONTEND NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND
 umask 022
@@ -137,7 +137,7 @@ put() {
   # It is nobody else's until its owner and mode are set.
   *) install -o "$3" -g "$4" -m "$5" -- "$P/$1" "$t" ;;
   esac
-  if [ -n "$6" ]; then sh "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
+  if [ -n "$6" ]; then run_text '' "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
   sync -- "$t"
   mv -fT -- "$t" "$2"
   trap - EXIT
@@ -324,19 +324,19 @@ set_timezone() {
   ln -sfn -- "/usr/share/zoneinfo/$1" /etc/localtime
   printf '%s\n' "$1" >/etc/timezone
 }
-# run_text PAYLOAD USER-OR-EMPTY
-run_text() {
-  if [ -z "$2" ]; then sh "$P/$1"; return; fi
+# run_payload PAYLOAD USER-OR-EMPTY
+run_payload() {
+  if [ -z "$2" ]; then run_text '' "$P/$1"; return; fi
   # The user may read this one file through the descriptor, not its folder.
   chown -- "$2" "$P/$1"
   chmod 0400 "$P/$1"
-  runuser -u "$2" -- /bin/sh /dev/fd/8 8<"$P/$1"
+  run_text "$2" /dev/fd/8 8<"$P/$1"
 }
 # if_due CREATES REMOVES UNLESS-PAYLOAD USER-OR-EMPTY: ends the operation where
 # its guard says that there is nothing to do.
 if_due() {
   if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; } || { [ -n "$2" ] && [ ! -e "$2" ] && [ ! -L "$2" ]; } ||
-    { [ -n "$3" ] && run_text "$3" "$4" >/dev/null 2>&1; }; then
+    { [ -n "$3" ] && run_payload "$3" "$4" >/dev/null 2>&1; }; then
     : >"$P/idle"
     exit 0
   fi

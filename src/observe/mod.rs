@@ -13,7 +13,7 @@ mod state;
 mod witness;
 
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
-pub use query::{Queries, Query, Run};
+pub use query::{Queries, Query, Run, Text};
 pub use reply::Malformed;
 pub use state::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,

@@ -2,14 +2,15 @@
 //!
 //! Whatever the number of questions, the program starts a constant number of
 //! processes (xargs may split a very long list) and is one message over one
-//! channel. Commands the operator wrote (`unless`) are one process each.
+//! channel. Texts that the operator wrote (`unless`) are one process each.
 //!
 //! Answers come in sections: a line `<nonce>:<name>`, the section's standard
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, reply};
-use crate::shell::{Command, Script};
+use super::{Facts, HostState, Queries, Query, Run, Text, reply};
+use crate::shell::{Command, RUN_TEXT, STRICT, Script};
+use crate::values::UserName;
 
 /// Size above which a file's bytes are not fetched.
 pub const CONTENT_LIMIT: u64 = 4 << 20;
@@ -86,6 +87,9 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     if queries.iter().any(|q| matches!(q, Query::Module(_))) {
         script.line("section module q_modules");
     }
+    if runs(queries).next().is_some() {
+        script.line(RUN_TEXT).line("LIMIT=60");
+    }
     for (number, run) in runs(queries).enumerate() {
         script.run(run_command(number, run));
     }
@@ -113,10 +117,15 @@ fn called(script: &mut Script, command: Command, words: &[String]) {
 }
 
 fn run_command(number: usize, run: &Run) -> Command {
-    let command = Command::new("section").arg(format!("run{number}")).args(["timeout", "-k", "5", "60"]);
-    match &run.user {
-        Some(user) => command.args(["runuser", "-u", user.as_str(), "--"]).args(&run.argv),
-        None => command.args(&run.argv),
+    let command = Command::new("section").arg(format!("run{number}"));
+    let user = run.user.as_ref().map_or("", UserName::as_str);
+    match (run.text, run.argv.last()) {
+        (Text::Operator, Some(text)) => command.args(["run_text", user, "-c", text]),
+        (Text::Around, Some(text)) => {
+            command.args(["timeout", "-k", "5", "60", "sh", "-c"]).arg(format!("{STRICT}{text}"))
+        }
+        _ if user.is_empty() => command.args(["timeout", "-k", "5", "60"]).args(&run.argv),
+        _ => command.args(["timeout", "-k", "5", "60", "runuser", "-u", user, "--"]).args(&run.argv),
     }
 }
 

@@ -40,17 +40,37 @@ pub struct Run {
     pub argv: Vec<String>,
     /// Who runs it.
     pub user: Option<UserName>,
+    /// How a shell takes the text in it.
+    #[serde(default)]
+    pub text: Text,
+}
+
+/// What the shell text of a [`Run`] is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Text {
+    /// There is none, or it is this crate's own.
+    #[default]
+    Own,
+    /// The operator's: the first command that fails ends it.
+    Operator,
+    /// This crate's own around the operator's, which it gives to `sh -c`.
+    Around,
 }
 
 impl Run {
     /// A command by its words, run as root.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Run {
-        Run { argv: argv.into_iter().map(Into::into).collect(), user: None }
+        Run { argv: argv.into_iter().map(Into::into).collect(), user: None, text: Text::Own }
     }
 
-    /// Shell text written by the operator, run by `sh -c`.
+    /// Shell text written by the operator, run by `sh -e -c`.
     pub fn shell(text: &str) -> Run {
-        Run::new(["sh", "-c", text])
+        Run { text: Text::Operator, ..Run::new(["sh", "-c", text]) }
+    }
+
+    /// Shell text of this crate's own around text of the operator's.
+    pub fn around(text: &str) -> Run {
+        Run { text: Text::Around, ..Run::new(["sh", "-c", text]) }
     }
 }
 

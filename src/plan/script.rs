@@ -5,7 +5,7 @@
 //! memory file system for the time of the run only.
 
 use super::{AptTarget, Guard, Op};
-use crate::shell::{Command, NulByte, Script, quote};
+use crate::shell::{Command, NulByte, STRICT, Script, quote};
 use crate::values::{AbsPath, Secret, UserName};
 
 /// An operation as shell text, with the data it needs.
@@ -228,20 +228,25 @@ impl OpScript {
                 }
                 let mut text = environment_text(environment)?;
                 if let Some(directory) = directory {
-                    text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
+                    let why = format!("{directory} is no directory that can be entered; nothing was run");
+                    text.push_str(&format!(
+                        "cd -- {} 2>/dev/null || {{ echo {}; exit 1; }}\n",
+                        quote(directory.as_str())?,
+                        quote(&why)?
+                    ));
                 }
                 text.push_str(script);
                 text.push('\n');
                 let number = self.payload(text);
                 let user = user.as_ref().map_or("", UserName::as_str);
-                self.run(Command::new("run_text").args([number.as_str(), user]));
+                self.run(Command::new("run_payload").args([number.as_str(), user]));
             }
             Op::Exec { argv, .. } => {
                 self.run(Command::new("env").arg("--").args(argv));
             }
             Op::Reboot { message, .. } => self.run(Command::new("reboot_host").arg(message)),
             Op::Check(check) => {
-                let number = self.payload(format!("{}\n", check.script));
+                let number = self.payload(format!("{STRICT}{}\n", check.script));
                 self.run(Command::new("await_check").args([
                     &number,
                     &check.tries.to_string(),

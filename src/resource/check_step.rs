@@ -15,7 +15,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "An assertion that changes nothing: a command, a TCP port, an HTTP answer or a running unit.",
     main: "command",
     fields: &[
-        Field::optional("command", Type::String, "shell text that must exit with 'code'"),
+        Field::optional("command", Type::String, "shell text that must exit with 'code', run by sh with set -e"),
         Field::optional("code", Type::Integer, "the exit code of 'command', default 0"),
         Field::optional("stdout", Type::String, "text that the output of 'command' must hold"),
         Field::optional("tcp", Type::String, "\"host:port\" that must accept a connection, seen from the host"),
@@ -71,7 +71,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
     };
     let what = args.string("says").unwrap_or(what);
-    let asks = Run::shell(&script);
+    let asks = Run::around(&script);
     Some(Box::new(Assertion { what, check: Check { script, asks, tries, pause } }))
 }
 

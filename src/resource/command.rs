@@ -13,17 +13,21 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shell text that runs where its guard says that it is due.",
     main: "run",
     fields: &[
-        Field::required("run", Type::String, "the shell text, run by sh with set -e"),
+        Field::required(
+            "run",
+            Type::String,
+            "the shell text, run by sh with set -e: the first command that fails ends it",
+        ),
         Field::optional("creates", Type::String, "a path; where it exists there is nothing to do"),
         Field::optional("removes", Type::String, "a path; where it does not exist there is nothing to do"),
         Field::optional(
             "unless",
             Type::String,
-            "shell text that changes nothing; where it exits with 0 there is nothing to do",
+            "shell text that changes nothing, run by sh with set -e; where it exits with 0 there is nothing to do",
         ),
         Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
-        Field::optional("directory", Type::String, "where it runs, default \"/\""),
+        Field::optional("directory", Type::String, "where 'run' runs, default \"/\"; it must be there by then"),
     ],
     build,
 };

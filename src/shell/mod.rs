@@ -10,6 +10,13 @@ mod script;
 
 pub use script::{Command, Script};
 
+/// The shell's function `run_text`, by which every text of an operator's is run.
+pub const RUN_TEXT: &str = include_str!("text.sh");
+
+/// What stands before a program of this crate's own that gives an operator's
+/// text to `sh -c`: the text is then run as [`RUN_TEXT`] runs it.
+pub const STRICT: &str = "sh() { command sh -e \"$@\"; }\n";
+
 /// A value that no shell word can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a value with a NUL byte cannot be given to a shell")]

@@ -1,0 +1,153 @@
+//! Texts of an operator's on a real host, in every way in which they are run:
+//! the first command that fails ends a text, by dash as by bash.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use support::project::Project;
+
+/// Texts that fail, each at another place.
+const FAIL: [&str; 10] = [
+    "false; touch /srv/past",
+    "touch /srv/begun; cp /no/such /etc/; touch /srv/past",
+    "touch /srv/begun; false",
+    "true | false; touch /srv/past",
+    "(touch /srv/begun; false; touch /srv/past); touch /srv/past",
+    "f() { false; touch /srv/past; }; f; touch /srv/past",
+    "x=$(false); touch /srv/past",
+    "cd /no/such; touch /srv/past",
+    "no-such-program; touch /srv/past",
+    "touch /srv/begun; exit 3; touch /srv/past",
+];
+
+/// Texts that end well.
+const WELL: [&str; 3] = ["false | true; true", "false || true; if false; then :; fi", "x=1; export x; test $x = 1"];
+
+fn literal(text: &str) -> String {
+    format!("'''{text}'''")
+}
+
+/// What the steps of a plan are to do, in their order.
+fn actions(project: &Project) -> Vec<String> {
+    let planned = project.run(&["plan", "site.toml", "--format", "json"]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+    let json: serde_json::Value = serde_json::from_str(&planned.out).unwrap();
+    let steps = json["hosts"][0]["steps"].as_array().unwrap();
+    steps.iter().map(|step| step["action"].as_str().unwrap().to_owned()).collect()
+}
+
+fn with_each_shell(test: impl Fn(&Project, &str)) {
+    let Some(project) = Project::new() else { return };
+    // The user of `as` is to reach what root reaches.
+    project.on_host("chmod 0777 /srv");
+    for shell in ["dash", "bash"] {
+        project.on_host(&format!("ln -sfn {shell} /bin/sh; [ \"$(readlink /bin/sh)\" = {shell} ]; rm -rf /srv/*"));
+        test(&project, shell);
+    }
+}
+
+#[test]
+fn a_command_ends_where_its_text_fails() {
+    with_each_shell(|project, shell| {
+        for (number, text) in FAIL.iter().enumerate() {
+            let user = if number % 2 == 0 { "" } else { ", as = \"ubuntu\"" };
+            project.playbook(&format!(
+                "[[step]]\nname = \"it fails\"\ncommand = {{ run = {}, creates = \"/srv/done\"{user} }}\n\
+                 [[step]]\nfile = {{ path = \"/srv/after\", content = \"x\" }}\n",
+                literal(text)
+            ));
+            let ran = project.run(&["apply", "site.toml", "--yes"]);
+            assert_eq!(ran.code, 3, "{shell}: {text}: {ran:?}");
+            assert_eq!(project.on_host("ls /srv | grep -v begun || :"), "", "{shell}: {text}: {ran:?}");
+        }
+        let text = "false | true; false || true; if false; then :; fi; id -un >/srv/done";
+        for (user, name) in [("", "root"), (", as = \"ubuntu\"", "ubuntu")] {
+            project.playbook(&format!(
+                "[[step]]\ncommand = {{ run = {}, creates = \"/srv/done\"{user} }}\n",
+                literal(text)
+            ));
+            project.converge();
+            assert_eq!(project.on_host("cat /srv/done; rm /srv/done"), name, "{shell}");
+        }
+    });
+}
+
+#[test]
+fn a_command_does_not_run_elsewhere_than_it_was_to() {
+    with_each_shell(|project, shell| {
+        project.on_host("mkdir -m 0700 /srv/closed; touch /srv/file");
+        for (directory, user) in
+            [("/srv/none", ""), ("/srv/file", ""), ("/srv/none", "ubuntu"), ("/srv/closed", "ubuntu")]
+        {
+            let user = if user.is_empty() { String::new() } else { format!(", as = \"{user}\"") };
+            project.playbook(&format!(
+                "[[step]]\ncommand = {{ run = \"pwd >/srv/ran; rm -rf data\", removes = \"/srv\", directory = \"{directory}\"{user} }}\n"
+            ));
+            let ran = project.run(&["apply", "site.toml", "--yes"]);
+            assert_eq!(ran.code, 3, "{shell}: {directory}{user}: {ran:?}");
+            assert!(ran.err.contains(directory) && ran.err.contains("nothing was run"), "{shell}: {ran:?}");
+            assert_eq!(project.on_host("ls /srv"), "closed\nfile", "{shell}: {directory}{user}");
+        }
+        project.playbook(
+            "[[step]]\ncommand = { run = \"pwd >ran\", creates = \"/srv/closed/ran\", directory = \"/srv/closed\" }\n",
+        );
+        project.converge();
+        assert_eq!(project.on_host("cat /srv/closed/ran"), "/srv/closed");
+    });
+}
+
+#[test]
+fn a_guard_and_a_check_hold_only_where_all_of_their_text_does() {
+    with_each_shell(|project, shell| {
+        let mut steps = String::new();
+        for user in ["", ", as = \"ubuntu\""] {
+            for text in FAIL.iter().chain(&WELL) {
+                let text = literal(text);
+                steps += &format!("[[step]]\ncommand = {{ run = \"true\", unless = {text}{user} }}\n");
+            }
+        }
+        project.playbook(&steps);
+        let wanted = [vec!["run"; FAIL.len()], vec!["none"; WELL.len()]].concat();
+        assert_eq!(actions(project), [wanted.clone(), wanted.clone()].concat(), "{shell}: guards");
+
+        let mut steps = String::new();
+        for text in FAIL.iter().chain(&WELL) {
+            steps += &format!("[[step]]\ncheck = {{ command = {} }}\n", literal(text));
+            steps += &format!("[[step]]\ncheck = {{ command = {}, stdout = \"\" }}\n", literal(text));
+        }
+        // Another exit code than 0 can be what is wanted.
+        steps += "[[step]]\ncheck = { command = \"exit 3; true\", code = 3 }\n";
+        steps += "[[step]]\ncheck = { command = \"echo a; false; true\", code = 1, stdout = \"a\" }\n";
+        steps += "[[step]]\ncheck = { command = \"true\", code = 1 }\n";
+        project.playbook(&steps);
+        let wanted: Vec<&str> = wanted.iter().flat_map(|word| [*word, *word]).chain(["none", "none", "run"]).collect();
+        assert_eq!(actions(project), wanted, "{shell}: checks");
+        assert_eq!(project.on_host("ls /srv | grep -v begun || :"), "", "{shell}");
+
+        // The apply awaits a check in the same way.
+        project.playbook("[[step]]\nfile = { path = \"/srv/x\", content = \"x\" }\n[[step]]\ncheck = { command = \"echo it is; false; true\" }\n");
+        let ran = project.run(&["apply", "site.toml", "--yes"]);
+        assert!(ran.code == 3 && ran.err.contains("it is"), "{shell}: {ran:?}");
+    });
+}
+
+#[test]
+fn a_file_is_put_in_place_only_where_all_of_its_validation_holds() {
+    with_each_shell(|project, shell| {
+        for text in ["false; test -s %s", "grep -q y %s; true", "cd /no/such; test -s %s", "test -s %s | false"] {
+            project.playbook(&format!(
+                "[[step]]\nfile = {{ path = \"/srv/file\", content = \"x\\n\", validate = {} }}\n",
+                literal(text)
+            ));
+            let ran = project.run(&["apply", "site.toml", "--yes"]);
+            assert!(ran.code == 3 && ran.err.contains("validation"), "{shell}: {text}: {ran:?}");
+            assert_eq!(project.on_host("ls -A /srv"), "", "{shell}: {text}");
+        }
+        project.playbook(
+            "[[step]]\nfile = { path = \"/srv/file\", content = \"x\\n\", validate = \"test -s %s; grep -q x %s\" }\n",
+        );
+        project.converge();
+        project.on_host("rm /srv/file");
+    });
+}
