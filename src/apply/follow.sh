@@ -12,14 +12,15 @@ umask 077
 upload() {
   mkdir -p /var/lib/stockade/runs /run/stockade /run/lock &&
     chmod 0700 /var/lib/stockade /var/lib/stockade/runs /run/stockade &&
-    mkdir "$S" && tar -x -f - -C "$S" && [ -e "$S/complete" ] || return
+    mkdir "$S" && tar -x -f - -C "$S" && [ -e "$S/complete" ] && echo "$$" >"$S/from" || return
   # Another attempt has arrived meanwhile: that one is followed.
-  mkdir "$R" 2>/dev/null || { [ -e "$R/journal" ] || rm -rf -- "$R"; mkdir "$R" 2>/dev/null || return; }
+  mkdir "$R" 2>/dev/null || { [ -e "$R/journal" ] || rm -rf -- "$R" "$P"; mkdir "$R" 2>/dev/null || return; }
   mkdir "$R/undo" && cp -R "$S/keep/." "$R/" && rm -rf -- "$S/keep" "$S/complete" &&
     mv -T "$S" "$P" && : >"$R/journal" && find "$R" -exec sync -- {} + && sync -- "${R%/*}" || { rm -rf -- "$R" "$P"; return 1; }
 }
 launch() {
   mkdir "$P/launched" 2>/dev/null || return 0
+  echo "$$" >"$P/launched/by"
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
     # What steps leave running is no longer the run's; what a killed runner leaves is ended.
     systemd-run --quiet --collect --unit "stockade-run-$ID" --property=KillMode=process \

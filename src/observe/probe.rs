@@ -52,7 +52,8 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     let mut script = Script::new();
     script.line(SECTION);
     if with_facts {
-        script.line("q_facts() {").line(include_str!("probes/facts.sh")).line("}").line("section facts q_facts");
+        script.line("q_facts() {").line(include_str!("probes/facts.sh")).line(include_str!("probes/left.sh"));
+        script.line(":").line("}").line("section facts q_facts");
     }
     let words = |pick: fn(&Query) -> Option<&str>| -> Vec<String> {
         queries.iter().filter_map(pick).map(str::to_owned).collect()

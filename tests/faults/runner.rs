@@ -26,6 +26,7 @@ pub fn faults(normal: &Normal, seed: &mut Seed) -> Vec<Fault> {
     let upload = normal.calls_in("session", is_of_the_upload);
     take("the shell that brings a run is killed", upload, &["before", "after", "refuse"], SESSION);
     all.extend(reverts());
+    all.extend(leftovers());
     all
 }
 
@@ -63,6 +64,51 @@ fn fault(class: &'static str, to: &'static str, call: Call, kind: &'static str, 
         if back && ran.code != 0 { site.is_taken_back(&ran) } else { site.survives(&ran) }
     };
     Fault { class, name, to: Some(to), inject: Box::new(inject) }
+}
+
+/// Moments in which the data of a run is on the host and nobody is left who
+/// would remove it: held open, then the one at work is killed, and with it what
+/// would have ended the run in its place. The next plan sweeps.
+fn leftovers() -> Vec<Fault> {
+    let moments = [
+        ("the result is written", "runner", "mv -f */result.new */result"),
+        ("a file is half-made", "runner", "sync -- /srv/fault/.stockade-*"),
+        ("nothing is done yet", "runner", "sh /var/lib/stockade/runs/*/before"),
+        ("the run is brought half-way", "session", "tar -x -f - -C *"),
+        ("the run is brought, but has no journal", "session", "mv -T /run/stockade/.* /run/stockade/*"),
+    ];
+    let with = |(name, place, pattern): (&'static str, &'static str, &'static str)| {
+        let call = Call { place: place.into(), pattern: pattern.into(), nth: 1 };
+        let inject = move |site: &mut Site| {
+            site.arm(&call, "hold");
+            let mut controller = site.start_apply(&[]);
+            site.await_pause(&mut controller)?;
+            controller.kill().unwrap();
+            let ran = super::site::ended(controller);
+            let rename = |from: &str, to: &str| {
+                format!(
+                    "for f in /var/lib/stockade/runs/*/{from}; do [ ! -e \"$f\" ] || mv \"$f\" \"${{f%/*}}/{to}\"; done"
+                )
+            };
+            site.on(&rename("settle", "away"));
+            site.end();
+            site.until("[ -z \"$(systemctl list-units --plain --no-legend 'stockade-run-*')\" ]")?;
+            site.on(&rename("away", "settle"));
+            let secrets = "grep -rlF s3cr3t /run/stockade";
+            if site.try_on(secrets).0 != 0 {
+                return Err("nothing was left: the moment was not held open".into());
+            }
+            let planned =
+                super::site::ended(super::site::start(site.command(&["plan", "site.toml", "--stage", site.at])));
+            let left = site.try_on(secrets);
+            if planned.code != 0 || left.0 == 0 {
+                return Err(format!("a plan leaves {}: {planned:?}", left.1));
+            }
+            site.survives(&ran)
+        };
+        Fault { class: "data of a dead run is left", name: name.into(), to: None, inject: Box::new(inject) }
+    };
+    moments.into_iter().map(with).collect()
 }
 
 /// What a guard calls while it puts things back.

@@ -243,7 +243,12 @@ impl Site {
     }
 
     pub fn go(&mut self) {
-        self.on("[ ! -e /run/fault/paused ] || timeout 5 sh -c 'echo >/run/fault/go'");
+        self.on("[ ! -e /run/fault/paused ] || timeout 20 sh -c 'echo >/run/fault/go'");
+    }
+
+    /// The run that stands after a held call ends there.
+    pub fn end(&mut self) {
+        self.on("timeout 20 sh -c 'echo end >/run/fault/go; while [ -e /run/fault/paused ]; do sleep 0.02; done'");
     }
 
     /// What a run calls on its way to each state.

@@ -47,6 +47,13 @@ end() {
   kill -9 $$
 }
 
+pause() {
+  /usr/bin/mkfifo $F/go
+  : >$F/paused
+  read -r word <$F/go
+  /usr/bin/rm -f $F/go $F/paused
+}
+
 case $fault in
 before) end ;;
 after) "$d/$n" "$@"; end ;;
@@ -58,9 +65,12 @@ alone)
   exec "$d/$n" "$@" ;;
 refuse) echo "$n: Input/output error" >&2; exit 1 ;;
 pause)
-  /usr/bin/mkfifo $F/go
-  : >$F/paused
-  read -r word <$F/go
-  /usr/bin/rm -f $F/go $F/paused
+  pause
   exec "$d/$n" "$@" ;;
+# The call is done, and what follows it waits for a word: `end` is that it does not come.
+hold)
+  "$d/$n" "$@"; r=$?
+  pause
+  [ "$word" != end ] || end
+  exit "$r" ;;
 esac

@@ -43,15 +43,6 @@ p=$PPID; n=0
 while [ "$n" -lt 6 ] && [ "${p:-1}" -gt 1 ]; do
 c=$(tr '\0' '\n' <"/proc/$p/environ" | grep '^SSH_CONNECTION=') && { f ssh_connection "${c#*=}"; break; }
 IFS= read -r l <"/proc/$p/stat"; set -- ${l##*) }; p=$2; n=$((n+1)); done
-# Runs without a result, and who is at work if any of them still is.
-u= n=0
-{ read -r n </var/lib/stockade/count; } 2>/dev/null
-for r in /var/lib/stockade/runs/*/; do r=${r%/}
-i= w=
-{ read -r i <"$r/number" && [ "$i" = "$n" ] && read -r w <"$r/result"; } 2>/dev/null
-[ "$w" != phase ] || f phase "${r##*/}"
-if [ -e "$r/journal" ] && [ ! -e "$r/result" ]; then f unfinished "${r##*/}"; u=1; fi; done
-[ -z "$u" ] || flock -n /run/lock/stockade.lock true || f running "$(one /run/lock/stockade.lock)"
 # What is owed to a unit that is gone, or masked, is owed to nobody until it comes back.
 for l in /var/lib/stockade/owed/*; do [ -e "$l" ] || continue
 case $l in */restart:*|*/reload:*) case $(systemctl show -p LoadState --value -- "${l#*:}") in not-found|masked) continue;; esac;; esac
