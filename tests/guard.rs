@@ -208,3 +208,78 @@ fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
     assert_eq!(back.code, 5, "{back:?}");
     assert_eq!(project.on_host(listens), "2200");
 }
+
+/// Changes of access with a command after each: what no guard can put back keeps them apart.
+fn many_guards(count: usize, mark: &str) -> String {
+    let step = |number: usize| {
+        format!(
+            "[[step]]\nfile = {{ path = \"/etc/ssh/sshd_config.d/0{number}.conf\", content = \"# {mark}\\n\" }}\n\
+             [[step]]\ncommand = {{ run = \"touch /srv/{mark}{number}\", creates = \"/srv/{mark}{number}\" }}\n"
+        )
+    };
+    (1..=count).map(step).collect()
+}
+
+#[test]
+fn a_limit_of_new_connections_to_the_login_port_undoes_nothing() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1");
+    let guards = "cat /var/lib/stockade/runs/*/journal | grep -c '^D '";
+    // The plan sets the limit, and needs more logins than it lets in at once.
+    project
+        .playbook(&format!("[[step]]\nfirewall = {{ rules = [ {{ limit = \"22/tcp\" }} ] }}\n{}", many_guards(7, "a")));
+    project.converge();
+    assert!(project.on_host("iptables -S").contains("--hitcount 6"), "the limit is live");
+    // The rules and the first file are one change; the commands keep the others apart.
+    assert_eq!(project.on_host(guards), "7");
+    // It finds the limit, and connections of a moment ago that have used it up.
+    project.on_host("rm -r /var/lib/stockade/runs/*");
+    project.playbook(&many_guards(2, "b"));
+    for _ in 0..3 {
+        assert_eq!(project.run(&["plan", "site.toml"]).code, 0);
+    }
+    let ran = project.run(&["apply", "site.toml", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("waiting until it lets in the login"), "{ran:?}");
+    assert_eq!(project.on_host(guards), "2");
+}
+
+#[test]
+fn changes_of_access_share_a_login_where_what_is_between_them_can_be_put_back_too() {
+    let Some(project) = Project::new() else { return };
+    let steps = |last: &str| {
+        format!(
+            "{}[[step]]\nfile = {{ path = \"/srv/between\", content = \"x\" }}\n\
+             [[step]]\nsudoers = {{ name = \"x\", content = \"nobody ALL=(ALL) ALL\\n\" }}\n\
+             [[step]]\ndirectory = {{ path = \"/srv/d\" }}\n{last}",
+            sshd("MaxAuthTries 4\\n")
+        )
+    };
+    let denies = "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01.conf\", content = \"DenyUsers ubuntu\\n\" }\n";
+    is_put_back(&project, &steps(denies), "authentication failed");
+    assert_eq!(project.on_host("ls /srv; cat /var/lib/stockade/runs/*/journal | grep -c '^G '"), "1");
+    project.on_host("rm -r /var/lib/stockade/runs/*");
+    let allows = "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/01.conf\", content = \"AllowUsers ubuntu\\n\" }\n";
+    project.playbook(&steps(allows));
+    project.converge();
+    assert_eq!(project.on_host("ls /srv; cat /var/lib/stockade/runs/*/journal | grep -c '^[GD] '"), "between\nd\n2");
+}
+
+#[test]
+fn the_summary_of_a_change_that_was_put_back_names_what_stays() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(&format!(
+        "[[step]]\nname = \"the data\"\nfile = {{ path = \"/srv/data\", content = \"x\" }}\n{}\
+         [[step]]\nname = \"the tool\"\ncommand = {{ run = \"touch /srv/tool\", creates = \"/srv/tool\" }}\n\
+         [[step]]\nname = \"the lock\"\nfile = {{ path = \"/etc/ssh/sshd_config.d/01.conf\", content = \"DenyUsers ubuntu\\n\" }}\n",
+        sshd("MaxAuthTries 4\\n").replace("[[step]]", "[[step]]\nname = \"the tries\"")
+    ));
+    let ran = project.run(&["apply", "site.toml", "--yes"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let line = ran.out.lines().find(|line| line.contains("stays")).unwrap_or_default();
+    for name in ["the data", "the tries", "the tool"] {
+        assert!(line.contains(name), "{name}: {ran:?}");
+    }
+    assert!(!line.contains("the lock") && !ran.out.contains("as it was before"), "{ran:?}");
+    assert_eq!(project.on_host("ls /srv; mkdir -p /run/sshd; sshd -T | grep maxauth"), "data\ntool\nmaxauthtries 4");
+}

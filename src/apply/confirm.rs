@@ -2,7 +2,7 @@
 //! be used from now on, that becomes root and says so. Nothing that was open
 //! before the change counts.
 
-use super::follow::{self, Question, Reach, Watch};
+use super::follow::{self, LONGEST_GAP, Question, Reach, Watch};
 use crate::shell::Script;
 use crate::transport::{Session, TransportError};
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ pub(super) fn answer(
     let port = port_to_use(reach.dial.port(), &question.before, &question.after);
     let until = Instant::now() + question.limit.saturating_sub(MARGIN).max(question.limit / 2);
     let mut last = None;
+    let mut tries = 0;
     let error = loop {
         let left = until.saturating_duration_since(Instant::now());
         match reach
@@ -53,7 +54,8 @@ pub(super) fn answer(
             Err(error) if is_final(&error) || left.is_zero() => break error,
             Err(error) => {
                 last = Some(error);
-                std::thread::sleep(Duration::from_millis(300).min(left));
+                std::thread::sleep(gap(tries, question.pace, left));
+                tries += 1;
             }
         }
     };
@@ -65,6 +67,17 @@ pub(super) fn answer(
         *reach.session = follow::again(reach.dial, question.limit + REVERT, error)?;
     }
     Ok(())
+}
+
+/// How long to wait after so many failed attempts. A firewall that counts even
+/// the connections that it refuses never lets anybody in who tries too often.
+fn gap(tries: u32, pace: Option<Duration>, left: Duration) -> Duration {
+    const FIRST: Duration = Duration::from_millis(300);
+    let wanted = match pace {
+        Some(pace) if tries > 0 => pace,
+        _ => (FIRST * 2u32.saturating_pow(tries.min(8))).min(LONGEST_GAP).min(left / 3),
+    };
+    wanted.max(FIRST).min(left)
 }
 
 /// What a second try would not mend.
@@ -102,7 +115,39 @@ fn confirm(mut session: Session, run: &str, question: &Question) -> Result<(Sess
 
 #[cfg(test)]
 mod tests {
-    use super::port_to_use;
+    use super::{gap, port_to_use};
+    use std::time::Duration;
+
+    /// Lets in at most five connections within 30 s, those that it refuses counted, as ufw's limit does.
+    fn let_in(before: &[f64], attempts: impl Iterator<Item = f64>) -> Option<f64> {
+        let mut seen = before.to_vec();
+        for at in attempts {
+            seen.push(at);
+            if seen.iter().filter(|one| at - **one < 30.0).count() < 6 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn attempts_are_so_far_apart_that_a_limit_of_new_connections_lets_one_in() {
+        for pace in [None, Some(Duration::from_secs(8))] {
+            let (mut now, mut tries) = (0.0, 0);
+            let attempts = std::iter::from_fn(|| {
+                let at = now;
+                let left = Duration::from_secs_f64((58.0_f64 - at).max(0.0));
+                now += gap(tries, pace, left).as_secs_f64();
+                tries += 1;
+                (!left.is_zero()).then_some(at)
+            });
+            let full = [-5.0, -4.0, -3.0, -2.0, -1.0];
+            let at = let_in(&full, attempts);
+            assert!(at.is_some_and(|at| at < 45.0), "{pace:?}: {at:?}");
+        }
+        assert_eq!(gap(0, None, Duration::from_secs(58)), Duration::from_millis(300), "a daemon that is just starting");
+        assert_eq!(gap(9, None, Duration::from_secs(3)), Duration::from_secs(1), "not past the end");
+    }
 
     #[test]
     fn the_port_that_is_dialled_follows_sshd_unless_it_is_forwarded() {

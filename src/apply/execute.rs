@@ -150,6 +150,14 @@ fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
     builder.into_inner()
 }
 
+/// Why nothing happens for a while.
+pub(super) fn paced(hits: u64, seconds: u64) -> String {
+    format!(
+        "the host's firewall refuses {hits} new connections to sshd within {seconds} s: \
+         waiting until it lets in the login that confirms the next change of access"
+    )
+}
+
 #[derive(Default)]
 struct Seen {
     failed: Option<(usize, i32)>,
@@ -270,6 +278,7 @@ impl Watch for Progress<'_> {
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),
             Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),
             Line::Reboots(number, from) => self.seen.reboot = self.reboot(*number, from),
+            Line::Paced(hits, seconds) => self.notice(&paced(*hits, *seconds)),
             Line::Guarded(_) | Line::Asks(_) | Line::Confirmed(_) | Line::Over(_) => {}
         }
     }

@@ -47,6 +47,8 @@ pub enum Line {
     Guarded(usize),
     /// A guard waits for a new login.
     Asks(Question),
+    /// A guard is not armed before the firewall lets a new login in: so many within so many seconds are too many.
+    Paced(u64, u64),
     /// A guard was confirmed.
     Confirmed(usize),
     /// A guard's phase was put back, and why.
@@ -68,6 +70,8 @@ pub struct Question {
     pub before: Vec<u16>,
     /// Ports of sshd after it.
     pub after: Vec<u16>,
+    /// How far apart logins must be, where the host's firewall limits them.
+    pub pace: Option<Duration>,
 }
 
 impl Line {
@@ -89,7 +93,13 @@ impl Line {
                 let mut next = || words.next().unwrap_or_default();
                 let (guard, limit) = (number(next()), Duration::from_secs(next().parse().unwrap_or(60)));
                 let ports = |text: &str| text.split(',').filter_map(|port| port.parse().ok()).collect();
-                Line::Asks(Question { guard, limit, before: ports(next()), after: ports(next()) })
+                let (before, after) = (ports(next()), ports(next()));
+                let pace = pace(number(next()), number(next()));
+                Line::Asks(Question { guard, limit, before, after, pace })
+            }
+            "P" => {
+                let mut words = rest.split(' ').skip(1).map(|word| word.parse().unwrap_or(0));
+                Line::Paced(words.next().unwrap_or(0), words.next().unwrap_or(0))
             }
             "D" => Line::Confirmed(number(rest)),
             "V" => Line::Reverted(number(first().0), first().1.to_owned()),
@@ -98,6 +108,13 @@ impl Line {
             _ => return None,
         })
     }
+}
+
+/// How far apart connections must be of which `hits` within `seconds` are too
+/// many, where those that are refused count as well.
+fn pace(hits: usize, seconds: usize) -> Option<Duration> {
+    let apart = seconds.checked_div(hits.saturating_sub(2).max(1)).filter(|_| hits > 0 && seconds > 0)?;
+    Some(Duration::from_secs(apart.min(3600) as u64 + 1))
 }
 
 /// Who is told of a run.
@@ -119,6 +136,9 @@ pub struct Told {
 
 /// How long a single operation may take without a word.
 const IDLE: Duration = Duration::from_secs(3600);
+/// Between two attempts to connect: as many as a firewall's limit lets in, of
+/// which ufw's, 6 connections within 30 s, is the usual one.
+pub(super) const LONGEST_GAP: Duration = Duration::from_secs(7);
 /// How long a lost connection is tried to be made again.
 const LOST: Duration = Duration::from_secs(120);
 
@@ -171,6 +191,7 @@ pub fn follow(
 pub(super) fn again(dial: &mut dyn Dial, limit: Duration, first: TransportError) -> Result<Session, TransportError> {
     let until = Instant::now() + limit;
     let mut last = first;
+    let mut gap = Duration::from_millis(500);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() || matches!(last, TransportError::HostKey { .. }) {
@@ -180,7 +201,8 @@ pub(super) fn again(dial: &mut dyn Dial, limit: Duration, first: TransportError)
             Ok(session) => return Ok(session),
             Err(error) => last = error,
         }
-        std::thread::sleep(Duration::from_millis(500).min(left));
+        std::thread::sleep(gap.min(left));
+        gap = (gap * 2).min(LONGEST_GAP);
     }
 }
 

@@ -37,18 +37,60 @@ impl Phase {
     }
 }
 
-/// The guarded phases of scheduled operations.
+/// The guarded phases of scheduled operations. Every phase costs a new login,
+/// of which a firewall may let only a few in: what stands between two guarded
+/// operations and can be put back with them goes into their phase.
 pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
     let guarded =
         |index: usize| operations.get(index).and_then(|one| plan.steps.get(one.step)).is_some_and(|step| step.guard);
+    let joins = |between: Range<usize>| operations[between].iter().all(|one| goes_with_a_phase(&one.op));
     let mut phases: Vec<Phase> = Vec::new();
     for index in (0..operations.len()).filter(|index| guarded(*index)) {
         match phases.last_mut() {
-            Some(last) if last.operations.end == index => last.operations.end += 1,
+            Some(last) if joins(last.operations.end..index) => last.operations.end = index + 1,
             _ => phases.push(Phase { number: phases.len() + 1, operations: index..index + 1 }),
         }
     }
     phases
+}
+
+/// Whether a guard puts this back exactly, and it takes no time, so that a
+/// phase need not end before it.
+fn goes_with_a_phase(op: &Op) -> bool {
+    match op {
+        Op::WriteFile { .. }
+        | Op::EditFile { .. }
+        | Op::MakeDirectory { .. }
+        | Op::MakeLink { .. }
+        | Op::SetMeta { .. }
+        | Op::Remove { recursive: false, .. }
+        | Op::Sysctl { .. }
+        | Op::DaemonReload => true,
+        Op::Remove { recursive: true, .. }
+        | Op::GroupAdd { .. }
+        | Op::GroupChange { .. }
+        | Op::GroupRemove { .. }
+        | Op::UserAdd { .. }
+        | Op::UserChange { .. }
+        | Op::UserRemove { .. }
+        | Op::SetPasswordHash { .. }
+        | Op::LockPassword { .. }
+        | Op::SetExpiry { .. }
+        | Op::Join { .. }
+        | Op::Leave { .. }
+        | Op::AptUpdate { .. }
+        | Op::AptInstall { .. }
+        | Op::AptRemove { .. }
+        | Op::Systemctl { .. }
+        | Op::Module { .. }
+        | Op::SetHostname { .. }
+        | Op::SetTimezone { .. }
+        | Op::Download { .. }
+        | Op::Run { .. }
+        | Op::Exec { .. }
+        | Op::Check(_)
+        | Op::Reboot { .. } => false,
+    }
 }
 
 /// What a phase may change, sorted by how it is kept and put back.

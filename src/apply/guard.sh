@@ -242,6 +242,43 @@ sshd_said() {
     grep -E 'not allowed|refused|bad ownership|[Ff]ailed|error|fatal|denied|Unsupported' | tail -n 1 | cut -c 1-200 | tr -c '[:print:]' ' ')
   [ -z "$l" ] || printf '; sshd on the host said: %s' "$l"
 }
+# login_limit PORTS: of rules that let in only so many new connections to these
+# ports, the tightest, as the number that is too many and within how many seconds.
+login_limit() {
+  { iptables-save; ip6tables-save; nft list ruleset; } 2>/dev/null | awk -v ports="$1" '
+    BEGIN { n = split(ports, p, ","); for (i = 1; i <= n; i++) if (p[i] != "") is_ours[p[i]] = 1; if ("22" in is_ours) is_ours["ssh"] = 1
+      split("second 1 sec 1 s 1 minute 60 min 60 m 60 hour 3600 h 3600 day 86400 d 86400", u, " ")
+      for (i = 1; i < 16; i += 2) unit[u[i]] = u[i + 1] }
+    / LOG / || / log / { next }
+    {
+      ours = hits = seconds = 0
+      for (i = 1; i < NF; i++) {
+        if ($i ~ /^(--)?dports?$/) for (j = i + 1; j <= NF && $j ~ /^([0-9{},]|ssh)+$/; j++) {
+          n = split($j, p, /[{},]/)
+          for (k = 1; k <= n; k++) if (p[k] in is_ours) ours = 1
+        }
+        if ($i == "--hitcount") hits = $(i + 1)
+        if ($i == "--seconds") seconds = $(i + 1)
+        if ($i ~ /^(--limit|--hashlimit-upto|--hashlimit-above|rate|over)$/ && split($(i + 1), r, "/") == 2 && r[2] in unit) { hits = r[1] + 1; seconds = unit[r[2]] }
+      }
+      if (ours && hits > 1 && seconds > 0 && seconds / hits > pace) { pace = seconds / hits; found = hits " " seconds }
+    }
+    END { if (pace) print found }'
+}
+# make_room: waits until a new login is within what the firewall lets in; those
+# of everybody count, and whoever is let in may have to try twice. A limit by the
+# hour is not waited for.
+make_room() {
+  is_systemd && command -v journalctl >/dev/null || return 0
+  set -- $(login_limit "$(cat "$G/ports")")
+  [ -n "$2" ] || return 0
+  i=0
+  while [ "$i" -le "$2" ] && [ "$i" -lt 120 ] && [ "$(journalctl -q -o cat -t sshd -t sshd-session --since "-$2s" 2>/dev/null | grep -c '^Accepted ')" -ge "$(($1 - 2))" ]; do
+    [ "$i" != 0 ] || printf 'P %s %s %s\n' "$N" "$1" "$2" >>"$R/journal"
+    i=$((i + 1))
+    sleep 1
+  done
+}
 # Each for itself: what packages have written on this file system need not wait for it.
 sync_kept() {
   if [ -n "$TREE" ]; then sync -f "$G"; else find "$G" '(' -type f -o -type d ')' -exec sync -- {} +; fi
@@ -331,6 +368,7 @@ save)
   case $SSHD:$o in :*ActiveState=active*) ;; *) l=$(sshd_listens) || :;; esac
   printf '%s\n' "$l" >"$G/sshd"
   sshd_ports "$o" "$l" >"$G/ports"
+  make_room
   arm
   ;;
 check) check ;;
@@ -338,7 +376,8 @@ live)
   check && lasts && take_up || exit 1
   rearm
   : >"$G/waiting"
-  printf 'C %s %s %s %s\n' "$N" "$T" "$(cat "$G/ports")" "$(ports_now)" >>"$R/journal"
+  w=$(cat "$G/ports") n=$(ports_now)
+  printf 'C %s %s %s %s %s\n' "$N" "$T" "$w" "$n" "$(login_limit "$n$w")" >>"$R/journal"
   ;;
 confirm)
   if mv -T -- "$G/armed" "$G/confirmed" 2>/dev/null || [ -e "$G/confirmed" ]; then

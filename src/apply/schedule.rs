@@ -224,6 +224,35 @@ mod tests {
     }
 
     #[test]
+    fn guarded_steps_share_a_phase_where_what_is_between_them_can_be_put_back() {
+        let write = |path: &str| Op::WriteFile {
+            path: path.parse().unwrap(),
+            content: Vec::new(),
+            meta: crate::plan::Meta::root(0o644),
+            validate: None,
+        };
+        let command = || Op::Run {
+            script: "true".into(),
+            environment: Vec::new(),
+            user: None,
+            directory: None,
+            achieves: Vec::new(),
+        };
+        let phases = |between: Vec<Op>| {
+            let guarded = |id: &str| StepPlan { guard: true, ..step(id, vec![write("/etc/ssh/x")]) };
+            let steps = vec![step("0", vec![write("/a")]), guarded("1"), step("2", between), guarded("3")];
+            let plan = HostPlan::new("h", steps);
+            let phases = crate::apply::guard::phases(&plan, &schedule(&plan));
+            phases.into_iter().map(|phase| (phase.number, phase.operations)).collect::<Vec<_>>()
+        };
+        assert_eq!(phases(vec![]), [(1, 1..3)]);
+        assert_eq!(phases(vec![write("/b"), write("/c")]), [(1, 1..5)]);
+        assert_eq!(phases(vec![command()]), [(1, 1..2), (2, 3..4)]);
+        assert_eq!(phases(vec![write("/b"), command()]), [(1, 1..2), (2, 4..5)]);
+        assert_eq!(phases(vec![install("aa")]), [(1, 1..2), (2, 3..4)]);
+    }
+
+    #[test]
     fn a_run_ends_at_the_first_reboot_that_is_certain() {
         let ops = [reboot(true), install("aa"), reboot(false), install("bb"), reboot(false)];
         let steps = ops.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op])).collect();

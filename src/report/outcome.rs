@@ -104,6 +104,11 @@ impl HostOutcome {
         }
     }
 
+    /// The steps that were done and not put back.
+    pub fn stays(&self) -> impl Iterator<Item = &StepPlan> {
+        self.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).map(|(step, _)| step)
+    }
+
     /// The error, unless the failed step says the same already.
     pub(super) fn error_beside_failure(&self) -> Option<&str> {
         let said = self.failure.as_ref().map(|failure| failure.message.as_str());

@@ -244,7 +244,14 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
         Ending::NotConverged => format!(
             "something sets these back, or a step does not do what it says; 'stockade plan --limit {name}' shows more"
         ),
-        Ending::Undone => format!("the host is as it was before; correct the cause, then {again}"),
+        Ending::Undone => {
+            let stays: Vec<String> = outcome.stays().map(title).collect();
+            let state = match &stays[..] {
+                [] => "the host is as it was before".to_owned(),
+                _ => format!("what other steps did stays, and 'undo' takes it back: {}", stays.join(", ")),
+            };
+            format!("{state}; correct the cause, then {again}")
+        }
         Ending::NotBegun => format!("nothing was touched there; correct what failed before it, then {again}"),
     })
 }
