@@ -298,6 +298,22 @@ fn a_connection_that_is_cut_during_the_login_is_no_refusal() {
 }
 
 #[test]
+fn a_connection_that_ends_before_its_keys_are_agreed_is_made_anew() {
+    let Some(server) = Server::start() else { return };
+    let relay = Relay::to(server.target().port.unwrap());
+    let host_key = server.public_key("host_key");
+    server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
+    let target = Target { port: Some(relay.port), ..server.target() };
+    // Before the banner, within it, and within the key exchange.
+    for after in [0, 10, 200, 1000] {
+        relay.cut(Some(Cut { connection: 0, way: Way::FromHost, after, silent: false }));
+        let mut session = try_open(&target, &policy(), &silent()).unwrap();
+        assert!(relay.has_cut(), "after {after} bytes");
+        assert_eq!(say(&mut session, "here"), "here");
+    }
+}
+
+#[test]
 fn a_connection_that_loses_everything_without_a_word_is_given_up_and_a_slow_answer_is_not() {
     let Some(server) = Server::start() else { return };
     let relay = Relay::to(server.target().port.unwrap());

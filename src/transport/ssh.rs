@@ -27,6 +27,10 @@ const PACKET: u32 = 32 * 1024;
 /// Keepalive messages without an answer, after which a connection is dead: a
 /// network may drop it without a word to either end.
 const UNANSWERED: u32 = 4;
+/// When a connection that ended in its key exchange is made anew.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+/// How long that may take.
+const SECOND_TRY: Duration = Duration::from_secs(5);
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
@@ -59,8 +63,8 @@ pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> R
     let mut deadline = Deadline::new(&route.name, policy.connect_timeout);
     let known = KnownHosts::load(&route.known_hosts)
         .map_err(|why| TransportError::HostKey { host: route.name.clone(), why })?;
-    let mut wire = reach(&route, policy, &deadline)?;
-    let proof = shake_hands(&mut wire, &route, policy, &known, &mut deadline, ask.as_ref())?;
+    let mut wire = reach_and_agree(&route, policy, &known, &deadline)?;
+    let proof = verify(&mut wire, &route, policy, &known, &mut deadline, ask.as_ref())?;
     super::auth::authenticate(&mut wire, &proof, &route, &mut deadline, ask.as_ref())?;
     let command = sudo::command(&route.user, None);
     let channel = open_channel(&mut wire, &route, &deadline, &command)?;
@@ -90,8 +94,50 @@ fn reach(route: &Route, policy: &Policy, deadline: &Deadline) -> Result<Wire, Tr
     Wire::new(socket, proxy).map_err(|why| unreachable(route, why))
 }
 
-/// Banner, key exchange, and the host key against what is known.
+/// A socket with the key exchange behind it. An sshd that is reloaded or
+/// stopped at that very moment ends a connection before it is its own: that
+/// is no answer, so it is asked again, and the first reason told if it stays so.
+fn reach_and_agree(
+    route: &Route,
+    policy: &Policy,
+    known: &KnownHosts,
+    deadline: &Deadline,
+) -> Result<Wire, TransportError> {
+    let mut wire = reach(route, policy, deadline)?;
+    let Some(first) = shake_hands(&mut wire, route, known, deadline)? else { return Ok(wire) };
+    drop(wire);
+    for pause in AGAIN_AFTER {
+        let left = deadline.left("connecting again")?;
+        std::thread::sleep(pause.min(left));
+        let short = Deadline::new(&route.name, left.saturating_sub(pause).min(SECOND_TRY));
+        let Ok(mut wire) = reach(route, policy, &short) else { continue };
+        match shake_hands(&mut wire, route, known, &short) {
+            Ok(None) => return Ok(wire),
+            Ok(Some(_)) => {}
+            // Who says nothing now has not been an sshd before.
+            Err(_) => break,
+        }
+    }
+    Err(first)
+}
+
+/// Banner and key exchange; what the other end made of it, if it failed.
 fn shake_hands(
+    wire: &mut Wire,
+    route: &Route,
+    known: &KnownHosts,
+    deadline: &Deadline,
+) -> Result<Option<TransportError>, TransportError> {
+    let algorithms = host_key::preference(&known.types(&route.known_as));
+    wire.session
+        .method_pref(ssh2::MethodType::HostKey, &algorithms)
+        .map_err(|error| unreachable(route, error.message().to_owned()))?;
+    let done = wire.drive(deadline, "waiting for the SSH banner and key exchange", ssh2::Session::handshake)?;
+    Ok(done.err().map(|error| handshake_failed(wire, route, &error)))
+}
+
+/// The host key against what is known.
+fn verify(
     wire: &mut Wire,
     route: &Route,
     policy: &Policy,
@@ -99,13 +145,6 @@ fn shake_hands(
     deadline: &mut Deadline,
     ask: &dyn Ask,
 ) -> Result<host_key::HostKeyVerified, TransportError> {
-    let algorithms = host_key::preference(&known.types(&route.known_as));
-    wire.session
-        .method_pref(ssh2::MethodType::HostKey, &algorithms)
-        .map_err(|error| unreachable(route, error.message().to_owned()))?;
-    if let Err(error) = wire.drive(deadline, "waiting for the SSH banner and key exchange", ssh2::Session::handshake)? {
-        return Err(handshake_failed(wire, route, &error));
-    }
     let Some((blob, _)) = wire.session.host_key() else {
         return Err(unreachable(route, "the host showed no host key".to_owned()));
     };
