@@ -145,7 +145,8 @@ sshd_takes_up() {
     kill -HUP "$p" && sshd_is_new "$p" "$w"
     return
   fi
-  o=$(socket)
+  # What systemd does not answer is no reason to leave sshd as it is.
+  o=$(socket) || { echo "systemctl does not tell the state of ssh.socket"; return 1; }
   case $o in *ActiveState=active*)
     listens_as_before "$o" || systemctl daemon-reload
     l=$(addresses "$(socket)")
@@ -155,7 +156,7 @@ sshd_takes_up() {
     fi ;;
   esac
   for u in ssh.service sshd.service; do
-    s=$(systemctl show -p LoadState -p ActiveState -p MainPID "$u")
+    s=$(systemctl show -p LoadState -p ActiveState -p MainPID "$u") || { echo "systemctl does not tell the state of $u"; return 1; }
     case $s in *LoadState=loaded*) ;; *) continue;; esac
     case $s in *ActiveState=active*)
       p=${s##*MainPID=} p=${p%%[!0-9]*}
