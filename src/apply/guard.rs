@@ -59,7 +59,6 @@ pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
 fn goes_with_a_phase(op: &Op) -> bool {
     match op {
         Op::WriteFile { .. }
-        | Op::EditFile { .. }
         | Op::MakeDirectory { .. }
         | Op::MakeLink { .. }
         | Op::SetMeta { .. }
