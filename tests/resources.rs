@@ -244,6 +244,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             needs_reload: flag(node, "needs_reload"),
             fragment: text(node, "fragment").unwrap_or_default(),
             drop_ins: list(node, "drop_ins"),
+            result: text(node, "result").unwrap_or_default(),
         };
         host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
     }

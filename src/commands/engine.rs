@@ -1,9 +1,9 @@
 //! One host from connection to plan: what plan and apply share.
 
-use super::RunFailed;
 use super::carry_out::Worked;
 use super::runs::settle;
 use super::select::{SelectedHost, StepAssets};
+use super::{RunFailed, probes};
 use crate::apply::Reach;
 use crate::observe::{HostState, Queries, probe};
 use crate::plan::{Forecast, HostPlan, StepError, Wanted, plan_host, queries};
@@ -59,7 +59,7 @@ impl Run<'_> {
     /// The host cannot be reached or read, or the playbook is wrong for it.
     pub fn prepare(&self, selected: &SelectedHost) -> anyhow::Result<Prepared> {
         let SelectedHost { target, scope, stage } = selected;
-        let stage = stage.as_deref();
+        let stage = stage.as_ref();
         let shown =
             target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
         self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
@@ -77,9 +77,8 @@ impl Run<'_> {
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
         if let (Some(run), None) = (&state.left.phase, &state.left.running) {
-            let text = format!(
-                "the last apply ended between two phases, after run {run}; what is left of it is planned anew"
-            );
+            let text =
+                format!("the last apply ended between two phases, after run {run}; what is left of it is planned anew");
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
         super::reboot::refuse_local(target, &steps)?;
@@ -104,7 +103,7 @@ impl Run<'_> {
         &self,
         session: &mut Session,
         scope: &HostScope,
-        stage: Option<&Stage>,
+        stage: Option<&Arc<Stage>>,
     ) -> anyhow::Result<(HostState, Vec<Wanted>)> {
         let mut state = HostState::default();
         if !self.playbook.needs_facts(scope) {
@@ -121,18 +120,9 @@ impl Run<'_> {
     }
 
     /// The resources of all steps, rendered for a host.
-    fn steps(&self, scope: &HostScope, stage: Option<&Stage>) -> anyhow::Result<Vec<Wanted>> {
-        let rendered = self.playbook.render(scope).map_err(super::InputErrors)?;
-        let mut errors = Vec::new();
-        let wanted = rendered.into_iter().filter_map(|step| match wanted(step, stage) {
-            Ok(wanted) => Some(wanted),
-            Err(found) => {
-                errors.extend(found);
-                None
-            }
-        });
-        let wanted: Vec<Wanted> = wanted.collect();
-        if errors.is_empty() { Ok(wanted) } else { Err(super::InputErrors(errors).into()) }
+    fn steps(&self, scope: &HostScope, stage: Option<&Arc<Stage>>) -> anyhow::Result<Vec<Wanted>> {
+        let pieces = self.playbook.pieces(scope).map_err(super::InputErrors)?;
+        Ok(probes::desired(pieces, stage).map_err(super::InputErrors)?)
     }
 }
 
@@ -168,7 +158,7 @@ fn plan(name: &str, session: &mut Session, steps: &[Wanted], state: &mut HostSta
     let begun = state.left.resumed_at.is_some();
     let wrong = |errors: Vec<StepError>| refusal(name, &errors, begun);
     // Answers may raise further questions, but not for ever.
-    for _ in 0..4 {
+    for _ in 0..8 {
         let Forecast { plan, wants, .. } = plan_host(name, steps, state).map_err(wrong)?;
         if wants.is_empty() {
             return Ok(plan);
@@ -176,6 +166,10 @@ fn plan(name: &str, session: &mut Session, steps: &[Wanted], state: &mut HostSta
         look(session, state, &wants, false)?;
     }
     let outcome = plan_host(name, steps, state).map_err(wrong)?;
+    if outcome.incomplete {
+        let why = "playbooks whose probes depend on one another are nested too deep to be planned";
+        return Err(RunFailed(format!("{name}: {why}")).into());
+    }
     Ok(outcome.plan)
 }
 

@@ -16,6 +16,7 @@ pub mod keygen;
 pub mod lab;
 mod phases;
 pub mod plan;
+mod probes;
 mod reboot;
 mod records;
 mod rolling;

@@ -8,9 +8,7 @@
 //! What a later phase finds to do beyond what the plan has shown as open was
 //! agreed to by nobody: it is named and asked for.
 
-use super::carry_out::{
-    Part, PartEnd, Terms, look_again, not_converged, run_part, take_back, tell,
-};
+use super::carry_out::{Part, PartEnd, Terms, look_again, not_converged, run_part, take_back, tell};
 use super::engine::Prepared;
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
@@ -102,7 +100,9 @@ impl Work {
                 // What is pending from here on is this apply's own.
                 host.resumed_at = Some(open.map_or(String::new(), |step| step.id.clone()));
                 match look_again(host, &plan.name, reporter) {
-                    Err(error) if open.is_none() => self.over(Ending::Failed, format!("the second look failed: {error:#}")),
+                    Err(error) if open.is_none() => {
+                        self.over(Ending::Failed, format!("the second look failed: {error:#}"))
+                    }
                     Err(error) => self.over(Ending::Failed, format!("{error:#}")),
                     Ok(rest) if rest.is_empty() => Goes::Over,
                     Ok(rest) => match open {
@@ -127,7 +127,7 @@ impl Work {
     fn take_up(&mut self, host: &mut Prepared, next: HostPlan, terms: &Terms, reporter: &dyn Reporter) -> Goes {
         let name = next.name.clone();
         let decided = next.steps.iter().filter(|step| {
-            let shown = self.shown.steps.iter().find(|shown| shown.id == step.id);
+            let shown = self.shown.steps.iter().find(|shown| shown.id == step.id || is_part_of(step, shown));
             step.action != Action::None && step.open.is_none() && shown.is_some_and(|shown| shown.open.is_some())
         });
         for step in decided {
@@ -203,7 +203,8 @@ impl Work {
         }
         if !runs.is_empty() {
             let stays = format!("{} stays: 'undo' takes it back", runs.join(" and "));
-            outcome.error = Some(outcome.error.take().map_or_else(|| stays.clone(), |error| format!("{error}; {stays}")));
+            outcome.error =
+                Some(outcome.error.take().map_or_else(|| stays.clone(), |error| format!("{error}; {stays}")));
         }
     }
 }
@@ -217,10 +218,7 @@ fn is_stuck(rest: &HostPlan, before: &str) -> bool {
 
 /// Whether an operation may change what no plan can predict.
 fn is_opaque(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } | Op::Systemctl { .. }
-    )
+    matches!(op, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } | Op::Systemctl { .. })
 }
 
 /// What a plan does that another one, which was shown, does not say, step by step.
@@ -240,13 +238,20 @@ fn beyond(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
     for step in now.steps.iter().filter(|step| step.action != Action::None) {
         // A pending restart belongs to the steps that ask for it.
         let pending = step.span.is_none() && step.kind == "service";
-        let known = shown.steps.iter().find(|other| other.id == step.id);
+        let known = shown.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
         if !pending && !known.is_some_and(|known| covers(known, step)) {
             let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
             named.push(format!("step {} ({}): {}", step.id, step.name, changes.join(", ")));
         }
     }
     named
+}
+
+/// Whether a step is what an open one has become: one of those it uses, or one
+/// of its items.
+fn is_part_of(step: &StepPlan, open: &StepPlan) -> bool {
+    let below = step.id.strip_prefix(open.id.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
+    open.open.is_some() && below
 }
 
 fn agreed(name: &str, reporter: &dyn Reporter) -> bool {

@@ -5,7 +5,7 @@
 //! editors that take a schema by address; a test keeps them current.
 
 use super::Exit;
-use crate::playbook::bundled_names;
+use crate::playbook::{PROBE_KINDS, PROBE_OPTIONS, bundled_names};
 use crate::report::Console;
 use crate::resource::{Field, KINDS, Kind, Type};
 use clap::ValueEnum;
@@ -191,11 +191,38 @@ fn playbook() -> Value {
             "name": { "type": "string", "description": "what the playbook is called" },
             "hosts": hosts,
             "vars": variables("variables of the lowest precedence; values may be templates over others"),
+            "probes": probes(),
             "step": { "type": "array", "items": step, "description": "the steps, in the order of apply" },
         }),
     );
     schema["required"] = json!(["step"]);
     schema
+}
+
+/// The table `[probes]`: each asks for one thing.
+fn probes() -> Value {
+    let mut properties = Map::new();
+    for kind in &PROBE_KINDS {
+        let fields: Vec<&str> = kind.fields.iter().map(|field| field.name).collect();
+        let description = format!("{}; gives {}", kind.doc, fields.join(", "));
+        properties.insert(kind.key.to_owned(), json!({ "type": "string", "description": description }));
+    }
+    for (key, doc) in PROBE_OPTIONS {
+        properties.insert(key.to_owned(), json!({ "type": "string", "description": doc }));
+    }
+    let choices: Vec<Value> = PROBE_KINDS.iter().map(|kind| json!({ "required": [kind.key] })).collect();
+    json!({
+        "type": "object",
+        "description": "what is asked of the host before it is decided: 'probes.NAME.FIELD' in templates and 'when'",
+        "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": properties,
+            "oneOf": choices,
+            "dependentRequired": { "as": ["command"] },
+        },
+    })
 }
 
 fn variables(description: &str) -> Value {

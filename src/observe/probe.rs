@@ -23,7 +23,7 @@ section() {
   e=$("$@" 2>&1 >&3 3>&- </dev/null); r=$?
   printf '\n%s!%s\n%s\n' "$N" "$r" "$e"
 }
-q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u\0%g\0%l\0"' find; }
+q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u\0%g\0%l\0%s\0"' find; }
 q_files() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' find; }
 q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305c -print0' find; }
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
@@ -31,7 +31,7 @@ q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
 q_units() {
   if [ -d /run/systemd/system ]; then
-    systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -- "$@"
+    systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@"
   else for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null)
     case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
     printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"

@@ -127,9 +127,9 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
     let fields = section.fields();
-    let mut found: HashMap<&str, Entry> = HashMap::new();
-    for field in fields.chunks_exact(6) {
-        let [path, kind, mode, owner, group, target] = field else { continue };
+    let mut found: HashMap<&str, (Entry, Option<u64>)> = HashMap::new();
+    for field in fields.chunks_exact(7) {
+        let [path, kind, mode, owner, group, target, size] = field else { continue };
         let file_type = match kind.as_str() {
             "f" => FileType::File,
             "d" => FileType::Directory,
@@ -138,12 +138,14 @@ fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
         };
         let mode = Mode::from_bits(u16::from_str_radix(mode, 8).unwrap_or(0));
         let target = (file_type == FileType::Link).then(|| target.clone());
-        found.insert(path, Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target });
+        let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target };
+        found.insert(path, (entry, size.parse().ok()));
     }
     for query in queries.iter() {
         let Query::Path(path) = query else { continue };
-        if let Some(entry) = found.remove(path.as_str()) {
+        if let Some((entry, size)) = found.remove(path.as_str()) {
             host.set_path(path, PathState::Present(entry));
+            host.set_size(path, size);
         } else if let Some(why) = complaint(section, path) {
             host.set_unreadable(query.clone(), why);
         } else {
@@ -329,9 +331,19 @@ fn units(host: &mut HostState, queries: &Queries, section: &Section) {
             file: field("UnitFileState"),
             needs_reload: field("NeedDaemonReload") == "yes",
             fragment: field("FragmentPath"),
+            result: failure_of(&field("ActiveState"), &field("Result"), &field("ExecMainStatus")),
             drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
         };
         host.set_unit(name, Known::Is(unit));
+    }
+}
+
+/// How a unit that failed, or is about to be started again, ended.
+fn failure_of(active: &str, result: &str, status: &str) -> String {
+    match (active, result, status) {
+        ("active" | "reloading", ..) | (_, "" | "success", _) => String::new(),
+        (_, result, "" | "0") => result.to_owned(),
+        (_, result, status) => format!("{result}, exit status {status}"),
     }
 }
 

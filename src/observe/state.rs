@@ -164,6 +164,9 @@ pub struct Unit {
     pub fragment: String,
     /// The drop-ins in use.
     pub drop_ins: Vec<String>,
+    /// How the last run of a failed unit ended, in systemd's words, such as
+    /// `exit-code, exit status 203`; empty for others.
+    pub result: String,
 }
 
 /// The state of a kernel module.
@@ -193,6 +196,8 @@ pub struct HostState {
     pub(super) unreadable: BTreeMap<Query, String>,
     pub(super) paths: BTreeMap<AbsPath, PathState>,
     pub(super) contents: BTreeMap<AbsPath, Content>,
+    /// Sizes of regular files whose bytes are not known.
+    pub(super) sizes: BTreeMap<AbsPath, u64>,
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
     pub(super) users: BTreeMap<String, Account>,
     pub(super) groups: BTreeMap<String, Group>,
@@ -270,6 +275,15 @@ impl HostState {
         let content = Query::Content(path.clone());
         let query = if self.asked.contains(&content) { content } else { Query::Digest(path.clone()) };
         self.look(query, self.contents.get(path))
+    }
+
+    /// The size of a regular file in bytes ([`Query::Path`]); none where there
+    /// is no such file or only the apply can tell.
+    pub fn size(&self, path: &AbsPath) -> Option<u64> {
+        match self.contents.get(path) {
+            Some(Content::Bytes(bytes)) => u64::try_from(bytes.len()).ok(),
+            _ => self.sizes.get(path).copied(),
+        }
     }
 
     /// The names in a directory ([`Query::Names`]); empty if there is no directory.
@@ -509,6 +523,7 @@ impl HostState {
 impl HostState {
     /// Something will stand at a path, or nothing.
     pub fn set_path(&mut self, path: &AbsPath, state: PathState) {
+        self.sizes.remove(path);
         self.asked.ask(Query::Path(path.clone()));
         if !matches!(&state, PathState::Present(entry) if entry.file_type == FileType::File) {
             self.set_content(path, Content::Absent);
@@ -522,6 +537,15 @@ impl HostState {
         }
         self.decided.insert(path.clone());
         self.paths.insert(path.clone(), state);
+    }
+
+    /// A regular file has this size.
+    pub fn set_size(&mut self, path: &AbsPath, size: Option<u64>) {
+        let is_file =
+            matches!(self.paths.get(path), Some(PathState::Present(entry)) if entry.file_type == FileType::File);
+        if let Some(size) = size.filter(|_| is_file) {
+            self.sizes.insert(path.clone(), size);
+        }
     }
 
     /// A file will have these bytes.

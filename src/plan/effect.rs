@@ -217,6 +217,7 @@ fn present(file_type: FileType, meta: &Meta, target: Option<String>) -> PathStat
 fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group: &Option<String>, mode: Option<Mode>) {
     let Ok(PathState::Present(mut entry)) = host.path(path).cloned() else { return };
     let content = host.content(path).ok().cloned();
+    let size = host.size(path);
     if let Some(owner) = owner {
         entry.owner.clone_from(owner);
     }
@@ -225,6 +226,7 @@ fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group:
     }
     entry.mode = mode.unwrap_or(entry.mode);
     host.set_path(path, PathState::Present(entry));
+    host.set_size(path, size);
     if let Some(content) = content {
         host.set_content(path, content);
     }
@@ -304,7 +306,7 @@ fn unit_file_changed(host: &mut HostState, path: &AbsPath, content: Option<&[u8]
             _ => {
                 let file = if installable { "disabled" } else { "static" }.to_owned();
                 let (load, active) = ("loaded".to_owned(), "inactive".to_owned());
-                *state = Known::Is(Unit { load, active, file, needs_reload: true, fragment, drop_ins: Vec::new() });
+                *state = Known::Is(Unit { load, active, file, needs_reload: true, fragment, ..Unit::default() });
             }
         }
     }

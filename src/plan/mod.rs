@@ -18,7 +18,7 @@ mod unified;
 pub use access::Access;
 pub use op::{AptTarget, Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;
-pub use planner::{Forecast, StepError, Wanted, plan_host, queries};
+pub use planner::{DesiredAtTurn, Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
 pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary, decided_at_its_turn};
 pub use touches::ACCOUNT_FILES;

@@ -1,7 +1,7 @@
 //! From resources and a host's state to that host's plan.
 
 use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb, decided_at_its_turn};
-use crate::observe::{HostState, Queries};
+use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
 use std::collections::BTreeMap;
@@ -27,6 +27,20 @@ pub struct Wanted {
     pub guard: bool,
     /// Where it was written.
     pub span: Option<Span>,
+}
+
+/// What [`Resource::at_turn`] gives.
+#[derive(Debug)]
+pub enum DesiredAtTurn {
+    /// These steps, in the order of apply.
+    Steps(Vec<Wanted>),
+    /// It cannot be decided before what it depends on is done, as in "step 3".
+    Open {
+        /// What it depends on.
+        on: String,
+        /// What else the operator should know.
+        note: String,
+    },
 }
 
 /// A step that could not be planned.
@@ -58,6 +72,8 @@ pub struct Forecast {
     pub predicted: HostState,
     /// Open questions.
     pub wants: Queries,
+    /// Whether a step is left out that can only be planned with their answers.
+    pub incomplete: bool,
 }
 
 /// The questions of all steps.
@@ -72,22 +88,71 @@ pub fn queries(steps: &[Wanted]) -> Queries {
 /// # Errors
 /// Every step that could not be planned; a plan with a hole in it is none.
 pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forecast, Vec<StepError>> {
-    let mut predicted = host.clone();
-    let mut wants = Queries::new();
-    let mut plans = Vec::with_capacity(steps.len());
-    let mut errors = Vec::new();
     let access = Access::of(host);
-    for step in steps {
-        predicted.begin_step(&step.id);
-        let mut planned = match step.resource.plan(&predicted) {
-            Ok(planned) => planned,
-            Err(error) => {
-                errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
-                continue;
+    let mut planning = Planning {
+        host,
+        access,
+        predicted: host.clone(),
+        wants: Queries::new(),
+        incomplete: false,
+        plans: Vec::new(),
+        may_become_due: Vec::new(),
+        errors: Vec::new(),
+        passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
+    };
+    steps.iter().for_each(|step| planning.step(step));
+    let Planning { access, mut predicted, wants, incomplete, mut plans, may_become_due, errors, .. } = planning;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    later_reboots(&mut plans, &may_become_due, &predicted);
+    owed(&mut plans, host);
+    predicted.left.owed.clear();
+    let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
+    Ok(Forecast { plan, predicted, wants, incomplete })
+}
+
+/// A plan in the making.
+struct Planning<'a> {
+    host: &'a HostState,
+    access: Access,
+    predicted: HostState,
+    wants: Queries,
+    incomplete: bool,
+    plans: Vec<StepPlan>,
+    /// Of each plan, whether its resource may become due by a step after it.
+    may_become_due: Vec<bool>,
+    errors: Vec<StepError>,
+    /// Whether earlier phases of the apply have passed the turn of the step at hand.
+    passed: bool,
+}
+
+impl Planning<'_> {
+    fn step(&mut self, step: &Wanted) {
+        if self.host.left.resumed_at.as_ref() == Some(&step.id) {
+            self.passed = false;
+        }
+        self.predicted.begin_step(&step.id);
+        if let Some(decided) = step.resource.at_turn(&self.predicted, self.host, self.passed) {
+            match decided {
+                Ok(DesiredAtTurn::Steps(steps)) => {
+                    for step in steps {
+                        if self.answered(&step) {
+                            self.step(&step);
+                        }
+                    }
+                }
+                Ok(DesiredAtTurn::Open { on, note }) => self.leave_open(step, on, note),
+                Err(error) => self.fail(step, error),
             }
+            return;
+        }
+        let mut planned = match step.resource.plan(&self.predicted) {
+            Ok(planned) => planned,
+            Err(error) => return self.fail(step, error),
         };
-        wants.extend(planned.wants.iter().filter(|query| !host.asked(query)).cloned());
-        planned.ops.iter().for_each(|op| op.effect(&mut predicted));
+        self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
+        planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
         if step.sensitive {
             planned.mask();
         }
@@ -107,25 +172,49 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             guard: step.guard,
             span: step.span.clone(),
         };
-        step_plan.guard_for(&access);
-        plans.push(step_plan);
+        step_plan.guard_for(&self.access);
+        self.plans.push(step_plan);
+        self.may_become_due.push(step.resource.may_become_due());
     }
-    if !errors.is_empty() {
-        return Err(errors);
+
+    fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
+        self.plans.push(StepPlan {
+            id: step.id.clone(),
+            name: step.name.clone(),
+            kind: step.kind,
+            action: Action::Unknown,
+            notes: vec![decided_at_its_turn(&on), note],
+            open: Some(on),
+            span: step.span.clone(),
+            ..StepPlan::default()
+        });
+        self.may_become_due.push(false);
     }
-    later_reboots(&mut plans, steps, &predicted);
-    owed(&mut plans, host);
-    predicted.left.owed.clear();
-    let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
-    Ok(Forecast { plan, predicted, wants })
+
+    /// Whether the host was asked all that a step decided in the middle of the
+    /// plan needs; where it was not, the questions are open and the step waits
+    /// for the plan that is made with the answers.
+    fn answered(&mut self, step: &Wanted) -> bool {
+        let mut queries = Queries::new();
+        step.resource.queries(&mut queries);
+        let open: Vec<Query> = queries.iter().filter(|query| !self.host.asked(query)).cloned().collect();
+        let answered = open.is_empty();
+        self.incomplete |= !answered;
+        self.wants.extend(open);
+        answered
+    }
+
+    fn fail(&mut self, step: &Wanted, error: PlanError) {
+        self.errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
+    }
 }
 
 /// A reboot that is due only where packages ask for it becomes due, too, where
 /// a step that comes after it has them ask: then it is done at the end.
-fn later_reboots(plans: &mut [StepPlan], steps: &[Wanted], predicted: &HostState) {
+fn later_reboots(plans: &mut [StepPlan], may_become_due: &[bool], predicted: &HostState) {
     let Some(by) = predicted.reboot_by() else { return };
-    for (plan, step) in plans.iter_mut().zip(steps) {
-        if plan.action == Action::None && step.resource.may_become_due() {
+    for (plan, may_become_due) in plans.iter_mut().zip(may_become_due) {
+        if plan.action == Action::None && *may_become_due {
             plan.action = Action::Unknown;
             plan.notes.push(decided_at_its_turn(by));
         }

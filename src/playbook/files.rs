@@ -2,7 +2,7 @@
 
 use super::bundled;
 use super::scope::Scope;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -168,6 +168,12 @@ impl StepFiles {
     pub fn render(&self, path: &str) -> Result<String, String> {
         let files = self.with_includes(path)?;
         self.scope.render_files(&files)
+    }
+
+    /// The probes whose answers the step's templates needed and that are not
+    /// known, so far.
+    pub fn open_probes(&self) -> BTreeSet<String> {
+        self.scope.open_probes()
     }
 
     /// A template and every file it includes or extends, itself first.

@@ -8,16 +8,22 @@
 mod bundled;
 mod code;
 mod files;
+mod later;
 mod literal;
 mod load;
 mod model;
 mod parse;
+mod probes;
+mod reference;
 mod render;
 mod scope;
 mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use files::StepFiles;
+pub use later::{Later, Piece, Turn};
+pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
+pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TEMPLATE_VARIABLES, TemplateWord};
 
 use crate::values::{Diagnostic, Node, Span, UnitName};
 use files::{Folder, Record};
@@ -32,7 +38,7 @@ use template::Engine;
 pub type Vars = BTreeMap<String, Node>;
 
 /// The keys at the top of a playbook.
-pub const TOP_KEYS: [&str; 4] = ["name", "hosts", "vars", "step"];
+pub const TOP_KEYS: [&str; 5] = ["name", "hosts", "vars", "probes", "step"];
 
 /// The keys that every step takes beside its kind.
 pub const COMMON_KEYS: [&str; 11] =
@@ -131,16 +137,23 @@ pub struct Step {
 /// # Errors
 /// All that is wrong with it and with the playbooks it uses.
 pub fn load(path: &Path, kinds: &[&str]) -> Result<Playbook, Vec<Diagnostic>> {
+    match load_what_is_right(path, kinds) {
+        (Some(playbook), errors) if errors.is_empty() => Ok(playbook),
+        (_, errors) => Err(errors),
+    }
+}
+
+/// Reads a playbook as [`load`] does. Beside all that is wrong it gives what is
+/// right, if there is any, for checks, which tell as much as they can.
+pub fn load_what_is_right(path: &Path, kinds: &[&str]) -> (Option<Playbook>, Vec<Diagnostic>) {
     let engine = Engine::new();
     let record = Arc::new(Record::default());
     let mut loader = load::Loader::new(kinds, &engine, &record);
     let unit = loader.top(path);
-    match (unit, loader.errors) {
-        (Some(unit), errors) if errors.is_empty() => {
-            Ok(Playbook { name: unit.name.clone(), hosts: unit.hosts.clone(), unit, engine, record })
-        }
-        (_, errors) => Err(told_once(errors)),
-    }
+    let errors = told_once(loader.errors);
+    let playbook =
+        unit.map(|unit| Playbook { name: unit.name.clone(), hosts: unit.hosts.clone(), unit, engine, record });
+    (playbook, errors)
 }
 
 impl Playbook {
@@ -156,10 +169,28 @@ impl Playbook {
     /// The steps of a host that can be rendered, and all that is wrong with the
     /// others: for checks, which tell as much as they can.
     pub fn render_all(&self, host: &HostScope) -> (Vec<Step>, Vec<Diagnostic>) {
-        let scope = Arc::new(Scope::new(&self.engine, &self.unit.vars, host));
-        let mut steps = render::Steps { tags: &host.tags, record: &self.record, steps: Vec::new(), errors: Vec::new() };
+        let (pieces, errors) = self.rendered(host, false);
+        (pieces.into_iter().filter_map(Piece::into_step).collect(), errors)
+    }
+
+    /// The steps of a host in the order of apply, those of playbooks with
+    /// probes left for their turn.
+    ///
+    /// # Errors
+    /// All that is wrong for this host and is known to be before any probe is answered.
+    pub fn pieces(&self, host: &HostScope) -> Result<Vec<Piece>, Vec<Diagnostic>> {
+        let (pieces, mut errors) = self.rendered(host, true);
+        if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
+            errors.extend(self.rendered(host, false).1);
+        }
+        if errors.is_empty() { Ok(pieces) } else { Err(told_once(errors)) }
+    }
+
+    fn rendered(&self, host: &HostScope, lazy: bool) -> (Vec<Piece>, Vec<Diagnostic>) {
+        let scope = Arc::new(Scope::new(&self.engine, &self.unit, host));
+        let mut steps = render::Steps::new(&host.tags, &self.record, lazy);
         steps.playbook(&self.unit, &scope);
-        (steps.steps, told_once(steps.errors))
+        (steps.pieces, told_once(steps.errors))
     }
 
     /// Whether the steps of a host depend on its facts: whether any template,
@@ -179,7 +210,7 @@ impl Playbook {
     fn any_template(&self, unit: &Unit, outer: &[Folder], test: &dyn Fn(&str) -> bool) -> bool {
         let mut folders = vec![unit.folder.clone()];
         folders.extend(outer.iter().cloned());
-        let scope = Arc::new(Scope::new(&self.engine, &unit.vars, &HostScope::default()));
+        let scope = Arc::new(Scope::new(&self.engine, unit, &HostScope::default()));
         let files = StepFiles { folders: folders.clone(), record: Arc::clone(&self.record), scope };
         unit.steps.iter().any(|step| match &step.action {
             RawAction::Use { unit, .. } => self.any_template(unit, &folders, test),

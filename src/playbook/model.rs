@@ -2,6 +2,7 @@
 
 use super::Vars;
 use super::files::Folder;
+use super::probes::RawProbes;
 use crate::values::{Node, Source, Span, TableEntry};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ pub(super) struct Unit {
     pub name: Option<String>,
     pub hosts: Vec<Node>,
     pub vars: Vars,
+    pub probes: RawProbes,
     pub steps: Vec<RawStep>,
 }
 

@@ -6,10 +6,13 @@
 
 use super::load::{Loader, Place};
 use super::model::{RawAction, RawStep, Unit};
+use super::probes::RawProbes;
 use super::scope::diagnose;
 use super::template::{Form, form};
 use super::{COMMON_KEYS, TOP_KEYS, Vars};
-use crate::values::{Diagnostic, Node, NodeValue, Source, TableEntry, check_variable, parse_document, suggest};
+use crate::values::{
+    Diagnostic, Node, NodeValue, Source, TableEntry, check_variable, parse_document, possible_keys, suggest,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +30,7 @@ impl Loader<'_> {
             name: None,
             hosts: Vec::new(),
             vars: Vars::new(),
+            probes: RawProbes::new(),
             steps: Vec::new(),
         };
         let told = self.errors.len();
@@ -35,6 +39,7 @@ impl Loader<'_> {
                 "name" => unit.name = self.string(entry).map(str::to_owned),
                 "hosts" => unit.hosts = self.strings(entry),
                 "vars" => unit.vars = self.vars(entry),
+                "probes" => unit.probes = self.probes(entry),
                 "step" => {
                     for node in self.tables(entry) {
                         let step = self.step(place, node);
@@ -44,9 +49,11 @@ impl Loader<'_> {
                 unknown => {
                     let near = suggest(unknown, TOP_KEYS.iter().copied());
                     let step = self.kinds.contains(&unknown) || COMMON_KEYS.contains(&unknown);
-                    self.say(Some(&entry.key_span), format!("unknown key '{unknown}' in a playbook")).help = near
-                        .map(|near| format!("did you mean '{near}'?"))
-                        .or_else(|| step.then(|| "it belongs under [[step]]".to_owned()));
+                    let help = match near {
+                        None if step => "it belongs under [[step]]".to_owned(),
+                        _ => possible_keys(unknown, TOP_KEYS),
+                    };
+                    self.say(Some(&entry.key_span), format!("unknown key '{unknown}' in a playbook")).help = Some(help);
                 }
             }
         }
@@ -108,7 +115,7 @@ impl Loader<'_> {
     }
 
     /// Tells what is wrong with the templates in a value.
-    fn syntax(&mut self, node: &Node) {
+    pub fn syntax(&mut self, node: &Node) {
         match &node.value {
             NodeValue::String(text) => {
                 let (checked, offset) = match form(text) {
@@ -143,6 +150,7 @@ impl Loader<'_> {
         let mut with = None;
         let mut unknown = false;
         for entry in node.as_table().unwrap_or_default() {
+            let told = self.errors.len();
             let key = entry.key.as_str();
             let text = entry.node.as_str();
             let flag = matches!(entry.node.value, NodeValue::Bool(_));
@@ -171,7 +179,10 @@ impl Loader<'_> {
             } else if key != "use" {
                 self.syntax(&entry.node);
             }
-            found.insert(key, entry.node.clone());
+            // What is wrong here is not told again when it is rendered.
+            if self.errors.len() == told {
+                found.insert(key, entry.node.clone());
+            }
         }
         let action = match actions[..] {
             [entry] if entry.key == "use" => self.used(place, entry, with),
@@ -187,7 +198,7 @@ impl Loader<'_> {
                 let message = format!("a step describes one thing: this one has '{}' and '{}'", first.key, second.key);
                 self.say(Some(&second.key_span), message).help =
                     Some("put the second under a [[step]] of its own".to_owned());
-                None
+                if first.key == "use" { None } else { self.resource(first, None) }
             }
         }?;
         let mut take = |key: &str| found.remove(key);
@@ -208,15 +219,10 @@ impl Loader<'_> {
 
     fn unknown_key(&mut self, entry: &TableEntry) {
         let key = &entry.key;
-        let known = COMMON_KEYS.iter().chain(self.kinds).copied();
-        let near = suggest(key, known);
         // What holds a table can only be meant as a kind.
         let sort = if entry.node.as_table().is_some() { "unknown kind" } else { "unknown key" };
         let error = Diagnostic::new(entry.key_span.clone(), format!("{sort} '{key}' in a step"));
-        self.errors.push(match near {
-            Some(near) => error.with_help(format!("did you mean '{near}'?")),
-            None => error.with_help(format!("kinds: {}", self.kinds.join(", "))),
-        });
+        self.errors.push(error.with_help(possible_keys(key, self.kinds.iter().chain(&COMMON_KEYS).copied())));
     }
 
     fn tags(&mut self, entry: &TableEntry) -> Vec<String> {

@@ -1,7 +1,9 @@
 //! From the model to the steps of one host.
 
 use super::files::{Folder, Record, StepFiles};
+use super::later::{Later, Piece};
 use super::model::{RawAction, RawStep, Unit};
+use super::probes::{Probe, rendered};
 use super::scope::{Outcome, Renderer, Scope, Var};
 use super::{Step, TagFilter};
 use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
@@ -11,7 +13,7 @@ use std::sync::Arc;
 
 /// What a `use` hands down to the steps inside it.
 #[derive(Debug, Clone, Default)]
-struct Above {
+pub(super) struct Above {
     tags: Vec<String>,
     restart: Vec<UnitName>,
     reload: Vec<UnitName>,
@@ -19,7 +21,8 @@ struct Above {
     sensitive: bool,
     control: Option<String>,
     folders: Vec<Folder>,
-    id: String,
+    /// See [`Step::id`].
+    pub id: String,
 }
 
 /// Renders the steps of a playbook for one host.
@@ -28,15 +31,24 @@ pub(super) struct Steps<'a> {
     pub tags: &'a TagFilter,
     /// The files read so far.
     pub record: &'a Arc<Record>,
+    /// Whether the steps of a playbook with probes are left for their turn.
+    pub lazy: bool,
     /// The steps, so far.
-    pub steps: Vec<Step>,
+    pub pieces: Vec<Piece>,
+    /// The probes of the playbooks that were come by.
+    pub probes: Vec<Probe>,
     /// What is wrong, so far.
     pub errors: Vec<Diagnostic>,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    /// Nothing rendered yet.
+    pub fn new(tags: &'a TagFilter, record: &'a Arc<Record>, lazy: bool) -> Steps<'a> {
+        Steps { tags, record, lazy, pieces: Vec::new(), probes: Vec::new(), errors: Vec::new() }
+    }
+
     /// Renders all steps of a playbook.
-    pub fn playbook(&mut self, unit: &Unit, scope: &Arc<Scope>) {
+    pub fn playbook(&mut self, unit: &Arc<Unit>, scope: &Arc<Scope>) {
         // A bundled playbook run by its name has its operator's files here.
         let here = match unit.folder {
             Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
@@ -45,9 +57,11 @@ impl Steps<'_> {
         self.unit(unit, scope, &Above { folders: here, ..Above::default() });
     }
 
-    fn unit(&mut self, unit: &Unit, scope: &Arc<Scope>, above: &Above) {
+    fn unit(&mut self, unit: &Arc<Unit>, scope: &Arc<Scope>, above: &Above) {
         let mut above = above.clone();
         above.folders.insert(0, unit.folder.clone());
+        let probes: Arc<[Probe]> = rendered(&unit.probes, scope, &mut self.errors).into();
+        self.probes.extend(probes.iter().cloned());
         for (number, step) in unit.steps.iter().enumerate() {
             let dot = if above.id.is_empty() { "" } else { "." };
             let id = format!("{}{dot}{}", above.id, number + 1);
@@ -60,24 +74,60 @@ impl Steps<'_> {
             if matches!(step.action, RawAction::Resource { .. }) && !self.tags.wants(&tags) {
                 continue;
             }
-            self.step(step, scope, &Above { id, tags, ..above.clone() });
+            let above = Above { id, tags, ..above.clone() };
+            if self.lazy && !unit.probes.is_empty() {
+                self.pieces.push(Piece::Later(Box::new(Later {
+                    unit: Arc::clone(unit),
+                    number,
+                    item: None,
+                    above,
+                    scope: Arc::clone(scope),
+                    probes: Arc::clone(&probes),
+                    tags: self.tags.clone(),
+                    record: Arc::clone(self.record),
+                })));
+            } else {
+                self.step(step, scope, &above);
+            }
         }
     }
 
     fn step(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
-        let Some(each) = &step.each else {
-            if self.wanted(step, scope) {
-                self.one(step, scope, above);
+        match &step.each {
+            None => self.once(step, scope, above),
+            Some(each) => {
+                for (index, item) in self.items(each, scope).unwrap_or_default().into_iter().enumerate() {
+                    self.of_item(step, scope, above, index, item);
+                }
             }
-            return;
-        };
-        let Some(items) = self.items(each, scope) else { return };
-        for (index, item) in items.into_iter().enumerate() {
-            let scope = scope.above([("item".to_owned(), item)]);
-            if self.wanted(step, &scope) {
-                let id = format!("{}[{index}]", above.id);
-                self.one(step, &Arc::new(scope), &Above { id, ..above.clone() });
+        }
+    }
+
+    /// A step as it is for one item of its `each`.
+    fn of_item(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above, index: usize, item: Var) {
+        let scope = Arc::new(scope.above([("item".to_owned(), item)]));
+        self.once(step, &scope, &Above { id: format!("{}[{index}]", above.id), ..above.clone() });
+    }
+
+    fn once(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
+        if self.wanted(step, scope) {
+            self.one(step, scope, above);
+        }
+    }
+
+    /// Renders what was left for its turn, as far as the scope tells.
+    pub fn later(&mut self, later: &Later, scope: &Arc<Scope>) {
+        let Some(step) = later.step() else { return };
+        match (&step.each, &later.item) {
+            (Some(_), Some((index, item))) => self.of_item(step, scope, &later.above, *index, item.clone()),
+            // Each item has a turn of its own.
+            (Some(each), None) if self.lazy => {
+                for (index, item) in self.items(each, scope).unwrap_or_default().into_iter().enumerate() {
+                    let later = Later { item: Some((index, item)), ..later.clone() };
+                    self.pieces.push(Piece::Later(Box::new(later)));
+                }
             }
+            _ => self.step(step, scope, &later.above),
         }
     }
 
@@ -162,7 +212,7 @@ impl Steps<'_> {
                 let clean = renderer.errors.is_empty();
                 self.errors.append(&mut renderer.errors);
                 if clean {
-                    self.unit(unit, &Arc::new(scope.inside(&unit.vars, given)), &above);
+                    self.unit(unit, &Arc::new(scope.inside(unit, given)), &above);
                 }
             }
             RawAction::Resource { kind, kind_span, table } => {
@@ -174,7 +224,7 @@ impl Steps<'_> {
                     self.errors.append(&mut renderer.errors);
                     return;
                 }
-                self.steps.push(Step {
+                self.pieces.push(Piece::Step(Box::new(Step {
                     id: above.id,
                     name,
                     kind: kind.clone(),
@@ -193,7 +243,7 @@ impl Steps<'_> {
                     tags: above.tags,
                     unknown,
                     span: step.span.clone(),
-                });
+                })));
             }
         }
     }
@@ -277,7 +327,7 @@ fn units(renderer: &mut Renderer<'_>, node: Option<&Node>) -> Vec<UnitName> {
 }
 
 /// `file /etc/motd`: the kind, and what tells this one from others.
-fn default_name(kind: &str, table: &Node) -> String {
+pub(super) fn default_name(kind: &str, table: &Node) -> String {
     let telling = ["path", "name", "names", "key", "unit", "user", "value"].into_iter().find_map(|key| table.get(key));
     let what = telling.and_then(|node| match &node.value {
         NodeValue::String(text) => Some(text.clone()),

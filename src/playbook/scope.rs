@@ -7,7 +7,9 @@
 
 use super::code::PathUse;
 use super::literal::locate;
-use super::template::{Engine, Fault, FileTemplate, Form, Needs, form};
+use super::model::Unit;
+use super::probes::{ProbeAnswers, SeenProbes};
+use super::template::{Engine, Fault, FileTemplate, Form, Needs, RAW, form, is_foreign};
 use super::{HostScope, Vars};
 use crate::values::{Diagnostic, Node, NodeValue, TableEntry, suggest};
 use serde_json::{Value, json};
@@ -23,8 +25,10 @@ pub(super) enum Var {
     Written(Node),
     /// A value.
     Ready(Value),
-    /// Depends on facts that are not known.
+    /// Depends on facts or probes that are not known.
     Unknown,
+    /// A variable of the playbook that uses this one, which speaks of that one's probes.
+    Outer(Arc<Scope>),
 }
 
 /// What a name stands for.
@@ -45,6 +49,7 @@ pub(super) struct Scope {
     engine: Engine,
     /// Lowest first.
     layers: Vec<Arc<Layer>>,
+    probes: Arc<SeenProbes>,
     rendered: Mutex<BTreeMap<String, Found>>,
 }
 
@@ -54,7 +59,7 @@ fn written(vars: &Vars) -> Arc<Layer> {
 
 impl Scope {
     /// The scope of a playbook's own steps on a host.
-    pub fn new(engine: &Engine, playbook: &Vars, host: &HostScope) -> Scope {
+    pub fn new(engine: &Engine, playbook: &Unit, host: &HostScope) -> Scope {
         let stage = host.stage.as_ref();
         let own = json!({ "name": host.host, "address": host.address, "groups": host.groups });
         let known = Layer::from([
@@ -62,32 +67,64 @@ impl Scope {
             ("stage".to_owned(), Var::Ready(stage.map_or("", |(name, _)| name).into())),
             ("facts".to_owned(), host.facts.clone().map_or(Var::Unknown, Var::Ready)),
         ]);
-        let mut layers = vec![written(playbook), written(&host.vars)];
+        let mut layers = vec![written(&playbook.vars), written(&host.vars)];
         layers.extend(stage.map(|(_, vars)| written(vars)));
         layers.push(written(&host.cli));
         layers.push(Arc::new(known));
-        Scope { engine: engine.clone(), layers, rendered: Mutex::default() }
+        let probes = SeenProbes::of(&playbook.probes);
+        Scope { engine: engine.clone(), layers, probes, rendered: Mutex::default() }
     }
 
     /// This scope with variables above all others.
     pub fn above(&self, vars: impl IntoIterator<Item = (String, Var)>) -> Scope {
         let mut layers = self.layers.clone();
         layers.push(Arc::new(vars.into_iter().collect()));
-        Scope { engine: self.engine.clone(), layers, rendered: Mutex::default() }
+        self.with(layers, Arc::clone(&self.probes))
     }
 
     /// The scope inside a used playbook: its variables beneath all others,
-    /// those given by `with` above; the caller's `item` is not seen.
-    pub fn inside(&self, vars: &Vars, with: impl IntoIterator<Item = (String, Var)>) -> Scope {
+    /// those given by `with` above; the caller's `item` and probes are not seen.
+    pub fn inside(self: &Arc<Self>, unit: &Unit, with: impl IntoIterator<Item = (String, Var)>) -> Scope {
         let hidden = |layer: &&Arc<Layer>| !layer.contains_key("item");
-        let mut layers = vec![written(vars)];
-        layers.extend(self.layers.iter().filter(hidden).cloned());
+        let mut layers = vec![written(&unit.vars)];
+        layers.extend(self.layers.iter().filter(hidden).map(|layer| self.kept(layer)));
         layers.push(Arc::new(with.into_iter().collect()));
-        Scope { engine: self.engine.clone(), layers, rendered: Mutex::default() }
+        self.with(layers, SeenProbes::of(&unit.probes))
+    }
+
+    /// A layer as a used playbook sees it: what speaks of this scope's probes
+    /// keeps meaning them.
+    fn kept(self: &Arc<Self>, layer: &Arc<Layer>) -> Arc<Layer> {
+        let speaks = |var: &Var| matches!(var, Var::Written(node) if node.to_json().to_string().contains("probes"));
+        if self.probes.is_empty() || !layer.values().any(speaks) {
+            return Arc::clone(layer);
+        }
+        let kept = |var: &Var| if speaks(var) { Var::Outer(Arc::clone(self)) } else { var.clone() };
+        Arc::new(layer.iter().map(|(name, var)| (name.clone(), kept(var))).collect())
+    }
+
+    /// This scope where its probes have these answers.
+    pub fn at_turn(&self, answers: ProbeAnswers) -> Scope {
+        self.with(self.layers.clone(), self.probes.answered(answers))
+    }
+
+    /// The scope in which the probes themselves are rendered.
+    pub fn for_probes(&self) -> Scope {
+        self.with(self.layers.clone(), SeenProbes::within_probes())
+    }
+
+    /// The probes whose answers were needed and are not known, so far.
+    pub fn open_probes(&self) -> BTreeSet<String> {
+        self.probes.open()
+    }
+
+    fn with(&self, layers: Vec<Arc<Layer>>, probes: Arc<SeenProbes>) -> Scope {
+        Scope { engine: self.engine.clone(), layers, probes, rendered: Mutex::default() }
     }
 
     fn names(&self) -> BTreeSet<&str> {
-        self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str)).collect()
+        let probes = (!self.probes.is_empty()).then_some("probes");
+        self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str)).chain(probes).collect()
     }
 
     /// Renders a template file (the first) with those it includes.
@@ -111,12 +148,20 @@ impl Scope {
         match renderer.context(&template.needs) {
             Ok(context) => template.render(&context).map_err(|fault| said(clearer(fault, &template.needs, &context))),
             Err(Miss::Unknown) => Ok(text.to_owned()),
+            Err(Miss::Wrong(fault)) => {
+                // The places of paths are those of their own file, which need not be this one.
+                let here = |range: &Range<usize>| text.get(range.clone()).is_some_and(|t| fault.message.contains(t));
+                let range = fault.range.clone().filter(here);
+                Err(said(Fault { range, ..fault }))
+            }
             Err(Miss::Told) => Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; ")),
             Err(Miss::Undefined(name, help)) => {
                 let word = template.needs.paths.iter().find(|path| path.names[0] == name);
                 // The places of paths are those of their own file, which need not be this one.
                 let here = |range: &Range<usize>| text.get(range.clone()).is_some_and(|t| t.starts_with(&name));
                 let range = word.map(|path| path.range.clone()).filter(here);
+                let foreign = range.as_ref().is_some_and(|range| is_foreign(text, range.start));
+                let help = if foreign { Some(RAW.to_owned()) } else { help };
                 Err(said(Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) }))
             }
         }
@@ -125,10 +170,12 @@ impl Scope {
 
 /// Why there is no context for a template.
 enum Miss {
-    /// It depends on facts that are not known.
+    /// It depends on facts or probes that are not known.
     Unknown,
     /// What is wrong has been told.
     Told,
+    /// What is wrong with the template.
+    Wrong(Fault),
     /// A variable is not defined; with advice.
     Undefined(String, Option<String>),
 }
@@ -138,7 +185,7 @@ pub(super) struct Renderer<'s> {
     scope: &'s Scope,
     /// What is wrong.
     pub errors: Vec<Diagnostic>,
-    /// Whether something was left as it is for want of facts.
+    /// Whether something was left as it is for want of facts or probes.
     pub unknown: bool,
     trail: Vec<String>,
 }
@@ -147,7 +194,7 @@ pub(super) struct Renderer<'s> {
 pub(super) enum Outcome {
     /// This.
     Value(Value),
-    /// Not known without facts.
+    /// Not known without facts or probes.
     Unknown,
     /// An error, which has been told.
     Bad,
@@ -246,9 +293,13 @@ impl<'s> Renderer<'s> {
         self.context(needs).map_err(|miss| match miss {
             Miss::Unknown => Outcome::Unknown,
             Miss::Told => Outcome::Bad,
+            Miss::Wrong(fault) => self.fault(node, offset, fault),
             Miss::Undefined(name, help) => {
                 let range = needs.paths.iter().find(|path| path.names[0] == name).map(|path| path.range.clone());
                 let range = range.map(|r| r.start..r.start + name.len());
+                let text = node.as_str().unwrap_or_default();
+                let foreign = range.as_ref().is_some_and(|range| is_foreign(text, range.start + offset));
+                let help = if foreign { Some(RAW.to_owned()) } else { help };
                 let fault = Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) };
                 self.fault(node, offset, fault)
             }
@@ -260,6 +311,13 @@ impl<'s> Renderer<'s> {
         let mut context = Context::new();
         let mut unknown = false;
         for name in &needs.variables {
+            if name == "probes" {
+                match self.scope.probes.value(needs).map_err(Miss::Wrong)? {
+                    Some(value) => context.insert(name.clone(), &value),
+                    None => unknown = true,
+                }
+                continue;
+            }
             match self.variable(name) {
                 Found::Value(value) => context.insert(name.clone(), &value),
                 Found::Unknown => unknown = true,
@@ -313,6 +371,13 @@ impl<'s> Renderer<'s> {
         let node = match var {
             Var::Ready(value) => return Found::Value(value.clone()),
             Var::Unknown => return Found::Unknown,
+            Var::Outer(scope) => {
+                let mut outer = Renderer::new(scope);
+                let found = outer.variable(name);
+                self.errors.append(&mut outer.errors);
+                self.scope.probes.note_open(scope.open_probes());
+                return found;
+            }
             Var::Written(node) => node,
         };
         if let Some(start) = self.trail.iter().position(|known| known == name) {

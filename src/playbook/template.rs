@@ -84,6 +84,9 @@ impl std::fmt::Debug for Engine {
 
 /// Advice for what is written as in other template languages.
 const NAMED: &str = "arguments of filters and tests have names: default(value='x'), starting_with(pat='x')";
+/// Advice for text that holds `{{ }}` of another template language.
+pub(super) const RAW: &str =
+    "text with {{ }} of its own, as of Go templates or GitHub Actions, stands between {% raw %} and {% endraw %}";
 const SLOT: &str = "text";
 /// What stands before an expression when it is evaluated.
 const LEAD: &str = "{{ (";
@@ -203,7 +206,10 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
             };
             let file = elsewhere
                 .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
-            let help = message.ends_with("expected identifier").then(|| NAMED.to_owned());
+            let help = match message.ends_with("expected identifier") {
+                _ if is_foreign(text, place.start) => Some(RAW.to_owned()),
+                named => named.then(|| NAMED.to_owned()),
+            };
             Fault { file, help, ..Fault::new(message, inside.then_some(place)) }
         }
         kind => {
@@ -215,6 +221,22 @@ fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
             Fault::new(lower(first), range)
         }
     }
+}
+
+/// Whether the code around a place is that of another template language: of Go
+/// (`{{.Name}}`, `{{range .}}`, `{{ $x }}`), Mustache (`{{#list}}`) or GitHub
+/// Actions (`${{ x.y }}`).
+pub(super) fn is_foreign(text: &str, at: usize) -> bool {
+    let begin = text.get(..at).and_then(|before| before.rfind("{{")).or_else(|| text.find("{{"));
+    // An expression is given without its braces.
+    let (before, code) = begin.map_or(("", text), |at| (&text[..at], &text[at + 2..]));
+    let code = code.trim_start_matches('-').trim_start();
+    let word = code.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    let rest = code[word.len()..].trim_start();
+    let go = ["block", "define", "else", "end", "if", "json", "println", "printf", "range", "template", "with"];
+    before.ends_with('$')
+        || code.starts_with(['.', '$', '#', '/', '^', '>', '&', '!'])
+        || go.contains(&word) && (rest.is_empty() || rest.starts_with(['.', '$', '"', '}', '-']))
 }
 
 fn trimmed(text: &str) -> Range<usize> {
@@ -265,6 +287,41 @@ mod tests {
             ("'x' if n == 3 else 'y'", json!("x")),
         ] {
             assert_eq!(engine.value(code, &context), Ok(value), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_reference_gives_what_it_says() {
+        use super::super::reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS};
+        let engine = Engine::new();
+        let context = context(json!({}));
+        let mut wrong = Vec::new();
+        for word in TEMPLATE_FILTERS.iter().chain(&TEMPLATE_TESTS).chain(&TEMPLATE_FUNCTIONS) {
+            let wanted: Value = serde_json::from_str(word.gives).unwrap();
+            let found = engine.value(word.example, &context);
+            if found != Ok(wanted) || !word.example.contains(word.name) {
+                wrong.push(format!("{}: {} gives {found:?}", word.name, word.example));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn text_of_another_template_language_is_told_how_to_be_kept() {
+        let engine = Engine::new();
+        for text in [
+            "x {{.Names}}",
+            "{{ .Names }} b",
+            "{{- range . }}a{{ end }}",
+            "a {{json .}}",
+            "{{ $labels.x }}",
+            "{{#list}}{{/list}}",
+        ] {
+            let fault = engine.text_needs(text).unwrap_err();
+            assert_eq!(fault.help.as_deref(), Some(RAW), "{text}: {}", fault.message);
+        }
+        for text in ["{{ a b }}", "{{ a | default('x') }}", "{{ a +"] {
+            assert_ne!(engine.text_needs(text).unwrap_err().help.as_deref(), Some(RAW), "{text}");
         }
     }
 

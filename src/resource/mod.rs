@@ -47,7 +47,7 @@ pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
 
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{DesiredAtTurn, PlanError, Planned};
 use crate::values::{EnvKey, Node, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -69,6 +69,22 @@ pub trait Resource: Debug + Send + Sync {
     /// reboot that packages ask for.
     fn may_become_due(&self) -> bool {
         false
+    }
+
+    /// For what is no resource itself but becomes steps when its turn comes:
+    /// those steps. `predicted` is the host as earlier steps leave it, `found`
+    /// as it was when it was observed. `decided`: an earlier phase of the same
+    /// apply has passed its turn, and what was decided then stays.
+    ///
+    /// # Errors
+    /// What it becomes is wrong, or the state cannot tell.
+    fn at_turn(
+        &self,
+        _predicted: &HostState,
+        _found: &HostState,
+        _decided: bool,
+    ) -> Option<Result<DesiredAtTurn, PlanError>> {
+        None
     }
 }
 
@@ -141,8 +157,13 @@ pub fn build(
     table: &Node,
     assets: &dyn Assets,
 ) -> Result<Box<dyn Resource>, Vec<crate::values::Diagnostic>> {
-    let errors = check(kind, table);
+    let mut errors = check(kind, table);
     if !errors.is_empty() {
+        if let Some(meant) = fields::as_meant(kind, table) {
+            let mut args = Args::new(kind, &meant, assets);
+            _ = (kind.build)(&mut args);
+            errors.extend(args.into_errors());
+        }
         return Err(errors);
     }
     let mut args = Args::new(kind, table, assets);

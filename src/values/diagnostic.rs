@@ -42,6 +42,17 @@ impl Diagnostic {
     }
 }
 
+/// Advice about an unknown key: the one that was meant, where one is near, and
+/// all that are possible there.
+pub fn possible_keys<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let all = format!("possible keys: {}", names.join(", "));
+    match suggest(wrong, names) {
+        Some(near) => format!("did you mean '{near}'? {all}"),
+        None => all,
+    }
+}
+
 impl fmt::Display for Diagnostic {
     /// The message, its place, the source line with carets, and the advice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ mod unit_file;
 pub use key_options::{InvalidOptions, KeyOptions};
 mod variable;
 
-pub use diagnostic::{Diagnostic, suggest};
+pub use diagnostic::{Diagnostic, possible_keys, suggest};
 pub use document::{parse_document, utf8_source};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};

@@ -3,7 +3,7 @@
 use super::{Diagnostic, Span};
 
 /// The names that the program gives itself and nobody else may.
-pub const RESERVED_VARIABLES: [&str; 5] = ["item", "host", "facts", "stage", "env"];
+pub const RESERVED_VARIABLES: [&str; 6] = ["item", "host", "facts", "probes", "stage", "env"];
 
 /// What is wrong with a variable's name, if anything. A template must be able
 /// to name it: letters, digits and `_`, not a digit first.

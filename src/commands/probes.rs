@@ -1,0 +1,275 @@
+//! Probes: from a playbook's questions to the answers that hold at a step's
+//! turn.
+//!
+//! All probes are asked in the one observation. What an earlier step of the
+//! run makes is predicted; what an earlier step may change in a way that
+//! nobody can predict is not known, and never guessed.
+
+use super::engine::wanted;
+use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run, StateError};
+use crate::plan::{DesiredAtTurn, KNOWN_AFTER_APPLY, PlanError, Planned, Wanted};
+use crate::playbook::{Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
+use crate::resource::{self, Resource};
+use crate::stage::Stage;
+use crate::values::{AbsPath, Diagnostic, PackageName, UnitName};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// By the id of a step, the answers that it was decided with last.
+type Decided = Arc<Mutex<BTreeMap<String, ProbeAnswers>>>;
+
+/// What is wanted of a host, from the parts of a playbook.
+///
+/// # Errors
+/// All that is wrong with the tables of its steps.
+pub(super) fn desired(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>) -> Result<Vec<Wanted>, Vec<Diagnostic>> {
+    parts(pieces, stage, &Decided::default())
+}
+
+fn parts(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>, decided: &Decided) -> Result<Vec<Wanted>, Vec<Diagnostic>> {
+    let mut steps = Vec::with_capacity(pieces.len());
+    let mut errors = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Step(step) => match wanted(*step, stage.map(Arc::as_ref)) {
+                Ok(step) => steps.push(step),
+                Err(found) => errors.extend(found),
+            },
+            Piece::Later(later) => steps.push(at_its_turn(*later, stage, decided)),
+        }
+    }
+    if errors.is_empty() { Ok(steps) } else { Err(errors) }
+}
+
+/// A step that stands for what it becomes at its turn.
+fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> Wanted {
+    Wanted {
+        id: later.id(),
+        name: later.name(),
+        kind: resource::kind(later.kind()).map_or("use", |kind| kind.name),
+        restart: Vec::new(),
+        reload: Vec::new(),
+        sensitive: false,
+        guard: false,
+        span: later.span().cloned(),
+        resource: Box::new(ProbedStep::new(later, stage.cloned(), Arc::clone(decided))),
+    }
+}
+
+/// A step of a playbook with probes.
+#[derive(Debug)]
+struct ProbedStep {
+    later: Later,
+    stage: Option<Arc<Stage>>,
+    /// The probes, and what the step will need as far as that is known before
+    /// any probe is answered: so that one observation is enough.
+    asks: Queries,
+    decided: Decided,
+}
+
+impl ProbedStep {
+    fn new(later: Later, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
+        let mut asks = Queries::new();
+        let (foreseen, inner) = later.foreseen();
+        later.probes().iter().chain(&inner).for_each(|probe| asks.ask(query(&probe.question)));
+        // What is wrong with a step counts only if its turn comes.
+        let foreseen = foreseen.into_iter().filter(|step| !step.unknown);
+        for step in foreseen.filter_map(|step| wanted(step, stage.as_deref()).ok()) {
+            step.resource.queries(&mut asks);
+        }
+        ProbedStep { later, stage, asks, decided }
+    }
+
+    /// The steps that answers make of it, and the probes that it depends on
+    /// and whose answers are not known.
+    fn decide(&self, answers: ProbeAnswers) -> Result<(Vec<Wanted>, BTreeSet<String>), PlanError> {
+        let turn = self.later.at_turn(answers);
+        let files: Vec<_> = turn.pieces.iter().filter_map(Piece::files).cloned().collect();
+        let wrong = |errors: Vec<Diagnostic>| PlanError::Refused(in_lines(&errors));
+        if !turn.errors.is_empty() {
+            return Err(wrong(turn.errors));
+        }
+        let steps = parts(turn.pieces, self.stage.as_ref(), &self.decided);
+        // A template file tells only when it is rendered what it depends on.
+        let mut open = turn.open;
+        files.iter().for_each(|files| open.extend(files.open_probes()));
+        match steps {
+            Ok(steps) => Ok((steps, open)),
+            Err(_) if !open.is_empty() => Ok((Vec::new(), open)),
+            Err(errors) => Err(wrong(errors)),
+        }
+    }
+}
+
+fn in_lines(errors: &[Diagnostic]) -> String {
+    let line = |error: &Diagnostic| {
+        let place = error.span.as_ref().map(|span| format!("{span}: ")).unwrap_or_default();
+        let help = error.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{place}{}{help}", error.message)
+    };
+    errors.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl Resource for ProbedStep {
+    fn queries(&self, queries: &mut Queries) {
+        queries.extend(self.asks.iter().cloned());
+    }
+
+    fn plan(&self, _: &HostState) -> Result<Planned, PlanError> {
+        Ok(Planned::nothing())
+    }
+
+    fn at_turn(
+        &self,
+        predicted: &HostState,
+        found: &HostState,
+        decided: bool,
+    ) -> Option<Result<DesiredAtTurn, PlanError>> {
+        Some(self.desired(predicted, found, decided))
+    }
+}
+
+impl ProbedStep {
+    fn desired(&self, predicted: &HostState, found: &HostState, decided: bool) -> Result<DesiredAtTurn, PlanError> {
+        let id = self.later.id();
+        // What an earlier phase has done must not take back what it was done for.
+        let kept = self.decided.lock().unwrap_or_else(PoisonError::into_inner).get(&id).filter(|_| decided).cloned();
+        let answers = match kept {
+            Some(answers) => answers,
+            None => answers(self.later.probes(), predicted, found)?,
+        };
+        let (steps, open) = self.decide(answers.clone())?;
+        if open.is_empty() {
+            self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answers);
+            return Ok(DesiredAtTurn::Steps(steps));
+        }
+        let names: Vec<&str> = open.iter().map(String::as_str).collect();
+        let note = format!("what the probe {} finds is known then", names.join(", "));
+        let of_command =
+            |probe: &Probe| open.contains(&probe.name) && matches!(probe.question, ProbeQuestion::Command { .. });
+        let by = match self.later.probes().iter().any(of_command) {
+            true => predicted.changed_by(),
+            false => predicted.brought_by().or_else(|| predicted.changed_by()),
+        };
+        Ok(DesiredAtTurn::Open { on: by.unwrap_or("an earlier step").to_owned(), note })
+    }
+}
+
+fn query(question: &ProbeQuestion) -> Query {
+    match question {
+        ProbeQuestion::Path(path) => Query::Path(path.clone()),
+        ProbeQuestion::Package(name) => Query::Package(name.clone()),
+        ProbeQuestion::Unit(name) => Query::Unit(name.clone()),
+        ProbeQuestion::Command { text, user } => {
+            Query::Run(Run { user: user.clone().filter(|user| user.as_str() != "root"), ..Run::shell(text) })
+        }
+    }
+}
+
+/// The answers that hold where `state` is what earlier steps leave of `found`.
+fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<ProbeAnswers, StateError> {
+    let of = |probe: &Probe| -> Result<_, StateError> {
+        let fields = match &probe.question {
+            ProbeQuestion::Path(path) => of_path(path, state, found)?,
+            ProbeQuestion::Package(name) => of_package(name, state, found)?,
+            ProbeQuestion::Unit(name) => of_unit(name, state, found)?,
+            ProbeQuestion::Command { .. } => of_command(&query(&probe.question), state)?,
+        };
+        Ok((probe.name.clone(), fields))
+    };
+    probes.iter().map(of).collect()
+}
+
+type Fields = BTreeMap<&'static str, Option<Value>>;
+
+fn nothing_known(fields: &[&'static str]) -> Fields {
+    fields.iter().map(|field| (*field, None)).collect()
+}
+
+const PATH_FIELDS: [&str; 7] = ["exists", "type", "mode", "owner", "group", "size", "target"];
+
+fn of_path(path: &AbsPath, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
+    let now = state.path(path)?;
+    // What no step of the run decides may be made or removed by a package or a command of it.
+    if state.rewritten_by(path).is_some() && now == found.path(path)? {
+        return Ok(nothing_known(&PATH_FIELDS));
+    }
+    let fields = match now {
+        PathState::AfterApply => nothing_known(&PATH_FIELDS),
+        PathState::Absent => Fields::from([
+            ("exists", Some(false.into())),
+            ("type", Some("".into())),
+            ("mode", Some("".into())),
+            ("owner", Some("".into())),
+            ("group", Some("".into())),
+            ("size", Some(0.into())),
+            ("target", Some("".into())),
+        ]),
+        PathState::Present(entry) => {
+            let sort = match entry.file_type {
+                FileType::File => "file",
+                FileType::Directory => "directory",
+                FileType::Link => "link",
+                FileType::Other => "other",
+            };
+            let size = if entry.file_type == FileType::File { state.size(path) } else { Some(0) };
+            Fields::from([
+                ("exists", Some(true.into())),
+                ("type", Some(sort.into())),
+                ("mode", Some(entry.mode.to_string().into())),
+                ("owner", Some(entry.owner.clone().into())),
+                ("group", Some(entry.group.clone().into())),
+                ("size", size.map(Value::from)),
+                ("target", Some(entry.target.clone().unwrap_or_default().into())),
+            ])
+        }
+    };
+    Ok(fields)
+}
+
+fn of_package(name: &PackageName, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
+    // A package brings others with it, and a command may do so.
+    if state.brought_by().is_some() && state.package(name)? == found.package(name)? {
+        return Ok(nothing_known(&["installed", "version"]));
+    }
+    let (installed, version) = match state.package(name)? {
+        Package::Installed { version: Known::Is(version), .. } => (true, Some(version.as_str().into())),
+        Package::Installed { version: Known::AfterApply, .. } => (true, None),
+        Package::Absent | Package::Broken(_) => (false, Some("".into())),
+    };
+    Ok(Fields::from([("installed", Some(installed.into())), ("version", version)]))
+}
+
+const UNIT_FIELDS: [&str; 5] = ["exists", "active", "enabled", "masked", "state"];
+
+fn of_unit(name: &UnitName, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
+    let untold = state.brought_by().is_some() && state.unit(name)? == found.unit(name)?;
+    let Known::Is(unit) = state.unit(name)? else { return Ok(nothing_known(&UNIT_FIELDS)) };
+    if untold {
+        return Ok(nothing_known(&UNIT_FIELDS));
+    }
+    let known = |text: &str, value: Value| (text != KNOWN_AFTER_APPLY).then_some(value);
+    let active = matches!(unit.active.as_str(), "active" | "reloading");
+    Ok(Fields::from([
+        ("exists", Some((unit.load != "not-found").into())),
+        ("active", known(&unit.active, active.into())),
+        ("enabled", known(&unit.file, matches!(unit.file.as_str(), "enabled" | "enabled-runtime").into())),
+        ("masked", Some((unit.load == "masked" || unit.file.starts_with("masked")).into())),
+        ("state", known(&unit.active, json!(unit.active))),
+    ]))
+}
+
+fn of_command(query: &Query, state: &HostState) -> Result<Fields, StateError> {
+    let Query::Run(run) = query else { return Ok(Fields::new()) };
+    let output = match state.output(run)? {
+        // Any change may be what the command looks at.
+        Known::Is(output) if state.still_holds(run) => output,
+        _ => return Ok(nothing_known(&["ok", "code", "output"])),
+    };
+    Ok(Fields::from([
+        ("ok", Some((output.code == 0).into())),
+        ("code", Some(output.code.into())),
+        ("output", Some(output.stdout.trim_end_matches(['\n', '\r']).into())),
+    ]))
+}
