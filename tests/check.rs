@@ -95,6 +95,65 @@ file = { path = "/{{ nowhere }}", content = "x" }
 }
 
 #[test]
+fn what_cannot_be_read_hides_nothing_that_is_wrong_elsewhere() {
+    let project = project(&[(
+        "p.toml",
+        r#"[vars]
+port = 8080
+[probes]
+motd = { pth = "/etc/motd" }
+[[step]]
+fiel = { path = "/a" }
+[[step]]
+file = { path = "/b", contents = "x", mode = "999" }
+[[step]]
+file = { path = "/c", content = "{{ port }}" }
+[[step]]
+file = { path = "/d", content = "x", mode = 644 }
+[[step]]
+when = 7
+user = { name = "a b" }
+[[step]]
+file = { path = "/e", content = "{{ nowhere }}" }
+[[step]]
+use = "no-such-playbook"
+[[step]]
+setting = { path = "/f", kye = "a", value = "b" }
+[[step]]
+file = { path = "/g", content = "a\n{{.Names}}\n" }
+[[step]]
+firewall = { rules = [{ alow = "22/tcp" }] }
+"#,
+    )]);
+    let (code, out, told) = stockade(project.path(), &["check", "p.toml", "--host", "192.0.2.1"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{told}");
+    for says in [
+        "unknown key 'pth' in a probe",
+        "did you mean 'path'? possible keys: path, package, unit, command, as",
+        "unknown kind 'fiel' in a step",
+        "did you mean 'file'? possible keys: user, group,",
+        "unknown key 'contents' in 'file'",
+        "did you mean 'content'? possible keys: path,",
+        "'999' is not a file mode",
+        "'content' of 'file' must be a string, not an integer",
+        "write {{ port | str }}, which turns the value into a string",
+        "'mode' of 'file' must be a string, not an integer",
+        "write it in quotes: \"644\"",
+        "'when' must be an expression in a string, or a boolean, not an integer",
+        "'a b' is not a valid user name",
+        "undefined variable 'nowhere'",
+        "there is no bundled playbook 'no-such-playbook'",
+        "unknown key 'kye' in 'setting'",
+        "stands between {% raw %} and {% endraw %}",
+        "unknown key 'alow' in a rule",
+    ] {
+        assert!(told.contains(says), "{says:?} is not told in\n{told}");
+    }
+    // A misspelt key is not told as a missing one, too.
+    assert!(!told.contains("needs the key 'key'"), "{told}");
+}
+
+#[test]
 fn without_hosts_one_stands_for_any_and_its_missing_groups_do_not_matter() {
     let project =
         project(&[("p.toml", "hosts = ['db']\n[[step]]\nfile = { path = '/a', content = '{{ host.name }}' }\n")]);

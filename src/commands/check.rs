@@ -1,7 +1,7 @@
 //! `check`: everything that is wrong with a playbook, without touching a host.
 
 use super::engine::wanted;
-use super::select::SelectArgs;
+use super::select::{SelectArgs, Selection};
 use super::{Exit, InputErrors};
 use crate::playbook::Step;
 use crate::report::Console;
@@ -24,20 +24,22 @@ pub struct CheckArgs {
 /// # Errors
 /// All that is wrong with the playbook, the inventory and the stages.
 pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
-    let selection = args.select.select_or_any(&args.playbook)?;
-    let mut errors: Vec<Diagnostic> = Vec::new();
+    let (selection, mut errors) = args.select.select_or_any(&args.playbook);
     let mut count = 0;
-    for host in &selection.hosts {
-        let (steps, found) = selection.playbook.render_all(&host.scope);
-        count = count.max(steps.len());
-        errors.extend(found);
-        errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
+    let mut hosts = 0;
+    if let Some(Selection { playbook, hosts: selected, .. }) = &selection {
+        hosts = selected.len();
+        for host in selected {
+            let (steps, found) = playbook.render_all(&host.scope);
+            count = count.max(steps.len());
+            errors.extend(found);
+            errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
+        }
     }
     let errors = each_once(errors);
     if !errors.is_empty() {
         return Err(InputErrors(errors).into());
     }
-    let hosts = selection.hosts.len();
     let s = |number: usize| if number == 1 { "" } else { "s" };
     console.line(&format!("{count} step{}, {hosts} host{}: no error", s(count), s(hosts)));
     Ok(Exit::Done)

@@ -171,45 +171,52 @@ impl SelectArgs {
     /// # Errors
     /// All that is wrong with any of them.
     pub fn select(&self, path: &Path) -> Result<Selection, InputErrors> {
-        self.load(path, false)
+        match self.load(path, false) {
+            (Some(selection), errors) if errors.is_empty() => Ok(selection),
+            (_, errors) => Err(InputErrors(errors)),
+        }
     }
 
-    /// The same, with a host that stands for any if none is named.
-    ///
-    /// # Errors
-    /// All that is wrong.
-    pub fn select_or_any(&self, path: &Path) -> Result<Selection, InputErrors> {
+    /// The same, with a host that stands for any if none is named: all that is
+    /// wrong, and what is right as far as anything can be told of it.
+    pub fn select_or_any(&self, path: &Path) -> (Option<Selection>, Vec<Diagnostic>) {
         self.load(path, true)
     }
 
-    fn load(&self, path: &Path, any: bool) -> Result<Selection, InputErrors> {
-        let mut errors = Vec::new();
+    fn load(&self, path: &Path, any: bool) -> (Option<Selection>, Vec<Diagnostic>) {
+        let (playbook, mut errors) = playbook::load_what_is_right(path, &kind_names());
+        let readable = errors.is_empty();
         let mut keep = |found: Vec<Diagnostic>| errors.extend(found);
-        let playbook = playbook::load(path, &kind_names()).map_err(&mut keep).ok();
         let cli = self.variables().map_err(&mut keep).unwrap_or_default();
         let inventory = self.at.inventory(any).map_err(&mut keep).ok();
-        if let Some(playbook) = &playbook {
+        if let Some(playbook) = playbook.as_ref().filter(|_| readable) {
             keep(self.unknown_tags(playbook));
         }
-        let (Some(playbook), Some(inventory)) = (playbook, inventory) else { return Err(InputErrors(errors)) };
+        let (Some(playbook), Some(inventory)) = (playbook, inventory) else { return (None, errors) };
         let hosts = match inventory.select(&playbook.hosts, &self.at.limit) {
             Ok(hosts) => hosts,
             Err(found) => {
                 errors.extend(found);
-                return Err(InputErrors(errors));
+                return (None, errors);
             }
         };
         let mut inputs = inventory.inputs().to_vec();
-        let stages = self.stages(path, &hosts, &mut inputs, &mut errors);
+        let mut wrong = Vec::new();
+        let stages = self.stages(path, &hosts, &mut inputs, &mut wrong);
         let of_hosts = hosts.iter().flat_map(|host| host.vars.values());
         let of_stages = stages.iter().flatten().flat_map(|stage| stage.vars.iter().map(|(_, node)| node));
         let texts: Vec<String> = of_hosts.chain(of_stages).map(|node| node.to_json().to_string()).collect();
-        errors.extend(unknown_variables(&playbook, &cli, &texts));
-        if !errors.is_empty() {
-            return Err(InputErrors(errors));
+        if readable {
+            wrong.extend(unknown_variables(&playbook, &cli, &texts));
+        }
+        let broken = !wrong.is_empty();
+        errors.append(&mut wrong);
+        // Without its stage a host's variables are not known.
+        if broken {
+            return (None, errors);
         }
         let hosts = hosts.into_iter().zip(stages).map(|(host, stage)| self.selected(host, stage, &cli)).collect();
-        Ok(Selection { playbook, hosts, inputs })
+        (Some(Selection { playbook, hosts, inputs }), errors)
     }
 
     /// The variables of `--var`.

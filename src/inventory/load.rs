@@ -3,7 +3,7 @@
 use super::address::{self, unfit};
 use super::{Host, Inventory};
 use crate::values::{
-    Diagnostic, Node, NodeValue, Span, TableEntry, check_variable, parse_document, suggest, utf8_source,
+    Diagnostic, Node, NodeValue, Span, TableEntry, check_variable, parse_document, possible_keys, suggest, utf8_source,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -303,13 +303,9 @@ impl Loader<'_> {
                 "vars" => settings.vars = self.vars(entry),
                 key if more.contains(&key) => {}
                 unknown => {
-                    let known = SETTINGS.iter().chain(more).copied();
-                    let error =
-                        Diagnostic::new(entry.key_span.clone(), format!("unknown key '{unknown}' in '{}'", table.key));
-                    self.errors.push(match suggest(unknown, known.clone()) {
-                        Some(near) => error.with_help(format!("did you mean '{near}'?")),
-                        None => error.with_help(format!("keys: {}", known.collect::<Vec<_>>().join(", "))),
-                    });
+                    let help = possible_keys(unknown, SETTINGS.iter().chain(more).copied());
+                    let message = format!("unknown key '{unknown}' in '{}'", table.key);
+                    self.errors.push(Diagnostic::new(entry.key_span.clone(), message).with_help(help));
                 }
             }
         }

@@ -8,7 +8,7 @@ use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, Queries, Query, Run};
 use crate::plan::{Action, Check, Op, PlanError, Planned};
 use crate::shell::{NulByte, quote};
-use crate::values::{Diagnostic, Node, NodeValue, UnitName};
+use crate::values::{Diagnostic, Node, NodeValue, UnitName, possible_keys};
 
 pub(super) const KIND: Kind = Kind {
     name: "check",
@@ -198,7 +198,7 @@ fn http_table(args: &mut Args<'_>, node: &Node) -> Http {
             }
             (key, _) => args.error(
                 Diagnostic::new(entry.key_span.clone(), format!("unknown key '{key}' in 'http'"))
-                    .with_suggestion(key, ["url", "status", "body", "headers", "socket"]),
+                    .with_help(possible_keys(key, ["url", "status", "body", "headers", "socket"])),
             ),
         }
     }

@@ -1,7 +1,7 @@
 //! The fields of kinds: documentation, schema and errors come from one table.
 
 use super::{Args, Resource};
-use crate::values::{Diagnostic, Node, NodeValue};
+use crate::values::{Diagnostic, Node, NodeValue, TableEntry, possible_keys, suggest};
 
 /// A resource kind.
 pub struct Kind {
@@ -123,34 +123,23 @@ pub fn check(kind: &Kind, table: &Node) -> Vec<Diagnostic> {
             format!("'{}' must be a table, not {}", kind.name, table.type_name()),
         )];
     };
+    let names = || kind.fields.iter().map(|field| field.name);
     let mut errors = Vec::new();
     for entry in entries {
         let Some(field) = kind.fields.iter().find(|field| field.name == entry.key) else {
-            errors.push(
-                Diagnostic::new(entry.key_span.clone(), format!("unknown key '{}' in '{}'", entry.key, kind.name))
-                    .with_suggestion(&entry.key, kind.fields.iter().map(|f| f.name)),
-            );
+            let message = format!("unknown key '{}' in '{}'", entry.key, kind.name);
+            let error = Diagnostic::new(entry.key_span.clone(), message);
+            errors.push(error.with_help(possible_keys(&entry.key, names())));
             continue;
         };
-        let template = entry.node.as_str().is_some_and(|text| text.contains("{{") || text.contains("{%"));
-        if template || field.ty.accepts(&entry.node) {
-            continue;
+        if !is_template(&entry.node) && !field.ty.accepts(&entry.node) {
+            errors.push(wrong_type(kind, field, &entry.node));
         }
-        let found = match (&field.ty, entry.node.as_str()) {
-            (Type::Enum(_), Some(text)) => format!("\"{}\"", text.escape_debug()),
-            _ => entry.node.type_name().to_owned(),
-        };
-        let mut error = Diagnostic::new(
-            entry.node.span.clone(),
-            format!("'{}' of '{}' must be {}, not {found}", field.name, kind.name, field.ty.describe()),
-        );
-        if let (Type::Enum(words), Some(text)) = (&field.ty, entry.node.as_str()) {
-            error = error.with_suggestion(text, words.iter().copied());
-        }
-        errors.push(error);
     }
+    // A key that was meant and misspelt is not also missing.
+    let meant = |field: &Field| entries.iter().any(|entry| meant(kind, &entry.key) == Some(field.name));
     for field in kind.fields.iter().filter(|field| field.required) {
-        if table.get(field.name).is_none() {
+        if table.get(field.name).is_none() && !meant(field) {
             errors.push(
                 Diagnostic::new(table.span.clone(), format!("'{}' needs the key '{}'", kind.name, field.name))
                     .with_help(format!("{}: {}", field.name, field.doc)),
@@ -158,4 +147,88 @@ pub fn check(kind: &Kind, table: &Node) -> Vec<Diagnostic> {
         }
     }
     errors
+}
+
+fn is_template(node: &Node) -> bool {
+    node.as_str().is_some_and(|text| text.contains("{{") || text.contains("{%"))
+}
+
+/// The field that an unknown key was meant to be.
+fn meant(kind: &Kind, key: &str) -> Option<&'static str> {
+    let names = || kind.fields.iter().map(|field| field.name);
+    if names().any(|name| name == key) { None } else { suggest(key, names()) }
+}
+
+fn wrong_type(kind: &Kind, field: &Field, node: &Node) -> Diagnostic {
+    let found = match (&field.ty, node.as_str()) {
+        (Type::Enum(_), Some(text)) => format!("\"{}\"", text.escape_debug()),
+        _ => node.type_name().to_owned(),
+    };
+    let message = format!("'{}' of '{}' must be {}, not {found}", field.name, kind.name, field.ty.describe());
+    let error = Diagnostic::new(node.span.clone(), message);
+    match (&field.ty, &node.value) {
+        (Type::Enum(words), NodeValue::String(text)) => error.with_suggestion(text, words.iter().copied()),
+        (Type::Strings | Type::StringOrStrings, NodeValue::Array(items)) => {
+            let advice = items.iter().find(|item| item.as_str().is_none()).and_then(as_string);
+            match advice {
+                Some(advice) => error.with_help(advice),
+                None => error,
+            }
+        }
+        (Type::String | Type::StringOrStrings | Type::Enum(_), _) => match as_string(node) {
+            Some(advice) => error.with_help(advice),
+            None => error,
+        },
+        (Type::Integer, NodeValue::String(_)) if written(node).contains("{{") => {
+            error.with_help("write {{ expression | int }}, which turns a string into an integer")
+        }
+        _ => error,
+    }
+}
+
+/// How a number or boolean becomes the string that is wanted.
+fn as_string(node: &Node) -> Option<String> {
+    if !matches!(node.value, NodeValue::Integer(_) | NodeValue::Float(_) | NodeValue::Bool(_)) {
+        return None;
+    }
+    let text = written(node);
+    Some(match text.trim_matches(['"', '\'']).strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
+        Some(code) => format!("write {{{{ {} | str }}}}, which turns the value into a string", code.trim()),
+        None if text.contains("{{") => "write {{ expression | str }}, which turns the value into a string".to_owned(),
+        None => format!("write it in quotes: \"{text}\""),
+    })
+}
+
+/// A value as it stands in its document.
+fn written(node: &Node) -> &str {
+    node.span.source.text.get(node.span.range.clone()).unwrap_or_default()
+}
+
+/// The table as it was probably meant, for telling what else is wrong with it:
+/// misspelt keys by their names, unknown ones left out, numbers where strings
+/// are wanted as strings. None where that cannot be guessed.
+pub(super) fn as_meant(kind: &Kind, table: &Node) -> Option<Node> {
+    let mut entries: Vec<TableEntry> = Vec::new();
+    for entry in table.as_table()? {
+        let name = match kind.fields.iter().find(|field| field.name == entry.key) {
+            Some(field) => field.name,
+            None => match meant(kind, &entry.key) {
+                Some(name) if table.get(name).is_none() => name,
+                _ => continue,
+            },
+        };
+        let field = kind.fields.iter().find(|field| field.name == name)?;
+        let mut node = entry.node.clone();
+        if !field.ty.accepts(&node) && !is_template(&node) {
+            let text = match (&field.ty, &node.value) {
+                (Type::String | Type::StringOrStrings, NodeValue::Integer(number)) => number.to_string(),
+                _ => return None,
+            };
+            node.value = NodeValue::String(text);
+        }
+        entries.push(TableEntry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
+    }
+    let complete = kind.fields.iter().filter(|field| field.required);
+    let table = Node { span: table.span.clone(), value: NodeValue::Table(entries) };
+    complete.into_iter().all(|field| table.get(field.name).is_some()).then_some(table)
 }

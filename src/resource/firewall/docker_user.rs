@@ -7,7 +7,7 @@
 //! marking lines.
 
 use super::rule::Net;
-use crate::values::{Diagnostic, Node, NodeValue};
+use crate::values::{Diagnostic, Node, NodeValue, possible_keys};
 
 const BEGIN: &str = "# BEGIN STOCKADE DOCKER-USER";
 const END: &str = "# END STOCKADE DOCKER-USER";
@@ -35,23 +35,22 @@ impl DockerUser {
             return wanted;
         };
         for entry in entries {
-            let Some(items) = entry.node.as_array() else {
+            if !KEYS.contains(&entry.key.as_str()) {
                 errors.push(
-                    Diagnostic::new(entry.node.span.clone(), format!("'{}' must be an array of strings", entry.key))
-                        .with_suggestion(&entry.key, KEYS),
+                    Diagnostic::new(entry.key_span.clone(), unknown(&entry.key))
+                        .with_help(possible_keys(&entry.key, KEYS)),
                 );
+                continue;
+            }
+            let Some(items) = entry.node.as_array() else {
+                let message = format!("'{}' must be an array of strings", entry.key);
+                errors.push(Diagnostic::new(entry.node.span.clone(), message));
                 continue;
             };
             for item in items {
                 if let Err(message) = wanted.take(&entry.key, item) {
-                    errors.push(
-                        Diagnostic::new(item.span.clone(), message)
-                            .with_suggestion(&entry.key, KEYS.into_iter().filter(|k| *k != entry.key)),
-                    );
+                    errors.push(Diagnostic::new(item.span.clone(), message));
                 }
-            }
-            if !KEYS.contains(&entry.key.as_str()) && items.is_empty() {
-                errors.push(Diagnostic::new(entry.key_span.clone(), unknown(&entry.key)));
             }
         }
         wanted

@@ -2,7 +2,7 @@
 
 use super::docker_user::interface;
 use super::rule::{Match, Net, Ports, Rule};
-use crate::values::{Diagnostic, Node, NodeValue};
+use crate::values::{Diagnostic, Node, NodeValue, possible_keys};
 use std::str::FromStr;
 
 const ACTIONS: [&str; 4] = ["allow", "deny", "limit", "reject"];
@@ -60,7 +60,7 @@ impl<'a> Reader<'a, '_> {
             if !KEYS.contains(&entry.key.as_str()) {
                 self.errors.push(
                     Diagnostic::new(entry.key_span.clone(), format!("unknown key '{}' in a rule", entry.key))
-                        .with_suggestion(&entry.key, KEYS),
+                        .with_help(possible_keys(&entry.key, KEYS)),
                 );
             }
         }
