@@ -260,10 +260,38 @@ fn plain_progress_is_one_line_an_event() {
         text,
         "web1  connecting to 192.0.2.1:22\n\
          web1  1 to create, 1 to update, 0 to delete, 0 to run; 1 unchanged\n\
-         web1  step 1/2  file /etc/x … created\n\
-         web1  step 2/2  file \"motd is ours\" … updated\n\
+         web1  [1/2]  file /etc/x  (step 1) … created\n\
+         web1  [2/2]  file \"motd is ours\"  (step 3.2[1]) … updated\n\
          web1  converged: 2 changed, nothing differs any more (1.0 s)\n\
          web2  ERROR: gone\\x1b[2J\n"
+    );
+}
+
+#[test]
+fn a_failed_step_never_says_that_nothing_changed_where_something_was_written() {
+    for (changed, partly, said) in [
+        (0, false, "nothing changed"),
+        (0, true, "1 step changed in part"),
+        (1, true, "1 step changed, 1 in part"),
+        (2, true, "2 steps changed, 1 in part"),
+    ] {
+        let outcome = HostOutcome { changed, partly, ..failed(false) };
+        let text = apply_text(&[outcome], TextOptions::default());
+        assert!(text.starts_with(&format!("web2  failed         {said}  ")), "{text}");
+    }
+}
+
+#[test]
+fn a_host_that_did_not_converge_says_which_fields_still_differ() {
+    let text = transcript(|plain| plain.event(&Event::NotConverged { host: "web1", plan: &plan("web1") }));
+    assert_eq!(
+        text,
+        "web1  NOT CONVERGED: 1 to create, 1 to update, 0 to delete, 0 to run; 1 unchanged\n\
+         web1    still differs: file /etc/x  (step 1)\n\
+         web1      mode: 0644\n\
+         web1    still differs: file \"motd is ours\"  (step 3.2[1])\n\
+         web1      mode: 0600 → 0644\n\
+         web1      a remark\n"
     );
 }
 
@@ -278,7 +306,10 @@ fn quiet_says_only_what_went_wrong() {
     assert!(sink.0.lock().unwrap().is_empty());
     fail(quiet.as_ref(), false);
     let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-    assert!(text.starts_with("web1  file /etc/x … FAILED\n") && text.contains("| E: \\x1b[31mno space"), "{text}");
+    assert!(
+        text.starts_with("web1  file /etc/x  (step 1) … FAILED\n") && text.contains("| E: \\x1b[31mno space"),
+        "{text}"
+    );
 }
 
 /// A validator for the part of JSON Schema (draft 2020-12) that the published

@@ -113,6 +113,8 @@ pub struct Ran {
     pub steps: Vec<StepEnding>,
     /// Whether all operations were done.
     pub result: Result<(), ApplyError>,
+    /// Whether the step that failed has changed something, or may have.
+    pub partly: bool,
 }
 
 /// Carries a compiled plan out and tells what happens as it happens.
@@ -121,7 +123,8 @@ pub fn execute(reach: &mut Reach<'_>, plan: &HostPlan, program: &Program, run: &
         plan.steps.iter().map(|step| if step.ops.is_empty() { StepEnding::Unchanged } else { StepEnding::NotReached });
     let mut progress = Progress { plan, program, reporter, steps: endings.collect(), seen: Seen::default() };
     let result = progress.carry_out(reach, run);
-    Ran { steps: progress.steps, result }
+    let partly = matches!(result, Err(ApplyError::Step(_))) && progress.failed_midway();
+    Ran { steps: progress.steps, result, partly }
 }
 
 /// Everything that the host is to have of the run, as one archive.
@@ -216,6 +219,22 @@ impl Progress<'_> {
         let message = format!("exit code {code}");
         self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message: &message, output: &output });
         Some(Failure { step: scheduled.step, id: step.id.clone(), code, output })
+    }
+
+    /// Whether the failed step has done one of its operations before, or failed
+    /// in one that can fail after it has written something.
+    fn failed_midway(&self) -> bool {
+        let operations = &self.program.operations;
+        let Some((number, scheduled)) =
+            self.seen.failed.and_then(|(number, _)| Some((number, operations.get(number.checked_sub(1)?)?)))
+        else {
+            return false;
+        };
+        let opaque =
+            matches!(scheduled.op, Op::Run { .. } | Op::Exec { .. } | Op::AptInstall { .. } | Op::AptRemove { .. });
+        let before = operations.iter().take(number.saturating_sub(1));
+        let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
+        opaque || before.clone().any(|one| one.step == scheduled.step && writes(&one.op))
     }
 
     /// What a guard has put back is not done; a command that ran under it has run.

@@ -117,6 +117,7 @@ pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
 
 /// What came of a run's operations.
 fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
+    outcome.partly = ran.partly;
     outcome.changed = ran.steps.iter().filter(|ending| **ending == StepEnding::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();
     match ran.result {
@@ -198,6 +199,7 @@ pub(super) fn take_back(
                 }
             }
             outcome.changed = outcome.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
+            outcome.partly = false;
         }
         Err(error) => {
             outcome.ending = Ending::Failed;

@@ -78,6 +78,8 @@ pub struct HostOutcome {
     pub runs: Vec<String>,
     /// How many steps changed something.
     pub changed: usize,
+    /// Whether the step that failed has changed something, or may have.
+    pub partly: bool,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// The steps that were planned, in order of apply; empty if there was no plan.
@@ -97,6 +99,7 @@ impl HostOutcome {
             error: None,
             runs: Vec::new(),
             changed: 0,
+            partly: false,
             seconds: 0.0,
             steps: Vec::new(),
             failure: None,

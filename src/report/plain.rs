@@ -2,7 +2,7 @@
 //! machine-readable result.
 
 use super::console::Remarks;
-use super::text::{OUTPUT_LINES, counts, subject};
+use super::text::{OUTPUT_LINES, change_text, counts, numbered};
 use super::visible::{last_lines, one_line};
 use super::{Event, Reporter};
 use crate::plan::{Action, StepPlan};
@@ -28,12 +28,13 @@ impl Plain {
         Plain { out, hosts: Mutex::default() }
     }
 
-    /// Counts one more step of a host, and says how far it is: `step 3/12`.
+    /// Counts one more step of a host, and says how far it is: `[3/12]`. The
+    /// step itself has the number that the plan gives it.
     fn advance(&self, host: &str) -> String {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let progress = hosts.entry(host.to_owned()).or_default();
         progress.done += 1;
-        format!("step {}/{}", progress.done, progress.of.max(progress.done))
+        format!("[{}/{}]", progress.done, progress.of.max(progress.done))
     }
 
     fn say(&self, host: &str, text: &str) {
@@ -57,16 +58,16 @@ impl Reporter for Plain {
             Event::Operation { .. } => {}
             Event::StepDone { host, step } if step.action != Action::None => {
                 let place = self.advance(host);
-                self.say(host, &format!("{place}  {} … {}", subject(step), past(step.action)));
+                self.say(host, &format!("{place}  {} … {}", numbered(step), past(step.action)));
             }
             Event::StepDone { .. } => {}
             Event::StepNotDue { host, step } => {
                 let place = self.advance(host);
-                self.say(host, &format!("{place}  {} … was not due", subject(step)));
+                self.say(host, &format!("{place}  {} … was not due", numbered(step)));
             }
             Event::StepFailed { host, step, .. } => {
                 let place = self.advance(host);
-                self.say(host, &format!("{place}  {} … FAILED", subject(step)));
+                self.say(host, &format!("{place}  {} … FAILED", numbered(step)));
                 failure_lines(event).iter().for_each(|line| self.say(host, line));
             }
             Event::Converged { .. } | Event::NotConverged { .. } | Event::HostFailed { .. } | Event::Notice { .. } => {
@@ -96,7 +97,7 @@ impl Reporter for Quiet {
     fn event(&self, event: &Event<'_>) {
         let lines = match event {
             Event::StepFailed { host, step, .. } => {
-                self.out.line(&format!("{}  {} … FAILED", one_line(host), subject(step)));
+                self.out.line(&format!("{}  {} … FAILED", one_line(host), numbered(step)));
                 failure_lines(event)
             }
             Event::NotConverged { .. } | Event::HostFailed { .. } => final_lines(event).1,
@@ -152,8 +153,11 @@ pub(super) fn final_lines<'a>(event: &Event<'a>) -> (Option<&'a str>, Vec<String
         }
         Event::NotConverged { host, plan } => {
             let mut lines = vec![format!("NOT CONVERGED: {}", counts(&plan.summary))];
-            let left = plan.steps.iter().filter(|step| step.action != Action::None);
-            lines.extend(left.map(|step| format!("  still differs: {}", subject(step))));
+            for step in plan.steps.iter().filter(|step| step.action != Action::None) {
+                lines.push(format!("  still differs: {}", numbered(step)));
+                lines.extend(step.changes.iter().map(|change| format!("    {}", change_text(change))));
+                lines.extend(step.notes.iter().map(|note| format!("    {}", one_line(note))));
+            }
             (Some(host), lines)
         }
         Event::HostFailed { host, error } => {

@@ -2,7 +2,7 @@
 //! good, how each host ended. The only user of indicatif.
 
 use super::plain::{failure_lines, final_lines};
-use super::text::{counts, subject};
+use super::text::{counts, numbered, subject};
 use super::visible::one_line;
 use super::{Event, Reporter};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -103,7 +103,7 @@ impl Reporter for Terminal {
             }
             Event::StepDone { .. } | Event::StepNotDue { .. } => {}
             Event::StepFailed { host, step, .. } => {
-                let mut lines = vec![format!("FAILED: {}", subject(step))];
+                let mut lines = vec![format!("FAILED: {}", numbered(step))];
                 lines.extend(failure_lines(event));
                 self.above(host, "✗", &lines);
             }
@@ -178,13 +178,7 @@ mod tests {
     }
 
     fn step(action: Action) -> StepPlan {
-        StepPlan {
-            id: "1".into(),
-            name: "file /etc/x".into(),
-            kind: "file",
-            action,
-            ..StepPlan::default()
-        }
+        StepPlan { id: "1".into(), name: "file /etc/x".into(), kind: "file", action, ..StepPlan::default() }
     }
 
     #[test]

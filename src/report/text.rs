@@ -95,10 +95,15 @@ pub fn action_words(action: Action) -> (&'static str, &'static str, Paint) {
 /// What a step is: its kind with its main field, or with the operator's name
 /// for it, its number, and whether a new login must confirm it.
 pub fn title(step: &StepPlan) -> String {
+    let title = numbered(step);
+    if step.guard && !step.ops.is_empty() { format!("{title}  guarded") } else { title }
+}
+
+/// As [`title`], without the remark on the guard.
+pub fn numbered(step: &StepPlan) -> String {
     let subject = subject(step);
     // A restart that is due has no number: it belongs to all that ask for it.
-    let title = if is_due(step) { subject } else { format!("{subject}  (step {})", step.id) };
-    if step.guard && !step.ops.is_empty() { format!("{title}  guarded") } else { title }
+    if is_due(step) { subject } else { format!("{subject}  (step {})", step.id) }
 }
 
 /// As [`title`], without the number.
@@ -164,10 +169,13 @@ pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
     for outcome in outcomes {
         let paint = if outcome.ending == Ending::Converged { Paint::Green } else { Paint::Red };
         let word = paint.over(&format!("{:<13}", outcome.ending.word()), color);
-        let changed = match outcome.changed {
-            0 => "nothing changed".to_owned(),
-            1 => "1 step changed".to_owned(),
-            count => format!("{count} steps changed"),
+        let changed = match (outcome.changed, outcome.partly) {
+            (0, false) => "nothing changed".to_owned(),
+            (0, true) => "1 step changed in part".to_owned(),
+            (1, false) => "1 step changed".to_owned(),
+            (count, false) => format!("{count} steps changed"),
+            (1, true) => "1 step changed, 1 in part".to_owned(),
+            (count, true) => format!("{count} steps changed, 1 in part"),
         };
         let name = one_line(&outcome.name);
         text.push_str(&format!("{name:<width$}  {word}  {changed:<16}  {:>6.1} s\n", outcome.seconds));
@@ -215,6 +223,9 @@ fn trouble(text: &mut String, outcome: &HostOutcome, color: bool) {
         for change in &step.changes {
             text.push_str(&format!("        {}\n", change_text(change)));
         }
+        for note in &step.notes {
+            text.push_str(&format!("        {}\n", one_line(note)));
+        }
     }
     if let Some(advice) = advice(outcome) {
         text.push_str(&format!("    {} {advice}\n", Paint::Yellow.over("what to do:", color)));
@@ -237,7 +248,7 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
             format!("correct the cause, then {again}: what is done is found done")
         }
         Ending::Failed => format!("correct the cause, then {again}"),
-        Ending::Unreachable if outcome.changed == 0 => {
+        Ending::Unreachable if outcome.changed == 0 && outcome.runs.is_empty() => {
             format!("nothing was changed there; check its address, key and network, then {again}")
         }
         Ending::Unreachable => format!("the run may be going on there by itself; when it can be reached, {again}"),

@@ -189,7 +189,13 @@ impl Work<'_> {
                 self.planned.notes.push(note);
             }
             "inactive" => self.say(Verb::Start, "running", "false", "true"),
-            before => self.say(Verb::Start, "running", before, "true"),
+            before => {
+                self.say(Verb::Start, "running", before, "true");
+                if !self.unit.result.is_empty() {
+                    let note = format!("systemd's result of its last run: {}", self.unit.result);
+                    self.planned.notes.push(note);
+                }
+            }
         }
     }
 
