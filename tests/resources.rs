@@ -238,6 +238,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     for entry in entries(given, "units") {
         let node = &entry.node;
         let unit = Unit {
+            real: text(node, "real").map(|name| name.parse().unwrap()),
             load: text(node, "load").unwrap_or_else(|| "loaded".into()),
             active: text(node, "active").unwrap_or_else(|| "inactive".into()),
             file: text(node, "file").unwrap_or_else(|| "disabled".into()),

@@ -31,7 +31,11 @@ q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
 q_units() {
   if [ -d /run/systemd/system ]; then
-    systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@"
+    o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@")
+    printf '%s\n' "$o"
+    # A unit that is not enabled has no links by its aliases: its file tells them.
+    case $o in *LoadState=not-found*) printf -- '--\n'
+      grep -s '^Alias=' /etc/systemd/system/*.* /usr/local/lib/systemd/system/*.* /usr/lib/systemd/system/*.* /lib/systemd/system/*.*;; esac; :
   else for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null)
     case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
     printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"

@@ -8,7 +8,7 @@ use super::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
     Query, Shadow, Unit,
 };
-use crate::values::{AbsPath, Mode, Secret};
+use crate::values::{AbsPath, Mode, Secret, UnitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 
@@ -312,6 +312,7 @@ fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
 
 fn units(host: &mut HostState, queries: &Queries, section: &Section) {
     let text = section.text();
+    let (text, aliases) = text.split_once("\n--\n").unwrap_or((&text, ""));
     let mut blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
     for query in queries.iter() {
         let Query::Unit(name) = query else { continue };
@@ -325,7 +326,15 @@ fn units(host: &mut HostState, queries: &Queries, section: &Section) {
             let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().to_owned()
         };
+        let own: Option<UnitName> = match field("LoadState").as_str() {
+            // The link of an alias is there only while the unit is enabled.
+            "not-found" => alias_of(aliases, name),
+            // The link of an alias outlives a mask: it leads to the unit, which cannot be loaded by it then.
+            "error" if field("UnitFileState") == "masked" => unit_of_file(&field("FragmentPath")),
+            _ => field("Id").parse().ok(),
+        };
         let unit = Unit {
+            real: own.filter(|own| own != name),
             load: field("LoadState"),
             active: field("ActiveState"),
             file: field("UnitFileState"),
@@ -345,6 +354,19 @@ fn failure_of(active: &str, result: &str, status: &str) -> String {
         (_, result, "" | "0") => result.to_owned(),
         (_, result, status) => format!("{result}, exit status {status}"),
     }
+}
+
+/// The unit whose file says that this is its alias; lines are `path:Alias=names`.
+fn alias_of(lines: &str, name: &UnitName) -> Option<UnitName> {
+    lines.lines().find_map(|line| {
+        let (path, names) = line.split_once(":Alias=")?;
+        let says = names.split_whitespace().any(|alias| alias == name.as_str());
+        says.then(|| unit_of_file(path)).flatten()
+    })
+}
+
+fn unit_of_file(path: &str) -> Option<UnitName> {
+    path.rsplit('/').next().unwrap_or(path).parse().ok()
 }
 
 fn sysctl(host: &mut HostState, queries: &Queries, section: &Section) {

@@ -152,6 +152,8 @@ pub struct Candidate {
 /// The state of a unit, in systemctl(1)'s words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unit {
+    /// The unit's own name, where the one that was asked about is an alias.
+    pub real: Option<UnitName>,
     /// `loaded`, `not-found`, `masked`, `error`, …
     pub load: String,
     /// `active`, `inactive`, `failed`, `activating`, …

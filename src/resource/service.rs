@@ -81,15 +81,24 @@ impl Resource for Service {
             file: KNOWN_AFTER_APPLY.to_owned(),
             ..Unit::default()
         };
-        let unit = match host.unit(&self.name)? {
+        // By an alias only the unit's own name can be enabled, and the alias is
+        // gone once it is disabled.
+        let name = match host.unit(&self.name)? {
+            Known::Is(Unit { real: Some(real), .. }) => real,
+            _ => &self.name,
+        };
+        if !host.asked(&Query::Unit(name.clone())) {
+            return Ok(Planned { wants: vec![Query::Unit(name.clone())], ..Planned::nothing() });
+        }
+        let unit = match host.unit(name)? {
             Known::Is(unit) => unit,
             Known::AfterApply => &unknown,
         };
-        let mut work = Work { name: &self.name, unit, live: host.facts.init == "systemd", planned: Planned::nothing() };
+        let mut work = Work { name, unit, live: host.facts.init == "systemd", planned: Planned::nothing() };
         if unit.load == "not-found" && (self.enabled == Some(true) || self.running == Some(true)) {
             return Err(PlanError::Refused(format!(
                 "there is no unit {} on this host: install its package or write it with a 'unit' step before this one",
-                self.name
+                work.name
             )));
         }
         if unit.needs_reload && work.live {
@@ -123,6 +132,11 @@ impl Resource for Service {
             Some(true) => work.started(),
             Some(false) => work.stopped(),
             None => {}
+        }
+        // Stop first: what is disabled may be known by this name no more.
+        work.planned.ops.sort_by_key(|op| matches!(op, Op::Systemctl { verb: Verb::Disable, .. }));
+        if *work.name != self.name {
+            work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
         }
         Ok(work.planned)
     }
