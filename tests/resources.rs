@@ -14,6 +14,7 @@
 //! expect.ops = ["SetMeta"]                         # names of operations, in order
 //! # or: expect.invalid = "part of the error"       # the table itself is wrong
 //! # or: expect.refused = "part of the reason"      # planning refuses
+//! # also: expect.overridden = "part of what keeps it from being in force"; without it the step is in force
 //! # also: expect.diff = "part", expect.note = "part", expect.settles = false (a command that runs each time)
 //! ```
 //! Host keys: `paths` (type file|directory|link|other, mode, owner, group,
@@ -196,6 +197,13 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Names(path) => host.set_names(path, BTreeSet::new()),
+            Query::Fragments(path) => host.set_fragments(path, BTreeMap::new()),
+            Query::DropIns(name) => {
+                host.mark_asked(query.clone());
+                for path in stockade::observe::probe::drop_in_directories(name) {
+                    host.set_fragments(&path, BTreeMap::new());
+                }
+            }
             Query::Accounts => host.mark_asked(Query::Accounts),
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
@@ -308,6 +316,28 @@ fn plan(resource: &dyn Resource, case: &Node) -> (HostState, Result<Planned, Pla
     panic!("the resource never stops asking");
 }
 
+fn queries_of(resource: &dyn Resource, host: &HostState) -> Queries {
+    let mut queries = Queries::new();
+    resource.queries(&mut queries);
+    queries.extend(host.questions().iter().cloned());
+    queries
+}
+
+/// What overrides the step once its plan is played, with all questions answered that this raises.
+fn in_force(resource: &dyn Resource, case: &Node, asked: &Queries, planned: &Planned) -> Result<Vec<String>, String> {
+    let mut queries = asked.clone();
+    for _ in 0..4 {
+        let mut host = host_state(case, &queries);
+        planned.ops.iter().for_each(|op| op.effect(&mut host));
+        let found = resource.in_force(&host).map_err(|error| error.to_string())?;
+        if found.wants.iter().all(|query| queries.contains(query)) {
+            return Ok(found.overridden.iter().map(ToString::to_string).collect());
+        }
+        queries.extend(found.wants);
+    }
+    Err("whether it is in force raises questions for ever".to_owned())
+}
+
 fn run_case(kind: &str, case: &Node) -> Result<(), String> {
     let expect = case.get("expect").ok_or("the case expects nothing")?;
     let kind = resource::kind(kind).ok_or(format!("no kind '{kind}'"))?;
@@ -369,6 +399,13 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         return Ok(());
     }
     planned.ops.iter().for_each(|op| op.effect(&mut host));
+    let overridden = in_force(resource.as_ref(), case, &queries_of(resource.as_ref(), &host), &planned)?;
+    match text(expect, "overridden") {
+        Some(part) if overridden.iter().any(|by| by.contains(&part)) => {}
+        Some(part) => return Err(format!("expected to be overridden by {part:?}, found {overridden:?}")),
+        None if overridden.is_empty() => {}
+        None => return Err(format!("it is not expected to be overridden: {overridden:?}")),
+    }
     match resource.plan(&host) {
         Ok(again) if again.ops.is_empty() && again.changes.is_empty() => Ok(()),
         Ok(again) => Err(format!("after the plan is played, planning again still finds {again:#?}")),

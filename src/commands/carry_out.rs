@@ -64,7 +64,7 @@ pub(super) fn carry_out(
     let Part { mut outcome, end, .. } = run_part(plan, terms, reporter, host);
     if let PartEnd::Through = end {
         match look_again(host, &plan.name, reporter) {
-            Ok(rest) if rest.is_empty() => {}
+            Ok(rest) if rest.is_converged() => {}
             Ok(rest) => not_converged(&mut outcome, rest, reporter),
             Err(error) => {
                 outcome.ending = Ending::Failed;
@@ -142,11 +142,20 @@ fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
     }
 }
 
-/// Everything was done, and yet something differs.
+/// The host is not what was wanted: steps still differ, or are not in force.
 pub(super) fn not_converged(outcome: &mut HostOutcome, rest: HostPlan, reporter: &dyn Reporter) {
     reporter.event(&Event::NotConverged { host: &outcome.name, plan: &rest });
     outcome.ending = Ending::NotConverged;
-    outcome.error = Some(format!("{} steps still differ after the apply", rest.summary.differing()));
+    let mut reasons = Vec::new();
+    if !rest.is_empty() {
+        reasons.push(format!("{} steps still differ after the apply", rest.summary.differing()));
+    }
+    match rest.overridden().count() {
+        0 => {}
+        1 => reasons.push("1 step is not in force: something on the host overrides it".to_owned()),
+        count => reasons.push(format!("{count} steps are not in force: something on the host overrides them")),
+    }
+    outcome.error = Some(reasons.join("; "));
     outcome.remaining = Some(rest);
 }
 

@@ -94,7 +94,7 @@ impl Work {
                     Err((ending, error)) => self.over(ending, error),
                 }
             }
-            PartEnd::Through if nothing_to_do => Goes::Over,
+            PartEnd::Through if nothing_to_do => self.nothing_differs(plan, reporter),
             PartEnd::Through => {
                 let open = part.left_open.and_then(|at| part.steps.get(at));
                 // What is pending from here on is this apply's own.
@@ -104,7 +104,7 @@ impl Work {
                         self.over(Ending::Failed, format!("the second look failed: {error:#}"))
                     }
                     Err(error) => self.over(Ending::Failed, format!("{error:#}")),
-                    Ok(rest) if rest.is_empty() => Goes::Over,
+                    Ok(rest) if rest.is_empty() => self.nothing_differs(rest, reporter),
                     Ok(rest) => match open {
                         Some(open) if is_stuck(&rest, &open.id) || self.phases > 2 * plan.steps.len() => {
                             let error = format!("step {} ({}) cannot be decided", open.id, open.name);
@@ -120,6 +120,14 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Nothing is left to do: the host has converged if every step is in force.
+    fn nothing_differs(&mut self, rest: HostPlan, reporter: &dyn Reporter) -> Goes {
+        if let (false, Some(so_far)) = (rest.is_converged(), &mut self.so_far) {
+            not_converged(so_far, rest, reporter);
+        }
+        Goes::Over
     }
 
     /// Makes a plan that was made between two phases the one to be carried out,

@@ -165,6 +165,6 @@ pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
         saved::SavedPlan::new(args, &selection, &hosts)?.save(file)?;
         console.remark(&format!("the plan is saved; carry it out with: stockade apply {}", file.display()));
     }
-    let differs = plans.iter().any(|plan| !plan.is_empty());
+    let differs = plans.iter().any(|plan| !plan.is_converged());
     Ok(if differs && args.detailed_exitcode { Exit::Differs } else { Exit::Done })
 }

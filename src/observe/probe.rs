@@ -10,7 +10,7 @@
 
 use super::{Facts, HostState, Queries, Query, Run, Text, reply};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
-use crate::values::UserName;
+use crate::values::{AbsPath, UserName};
 
 /// Size above which a file's bytes are not fetched.
 pub const CONTENT_LIMIT: u64 = 4 << 20;
@@ -29,6 +29,10 @@ q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
 q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
+# Directories that are not there have no fragments; the test needs no process.
+q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n=$((n-1)); [ ! -d "$d" ] || set -- "$@" "$d"; done
+  [ $# -eq 0 ] || exec find -L "$@" -mindepth 1 -maxdepth 1 \( -type f -size -4194305c -o -type c \) -print0' find |
+  tar -c -f - -P -h --hard-dereference --no-recursion --format=gnu --null -T -; }
 q_units() {
   if [ -d /run/systemd/system ]; then
     o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@")
@@ -73,6 +77,12 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     piped(&mut script, "digest", &digests, "| q_sum");
     piped(&mut script, "content", &contents, "| q_tar");
     piped(&mut script, "names", &names, "| q_names");
+    let mut fragments = words(|q| if let Query::Fragments(p) = q { Some(p.as_str()) } else { None });
+    for query in queries.iter() {
+        let Query::DropIns(name) = query else { continue };
+        fragments.extend(drop_in_directories(name).iter().map(ToString::to_string));
+    }
+    piped(&mut script, "fragments", &fragments, "| q_fragments");
     if queries.contains(&Query::Accounts) {
         script
             .line("section passwd getent passwd")
@@ -99,6 +109,27 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
         script.run(run_command(number, run));
     }
     script
+}
+
+/// Directories that systemd reads units from, what stands first wins
+/// (systemd.unit(5), "Unit File Load Path").
+pub const UNIT_DIRECTORIES: [&str; 11] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+];
+
+/// The directories that [`Query::DropIns`] asks about, what stands first wins.
+pub fn drop_in_directories(name: &str) -> Vec<AbsPath> {
+    UNIT_DIRECTORIES.iter().filter_map(|top| format!("{top}/{name}.d").parse().ok()).collect()
 }
 
 /// The operator's commands, in the order in which they are asked and answered.

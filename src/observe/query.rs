@@ -16,6 +16,13 @@ pub enum Query {
     Content(AbsPath),
     /// The names in a directory; asks for [`Query::Path`] too.
     Names(AbsPath),
+    /// The names and bytes of the files in a directory of configuration
+    /// fragments, such as /etc/sysctl.d; links are followed.
+    Fragments(AbsPath),
+    /// The same for a unit's drop-in directories below every directory that
+    /// systemd reads units from; the name is a unit's, or stands for several
+    /// (`service`, `foo-.service`; systemd.unit(5)).
+    DropIns(String),
     /// The user, group and shadow databases.
     Accounts,
     /// The installed state of a package.
@@ -81,6 +88,8 @@ impl fmt::Display for Query {
             Query::Path(path) => write!(f, "{path}"),
             Query::Digest(path) | Query::Content(path) => write!(f, "content of {path}"),
             Query::Names(path) => write!(f, "names in {path}"),
+            Query::Fragments(path) => write!(f, "files in {path}"),
+            Query::DropIns(name) => write!(f, "drop-ins of {name}"),
             Query::Accounts => write!(f, "users and groups"),
             Query::Package(name) => write!(f, "package {name}"),
             Query::Candidate(name) => write!(f, "candidate of package {name}"),

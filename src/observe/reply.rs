@@ -3,7 +3,7 @@
 //! A question without an answer is an error or an explicit "unreadable", never
 //! "absent": absent is only what the host itself called absent.
 
-use super::probe::runs;
+use super::probe::{drop_in_directories, runs};
 use super::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
     Query, Shadow, Unit,
@@ -87,6 +87,9 @@ pub(super) fn fill(
     }
     if asks(|q| matches!(q, Query::Names(_))) {
         names(host, queries, section("names")?);
+    }
+    if asks(|q| matches!(q, Query::Fragments(_) | Query::DropIns(_))) {
+        fragments(host, queries, section("fragments")?)?;
     }
     if queries.contains(&Query::Accounts) {
         accounts(host, section("passwd")?, section("group")?, section("shadow")?);
@@ -212,6 +215,46 @@ fn names(host: &mut HostState, queries: &Queries, section: &Section) {
             None => host.set_names(path, found.remove(path.as_str()).unwrap_or_default()),
         }
     }
+}
+
+/// What an archive of fragments holds: a file's bytes, or none for the null
+/// device, by which a name is masked.
+fn fragments(host: &mut HostState, queries: &Queries, section: &Section) -> Result<(), Malformed> {
+    let bad = |error: std::io::Error| Malformed(format!("the archive of configuration fragments: {error}"));
+    let mut found: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>> = BTreeMap::new();
+    if !section.output.is_empty() {
+        for entry in tar::Archive::new(section.output.as_slice()).entries().map_err(bad)? {
+            let mut entry = entry.map_err(bad)?;
+            let Ok(path) = String::from_utf8_lossy(&entry.path_bytes()).parse::<AbsPath>() else { continue };
+            let Some(directory) = path.parent() else { continue };
+            let bytes = if entry.header().entry_type().is_character_special() {
+                None
+            } else {
+                let mut data = Vec::new();
+                entry.read_to_end(&mut data).map_err(bad)?;
+                Some(data)
+            };
+            found.entry(directory).or_default().insert(path.file_name().to_owned(), bytes);
+        }
+    }
+    let mut directory = |host: &mut HostState, query: &Query, path: &AbsPath| {
+        host.set_fragments(path, found.remove(path).unwrap_or_default());
+        if let Some(why) = complaint(section, path) {
+            host.set_unreadable(query.clone(), why.clone());
+            host.set_unreadable(Query::Fragments(path.clone()), why);
+        }
+    };
+    for query in queries.iter() {
+        match query {
+            Query::Fragments(path) => directory(host, query, path),
+            Query::DropIns(name) => {
+                host.mark_asked(query.clone());
+                drop_in_directories(name).iter().for_each(|path| directory(host, query, path));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn accounts(host: &mut HostState, passwd: &Section, group: &Section, shadow: &Section) {

@@ -201,6 +201,8 @@ pub struct HostState {
     /// Sizes of regular files whose bytes are not known.
     pub(super) sizes: BTreeMap<AbsPath, u64>,
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
+    /// By directory, then by name; none of a masked name.
+    pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
     pub(super) users: BTreeMap<String, Account>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) shadow: BTreeMap<String, Shadow>,
@@ -294,6 +296,35 @@ impl HostState {
     /// Not asked, or unreadable.
     pub fn names(&self, path: &AbsPath) -> Result<&BTreeSet<String>, StateError> {
         self.look(Query::Names(path.clone()), self.names.get(path))
+    }
+
+    /// The files in a directory of fragments, by name, with what the run will
+    /// write there ([`Query::Fragments`], [`Query::DropIns`]); none for a name
+    /// that is masked by the null device. What cannot be known is left out.
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn fragments(&self, directory: &AbsPath) -> Result<BTreeMap<String, Option<&[u8]>>, StateError> {
+        let found = self.look(Query::Fragments(directory.clone()), self.fragments.get(directory))?;
+        let mut files: BTreeMap<String, Option<&[u8]>> =
+            found.iter().map(|(name, bytes)| (name.clone(), bytes.as_deref())).collect();
+        for (path, state) in self.paths.iter().filter(|(path, _)| path.parent().as_ref() == Some(directory)) {
+            let name = path.file_name().to_owned();
+            match (state, self.contents.get(path)) {
+                (PathState::Present(entry), Some(Content::Bytes(bytes))) if entry.file_type == FileType::File => {
+                    files.insert(name, Some(bytes));
+                }
+                (PathState::Present(Entry { target: Some(target), .. }), _) if target == "/dev/null" => {
+                    files.insert(name, None);
+                }
+                (PathState::Absent, _) => {
+                    files.remove(&name);
+                }
+                // Known by its digest, by where it points, or after apply only.
+                (PathState::Present(_) | PathState::AfterApply, _) => {}
+            }
+        }
+        Ok(files)
     }
 
     /// A user ([`Query::Accounts`]).
@@ -562,6 +593,7 @@ impl HostState {
     pub fn remove_tree(&mut self, top: &AbsPath) {
         let below: Vec<AbsPath> = self.paths.keys().filter(|path| path.is_within(top)).cloned().collect();
         below.iter().for_each(|path| self.set_path(path, PathState::Absent));
+        self.fragments.iter_mut().filter(|(path, _)| path.is_within(top)).for_each(|(_, files)| files.clear());
         self.set_path(top, PathState::Absent);
     }
 
@@ -670,6 +702,12 @@ impl HostState {
     pub fn set_names(&mut self, path: &AbsPath, names: BTreeSet<String>) {
         self.asked.ask(Query::Names(path.clone()));
         self.names.insert(path.clone(), names);
+    }
+
+    /// What a directory of fragments holds, for tests and the parser.
+    pub fn set_fragments(&mut self, directory: &AbsPath, files: BTreeMap<String, Option<Vec<u8>>>) {
+        self.asked.ask(Query::Fragments(directory.clone()));
+        self.fragments.insert(directory.clone(), files);
     }
 
     /// A question that the host could not answer, for tests and the parser.

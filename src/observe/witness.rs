@@ -43,6 +43,16 @@ impl HostState {
             Query::Names(path) => self.names(path).map_or_else(unknown, |names| {
                 names.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(" ")
             }),
+            Query::Fragments(path) => {
+                self.fragments(path).map_or_else(unknown, |files| salted(salt, &format!("{files:?}")))
+            }
+            Query::DropIns(name) => {
+                let files: Vec<_> = super::probe::drop_in_directories(name)
+                    .iter()
+                    .map(|path| format!("{:?}", self.fragments(path)))
+                    .collect();
+                salted(salt, &files.join("\n"))
+            }
             Query::Accounts => self.users().map_or_else(unknown, |users| {
                 salted(salt, &format!("{users:?} {:?} {}", self.groups, self.shadow_text()))
             }),

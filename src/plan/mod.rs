@@ -20,6 +20,8 @@ pub use op::{AptTarget, Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;
 pub use planner::{DesiredAtTurn, Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
-pub use step::{Action, FieldChange, HostPlan, PlanError, Planned, StepPlan, Summary, decided_at_its_turn};
+pub use step::{
+    Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,
+};
 pub use touches::ACCOUNT_FILES;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files};

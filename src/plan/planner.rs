@@ -3,8 +3,8 @@
 use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
-use crate::values::{Span, UnitName};
-use std::collections::BTreeMap;
+use crate::values::{Secret, Span, UnitName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A step of a playbook, rendered for one host.
 #[derive(Debug)]
@@ -98,14 +98,17 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         plans: Vec::new(),
         may_become_due: Vec::new(),
         errors: Vec::new(),
+        at_turn: Vec::new(),
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
     };
     steps.iter().for_each(|step| planning.step(step));
-    let Planning { access, mut predicted, wants, incomplete, mut plans, may_become_due, errors, .. } = planning;
+    let Planning { access, mut predicted, mut wants, incomplete, mut plans, may_become_due, errors, at_turn, .. } =
+        planning;
     if !errors.is_empty() {
         return Err(errors);
     }
     later_reboots(&mut plans, &may_become_due, &predicted);
+    judge(steps.iter().chain(&at_turn), &mut plans, &predicted, &mut wants)?;
     owed(&mut plans, host);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
@@ -123,6 +126,8 @@ struct Planning<'a> {
     /// Of each plan, whether its resource may become due by a step after it.
     may_become_due: Vec<bool>,
     errors: Vec<StepError>,
+    /// Steps that others became when their turn came.
+    at_turn: Vec<Wanted>,
     /// Whether earlier phases of the apply have passed the turn of the step at hand.
     passed: bool,
 }
@@ -139,6 +144,7 @@ impl Planning<'_> {
                     for step in steps {
                         if self.answered(&step) {
                             self.step(&step);
+                            self.at_turn.push(step);
                         }
                     }
                 }
@@ -164,6 +170,7 @@ impl Planning<'_> {
             changes: planned.changes,
             diff: planned.diff,
             notes: planned.notes,
+            overridden: Vec::new(),
             ops: planned.ops,
             open: planned.open,
             restart: step.restart.clone(),
@@ -219,6 +226,37 @@ fn later_reboots(plans: &mut [StepPlan], may_become_due: &[bool], predicted: &Ho
             plan.notes.push(decided_at_its_turn(by));
         }
     }
+}
+
+/// Says of each step what keeps it from being in force on the state that the
+/// whole run leaves: a later step may take away what overrides an earlier one.
+fn judge<'a>(
+    steps: impl Iterator<Item = &'a Wanted> + Clone,
+    plans: &mut [StepPlan],
+    predicted: &HostState,
+    wants: &mut Queries,
+) -> Result<(), Vec<StepError>> {
+    let layers: BTreeSet<String> =
+        steps.clone().filter_map(|step| step.resource.layer()).map(|p| p.to_string()).collect();
+    let mut errors = Vec::new();
+    for step in steps {
+        // What became other steps, or waits for answers, has no plan of its own.
+        let Some(plan) = plans.iter_mut().find(|plan| plan.id == step.id) else { continue };
+        match step.resource.in_force(predicted) {
+            Ok(found) => {
+                wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
+                // A drop-in of the playbook's own says what it overrides on purpose.
+                plan.overridden = found.overridden.into_iter().filter(|by| !layers.contains(&by.file)).collect();
+                if step.sensitive {
+                    plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
+                }
+            }
+            Err(error) => {
+                errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Adds the restarts and reloads that the changing steps ask for, or that an

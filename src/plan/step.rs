@@ -4,6 +4,7 @@ use super::{KNOWN_AFTER_APPLY, Op};
 use crate::observe::{Query, StateError};
 use crate::values::{Secret, Span, UnitName};
 use serde::Serialize;
+use std::fmt;
 
 /// What a step will do, in the words of the plan's JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -130,6 +131,45 @@ impl Planned {
     }
 }
 
+/// Something on the host that keeps a step from being in force although its
+/// own file is right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// The file that wins, or that should name the step's file and does not.
+    pub file: String,
+    /// The line in it, from 1; none where the whole file is meant.
+    pub line: Option<usize>,
+    /// What it does, and what to do about it.
+    pub message: String,
+}
+
+impl Override {
+    /// An override by a line of a file.
+    pub fn new(file: impl ToString, line: Option<usize>, message: impl Into<String>) -> Override {
+        Override { file: file.to_string(), line, message: message.into() }
+    }
+
+    /// The file, with its line.
+    pub fn place(&self) -> String {
+        self.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file))
+    }
+}
+
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "overridden by {}: {}", self.place(), self.message)
+    }
+}
+
+/// Whether a step is in force once its own operations are done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InForce {
+    /// What keeps it from being so; none: it is in force.
+    pub overridden: Vec<Override>,
+    /// Questions whose answers would make this exact, as [`Planned::wants`].
+    pub wants: Vec<Query>,
+}
+
 /// Why a step cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -160,6 +200,9 @@ pub struct StepPlan {
     /// Remarks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What keeps it from being in force after the run, although its own file is right.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<Override>,
     /// The operations.
     #[serde(skip)]
     pub ops: Vec<Op>,
@@ -243,5 +286,15 @@ impl HostPlan {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.summary.differing() == 0
+    }
+
+    /// Whether nothing differs and every step is in force.
+    pub fn is_converged(&self) -> bool {
+        self.is_empty() && self.overridden().next().is_none()
+    }
+
+    /// The steps that are not in force although their own files are or will be right.
+    pub fn overridden(&self) -> impl Iterator<Item = &StepPlan> {
+        self.steps.iter().filter(|step| !step.overridden.is_empty())
     }
 }

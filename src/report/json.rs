@@ -3,7 +3,7 @@
 //! reader raises [`FORMAT_VERSION`].
 
 use super::outcome::HostOutcome;
-use super::text::advice;
+use super::text::{advice, is_told};
 use crate::plan::{HostPlan, StepPlan};
 use serde_json::{Value, json};
 
@@ -29,13 +29,18 @@ pub fn apply_json(stage: Option<&str>, playbook: &str, outcomes: &[HostOutcome])
 }
 
 /// A step, without what only the engine needs. Written out by hand: a field
-/// that is added to the engine's type must not slip into the contract.
+/// that is added to the engine's type must not slip into the contract. What
+/// overrides it is told where something does.
 fn step_json(step: &StepPlan) -> Value {
-    let StepPlan { id, name, kind, action, changes, diff, notes, .. } = step;
-    json!({
+    let StepPlan { id, name, kind, action, changes, diff, notes, overridden, .. } = step;
+    let mut told = json!({
         "id": id, "name": name, "kind": kind, "action": action,
         "changes": changes, "diff": diff, "notes": notes,
-    })
+    });
+    if !overridden.is_empty() {
+        told["overridden"] = json!(overridden);
+    }
+    told
 }
 
 fn outcome_json(outcome: &HostOutcome) -> Value {
@@ -54,13 +59,8 @@ fn outcome_json(outcome: &HostOutcome) -> Value {
             "output": (!failure.step.sensitive).then_some(&failure.output),
         })
     });
-    let remaining: Vec<Value> = outcome
-        .remaining
-        .iter()
-        .flat_map(|plan| &plan.steps)
-        .filter(|step| step.action != crate::plan::Action::None)
-        .map(step_json)
-        .collect();
+    let remaining: Vec<Value> =
+        outcome.remaining.iter().flat_map(|plan| &plan.steps).filter(|step| is_told(step)).map(step_json).collect();
     json!({
         "name": outcome.name,
         "result": outcome.ending,

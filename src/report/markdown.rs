@@ -5,9 +5,9 @@
 //! (and so notify) anybody. GitHub Flavored Markdown 0.29, 4.5, 4.10 and 6.3.
 
 use super::outcome::{Ending, HostOutcome};
-use super::text::{action_words, advice, counts, group};
+use super::text::{action_words, advice, group, is_told, summary};
 use super::visible::{last_lines, one_line, visible};
-use crate::plan::{Action, HostPlan, StepPlan};
+use crate::plan::{HostPlan, StepPlan};
 
 /// The most characters of a comment. GitHub takes 65,536; the rest is left to
 /// whoever posts it.
@@ -32,13 +32,13 @@ pub fn plan_markdown(stage: Option<&str>, playbook: &str, plans: &[HostPlan]) ->
             s.none
         ));
     }
-    if plans.iter().all(HostPlan::is_empty) {
+    if plans.iter().all(HostPlan::is_converged) {
         text.push_str("\nNothing differs.\n");
     }
-    for (hosts, plan) in group(plans).into_iter().filter(|(_, plan)| !plan.is_empty()) {
+    for (hosts, plan) in group(plans).into_iter().filter(|(_, plan)| !plan.is_converged()) {
         let mut section = String::new();
-        open(&mut section, &format!("{hosts}: {}", counts(&plan.summary)));
-        plan.steps.iter().filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut section, step));
+        open(&mut section, &format!("{hosts}: {}", summary(plan)));
+        plan.steps.iter().filter(|step| is_told(step)).for_each(|step| step_markdown(&mut section, step));
         section.push_str("\n</details>\n");
         push_section(&mut text, &section);
     }
@@ -78,7 +78,7 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
             fence(&mut section, "", error);
         }
         let left = outcome.remaining.iter().flat_map(|plan| &plan.steps);
-        left.filter(|step| step.action != Action::None).for_each(|step| step_markdown(&mut section, step));
+        left.filter(|step| is_told(step)).for_each(|step| step_markdown(&mut section, step));
         if let Some(advice) = advice(outcome) {
             section.push_str(&format!("\nWhat to do: {}\n", html(&advice)));
         }
@@ -120,6 +120,9 @@ fn step_markdown(text: &mut String, step: &StepPlan) {
         Some(diff) => fence(text, "diff", diff),
         None if step.changes.is_empty() => fence(text, "diff", &format!("{sign} {}", one_line(&step.name))),
         None => {}
+    }
+    for by in &step.overridden {
+        text.push_str(&format!("\nOverridden by {}: {}\n", code(&by.place()), code(&by.message)));
     }
     for note in &step.notes {
         text.push_str(&format!("\nNote: {}\n", code(note)));

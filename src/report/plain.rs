@@ -2,7 +2,7 @@
 //! machine-readable result.
 
 use super::console::Remarks;
-use super::text::{OUTPUT_LINES, change_text, counts, numbered};
+use super::text::{OUTPUT_LINES, change_text, is_told, numbered, summary};
 use super::visible::{last_lines, one_line};
 use super::{Event, Reporter};
 use crate::plan::{Action, StepPlan};
@@ -50,7 +50,7 @@ impl Reporter for Plain {
             Event::Planned { plan } => {
                 let progress = Progress { done: 0, of: plan.summary.differing() };
                 self.hosts.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.name.clone(), progress);
-                self.say(&plan.name, &counts(&plan.summary));
+                self.say(&plan.name, &summary(plan));
             }
             Event::Applying { host, run, operations } => {
                 self.say(host, &format!("applying: {operations} operations, run {}", one_line(run)));
@@ -152,11 +152,15 @@ pub(super) fn final_lines<'a>(event: &Event<'a>) -> (Option<&'a str>, Vec<String
             (Some(host), vec![format!("converged: {changed} changed, nothing differs any more ({seconds:.1} s)")])
         }
         Event::NotConverged { host, plan } => {
-            let mut lines = vec![format!("NOT CONVERGED: {}", counts(&plan.summary))];
-            for step in plan.steps.iter().filter(|step| step.action != Action::None) {
-                lines.push(format!("  still differs: {}", numbered(step)));
-                lines.extend(step.changes.iter().map(|change| format!("    {}", change_text(change))));
-                lines.extend(step.notes.iter().map(|note| format!("    {}", one_line(note))));
+            let mut lines = vec![format!("NOT CONVERGED: {}", summary(plan))];
+            for step in plan.steps.iter().filter(|step| is_told(step)) {
+                if step.action != Action::None {
+                    lines.push(format!("  still differs: {}", numbered(step)));
+                    lines.extend(step.changes.iter().map(|change| format!("    {}", change_text(change))));
+                    lines.extend(step.notes.iter().map(|note| format!("    {}", one_line(note))));
+                }
+                let by = step.overridden.iter().map(|by| one_line(&by.to_string()));
+                lines.extend(by.map(|by| format!("  not in force: {}: {by}", numbered(step))));
             }
             (Some(host), lines)
         }

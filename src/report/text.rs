@@ -22,8 +22,7 @@ pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
     let groups = group(plans);
     let mut text = String::new();
     for (hosts, plan) in &groups {
-        let shown: Vec<&StepPlan> =
-            plan.steps.iter().filter(|step| options.verbose || step.action != Action::None).collect();
+        let shown: Vec<&StepPlan> = plan.steps.iter().filter(|step| options.verbose || is_told(step)).collect();
         if shown.is_empty() {
             continue;
         }
@@ -35,7 +34,7 @@ pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
         text.push('\n');
     }
     for (hosts, plan) in &groups {
-        text.push_str(&format!("{hosts}: {}\n", counts(&plan.summary)));
+        text.push_str(&format!("{hosts}: {}\n", summary(plan)));
     }
     text
 }
@@ -55,7 +54,7 @@ pub(super) fn group(plans: &[HostPlan]) -> Vec<(String, &HostPlan)> {
 fn same(one: &HostPlan, other: &HostPlan) -> bool {
     let equal = |(a, b): (&StepPlan, &StepPlan)| {
         (&a.id, &a.name, a.kind, a.action) == (&b.id, &b.name, b.kind, b.action)
-            && (&a.changes, &a.diff, &a.notes) == (&b.changes, &b.diff, &b.notes)
+            && (&a.changes, &a.diff, &a.notes, &a.overridden) == (&b.changes, &b.diff, &b.notes, &b.overridden)
             && (&a.restart, &a.reload) == (&b.restart, &b.reload)
     };
     one.steps.len() == other.steps.len() && one.steps.iter().zip(&other.steps).all(equal)
@@ -78,6 +77,21 @@ pub fn counts(summary: &Summary) -> String {
     }
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} known after apply") };
     format!("{create} to create, {update} to update, {delete} to delete, {run} to run{unknown}; {none} unchanged")
+}
+
+/// The counts of a plan, and how many steps are not in force.
+pub fn summary(plan: &HostPlan) -> String {
+    let counts = counts(&plan.summary);
+    match plan.overridden().count() {
+        0 => counts,
+        1 => format!("{counts}; 1 step is overridden"),
+        count => format!("{counts}; {count} steps are overridden"),
+    }
+}
+
+/// Whether a plan tells of a step: it differs, or something overrides it.
+pub(super) fn is_told(step: &StepPlan) -> bool {
+    step.action != Action::None || !step.overridden.is_empty()
 }
 
 /// The sign, the word and the colour of an action.
@@ -131,9 +145,18 @@ fn step_text(text: &mut String, step: &StepPlan, color: bool) {
     for line in step.diff.iter().flat_map(|diff| diff.lines()) {
         text.push_str(&format!("      {}\n", diff_line(&visible(line), color)));
     }
+    overridden_text(text, step, "      ", color);
     for note in &step.notes {
         let note = visible(note).replace('\n', "\n            ");
         text.push_str(&format!("      {} {note}\n", Paint::Yellow.over("note:", color)));
+    }
+}
+
+/// What keeps a step from being in force, a line each.
+fn overridden_text(text: &mut String, step: &StepPlan, indent: &str, color: bool) {
+    for by in &step.overridden {
+        let line = one_line(&format!("{}: {}", by.place(), by.message));
+        text.push_str(&format!("{indent}{} {line}\n", Paint::Red.over("overridden by", color)));
     }
 }
 
@@ -217,7 +240,7 @@ fn trouble(text: &mut String, outcome: &HostOutcome, color: bool) {
     if let Some(error) = outcome.error_beside_failure() {
         push_block(text, &visible(error), "    ");
     }
-    for step in outcome.remaining.iter().flat_map(|plan| &plan.steps).filter(|step| step.action != Action::None) {
+    for step in outcome.remaining.iter().flat_map(|plan| &plan.steps).filter(|step| is_told(step)) {
         let (sign, word, paint) = action_words(step.action);
         text.push_str(&format!("    {} {}\n", paint.over(&format!("{sign} {word:<7}"), color), title(step)));
         for change in &step.changes {
@@ -226,6 +249,7 @@ fn trouble(text: &mut String, outcome: &HostOutcome, color: bool) {
         for note in &step.notes {
             text.push_str(&format!("        {}\n", one_line(note)));
         }
+        overridden_text(text, step, "        ", color);
     }
     if let Some(advice) = advice(outcome) {
         text.push_str(&format!("    {} {advice}\n", Paint::Yellow.over("what to do:", color)));
@@ -252,6 +276,9 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
             format!("nothing was changed there; check its address, key and network, then {again}")
         }
         Ending::Unreachable => format!("the run may be going on there by itself; when it can be reached, {again}"),
+        Ending::NotConverged if outcome.remaining.as_ref().is_some_and(HostPlan::is_empty) => {
+            format!("take away what overrides these steps, or add a step that does, then {again}")
+        }
         Ending::NotConverged => format!(
             "something sets these back, or a step does not do what it says; 'stockade plan --limit {name}' shows more"
         ),

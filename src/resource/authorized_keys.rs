@@ -4,11 +4,12 @@
 //! for one user add up, unless one of them is exclusive.
 
 use super::draft::Draft;
+use super::in_force;
 use super::key_file;
 use super::ssh_dir::{self, Keys};
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Queries, Query};
-use crate::plan::{Action, PlanError, Planned};
+use crate::plan::{Action, InForce, PlanError, Planned};
 use crate::values::{KeyOptions, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -52,6 +53,7 @@ impl Resource for AuthorizedKeys {
         if let Some(home) = ssh_dir::default_home(&self.user) {
             ssh_dir::ask(queries, &home);
         }
+        in_force::ask_sshd(queries);
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -60,5 +62,9 @@ impl Resource for AuthorizedKeys {
             draft.planned.action = Some(Action::Create);
         }
         Ok(draft.planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        ssh_dir::in_force(host, &self.user, &self.keys)
     }
 }

@@ -4,9 +4,10 @@
 //! outside a section, and an `ExecStart=` that adds a second command to a
 //! service that can have only one.
 
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, service};
 use crate::observe::{FileType, HostState, Known, PathState, Queries, Query};
-use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::plan::{InForce, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
 pub(super) const KIND: Kind = Kind {
@@ -116,6 +117,7 @@ impl Resource for DropIn {
         queries.extend(self.path.parent().map(Query::Path));
         if self.content.is_some() {
             docker_daemon::unit_queries(&self.unit, queries);
+            in_force::ask_unit(queries, self.unit.as_str());
         }
         // systemctl(1) cannot show a template, only its instances.
         if !self.unit.as_str().contains("@.") {
@@ -142,6 +144,21 @@ impl Resource for DropIn {
         }
         reload(host, unit, &mut planned);
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match &self.content {
+            Some(_) => {
+                let mut found = in_force::unit_file(host, self.unit.as_str(), &self.path, Said::File, None)?;
+                found.overridden.extend(in_force::alias_without_link(host, &self.unit, &self.path));
+                Ok(found)
+            }
+            None => Ok(InForce::default()),
+        }
+    }
+
+    fn layer(&self) -> Option<&AbsPath> {
+        self.content.as_ref().map(|_| &self.path)
     }
 }
 

@@ -1,8 +1,9 @@
 //! `file`: a regular file with exact content, owner, group and mode.
 
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, ownership};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
 
@@ -91,6 +92,7 @@ impl Resource for File {
             File::Present { path, content, .. } => {
                 queries.ask(Query::Digest(path.clone()));
                 docker_daemon::daemon_json_queries(path, content, queries);
+                in_force::ask(queries, path);
             }
             File::Absent { path } => queries.ask(Query::Path(path.clone())),
         }
@@ -104,6 +106,20 @@ impl Resource for File {
                 Ok(planned)
             }
             File::Absent { path } => absent(host, path),
+        }
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match self {
+            File::Present { path, .. } => in_force::text(host, path, Said::File),
+            File::Absent { .. } => Ok(InForce::default()),
+        }
+    }
+
+    fn layer(&self) -> Option<&AbsPath> {
+        match self {
+            File::Present { path, .. } => Some(path).filter(|path| in_force::is_drop_in(path)),
+            File::Absent { .. } => None,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `kernel_module`: a module that is loaded, at each boot too, or that can
 //! never be loaded (modules-load.d(5), modprobe.d(5)).
 
-use super::{Args, Field, Kind, Resource, Type, file};
+use super::{Args, Field, Kind, Resource, Type, file, in_force};
 use crate::observe::{HostState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -78,6 +78,7 @@ impl Resource for KernelModule {
         let (ours, other) =
             if self.blocked { (&self.block_file, &self.load_file) } else { (&self.load_file, &self.block_file) };
         queries.extend([Query::Module(self.name.clone()), Query::Digest(ours.clone()), Query::Path(other.clone())]);
+        in_force::ask_modules(queries);
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -129,5 +130,12 @@ impl Resource for KernelModule {
             }
         }
         Ok(planned)
+    }
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match self.blocked {
+            _ if host.module(&self.name)?.builtin => Ok(InForce::default()),
+            true => in_force::blocked(host, &self.name),
+            false => in_force::loadable(host, &self.name),
+        }
     }
 }

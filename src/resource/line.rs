@@ -1,8 +1,9 @@
 //! `line`: one line of a text file, the rest left as it is.
 
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
 use regex::Regex;
 use text_file::TextFile;
@@ -88,6 +89,9 @@ impl Resource for Line {
     fn queries(&self, queries: &mut Queries) {
         let (Line::Present { path, .. } | Line::Absent { path, .. }) = self;
         text_file::queries(path, queries);
+        if let Line::Present { path, .. } = self {
+            in_force::ask(queries, path);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -116,6 +120,13 @@ impl Resource for Line {
             }
         }
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match self {
+            Line::Present { path, line, .. } => in_force::text(host, path, Said::Line(line)),
+            Line::Absent { .. } => Ok(InForce::default()),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod file;
 mod firewall;
 mod group;
 mod hostname;
+mod in_force;
 mod kernel_module;
 mod key_file;
 mod keyring;
@@ -47,8 +48,8 @@ pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
 
 use crate::observe::{HostState, Queries};
-use crate::plan::{DesiredAtTurn, PlanError, Planned};
-use crate::values::{EnvKey, Node, Secret};
+use crate::plan::{DesiredAtTurn, InForce, PlanError, Planned};
+use crate::values::{AbsPath, EnvKey, Node, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -84,6 +85,22 @@ pub trait Resource: Debug + Send + Sync {
         _found: &HostState,
         _decided: bool,
     ) -> Option<Result<DesiredAtTurn, PlanError>> {
+        None
+    }
+
+    /// What keeps the description from being in force on a host whose own file
+    /// of it is right, judged on the state that the whole run leaves. Pure, as
+    /// [`Resource::plan`]; what cannot be known overrides nothing.
+    ///
+    /// # Errors
+    /// The state cannot tell.
+    fn in_force(&self, _host: &HostState) -> Result<InForce, PlanError> {
+        Ok(InForce::default())
+    }
+
+    /// The file that this writes over others on purpose, such as a drop-in:
+    /// what it overrides of other steps is meant.
+    fn layer(&self) -> Option<&AbsPath> {
         None
     }
 }

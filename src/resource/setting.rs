@@ -1,9 +1,10 @@
 //! `setting`: one `key = value` of a configuration file without sections, such
 //! as those in /etc/default or login.defs(5).
 
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
 use text_file::TextFile;
 
@@ -162,6 +163,9 @@ impl Syntax {
 impl Resource for Setting {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.path, queries);
+        if self.value.is_some() {
+            in_force::ask(queries, &self.path);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -186,5 +190,12 @@ impl Resource for Setting {
         };
         file.replace(host, lines, &mut planned);
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match &self.value {
+            Some(value) => in_force::text(host, &self.path, Said::Setting(&self.syntax.key, value)),
+            None => Ok(InForce::default()),
+        }
     }
 }

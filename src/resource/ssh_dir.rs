@@ -7,9 +7,10 @@
 
 use super::draft::Draft;
 use super::file::set_meta;
+use super::in_force;
 use super::key_file::{Wanted, merge};
-use crate::observe::{Content, Entry, FileType, PathState, Queries, Query};
-use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
+use crate::observe::{Content, Entry, FileType, HostState, PathState, Queries, Query};
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
 /// The keys that a step wants for a user.
@@ -127,6 +128,20 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
     draft.diff(diff_files(file.as_str(), old.as_deref(), Some(&merged.content)));
     draft.push(Op::WriteFile { path: file, content: merged.content, meta, validate: None });
     Ok(old.is_none())
+}
+
+/// What keeps sshd from reading the keys of a user.
+///
+/// # Errors
+/// The state cannot tell.
+pub(super) fn in_force(host: &HostState, user: &UserName, keys: &Keys) -> Result<InForce, PlanError> {
+    let home = host.user(user.as_str())?.and_then(|account| account.home.parse().ok());
+    match home.as_ref().and_then(key_paths) {
+        Some((_, file)) if !keys.wanted.is_empty() => {
+            in_force::keys_are_read(host, user, home.as_ref().unwrap_or(&file), &file)
+        }
+        _ => Ok(InForce::default()),
+    }
 }
 
 /// The bytes of the key file; none if there is no file. Refuses links and

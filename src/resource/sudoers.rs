@@ -6,9 +6,10 @@
 //! other files"): such names are refused here and encoded in [`grant_path`].
 
 use super::file::{meta_changes, set_meta};
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::{AbsPath, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -71,12 +72,22 @@ fn with_newline(mut text: String) -> Vec<u8> {
 impl Resource for Sudoers {
     fn queries(&self, queries: &mut Queries) {
         ask(queries, &self.directory, &self.path);
+        if self.content.is_some() {
+            in_force::ask_sudo(queries);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         plan_file(host, &self.path, self.content.as_deref(), &mut planned)?;
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match &self.content {
+            Some(_) => in_force::text(host, &self.path, Said::File),
+            None => Ok(InForce::default()),
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 //! persisted but not live takes effect at some later boot, which is when
 //! nobody is looking. Files after sysctl.d(5).
 
-use super::{Args, Field, Kind, Resource, Type, file};
+use super::{Args, Field, Kind, Resource, Type, file, in_force};
 use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned};
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, SysctlKey};
 
 pub(super) const KIND: Kind = Kind {
@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
     build,
 };
 
-/// Files that are applied after ours, by whom.
+/// Files that are applied after ours by others than systemd at boot, by whom.
 const LATER: [(&str, &str); 2] =
     [("/etc/sysctl.conf", "'sysctl --system'"), ("/etc/ufw/sysctl.conf", "ufw, whenever it starts")];
 
@@ -79,40 +79,13 @@ fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The value that a file in the form of sysctl.d(5) gives to a key; the last one counts.
-fn value_in(text: &str, key: &SysctlKey) -> Option<String> {
-    text.lines().rev().find_map(|line| {
-        let line = line.trim().trim_start_matches('-');
-        let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
-        (parts(name.trim()) == parts(key.as_str())).then(|| normal(value))
-    })
-}
-
-/// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.
-fn parts(key: &str) -> String {
-    match key.find(['.', '/']).and_then(|at| key.as_bytes().get(at)) {
-        Some(b'.') => key
-            .chars()
-            .map(|c| {
-                if c == '.' {
-                    '/'
-                } else if c == '/' {
-                    '.'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-        _ => key.to_owned(),
-    }
-}
-
 impl Resource for Sysctl {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Content(self.path.clone()));
         if self.value.is_some() {
             queries.ask(Query::Sysctl(self.key.clone()));
             queries.extend(LATER.iter().filter_map(|(path, _)| path.parse().ok()).map(Query::Content));
+            in_force::ask_sysctl(queries);
         }
     }
 
@@ -148,11 +121,22 @@ impl Resource for Sysctl {
             let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else {
                 continue;
             };
-            if let Some(other) = value_in(&String::from_utf8_lossy(bytes), &self.key).filter(|other| other != value) {
+            if let Some(other) =
+                in_force::last_value(&String::from_utf8_lossy(bytes), self.key.as_str()).filter(|other| other != value)
+            {
                 planned.notes.push(format!("{path} sets {} to {other}, and {who} applies it after this", self.key));
             }
         }
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match &self.value {
+            Some(value) if host.sysctl(&self.key)?.is_some() || !self.ignore_missing => {
+                in_force::parameter(host, &self.path, self.key.as_str(), value)
+            }
+            _ => Ok(InForce::default()),
+        }
     }
 }
 
@@ -165,7 +149,7 @@ impl Sysctl {
         let content = format!("{} = {value}\n", self.key);
         let mut planned = file::present(host, &self.path, content.as_bytes(), &Meta::root(0o644), &None)?;
         let before = match host.content(&self.path)? {
-            Content::Bytes(bytes) => value_in(&String::from_utf8_lossy(bytes), &self.key),
+            Content::Bytes(bytes) => in_force::last_value(&String::from_utf8_lossy(bytes), self.key.as_str()),
             _ => None,
         };
         if before.as_deref() != Some(value) {

@@ -1,8 +1,9 @@
 //! `unit`: a unit file of the operator's own in /etc/systemd/system.
 
+use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, service};
 use crate::observe::{HostState, Known, Queries, Query};
-use crate::plan::{KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, Verb};
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
 pub(super) const KIND: Kind = Kind {
@@ -98,6 +99,7 @@ impl Resource for UnitInPlace {
         queries.ask(Query::Digest(self.path.clone()));
         if self.content.is_some() {
             docker_daemon::unit_queries(&self.name, queries);
+            in_force::ask_unit(queries, self.name.as_str());
         }
         if !self.is_template() {
             queries.ask(Query::Unit(self.name.clone()));
@@ -122,5 +124,19 @@ impl Resource for UnitInPlace {
         let unit = if self.is_template() { None } else { Some(host.unit(&self.name)?) };
         dropin::reload(host, unit, &mut planned);
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        let Some((bytes, _)) = &self.content else { return Ok(InForce::default()) };
+        let mut found = in_force::unit_file(host, self.name.as_str(), &self.path, Said::File, Some(bytes))?;
+        if !self.is_template()
+            && let Known::Is(unit) = host.unit(&self.name)?
+            && !unit.fragment.is_empty()
+            && unit.fragment != self.path.as_str()
+        {
+            let message = "systemd uses this unit file in place of the step's: remove it there";
+            found.overridden.push(Override::new(&unit.fragment, None, message));
+        }
+        Ok(found)
     }
 }

@@ -6,11 +6,12 @@
 
 use super::draft::Draft;
 use super::group::MAX_ID;
+use super::in_force::{self, Right};
 use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
 use super::{Args, Field, Kind, Resource, Type, account, key_file};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -199,6 +200,10 @@ impl Resource for User {
                 }
                 if let Some((path, _)) = grant {
                     sudoers::ask_file(queries, path);
+                    in_force::ask_sudo(queries);
+                }
+                if keys.is_some() {
+                    in_force::ask_sshd(queries);
                 }
             }
             User::Absent { name, grant, .. } => {
@@ -225,6 +230,25 @@ impl Resource for User {
             User::Absent { name, remove_home, grant } => absent(&mut draft, name, *remove_home, grant)?,
         }
         Ok(draft.planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        let User::Present { wanted, keys, grant } = self else { return Ok(InForce::default()) };
+        let mut found = match keys {
+            Some(keys) => ssh_dir::in_force(host, &wanted.name, keys)?,
+            None => InForce::default(),
+        };
+        if let Some((path, grant)) = grant {
+            let right = match grant {
+                Grant::None => Right::None,
+                Grant::Password => Right::Password,
+                Grant::NoPassword => Right::NoPassword,
+            };
+            let sudo = in_force::user_right(host, &wanted.name, path, right)?;
+            found.overridden.extend(sudo.overridden);
+            found.wants.extend(sudo.wants);
+        }
+        Ok(found)
     }
 }
 

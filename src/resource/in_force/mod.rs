@@ -1,0 +1,190 @@
+//! Whether what a step writes is in force, or something else on the host wins.
+//!
+//! Most configuration is read from several directories and merged: by the
+//! order of names, by the order of directories, first or last value wins. Each
+//! module here follows the reader of one kind of file and names the file and
+//! the line that win. What cannot be known overrides nothing.
+
+mod last_wins;
+mod modules;
+mod sshd;
+mod sudo;
+mod sudo_rules;
+mod sysctl;
+mod systemd_conf;
+mod units;
+
+pub(super) use modules::{ask_modules, blocked, loadable};
+pub(super) use sshd::{ask_sshd, keys_are_read};
+pub(super) use sudo::{Right, ask_sudo, user_right};
+pub(super) use sysctl::{ask_sysctl, last_value, parameter};
+pub(super) use units::{alias_without_link, ask_unit, unit_file};
+
+use crate::observe::{HostState, Queries, Query, StateError};
+use crate::plan::{InForce, PlanError};
+use crate::values::AbsPath;
+
+/// A file of a merged configuration.
+#[derive(Debug)]
+struct ConfigFile {
+    path: AbsPath,
+    text: String,
+}
+
+impl ConfigFile {
+    /// The lines with their numbers, from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
+    }
+}
+
+/// What one step says in a file: all of the file, or one line of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Said<'a> {
+    /// The whole file is the step's.
+    File,
+    /// The step answers for lines equal to this one, blanks aside.
+    Line(&'a str),
+    /// The step answers for lines that give this key this value, whatever separates them.
+    Setting(&'a str, &'a str),
+}
+
+impl Said<'_> {
+    fn covers(self, line: &str) -> bool {
+        match self {
+            Said::File => true,
+            Said::Line(own) => own.split_whitespace().eq(line.split_whitespace()),
+            Said::Setting(key, value) => line.trim().strip_prefix(key).is_some_and(|rest| {
+                rest.trim_start_matches([' ', '\t', '=', ':']).split_whitespace().eq(value.split_whitespace())
+            }),
+        }
+    }
+}
+
+/// Asks what [`text`] needs to know of a file that a step writes or edits.
+pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
+    match Reader::of(path) {
+        Some(Reader::Sysctl) => ask_sysctl(queries),
+        Some(Reader::Sshd) => ask_sshd(queries),
+        Some(Reader::Sudo) => ask_sudo(queries),
+        Some(Reader::Unit(unit)) => {
+            ask_unit(queries, &unit);
+            units::ask_higher(queries, path);
+        }
+        Some(Reader::Systemd(name)) => systemd_conf::ask(queries, &name),
+        Some(Reader::Modprobe) => ask_modules(queries),
+        Some(Reader::LastWins(format)) => format.ask(queries),
+        None => return,
+    }
+    queries.ask(Query::Content(path.clone()));
+}
+
+/// What overrides a file, or a line of it, that a step has written.
+///
+/// # Errors
+/// The state cannot tell.
+pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+    match Reader::of(path) {
+        Some(Reader::Sysctl) => sysctl::file(host, path, said),
+        Some(Reader::Sshd) => sshd::file(host, path, said),
+        Some(Reader::Sudo) => sudo::file(host, path, said),
+        Some(Reader::Unit(unit)) => unit_file(host, &unit, path, said, None),
+        Some(Reader::Systemd(name)) => systemd_conf::file(host, &name, path, said),
+        Some(Reader::Modprobe) => modules::file(host, path, said),
+        Some(Reader::LastWins(format)) => format.file(host, path, said),
+        None => Ok(InForce::default()),
+    }
+}
+
+/// Whether a path is that of a unit's drop-in.
+pub(super) fn is_drop_in(path: &AbsPath) -> bool {
+    let in_d = path.parent().is_some_and(|parent| parent.file_name().ends_with(".d"));
+    in_d && units::of_path(path).is_some()
+}
+
+/// Who reads a file.
+enum Reader {
+    Sysctl,
+    Sshd,
+    Sudo,
+    /// systemd, for the unit, or all units, of this name.
+    Unit(String),
+    /// A daemon or tool of systemd, by the name of its main file.
+    Systemd(String),
+    Modprobe,
+    LastWins(&'static last_wins::Format),
+}
+
+impl Reader {
+    fn of(path: &AbsPath) -> Option<Reader> {
+        let directory = path.parent()?;
+        if sysctl::DIRECTORIES.contains(&directory.as_str()) || path.as_str() == sysctl::MAIN {
+            return Some(Reader::Sysctl);
+        }
+        if path.as_str() == sshd::MAIN || directory.as_str() == sshd::FRAGMENTS {
+            return Some(Reader::Sshd);
+        }
+        if path.as_str() == sudo::MAIN || directory.as_str() == sudo::FRAGMENTS {
+            return Some(Reader::Sudo);
+        }
+        if let Some(format) = [&last_wins::LIMITS, &last_wins::APT].into_iter().find(|format| format.has(path)) {
+            return Some(Reader::LastWins(format));
+        }
+        if modules::DIRECTORIES.contains(&directory.as_str()) {
+            return Some(Reader::Modprobe);
+        }
+        systemd_conf::of_path(path).map(Reader::Systemd).or_else(|| units::of_path(path).map(Reader::Unit))
+    }
+}
+
+/// The files of several directories in the order in which they are read: by
+/// name, whatever the directory; of one name only the one in the directory
+/// that stands first, and none if that one is masked.
+fn merged(host: &HostState, directories: &[AbsPath], suffix: &str) -> Result<Vec<ConfigFile>, StateError> {
+    let mut files = std::collections::BTreeMap::new();
+    for directory in directories {
+        for (name, bytes) in host.fragments(directory)? {
+            if !name.ends_with(suffix) || files.contains_key(&name) {
+                continue;
+            }
+            let Ok(path) = directory.join(&name) else { continue };
+            files.insert(name, bytes.map(|bytes| (path, String::from_utf8_lossy(bytes).into_owned())));
+        }
+    }
+    Ok(files.into_values().flatten().map(|(path, text)| ConfigFile { path, text }).collect())
+}
+
+/// The directories of these paths.
+fn paths(directories: &[&str]) -> Vec<AbsPath> {
+    directories.iter().filter_map(|path| path.parse().ok()).collect()
+}
+
+/// The file of this name that is read in place of `path`, if another one is.
+fn hidden_by<'a>(files: &'a [ConfigFile], path: &AbsPath) -> Option<&'a ConfigFile> {
+    files.iter().find(|file| file.path.file_name() == path.file_name()).filter(|file| file.path != *path)
+}
+
+/// Whether a text matches a pattern of `*` and `?`.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some('?') => (p, t) = (p + 1, t + 1),
+            Some(c) if *c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, t) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}

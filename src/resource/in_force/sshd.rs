@@ -1,0 +1,328 @@
+//! Which line of sshd's configuration counts (sshd_config(5)).
+//!
+//! The main file is read from top to bottom with what it includes in place;
+//! the first value of a keyword wins. Lines in a `Match` block win over those
+//! outside for the connections that it matches; a block in an included file
+//! ends with that file.
+
+use super::{Said, wildcard};
+use crate::observe::{Content, HostState, Queries, Query};
+use crate::plan::{InForce, Override, PlanError};
+use crate::values::{AbsPath, UserName};
+use std::collections::BTreeSet;
+
+pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
+pub(super) const FRAGMENTS: &str = "/etc/ssh/sshd_config.d";
+
+/// Keywords of which every line counts, not only the first.
+const CUMULATIVE: [&str; 12] = [
+    "acceptenv",
+    "allowgroups",
+    "allowusers",
+    "denygroups",
+    "denyusers",
+    "hostcertificate",
+    "hostkey",
+    "listenaddress",
+    "port",
+    "setenv",
+    "subsystem",
+    "hostkeyagent",
+];
+
+/// Includes below includes that are followed.
+const DEPTH: usize = 8;
+
+/// One keyword with its value.
+struct Directive {
+    keyword: String,
+    value: String,
+    /// The criteria of the `Match` block that it stands in.
+    matching: Option<String>,
+    file: AbsPath,
+    line: usize,
+    whole: String,
+}
+
+/// Asks for the main file and the usual directory of fragments.
+pub(in crate::resource) fn ask_sshd(queries: &mut Queries) {
+    queries.extend(MAIN.parse().ok().map(Query::Content));
+    queries.extend(FRAGMENTS.parse().ok().map(Query::Fragments));
+}
+
+/// The configuration as sshd reads it.
+#[derive(Default)]
+struct Configuration {
+    directives: Vec<Directive>,
+    /// The files that were read.
+    files: BTreeSet<AbsPath>,
+    /// Directories that includes name and nobody has asked about.
+    wants: Vec<Query>,
+}
+
+impl Configuration {
+    /// None where there is no sshd, or its file is known after apply only.
+    fn of(host: &HostState) -> Result<Option<Configuration>, PlanError> {
+        let Ok(main) = MAIN.parse::<AbsPath>() else { return Ok(None) };
+        let Content::Bytes(bytes) = host.content(&main)? else { return Ok(None) };
+        let mut configuration = Configuration::default();
+        configuration.read(host, &main, &String::from_utf8_lossy(bytes), None, 0)?;
+        Ok(Some(configuration))
+    }
+
+    fn read(
+        &mut self,
+        host: &HostState,
+        file: &AbsPath,
+        text: &str,
+        outer: Option<&str>,
+        depth: usize,
+    ) -> Result<(), PlanError> {
+        self.files.insert(file.clone());
+        let mut matching = outer.map(str::to_owned);
+        for (index, line) in text.lines().enumerate() {
+            let Some((keyword, value)) = directive(line) else { continue };
+            match keyword.as_str() {
+                "match" => {
+                    matching = Some(outer.map_or_else(|| value.clone(), |outer| format!("{outer} {value}")));
+                }
+                "include" if depth < DEPTH => {
+                    for pattern in value.split(' ') {
+                        self.include(host, pattern, matching.as_deref(), depth + 1)?;
+                    }
+                }
+                _ => self.directives.push(Directive {
+                    keyword,
+                    value,
+                    matching: matching.clone(),
+                    file: file.clone(),
+                    line: index + 1,
+                    whole: line.to_owned(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn include(
+        &mut self,
+        host: &HostState,
+        pattern: &str,
+        matching: Option<&str>,
+        depth: usize,
+    ) -> Result<(), PlanError> {
+        let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/ssh/{pattern}") };
+        let Ok(pattern) = pattern.parse::<AbsPath>() else { return Ok(()) };
+        let Some(directory) = pattern.parent() else { return Ok(()) };
+        let query = Query::Fragments(directory.clone());
+        if !host.asked(&query) {
+            self.wants.push(query);
+            return Ok(());
+        }
+        let hidden = |name: &str| name.starts_with('.') && !pattern.file_name().starts_with('.');
+        for (name, bytes) in host.fragments(&directory)? {
+            let (Ok(file), Some(bytes)) = (directory.join(&name), bytes) else { continue };
+            if !hidden(&name) && wildcard(pattern.file_name(), &name) {
+                self.read(host, &file, &String::from_utf8_lossy(bytes), matching, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first line with a keyword in a scope; `Match all` stands over what is outside of any block.
+    fn first(&self, keyword: &str, matching: Option<&str>) -> Option<&Directive> {
+        let within = |scope: Option<&str>| {
+            self.directives.iter().find(|d| d.keyword == keyword && d.matching.as_deref() == scope)
+        };
+        match matching {
+            None => within(Some("all")).or_else(|| within(None)),
+            scope => within(scope),
+        }
+    }
+
+    /// The line that counts for a user, whatever the connection.
+    fn for_user(&self, keyword: &str, user: &str, groups: &[&str]) -> Option<&Directive> {
+        let active = |d: &&Directive| {
+            d.keyword == keyword && d.matching.as_deref().is_some_and(|criteria| matches(criteria, user, groups))
+        };
+        self.directives.iter().find(active).or_else(|| self.first(keyword, None))
+    }
+}
+
+/// A line's keyword in small letters and its value with single blanks; none for comments.
+fn directive(line: &str) -> Option<(String, String)> {
+    let text = line.trim();
+    if text.is_empty() || text.starts_with('#') {
+        return None;
+    }
+    let (keyword, value) = text.split_once([' ', '\t', '=']).unwrap_or((text, ""));
+    let value = value.trim_start().strip_prefix('=').unwrap_or(value);
+    let words = value.split_whitespace().map(|word| word.trim_matches('"'));
+    // What follows a '#' that begins a word is a comment.
+    let words: Vec<&str> = words.take_while(|word| !word.starts_with('#')).collect();
+    Some((keyword.to_ascii_lowercase(), words.join(" ")))
+}
+
+/// Whether the criteria of a `Match` line hold for every connection of a user.
+fn matches(criteria: &str, user: &str, groups: &[&str]) -> bool {
+    let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
+    let mut rest = words.as_slice();
+    while let Some((word, after)) = rest.split_first() {
+        if word.eq_ignore_ascii_case("all") {
+            rest = after;
+            continue;
+        }
+        let Some((list, after)) = after.split_first() else { return false };
+        let holds = match word.to_ascii_lowercase().as_str() {
+            "user" => in_list(list, &[user]),
+            "group" => in_list(list, groups),
+            // Where the connection comes from is not known.
+            _ => false,
+        };
+        if !holds {
+            return false;
+        }
+        rest = after;
+    }
+    !words.is_empty()
+}
+
+/// A list of patterns; one after '!' that matches ends it (ssh_config(5), PATTERNS).
+fn in_list(list: &str, names: &[&str]) -> bool {
+    let any = |pattern: &str| names.iter().any(|name| wildcard(pattern, name));
+    if list.split(',').any(|item| item.strip_prefix('!').is_some_and(any)) {
+        return false;
+    }
+    list.split(',').any(|item| !item.starts_with('!') && any(item))
+}
+
+/// What overrides the settings that a file, or a line of it, gives to sshd.
+pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+    let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
+    let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
+    if !configuration.files.contains(path) {
+        if path.file_name().ends_with(".conf") && found.wants.is_empty() {
+            let message = format!(
+                "it has no Include line for {path}, so sshd does not read it: add the line \
+                 'Include {FRAGMENTS}/*.conf' at its top"
+            );
+            found.overridden.push(Override::new(MAIN, None, message));
+        }
+        return Ok(found);
+    }
+    let own = configuration.directives.iter().filter(|d| d.file == *path && said.covers(&d.whole));
+    let mut told = BTreeSet::new();
+    for directive in own.filter(|d| !CUMULATIVE.contains(&d.keyword.as_str())) {
+        let Some(first) = configuration.first(&directive.keyword, directive.matching.as_deref()) else { continue };
+        if same(&first.value, &directive.value) || !told.insert((&directive.keyword, &directive.matching)) {
+            continue;
+        }
+        let name = directive.whole.split_whitespace().next().unwrap_or(&directive.keyword);
+        let message = format!(
+            "sshd takes the first value that it reads, and this line says {}: remove it there, or put this setting \
+             into a file that is read before it, such as {FRAGMENTS}/00-stockade.conf",
+            shown(name, &first.value)
+        );
+        found.overridden.push(Override::new(&first.file, Some(first.line), message));
+    }
+    Ok(found)
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+fn shown(name: &str, value: &str) -> String {
+    format!("'{} {value}'", name.trim_end_matches('='))
+}
+
+/// What keeps sshd from reading a user's keys in `file`.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn keys_are_read(
+    host: &HostState,
+    user: &UserName,
+    home: &AbsPath,
+    file: &AbsPath,
+) -> Result<InForce, PlanError> {
+    let (Some(configuration), Some(account)) = (Configuration::of(host)?, host.user(user.as_str())?) else {
+        return Ok(InForce::default());
+    };
+    let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
+    let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user.as_str()));
+    let groups: Vec<&str> = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
+    if let Some(line) = configuration.for_user("authorizedkeysfile", user.as_str(), &groups) {
+        let expand = |pattern: &str| {
+            let text = tokens(pattern, user, account.uid.clone(), home);
+            if text.starts_with('/') { text } else { format!("{home}/{text}") }
+        };
+        if !line.value.split(' ').any(|pattern| expand(pattern) == file.as_str()) {
+            let message = format!(
+                "sshd looks for the keys of {user} in '{}', not in {file}: change that line, or write the keys there",
+                line.value
+            );
+            found.overridden.push(Override::new(&line.file, Some(line.line), message));
+        }
+    }
+    if let Some(line) = configuration.for_user("pubkeyauthentication", user.as_str(), &groups)
+        && same(&line.value, "no")
+    {
+        let message = format!("sshd takes no keys of {user} at all: say 'PubkeyAuthentication yes' there");
+        found.overridden.push(Override::new(&line.file, Some(line.line), message));
+    }
+    Ok(found)
+}
+
+/// The tokens of AuthorizedKeysFile (sshd_config(5), TOKENS).
+fn tokens(pattern: &str, user: &UserName, uid: crate::observe::Known<u32>, home: &AbsPath) -> String {
+    let uid = match uid {
+        crate::observe::Known::Is(uid) => uid.to_string(),
+        crate::observe::Known::AfterApply => "%U".to_owned(),
+    };
+    let mut text = String::new();
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match (c, if c == '%' { rest.next() } else { None }) {
+            ('%', Some('h')) => text.push_str(home.as_str()),
+            ('%', Some('u')) => text.push_str(user.as_str()),
+            ('%', Some('U')) => text.push_str(&uid),
+            ('%', Some('%')) => text.push('%'),
+            ('%', Some(other)) => text.extend(['%', other]),
+            (other, _) => text.push(other),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_sshd_reads_them() {
+        let read = |line: &str| directive(line).map(|(keyword, value)| format!("{keyword}|{value}"));
+        assert_eq!(read("  PermitRootLogin\tno # why"), Some("permitrootlogin|no".into()));
+        assert_eq!(read("Port=22"), Some("port|22".into()));
+        assert_eq!(read("Port = 22"), Some("port|22".into()));
+        assert_eq!(read("AuthorizedKeysFile \".ssh/a\" %h/b"), Some("authorizedkeysfile|.ssh/a %h/b".into()));
+        assert_eq!(read("#Port 22"), None);
+    }
+
+    #[test]
+    fn only_what_holds_for_every_connection_of_a_user_matches() {
+        for (criteria, holds) in [
+            ("all", true),
+            ("User deploy", true),
+            ("user dep*,root", true),
+            ("User *,!deploy", false),
+            ("Group sudo", true),
+            ("Group wheel", false),
+            ("User deploy Address 192.0.2.0/24", false),
+            ("User deploy Group sudo", true),
+            ("", false),
+        ] {
+            assert_eq!(matches(criteria, "deploy", &["sudo", "deploy"]), holds, "{criteria}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Which file has the last word on a kernel parameter at boot
+//! (sysctl.d(5), systemd-sysctl).
+//!
+//! All directories together are read in the order of the files' names. The
+//! last file that names a parameter wins; a pattern such as
+//! `net.ipv4.conf.*.rp_filter` never wins over a name, and `-name` without a
+//! value takes the parameter out of what is set.
+
+use super::{ConfigFile, Said, hidden_by, merged, paths};
+use crate::observe::{Content, HostState, Queries, Query};
+use crate::plan::{InForce, Override, PlanError};
+use crate::values::AbsPath;
+
+/// What stands first wins over a file of the same name in what stands later.
+pub(super) const DIRECTORIES: [&str; 5] =
+    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
+
+/// The old main file; systemd reads it only by way of [`LINK`].
+pub(super) const MAIN: &str = "/etc/sysctl.conf";
+const LINK: &str = "99-sysctl.conf";
+
+/// One line that names a parameter.
+struct Statement<'a> {
+    /// As a path below /proc/sys.
+    key: String,
+    shown: &'a str,
+    /// None: the parameter is taken out.
+    value: Option<String>,
+    line: usize,
+}
+
+/// Asks for the files in all directories.
+pub(in crate::resource) fn ask_sysctl(queries: &mut Queries) {
+    queries.extend(paths(&DIRECTORIES).into_iter().map(Query::Fragments));
+}
+
+/// The value that a file in the form of sysctl.d(5) gives to a key; the last one counts.
+pub(in crate::resource) fn last_value(text: &str, key: &str) -> Option<String> {
+    let key = proc_key(key);
+    text.lines().enumerate().filter_map(|(at, line)| statement(at + 1, line)).filter(|s| s.key == key).last()?.value
+}
+
+/// What overrides a parameter that a file of its own sets.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn parameter(
+    host: &HostState,
+    path: &AbsPath,
+    key: &str,
+    value: &str,
+) -> Result<InForce, PlanError> {
+    let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
+    Ok(InForce { overridden: later(&files, path.file_name(), key, value).into_iter().collect(), wants: Vec::new() })
+}
+
+/// What overrides the parameters that a file sets.
+pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+    let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
+    let mut found = InForce::default();
+    if let Some(by) = hidden_by(&files, path) {
+        let message = "it has the same name in a directory that comes first, so this file is not read: remove one";
+        found.overridden.push(Override::new(&by.path, None, message));
+        return Ok(found);
+    }
+    let main = (path.as_str() == MAIN).then_some(LINK);
+    let read_as = main.unwrap_or(path.file_name());
+    if !files.iter().any(|file| file.path.file_name() == read_as) {
+        return Ok(found);
+    }
+    let Content::Bytes(bytes) = host.content(path)? else { return Ok(found) };
+    let own = ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() };
+    for (number, line) in own.lines().filter(|(_, line)| said.covers(line)) {
+        let Some(Statement { key, shown, value: Some(value), .. }) = statement(number, line) else { continue };
+        // A later line of the same file is the file's own last word.
+        if key.contains(['*', '?', '[']) || last_value(&own.text, shown).as_deref() != Some(value.as_str()) {
+            continue;
+        }
+        found.overridden.extend(later(&files, read_as, shown, &value));
+    }
+    Ok(found)
+}
+
+/// The last later line that names the parameter, if it wants something else.
+fn later(files: &[ConfigFile], name: &str, key: &str, value: &str) -> Option<Override> {
+    let wanted = proc_key(key);
+    let after = files.iter().filter(|file| file.path.file_name() > name);
+    let (file, last) = after
+        .flat_map(|file| file.lines().filter_map(|(number, line)| statement(number, line)).map(move |s| (file, s)))
+        .filter(|(_, statement)| statement.key == wanted)
+        .last()?;
+    if last.value.as_deref() == Some(value) {
+        return None;
+    }
+    let what = match &last.value {
+        Some(other) => format!("it is read later and sets {key} to {other}"),
+        None => format!("it is read later and takes {key} out of what is set at boot"),
+    };
+    let message = format!("{what}: remove that line there, for example with a 'line' step, or say the same value here");
+    Some(Override::new(&file.path, Some(last.line), message))
+}
+
+fn statement(number: usize, line: &str) -> Option<Statement<'_>> {
+    let text = line.trim();
+    if text.is_empty() || text.starts_with(['#', ';']) {
+        return None;
+    }
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name.trim().trim_start_matches('-'), Some(normal(value))),
+        None => (text.strip_prefix('-')?.trim(), None),
+    };
+    Some(Statement { key: proc_key(name), shown: name, value, line: number })
+}
+
+/// The kernel separates several numbers by tabs, people by spaces.
+fn normal(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.
+fn proc_key(key: &str) -> String {
+    let swap = |c: char| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    let key = key.trim_start_matches('/');
+    match key.find(['.', '/']) {
+        Some(at) if key[at..].starts_with('.') => key.chars().map(swap).collect(),
+        _ => key.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_same_in_each_of_their_forms() {
+        for form in ["net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"] {
+            assert_eq!(proc_key(form), "net/ipv4/conf/eth0.1/rp_filter", "{form}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_counts_and_a_bare_minus_takes_a_key_out() {
+        assert_eq!(last_value("a.b=1\na/b = 2\t 3\n# a.b=4\n", "a.b").as_deref(), Some("2 3"));
+        assert_eq!(last_value("a.b=1\n-a.b\n", "a.b"), None);
+        assert_eq!(last_value("-a.b = 5\n", "a.b").as_deref(), Some("5"));
+    }
+}

@@ -1,0 +1,334 @@
+//! Whether the settings of a unit file or drop-in are the ones that systemd
+//! uses (systemd.unit(5)).
+//!
+//! A unit's file comes from the first directory that has one. Drop-ins come
+//! from `unit.d`, from `prefix-.type.d`, from a template's `name@.type.d` and
+//! from `type.d` of all directories, in the order of their names; of one name
+//! the first directory wins. The last value of a setting counts, except where
+//! values add up; an empty value takes away those before it.
+
+use super::{ConfigFile, Said, hidden_by, merged};
+use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
+use crate::observe::{Content, HostState, Known, PathState, Queries, Query};
+use crate::plan::{InForce, Override, PlanError};
+use crate::values::{AbsPath, UnitName};
+use std::collections::BTreeSet;
+
+/// Settings whose values add up, whatever unit type they belong to.
+const LISTS: &str = "
+    After Also Alias AmbientCapabilities BPFProgram Before BindPaths BindReadOnlyPaths BindsTo
+    CacheDirectory CapabilityBoundingSet ConfigurationDirectory Conflicts DeviceAllow
+    DisableControllers Documentation Environment EnvironmentFile ExecPaths ExtensionDirectories
+    ExtensionImages IPAddressAllow IPAddressDeny ImportCredential InaccessiblePaths
+    JoinsNamespaceOf LoadCredential LoadCredentialEncrypted LogExtraFields LogFilterPatterns
+    LogsDirectory MountImages NoExecPaths OnFailure OnSuccess OpenFile PartOf PassEnvironment
+    PropagatesReloadTo PropagatesStopTo ReadOnlyPaths ReadWritePaths ReloadPropagatedFrom
+    RequiredBy Requires RequiresMountsFor Requisite RestrictAddressFamilies RestrictNamespaces
+    RestrictNetworkInterfaces RuntimeDirectory SetCredential Sockets StateDirectory
+    SupplementaryGroups Symlinks SystemCallArchitectures SystemCallFilter SystemCallLog
+    TemporaryFileSystem UnsetEnvironment Wants";
+
+/// Beginnings of further such settings.
+const LIST_PREFIXES: [&str; 9] = ["Assert", "Condition", "Exec", "IO", "Listen", "On", "Path", "Restart", "SocketBind"];
+
+/// Beginnings' exceptions: these have one value.
+const SINGLE: [&str; 14] = [
+    "IOAccounting",
+    "IOSchedulingClass",
+    "IOSchedulingPriority",
+    "IOWeight",
+    "OnClockChange",
+    "OnFailureJobMode",
+    "OnTimezoneChange",
+    "OOMPolicy",
+    "Restart",
+    "RestartSec",
+    "RestartSteps",
+    "RestartMaxDelaySec",
+    "RestartMode",
+    "RestartKillSignal",
+];
+
+/// One assignment.
+struct Assignment<'a> {
+    file: &'a AbsPath,
+    line: usize,
+    section: String,
+    key: String,
+    value: String,
+    whole: &'a str,
+}
+
+/// The names under which drop-ins for a unit may stand: its own, its
+/// template's, those of its dashed prefixes, and its type's.
+fn names(unit: &str) -> Vec<String> {
+    let Some((stem, kind)) = unit.rsplit_once('.') else { return vec![unit.to_owned()] };
+    let mut names = vec![unit.to_owned()];
+    let prefixes = |stem: &str, names: &mut Vec<String>| {
+        let mut rest = stem.trim_end_matches('-');
+        while let Some(at) = rest.rfind('-') {
+            names.push(format!("{}.{kind}", &rest[..=at]));
+            rest = rest[..at].trim_end_matches('-');
+        }
+    };
+    match stem.split_once('@') {
+        Some((template, instance)) => {
+            if !instance.is_empty() {
+                names.push(format!("{template}@.{kind}"));
+            }
+            prefixes(template, &mut names);
+        }
+        None => prefixes(stem, &mut names),
+    }
+    names.push(kind.to_owned());
+    names
+}
+
+/// The unit, or the name that stands for several, that a path is a file or drop-in of.
+pub(super) fn of_path(path: &AbsPath) -> Option<String> {
+    let directory = path.parent()?;
+    if UNIT_DIRECTORIES.contains(&directory.as_str()) {
+        let name = path.file_name();
+        return name.contains('.').then(|| name.to_owned());
+    }
+    if !UNIT_DIRECTORIES.contains(&directory.parent()?.as_str()) || !path.file_name().ends_with(".conf") {
+        return None;
+    }
+    directory.file_name().strip_suffix(".d").map(str::to_owned)
+}
+
+/// Asks for a unit's files and all drop-ins.
+pub(in crate::resource) fn ask_unit(queries: &mut Queries, unit: &str) {
+    queries.extend(names(unit).into_iter().map(Query::DropIns));
+}
+
+/// What overrides the settings of a unit file or drop-in that a step has
+/// written; `content` where the state may know it by its digest only.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn unit_file(
+    host: &HostState,
+    unit: &str,
+    path: &AbsPath,
+    said: Said<'_>,
+    content: Option<&[u8]>,
+) -> Result<InForce, PlanError> {
+    let mut found = InForce::default();
+    let mut names = names(unit);
+    if let Some(real) = real_name(host, unit) {
+        names.splice(1..1, self::names(real.as_str()));
+        let asked = |name: &String| host.asked(&Query::DropIns(name.clone()));
+        found.wants.extend(names.iter().filter(|name| !asked(name)).cloned().map(Query::DropIns));
+        names.retain(asked);
+    }
+    let directories: Vec<AbsPath> = names.iter().flat_map(|name| drop_in_directories(name)).collect();
+    // In each directory the more special names come first, but of one name the
+    // order of directories decides first.
+    let mut files = merged(host, &by_top(&directories), ".conf")?;
+    let is_drop_in = path.parent().is_some_and(|parent| parent.file_name().ends_with(".d"));
+    if is_drop_in {
+        if let Some(by) = hidden_by(&files, path) {
+            let message =
+                "it has the same name in a directory that comes first, so this file is not read: rename one of them";
+            found.overridden.push(Override::new(&by.path, None, message));
+            return Ok(found);
+        }
+    } else {
+        if let Some(by) = higher(path).into_iter().find(|by| stands_at(host, by)) {
+            let message = "systemd takes a unit's file from the first directory that has one, and this comes first: \
+                           remove it there";
+            found.overridden.push(Override::new(&by, None, message));
+        }
+        let bytes = match (content, host.content(path)) {
+            (Some(bytes), _) => bytes,
+            (None, Ok(Content::Bytes(bytes))) => bytes,
+            _ => return Ok(found),
+        };
+        files.insert(0, ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() });
+    }
+    found.overridden.extend(said_otherwise(&files, path, said));
+    Ok(found)
+}
+
+/// The unit's own name, where the one that a step gives is an alias.
+fn real_name<'a>(host: &'a HostState, unit: &str) -> Option<&'a UnitName> {
+    match host.unit(&unit.parse().ok()?) {
+        Ok(Known::Is(unit)) => unit.real.as_ref(),
+        _ => None,
+    }
+}
+
+/// What keeps systemd from reading drop-ins by a unit's alias: the links of an
+/// alias are there only while the unit is enabled.
+pub(in crate::resource) fn alias_without_link(host: &HostState, unit: &UnitName, path: &AbsPath) -> Option<Override> {
+    let Ok(Known::Is(found)) = host.unit(unit) else { return None };
+    let real = found.real.as_ref().filter(|_| found.load == "not-found")?;
+    let message = format!(
+        "systemd does not read it: {unit} is an alias of {real} that has no link while {real} is not enabled; \
+         say unit = \"{real}\""
+    );
+    Some(Override::new(path, None, message))
+}
+
+/// Where a unit's file would stand before this one.
+fn higher(path: &AbsPath) -> Vec<AbsPath> {
+    let above = UNIT_DIRECTORIES.iter().take_while(|top| path.parent().is_none_or(|own| own.as_str() != **top));
+    // On a host with one /usr, /lib is /usr/lib.
+    let other = above.filter(|top| !(path.as_str().starts_with("/lib/") && **top == "/usr/lib/systemd/system"));
+    other.filter_map(|top| format!("{top}/{}", path.file_name()).parse().ok()).collect()
+}
+
+fn stands_at(host: &HostState, path: &AbsPath) -> bool {
+    matches!(host.path(path), Ok(PathState::Present(_)))
+}
+
+/// Asks for unit files of the same name in directories that come before.
+pub(super) fn ask_higher(queries: &mut Queries, path: &AbsPath) {
+    queries.extend(higher(path).into_iter().map(Query::Path));
+}
+
+/// What later files say otherwise of what a file, or a line of it, sets.
+pub(super) fn said_otherwise(files: &[ConfigFile], path: &AbsPath, said: Said<'_>) -> Vec<Override> {
+    let mut found = Vec::new();
+    let all: Vec<Assignment<'_>> = files.iter().flat_map(assignments).collect();
+    let mut told = BTreeSet::new();
+    for (at, own) in all.iter().enumerate().filter(|(_, own)| own.file == path && said.covers(own.whole)) {
+        // systemd takes no [Install] from drop-ins.
+        if own.section == "Install" {
+            continue;
+        }
+        let after = all[at + 1..].iter().filter(|a| a.section == own.section && a.key == own.key);
+        let Some(by) = winner(own, after.collect()) else { continue };
+        // What the file itself says later is its own last word.
+        if by.file == path || !told.insert((by.file, by.line)) {
+            continue;
+        }
+        let what = if by.value.is_empty() && is_list(&own.key) { "takes away what this says for" } else { "sets" };
+        let message = format!(
+            "this drop-in is read later and {what} {} in [{}]: remove that line there, or give this step a drop-in \
+             whose name sorts after it",
+            own.key, own.section
+        );
+        found.push(Override::new(by.file, Some(by.line), message));
+    }
+    found
+}
+
+/// Directories in the order of what they stand below.
+fn by_top(directories: &[AbsPath]) -> Vec<AbsPath> {
+    let top = |path: &AbsPath| {
+        let parent = path.parent();
+        UNIT_DIRECTORIES.iter().position(|top| parent.as_ref().is_some_and(|parent| parent.as_str() == *top))
+    };
+    let types = |path: &AbsPath| !path.file_name().trim_end_matches(".d").contains('.');
+    let mut sorted = directories.to_vec();
+    // Those for a whole type are the most general: they come last.
+    sorted.sort_by_key(|path| (types(path), top(path)));
+    sorted
+}
+
+/// The later assignment that takes an assignment's effect away, if one does.
+fn winner<'a, 'b>(own: &Assignment<'_>, after: Vec<&'b Assignment<'a>>) -> Option<&'b Assignment<'a>> {
+    if !is_list(&own.key) {
+        return after.last().copied().filter(|last| last.value != own.value);
+    }
+    if own.value.is_empty() {
+        return None;
+    }
+    if let Some(reset) = after.iter().rposition(|a| a.value.is_empty()) {
+        let again = after[reset..].iter().any(|a| a.value == own.value);
+        return if again { None } else { after.get(reset).copied() };
+    }
+    if own.key == "Environment" {
+        let wanted = variables(&own.value);
+        let other = |a: &&&Assignment<'_>| {
+            let said = variables(&a.value);
+            wanted.iter().any(|(name, value)| said.iter().any(|(other, given)| other == name && given != value))
+        };
+        return after.iter().rev().find(other).copied();
+    }
+    None
+}
+
+fn is_list(key: &str) -> bool {
+    let prefixed = LIST_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+    LISTS.split_whitespace().any(|list| list == key) || (prefixed && !SINGLE.contains(&key))
+}
+
+/// The variables of an `Environment=` line; quotes are taken off roughly: they
+/// stand around whole assignments.
+fn variables(value: &str) -> Vec<(String, String)> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in value.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c.is_whitespace() => words.push(std::mem::take(&mut word)),
+            _ => word.push(c),
+        }
+    }
+    words.push(word);
+    words.iter().filter_map(|word| word.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+/// The assignments of a file as systemd reads it: what it cannot use is left out.
+fn assignments(file: &ConfigFile) -> Vec<Assignment<'_>> {
+    let (mut section, mut found) = (String::new(), Vec::new());
+    let mut open: Option<(usize, &str, String)> = None;
+    for (number, raw) in file.lines() {
+        let trimmed = raw.trim();
+        if trimmed.starts_with(['#', ';']) || (trimmed.is_empty() && open.is_none()) {
+            continue;
+        }
+        let (line, first, mut whole) = open.take().unwrap_or((number, raw, String::new()));
+        if let Some(start) = raw.strip_suffix('\\') {
+            whole.push_str(start);
+            whole.push(' ');
+            open = Some((line, first, whole));
+            continue;
+        }
+        whole.push_str(raw);
+        let text = whole.trim();
+        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some((key, value)) = text.split_once('=') {
+            let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+            found.push(Assignment { file: &file.path, line, section: section.clone(), key, value, whole: first });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_drop_ins_under_each_of_its_names() {
+        assert_eq!(names("a-b-c.service"), ["a-b-c.service", "a-b-.service", "a-.service", "service"]);
+        assert_eq!(names("getty@tty1.service"), ["getty@tty1.service", "getty@.service", "service"]);
+        assert_eq!(names("x.timer"), ["x.timer", "timer"]);
+        assert_eq!(names("service"), ["service"]);
+    }
+
+    #[test]
+    fn values_add_up_only_where_systemd_adds_them() {
+        for (key, list) in [
+            ("ExecStart", true),
+            ("Environment", true),
+            ("ConditionPathExists", true),
+            ("OnCalendar", true),
+            ("LimitNOFILE", false),
+            ("Restart", false),
+            ("RestartSec", false),
+            ("RestartPreventExitStatus", true),
+            ("User", false),
+            ("IOWeight", false),
+        ] {
+            assert_eq!(is_list(key), list, "{key}");
+        }
+        let value = "A=1 \"B=two words\" C='3'";
+        assert_eq!(variables(value).len(), 3);
+    }
+}
