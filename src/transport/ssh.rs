@@ -48,6 +48,8 @@ struct SshLink {
     buffer: Vec<u8>,
     /// The last of standard error.
     said: Vec<u8>,
+    /// The command whose start the host has not confirmed yet.
+    starting: Option<String>,
     /// Whether the root shell has answered once.
     established: bool,
     /// A sink broke off while input was left: the stream is out of step.
@@ -67,7 +69,7 @@ pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> R
     let proof = verify(&mut wire, &route, policy, &known, &mut deadline, ask.as_ref())?;
     super::auth::authenticate(&mut wire, &proof, &route, &mut deadline, ask.as_ref())?;
     let command = sudo::command(&route.user, None);
-    let channel = open_channel(&mut wire, &route, &deadline, &command)?;
+    let (channel, starting) = open_channel(&mut wire, &route, &deadline, command)?;
     let seconds = u32::try_from(policy.keepalive.as_secs()).unwrap_or(u32::MAX);
     wire.session.set_keepalive(true, seconds);
     Ok(Box::new(SshLink {
@@ -80,6 +82,7 @@ pub(super) fn connect(target: &Target, policy: &Policy, ask: &Arc<dyn Ask>) -> R
         heard: Instant::now(),
         buffer: vec![0; BUFFER],
         said: Vec::new(),
+        starting,
         established: false,
         out_of_step: false,
     }))
@@ -175,22 +178,35 @@ fn handshake_failed(wire: &mut Wire, route: &Route, error: &ssh2::Error) -> Tran
     unreachable(route, why)
 }
 
+/// Opens a channel and asks for the command. What is written to it follows at
+/// once: whether the command has been started is the first of what comes back,
+/// and waiting for it would cost a round trip.
 fn open_channel(
     wire: &mut Wire,
     route: &Route,
     deadline: &Deadline,
-    command: &str,
-) -> Result<ssh2::Channel, TransportError> {
-    let refused = |error: &ssh2::Error| TransportError::Closed {
-        host: route.name.clone(),
-        said: format!("the host gave no session to run a command in: {}", error.message()),
-    };
+    command: String,
+) -> Result<(ssh2::Channel, Option<String>), TransportError> {
     let doing = "opening a session";
     let mut channel = wire
         .drive(deadline, doing, |session| session.channel_open("session", WINDOW, PACKET, None))?
-        .map_err(|error| refused(&error))?;
-    wire.drive(deadline, doing, |_| channel.exec(command))?.map_err(|error| refused(&error))?;
-    Ok(channel)
+        .map_err(|error| no_session(&route.name, &error))?;
+    loop {
+        match channel.exec(&command) {
+            Ok(()) => return Ok((channel, None)),
+            Err(error) if !would_block(&error) => return Err(no_session(&route.name, &error)),
+            // The request is sent whole.
+            Err(_) if !wire.wants_out() => return Ok((channel, Some(command))),
+            Err(_) => {
+                wire.wait(true, deadline.left(doing)?);
+            }
+        }
+    }
+}
+
+fn no_session(host: &str, error: &ssh2::Error) -> TransportError {
+    let said = format!("the host gave no session to run a command in: {}", error.message());
+    TransportError::Closed { host: host.to_owned(), said }
 }
 
 fn unreachable(route: &Route, why: String) -> TransportError {
@@ -253,6 +269,16 @@ impl SshLink {
         loop {
             let mut moved = false;
             let mut outbound = false;
+            if let Some(command) = &self.starting {
+                match self.channel.exec(command) {
+                    Ok(()) => {
+                        self.starting = None;
+                        moved = true;
+                    }
+                    Err(error) if would_block(&error) => outbound |= self.wire.wants_out(),
+                    Err(error) => return Err(no_session(&self.route.name, &error)),
+                }
+            }
             // One packet, then a look at what came: a packet of which the
             // socket took a part keeps libssh2 from widening our own window.
             if sent < input.len() {
@@ -353,7 +379,7 @@ impl SshLink {
         let command = sudo::command(&self.route.user, Some(&marks));
         let deadline = Deadline::new(&self.route.name, self.limit);
         self.said.clear();
-        self.channel = open_channel(&mut self.wire, &self.route, &deadline, &command)?;
+        (self.channel, self.starting) = open_channel(&mut self.wire, &self.route, &deadline, command)?;
         let line = format!("{}\n", password.expose());
         let mut heard = Vec::new();
         let ready = marks.ready.as_bytes().to_vec();
