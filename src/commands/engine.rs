@@ -81,7 +81,6 @@ impl Run<'_> {
                 format!("the last apply ended between two phases, after run {run}; what is left of it is planned anew");
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
-        super::reboot::refuse_local(target, &steps)?;
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
             return Err(RunFailed(format!(
@@ -92,6 +91,7 @@ impl Run<'_> {
         }
         self.reporter.event(&Event::Observing { host: &target.name, questions: state.questions().iter().count() });
         let plan = plan(&target.name, &mut session, &steps, &mut state)?;
+        super::reboot::refuse_local(target, &plan.steps)?;
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
         Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None })
@@ -136,6 +136,7 @@ impl Worked for Prepared {
         look(&mut self.session, &mut state, &queries(&self.steps), true)?;
         state.left.resumed_at.clone_from(&self.resumed_at);
         let plan = plan(name, &mut self.session, &self.steps, &mut state)?;
+        super::reboot::refuse_local(&self.connector.target, &plan.steps)?;
         self.state = state;
         Ok(plan)
     }

@@ -10,7 +10,7 @@ use super::carry_out::Worked;
 use super::engine::Prepared;
 use super::{Exit, InputErrors, exit_of};
 use crate::apply::Reboot;
-use crate::plan::{HostPlan, Wanted};
+use crate::plan::{HostPlan, StepPlan};
 use crate::report::{Ending, Event, Reporter};
 use crate::shell::Script;
 use crate::transport::{Connector, Dial, Session, Target, TransportError};
@@ -27,7 +27,7 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// The target is this machine or a root directory on it, and a step restarts it.
-pub(super) fn refuse_local(target: &Target, steps: &[Wanted]) -> Result<(), InputErrors> {
+pub(super) fn refuse_local(target: &Target, steps: &[StepPlan]) -> Result<(), InputErrors> {
     if target.local_root.is_none() {
         return Ok(());
     }

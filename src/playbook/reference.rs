@@ -20,7 +20,7 @@ const fn word(name: &'static str, doc: &'static str, example: &'static str, give
 
 /// The filters: `value | name(argument=value)`.
 pub static TEMPLATE_FILTERS: [TemplateWord; 36] = [
-    word("abs", "the number without its sign", "-3 | abs", "3"),
+    word("abs", "the number without its sign", "(1 - 4) | abs", "3"),
     word("capitalize", "the first letter large, the others small", "'wEB' | capitalize", "\"Web\""),
     word("default", "another value where there is none", "'' ~ (nothing | default(value='x'))", "\"x\""),
     word("escape", "text for HTML", "'<' | escape", "\"&lt;\""),
