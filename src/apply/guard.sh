@@ -267,14 +267,14 @@ login_limit() {
     END { if (pace) print found }'
 }
 # make_room: waits until a new login is within what the firewall lets in; those
-# of everybody count, and whoever is let in may have to try twice. A limit by the
-# hour is not waited for.
+# of everybody count, and room is left for a second attempt and for the plan that
+# somebody makes next. A limit by the hour is not waited for.
 make_room() {
   is_systemd && command -v journalctl >/dev/null || return 0
   set -- $(login_limit "$(cat "$G/ports")")
   [ -n "$2" ] || return 0
   i=0
-  while [ "$i" -le "$2" ] && [ "$i" -lt 120 ] && [ "$(journalctl -q -o cat -t sshd -t sshd-session --since "-$2s" 2>/dev/null | grep -c '^Accepted ')" -ge "$(($1 - 2))" ]; do
+  while [ "$i" -le "$2" ] && [ "$i" -lt 120 ] && [ "$(journalctl -q -o cat -t sshd -t sshd-session --since "-$2s" 2>/dev/null | grep -c '^Accepted ')" -ge "$(($1 > 4 ? $1 - 3 : 1))" ]; do
     [ "$i" != 0 ] || printf 'P %s %s %s\n' "$N" "$1" "$2" >>"$R/journal"
     i=$((i + 1))
     sleep 1
