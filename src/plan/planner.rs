@@ -97,18 +97,23 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         incomplete: false,
         plans: Vec::new(),
         may_become_due: Vec::new(),
+        made: Vec::new(),
         errors: Vec::new(),
-        at_turn: Vec::new(),
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
     };
-    steps.iter().for_each(|step| planning.step(step));
-    let Planning { access, mut predicted, mut wants, incomplete, mut plans, may_become_due, errors, at_turn, .. } =
+    let mut planned: Vec<(usize, &Wanted)> = Vec::new();
+    for step in steps {
+        planned.push((planning.plans.len(), step));
+        planning.step(step);
+    }
+    let Planning { access, mut predicted, mut wants, incomplete, mut plans, may_become_due, made, errors, .. } =
         planning;
     if !errors.is_empty() {
         return Err(errors);
     }
     later_reboots(&mut plans, &may_become_due, &predicted);
-    judge(steps.iter().chain(&at_turn), &mut plans, &predicted, &mut wants)?;
+    planned.extend(made.iter().map(|(at, step)| (*at, step)));
+    judge(&planned, &mut plans, &predicted, &mut wants)?;
     owed(&mut plans, host);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
@@ -125,9 +130,9 @@ struct Planning<'a> {
     plans: Vec<StepPlan>,
     /// Of each plan, whether its resource may become due by a step after it.
     may_become_due: Vec<bool>,
+    /// Steps that others became at their turn, with the places of their plans.
+    made: Vec<(usize, Wanted)>,
     errors: Vec<StepError>,
-    /// Steps that others became when their turn came.
-    at_turn: Vec<Wanted>,
     /// Whether earlier phases of the apply have passed the turn of the step at hand.
     passed: bool,
 }
@@ -143,8 +148,9 @@ impl Planning<'_> {
                 Ok(DesiredAtTurn::Steps(steps)) => {
                     for step in steps {
                         if self.answered(&step) {
+                            let at = self.plans.len();
                             self.step(&step);
-                            self.at_turn.push(step);
+                            self.made.push((at, step));
                         }
                     }
                 }
@@ -230,23 +236,23 @@ fn later_reboots(plans: &mut [StepPlan], may_become_due: &[bool], predicted: &Ho
 
 /// Says of each step what keeps it from being in force on the state that the
 /// whole run leaves: a later step may take away what overrides an earlier one.
-fn judge<'a>(
-    steps: impl Iterator<Item = &'a Wanted> + Clone,
+fn judge(
+    planned: &[(usize, &Wanted)],
     plans: &mut [StepPlan],
     predicted: &HostState,
     wants: &mut Queries,
 ) -> Result<(), Vec<StepError>> {
-    let layers: BTreeSet<String> =
-        steps.clone().filter_map(|step| step.resource.layer()).map(|p| p.to_string()).collect();
+    let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
+    let layers: BTreeSet<String> = layers.map(ToString::to_string).collect();
     let mut errors = Vec::new();
-    for step in steps {
-        // What became other steps, or waits for answers, has no plan of its own.
-        let Some(plan) = plans.iter_mut().find(|plan| plan.id == step.id) else { continue };
+    for (at, step) in planned {
+        // A step that is decided at its turn may have no plan of its own.
+        let Some(plan) = plans.get_mut(*at).filter(|plan| plan.id == step.id && plan.open.is_none()) else { continue };
         match step.resource.in_force(predicted) {
             Ok(found) => {
                 wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
                 // A drop-in of the playbook's own says what it overrides on purpose.
-                plan.overridden = found.overridden.into_iter().filter(|by| !layers.contains(&by.file)).collect();
+                plan.overridden.extend(found.overridden.into_iter().filter(|by| !layers.contains(&by.file)));
                 if step.sensitive {
                     plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
                 }

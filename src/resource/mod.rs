@@ -72,22 +72,6 @@ pub trait Resource: Debug + Send + Sync {
         false
     }
 
-    /// For what is no resource itself but becomes steps when its turn comes:
-    /// those steps. `predicted` is the host as earlier steps leave it, `found`
-    /// as it was when it was observed. `decided`: an earlier phase of the same
-    /// apply has passed its turn, and what was decided then stays.
-    ///
-    /// # Errors
-    /// What it becomes is wrong, or the state cannot tell.
-    fn at_turn(
-        &self,
-        _predicted: &HostState,
-        _found: &HostState,
-        _decided: bool,
-    ) -> Option<Result<DesiredAtTurn, PlanError>> {
-        None
-    }
-
     /// What keeps the description from being in force on a host whose own file
     /// of it is right, judged on the state that the whole run leaves. Pure, as
     /// [`Resource::plan`]; what cannot be known overrides nothing.
@@ -101,6 +85,22 @@ pub trait Resource: Debug + Send + Sync {
     /// The file that this writes over others on purpose, such as a drop-in:
     /// what it overrides of other steps is meant.
     fn layer(&self) -> Option<&AbsPath> {
+        None
+    }
+
+    /// For what is no resource itself but becomes steps when its turn comes:
+    /// those steps. `predicted` is the host as earlier steps leave it, `found`
+    /// as it was when it was observed. `decided`: an earlier phase of the same
+    /// apply has passed its turn, and what was decided then stays.
+    ///
+    /// # Errors
+    /// What it becomes is wrong, or the state cannot tell.
+    fn at_turn(
+        &self,
+        _predicted: &HostState,
+        _found: &HostState,
+        _decided: bool,
+    ) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
 }

@@ -14,19 +14,21 @@ use crate::plan::{InForce, Override, PlanError};
 use crate::values::{AbsPath, UnitName};
 use std::collections::BTreeSet;
 
-/// Settings whose values add up, whatever unit type they belong to.
+/// Settings whose values add up, whatever unit type or daemon they belong to.
 const LISTS: &str = "
-    After Also Alias AmbientCapabilities BPFProgram Before BindPaths BindReadOnlyPaths BindsTo
-    CacheDirectory CapabilityBoundingSet ConfigurationDirectory Conflicts DeviceAllow
-    DisableControllers Documentation Environment EnvironmentFile ExecPaths ExtensionDirectories
-    ExtensionImages IPAddressAllow IPAddressDeny ImportCredential InaccessiblePaths
-    JoinsNamespaceOf LoadCredential LoadCredentialEncrypted LogExtraFields LogFilterPatterns
-    LogsDirectory MountImages NoExecPaths OnFailure OnSuccess OpenFile PartOf PassEnvironment
-    PropagatesReloadTo PropagatesStopTo ReadOnlyPaths ReadWritePaths ReloadPropagatedFrom
-    RequiredBy Requires RequiresMountsFor Requisite RestrictAddressFamilies RestrictNamespaces
-    RestrictNetworkInterfaces RuntimeDirectory SetCredential Sockets StateDirectory
-    SupplementaryGroups Symlinks SystemCallArchitectures SystemCallFilter SystemCallLog
-    TemporaryFileSystem UnsetEnvironment Wants";
+    After Alias Also AmbientCapabilities BPFProgram Before BindPaths BindReadOnlyPaths BindsTo
+    CPUAffinity CacheDirectory CapabilityBoundingSet ConfigurationDirectory Conflicts DNS
+    DefaultEnvironment DeviceAllow DisableControllers Documentation Domains Environment EnvironmentFile
+    ExecPaths ExtensionDirectories ExtensionImages FallbackDNS FallbackNTP IPAddressAllow IPAddressDeny
+    ImportCredential InaccessibleDirectories InaccessiblePaths JoinsNamespaceOf LoadCredential
+    LoadCredentialEncrypted LogExtraFields LogFilterPatterns LogsDirectory ManagerEnvironment
+    MountImages NTP NoExecPaths OnFailure OnSuccess OpenFile PartOf PassEnvironment PropagatesReloadTo
+    PropagatesStopTo ReadOnlyDirectories ReadOnlyPaths ReadWriteDirectories ReadWritePaths
+    ReloadPropagatedFrom RequiredBy Requires RequiresMountsFor Requisite RestrictAddressFamilies
+    RestrictNamespaces RestrictNetworkInterfaces RuntimeDirectory SecureBits SetCredential Sockets
+    StateDirectory StopPropagatedFrom SuccessExitStatus SupplementaryGroups Symlinks
+    SystemCallArchitectures SystemCallFilter SystemCallLog TemporaryFileSystem UnsetEnvironment UpheldBy
+    Upholds WantedBy Wants WantsMountsFor";
 
 /// Beginnings of further such settings.
 const LIST_PREFIXES: [&str; 9] = ["Assert", "Condition", "Exec", "IO", "Listen", "On", "Path", "Restart", "SocketBind"];
@@ -325,6 +327,8 @@ mod tests {
             ("RestartPreventExitStatus", true),
             ("User", false),
             ("IOWeight", false),
+            ("SuccessExitStatus", true),
+            ("DNS", true),
         ] {
             assert_eq!(is_list(key), list, "{key}");
         }
