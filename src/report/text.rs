@@ -8,7 +8,7 @@ use crate::plan::{Action, FieldChange, HostPlan, StepPlan, Summary};
 /// How texts are made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TextOptions {
-    /// Whether steps that find nothing to do are shown too.
+    /// Whether steps that find nothing to do and have nothing to say are shown too.
     pub verbose: bool,
     /// Whether colours may be used.
     pub color: bool,
@@ -22,7 +22,8 @@ pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
     let groups = group(plans);
     let mut text = String::new();
     for (hosts, plan) in &groups {
-        let shown: Vec<&StepPlan> = plan.steps.iter().filter(|step| options.verbose || is_told(step)).collect();
+        let shown: Vec<&StepPlan> =
+            plan.steps.iter().filter(|step| options.verbose || is_told(step) || !step.notes.is_empty()).collect();
         if shown.is_empty() {
             continue;
         }

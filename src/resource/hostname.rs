@@ -5,7 +5,7 @@ use super::{Args, Field, Kind, Resource, Type, file, text_file};
 use crate::observe::{Content, HostState, PathState, Queries};
 use crate::plan::{Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, HostName};
-use text_file::TextFile;
+use text_file::{Missing, Target, TextFile};
 
 pub(super) const KIND: Kind = Kind {
     name: "hostname",
@@ -83,13 +83,14 @@ impl Name {
     /// Has /etc/hosts resolve the name: unless a line does, the one for
     /// 127.0.1.1 (Debian's address for a host's own name) is made to.
     fn hosts(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
-        let file = TextFile::read_or_create(host, &self.hosts, true)?;
+        let target = Target { path: self.hosts.clone(), missing: Missing::Create };
+        let Some(file) = TextFile::read(host, &target, planned)? else { return Ok(()) };
         let words = |line: &str| -> Vec<String> {
             line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let resolves =
-            |line: &String| words(line).iter().skip(1).any(|name| name.eq_ignore_ascii_case(self.name.as_str()));
-        if file.lines.iter().any(resolves) {
+            |line: &str| words(line).iter().skip(1).any(|name| name.eq_ignore_ascii_case(self.name.as_str()));
+        if file.text.iter().any(resolves) {
             return Ok(());
         }
         let short = self.name.as_str().split('.').next().unwrap_or_default();
@@ -97,20 +98,21 @@ impl Name {
             true => format!("127.0.1.1\t{short}"),
             false => format!("127.0.1.1\t{}\t{short}", self.name),
         };
-        let of = |address: &'static str| move |line: &String| words(line).first().is_some_and(|word| word == address);
-        let mut lines = file.lines.clone();
-        if let Some(at) = lines.iter().position(of("127.0.1.1")) {
-            planned.change("hosts", Some(lines[at].replace('\t', " ")), Some(line.replace('\t', " ")));
-            lines[at] = line;
+        let of = |address: &'static str| move |line: &str| words(line).first().is_some_and(|word| word == address);
+        let mut text = file.text.clone();
+        let own = text.iter().position(of("127.0.1.1"));
+        if let Some(at) = own {
+            planned.change("hosts", Some(text.line(at).replace('\t', " ")), Some(line.replace('\t', " ")));
+            text.set(at, &line);
         } else {
-            if lines.is_empty() {
-                lines.push("127.0.0.1\tlocalhost".to_owned());
+            if text.len() == 0 {
+                text.insert(0, "127.0.0.1\tlocalhost");
             }
-            let at = lines.iter().position(of("127.0.0.1")).map_or(lines.len(), |at| at + 1);
+            let at = text.iter().position(of("127.0.0.1")).map_or(text.len(), |at| at + 1);
             planned.change("hosts", None::<&str>, Some(line.replace('\t', " ")));
-            lines.insert(at, line);
+            text.insert(at, &line);
         }
-        file.replace(host, lines, planned);
+        file.replace(host, text, planned);
         Ok(())
     }
 }

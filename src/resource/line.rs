@@ -1,12 +1,13 @@
 //! `line`: one line of a text file, the rest left as it is.
 
 use super::in_force::{self, Said};
+use super::pattern::{self, Replacement};
+use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{InForce, PlanError, Planned};
-use crate::values::AbsPath;
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, PlanError, Planned};
 use regex::Regex;
-use text_file::TextFile;
+use text_file::{Target, TextFile};
 
 pub(super) const KIND: Kind = Kind {
     name: "line",
@@ -14,7 +15,11 @@ pub(super) const KIND: Kind = Kind {
     main: "path",
     fields: &[
         Field::required("path", Type::String, "absolute path of a file on the host"),
-        Field::optional("line", Type::String, "the line, without its end"),
+        Field::optional(
+            "line",
+            Type::String,
+            "the line, without its end; with 'match' it may take up groups of the matched line: \\1, $1 or ${name}; \\\\1 and $$1 stand for the signs themselves",
+        ),
         Field::optional(
             "match",
             Type::String,
@@ -25,32 +30,73 @@ pub(super) const KIND: Kind = Kind {
             Type::String,
             "a regular expression: where a new line comes after the last line it matches; default: at the end",
         ),
-        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
         Field::optional(
-            "create",
-            Type::Bool,
-            "makes a missing file, as root:root 0644; default false: that is an error",
+            "insert_before",
+            Type::String,
+            "a regular expression: where a new line comes before the first line it matches (\"^\": at the beginning)",
         ),
+        Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
+        text_file::CREATE,
+        text_file::MISSING,
     ],
     build,
 };
 
 #[derive(Debug)]
-enum Line {
-    Present { path: AbsPath, line: String, matching: Option<Regex>, insert_after: Option<Regex>, create: bool },
-    Absent { path: AbsPath, line: Option<String>, matching: Option<Regex> },
+struct Line {
+    target: Target,
+    edit: Edit,
+}
+
+#[derive(Debug)]
+enum Edit {
+    Present { line: Replacement, matching: Option<Regex>, place: Place },
+    Absent { line: Option<String>, matching: Option<Regex> },
+}
+
+/// Where a new line goes.
+#[derive(Debug)]
+pub(super) enum Place {
+    End,
+    After(Regex),
+    Before(Regex),
+}
+
+impl Place {
+    /// From the fields `insert_after` and `insert_before`.
+    pub(super) fn of(args: &mut Args<'_>) -> Place {
+        let (after, before) = (pattern::of_line(args, "insert_after"), pattern::of_line(args, "insert_before"));
+        if args.node("insert_after").is_some() && args.node("insert_before").is_some() {
+            args.refuse("insert_before", "there must be only one of 'insert_after' and 'insert_before'");
+        }
+        match (after, before) {
+            (Some(regex), _) => Place::After(regex),
+            (None, Some(regex)) => Place::Before(regex),
+            (None, None) => Place::End,
+        }
+    }
+
+    /// The line before which it goes.
+    pub(super) fn in_text(&self, text: &Text) -> usize {
+        let found = match self {
+            Place::End => None,
+            Place::After(regex) => text.last(regex).map(|at| at + 1),
+            Place::Before(regex) => text.first(regex),
+        };
+        found.unwrap_or(text.len())
+    }
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
-    let path: Option<AbsPath> = args.parse("path");
     let line = args.string("line");
     if line.as_ref().is_some_and(|line| line.contains(['\n', '\r', '\0'])) {
         args.refuse("line", "'line' must be one line: give each line a step of its own");
     }
-    let matching = regex(args, "match");
-    let insert_after = regex(args, "insert_after");
+    let matching = pattern::of_line(args, "match");
+    let place = Place::of(args);
+    let target = Target::of(args);
     if args.absent() {
-        for field in ["insert_after", "create"] {
+        for field in ["insert_after", "insert_before"] {
             if args.node(field).is_some() {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
@@ -58,87 +104,111 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         if line.is_none() && args.node("match").is_none() {
             args.refuse("path", "there must be 'line' or 'match' to say which lines shall be absent");
         }
-        return Some(Box::new(Line::Absent { path: path?, line, matching }));
+        return Some(Box::new(Line { target: target?, edit: Edit::Absent { line, matching } }));
     }
-    let create = args.bool("create").unwrap_or(false);
     let Some(line) = line else {
         args.refuse("line", "there must be a 'line'");
         return None;
     };
-    Some(Box::new(Line::Present { path: path?, line, matching, insert_after, create }))
-}
-
-fn regex(args: &mut Args<'_>, field: &str) -> Option<Regex> {
-    let text = args.string(field)?;
-    if text.is_empty() || text.contains(['\0', '\n']) {
-        args.refuse(field, format!("'{field}' must be an expression for one line, and not empty"));
-        return None;
+    let line = match &matching {
+        Some(regex) => Replacement::of(args, "line", &line, regex),
+        None => Replacement::literal(&line),
+    };
+    if line.has_groups() && !matches!(place, Place::End) {
+        let field = if args.node("insert_after").is_some() { "insert_after" } else { "insert_before" };
+        args.refuse(field, "a line that takes up groups of the matched line is never inserted");
     }
-    match Regex::new(&text) {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            let shown = error.to_string();
-            let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            args.refuse(field, format!("'{field}' is not a regular expression: {reason}"));
-            None
-        }
-    }
+    Some(Box::new(Line { target: target?, edit: Edit::Present { line, matching, place } }))
 }
 
 impl Resource for Line {
     fn queries(&self, queries: &mut Queries) {
-        let (Line::Present { path, .. } | Line::Absent { path, .. }) = self;
-        text_file::queries(path, queries);
-        if let Line::Present { path, .. } = self {
-            in_force::ask(queries, path);
+        text_file::queries(&self.target.path, queries);
+        if let Edit::Present { .. } = self.edit {
+            in_force::ask(queries, &self.target.path);
         }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
-        let mut planned = Planned::nothing();
-        let (path, wanted) = match self {
-            Line::Present { path, line, .. } => (path, Some(line.as_str())),
-            Line::Absent { path, .. } => (path, None),
-        };
-        if let Some(planned) = text_file::left_open(host, path, ("line", wanted))? {
+        if let Some(planned) = text_file::left_open(host, &self.target.path, ("line", self.edit.shown().as_deref()))? {
             return Ok(planned);
         }
-        match self {
-            Line::Present { path, line, matching, insert_after, create } => {
-                let file = TextFile::read_or_create(host, path, *create)?;
-                let mut lines = file.lines.clone();
-                put(&mut lines, line, matching.as_ref(), insert_after.as_ref());
-                file.replace(host, lines, &mut planned);
-            }
-            Line::Absent { path, line, matching } => {
-                let Some(file) = TextFile::read(host, path)? else { return Ok(planned) };
-                let unwanted = |have: &String| {
-                    Some(have) == line.as_ref() || matching.as_ref().is_some_and(|regex| regex.is_match(have))
-                };
-                let lines = file.lines.iter().filter(|have| !unwanted(have)).cloned().collect();
-                file.replace(host, lines, &mut planned);
-            }
+        let mut planned = Planned::nothing();
+        let Some(file) = TextFile::read(host, &self.target, &mut planned)? else { return Ok(planned) };
+        let text = self.edit.of(&file.text);
+        let again = self.edit.of(&text);
+        if again != text {
+            return text_file::refuse(host, &self.target.path, self.changes_again(&text, &again));
         }
+        if self.edit.lacks_its_match(&text) && text == file.text {
+            planned
+                .notes
+                .push(format!("no line of {} matches: there is nothing to take groups from", self.target.path));
+        }
+        file.replace(host, text, &mut planned);
         Ok(planned)
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
-        match self {
-            Line::Present { path, line, .. } => in_force::text(host, path, Said::Line(line)),
-            Line::Absent { .. } => Ok(InForce::default()),
+        match &self.edit {
+            Edit::Present { line, .. } if !line.has_groups() => {
+                in_force::text(host, &self.target.path, Said::Line(&line.signs()))
+            }
+            Edit::Present { .. } | Edit::Absent { .. } => Ok(InForce::default()),
         }
     }
 }
 
-/// Replaces the last line that matches; else the line is there or is added.
-fn put(lines: &mut Vec<String>, line: &str, matching: Option<&Regex>, insert_after: Option<&Regex>) {
-    let last = |regex: Option<&Regex>, lines: &[String]| {
-        regex.and_then(|regex| lines.iter().rposition(|have| regex.is_match(have)))
-    };
-    if let Some(at) = last(matching, lines) {
-        line.clone_into(&mut lines[at]);
-    } else if !lines.iter().any(|have| have == line) {
-        let at = last(insert_after, lines).map_or(lines.len(), |at| at + 1);
-        lines.insert(at, line.to_owned());
+impl Line {
+    /// Why an edit that would change its own result is refused.
+    fn changes_again(&self, text: &Text, again: &Text) -> String {
+        let at = text.iter().zip(again.iter()).position(|(one, two)| one != two).unwrap_or_default();
+        format!(
+            "{}: this step would change with every apply: line {} would be \"{}\" after the first and \"{}\" after \
+             the second. Let 'match' match one line only, and no longer match what 'line' makes of it",
+            self.target.path,
+            at + 1,
+            text.line(at).escape_debug(),
+            again.line(at).escape_debug()
+        )
+    }
+}
+
+impl Edit {
+    fn of(&self, before: &Text) -> Text {
+        let mut text = before.clone();
+        match self {
+            Edit::Present { line, matching, place } => {
+                let found = matching.as_ref().and_then(|regex| {
+                    let at = text.last(regex)?;
+                    Some((at, line.expand(&regex.captures(text.line(at))?)))
+                });
+                let is_there = || text.iter().any(|have| have == line.signs());
+                if let Some((at, line)) = found {
+                    text.set(at, &line);
+                } else if !line.has_groups() && !is_there() {
+                    text.insert(place.in_text(&text), &line.signs());
+                }
+            }
+            Edit::Absent { line, matching } => text.retain(|_, have| {
+                Some(have) != line.as_deref() && !matching.as_ref().is_some_and(|regex| regex.is_match(have))
+            }),
+        }
+        text
+    }
+
+    /// The line that is wanted, as far as it is known.
+    fn shown(&self) -> Option<String> {
+        match self {
+            Edit::Present { line, .. } if line.has_groups() => Some(KNOWN_AFTER_APPLY.to_owned()),
+            Edit::Present { line, .. } => Some(line.signs()),
+            Edit::Absent { .. } => None,
+        }
+    }
+
+    /// Whether a line that takes up groups has no match to take them from.
+    fn lacks_its_match(&self, text: &Text) -> bool {
+        let Edit::Present { line, matching: Some(regex), .. } = self else { return false };
+        line.has_groups() && text.first(regex).is_none()
     }
 }

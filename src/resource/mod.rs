@@ -9,6 +9,7 @@ mod apt_repository;
 mod args;
 mod authorized_keys;
 mod binary;
+mod block;
 mod check_step;
 mod command;
 mod directory;
@@ -32,7 +33,9 @@ mod line;
 mod link;
 mod ownership;
 mod package;
+mod pattern;
 mod reboot;
+mod replace;
 mod service;
 mod setting;
 mod signing_key;
@@ -141,6 +144,8 @@ pub static KINDS: &[Kind] = &[
     link::KIND,
     line::KIND,
     setting::KIND,
+    replace::KIND,
+    block::KIND,
     package::KIND,
     apt_repository::KIND,
     service::KIND,

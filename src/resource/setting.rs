@@ -1,97 +1,85 @@
-//! `setting`: one `key = value` of a configuration file without sections, such
-//! as those in /etc/default or login.defs(5).
+//! `setting`: one key and value of a configuration file, in one section of it
+//! if it has sections.
+//!
+//! What the step does not tell must not be guessed: a key that stands in
+//! several sections, or several times with different values, is refused with
+//! the lines.
+
+mod edit;
+mod format;
+mod section;
+mod syntax;
 
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
-use crate::values::AbsPath;
-use text_file::TextFile;
+use format::{Blocks, Format};
+use syntax::Syntax;
+use text_file::{Target, TextFile};
 
 pub(super) const KIND: Kind = Kind {
     name: "setting",
-    summary: "One key and value of a configuration file, such as /etc/login.defs or /etc/default/grub.",
+    summary: "One key and value of a configuration file, such as /etc/login.defs, php.ini or /etc/ssh/sshd_config.",
     main: "key",
     fields: &[
         Field::required("path", Type::String, "absolute path of a file on the host"),
         Field::required("key", Type::String, "the name of the setting, as the file spells it"),
-        Field::optional("value", Type::Scalar, "the value, with its quotes if the file wants any"),
+        Field::optional(
+            "value",
+            Type::Scalar,
+            "the value, with its quotes if the file wants any; quotes that stand there stay",
+        ),
+        Field::optional(
+            "section",
+            Type::String,
+            "where the key stands: the name in brackets (\"mysqld\"), or \"Match User deploy\" or \"Host *\" in files of ssh; \"\" is what precedes the first section; default: the one section where the key is unambiguous, in files of ssh what precedes the first block",
+        ),
         Field::optional(
             "separator",
             Type::String,
-            "what stands between key and value: \" \" for blanks, or a sign such as \"=\" or \":\"; a new line has its blanks as given (\" = \"); default \"=\"",
+            "what stands between key and value: \" \" or \"\\t\" for blanks, or a sign such as \"=\" or \":\"; a new line has its blanks as given (\" = \"); default: as the file is known to have it, else \"=\"",
         ),
         Field::optional(
             "comment",
             Type::String,
-            "what begins a comment: a default that is commented out is put in force where it stands; default \"#\"",
+            "what begins a comment: a default that is commented out is put in force where it stands; default: \"#\" or \";\"",
         ),
         Field::optional(
             "state",
             Type::Enum(&["present", "absent"]),
             "default \"present\"; \"absent\" removes the lines that set the key, comments are left",
         ),
-        Field::optional(
-            "create",
-            Type::Bool,
-            "makes a missing file, as root:root 0644; default false: that is an error",
-        ),
+        text_file::CREATE,
+        text_file::MISSING,
     ],
     build,
 };
 
 #[derive(Debug)]
 struct Setting {
-    path: AbsPath,
+    target: Target,
     syntax: Syntax,
+    /// The section, as [`section::Section::name`] has it.
+    section: Option<String>,
+    /// Whether the step says what separates key and value.
+    separated: bool,
     /// None: the key shall not be set.
     value: Option<String>,
-    create: bool,
-}
-
-/// How the file writes its settings.
-#[derive(Debug)]
-struct Syntax {
-    key: String,
-    /// Empty: blanks.
-    separator: String,
-    /// What a line that is made has between key and value.
-    joint: String,
-    comment: String,
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
-    let path: Option<AbsPath> = args.parse("path");
+    let target = Target::of(args);
     let key = args.string("key")?;
     if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
         args.refuse("key", "'key' must be one word");
     }
-    let separator = args.string("separator").unwrap_or_else(|| "=".to_owned());
-    let comment = args.string("comment").unwrap_or_else(|| "#".to_owned());
-    if separator.is_empty() || separator.chars().any(char::is_control) {
-        args.refuse("separator", "'separator' must be \" \" or a sign such as \"=\"");
-    }
-    if comment.trim().is_empty() || comment.chars().any(char::is_control) {
-        args.refuse("comment", "'comment' must be what begins a comment, such as \"#\"");
-    }
-    let joint = match separator.trim() {
-        "" => " ".to_owned(),
-        // A colon and the like are written "key: value", an equals sign "key=value".
-        sign if sign == separator && sign != "=" => format!("{sign} "),
-        _ => separator.clone(),
-    };
-    let syntax = Syntax { key, separator: separator.trim().to_owned(), joint, comment: comment.trim().to_owned() };
-    if !syntax.separator.is_empty() && syntax.key.contains(&syntax.separator) {
-        args.refuse("key", format!("'key' must not hold the separator \"{}\"", syntax.separator.escape_debug()));
-    }
-    if syntax.key.starts_with(&syntax.comment) {
-        args.refuse("key", "'key' must not begin as a comment does");
-    }
+    let format = target.as_ref().map_or(format::PLAIN, |target| Format::of(&target.path));
+    let syntax = syntax(args, key, format);
+    let section = section(args, syntax.format.blocks);
     let value = if args.absent() {
-        for field in ["value", "create"] {
-            if args.node(field).is_some() {
-                args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
-            }
+        if args.node("value").is_some() {
+            args.refuse("value", "'value' has no meaning with state = \"absent\"");
         }
         None
     } else {
@@ -102,100 +90,106 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         if value.chars().any(|c| c.is_control() && c != '\t') {
             args.refuse("value", "'value' must be one line");
         }
-        if value.trim().is_empty() && syntax.separator.is_empty() {
+        if value.trim().is_empty() && syntax.sign.is_empty() {
             args.refuse("value", "a value that blanks separate from its key cannot be empty");
         }
         Some(value.trim().to_owned())
     };
-    let create = args.bool("create").unwrap_or(false);
-    Some(Box::new(Setting { path: path?, syntax, value, create }))
+    let separated = args.node("separator").is_some();
+    Some(Box::new(Setting { target: target?, syntax, section, separated, value }))
 }
 
-impl Syntax {
-    /// If the line sets the key: what stands before the value, and the value.
-    fn active<'a>(&self, line: &'a str) -> Option<(&'a str, &'a str)> {
-        let rest = line.trim_start().strip_prefix(self.key.as_str())?;
-        let value = if self.separator.is_empty() {
-            rest.strip_prefix(|c: char| c.is_whitespace())?.trim_start()
-        } else {
-            rest.trim_start().strip_prefix(self.separator.as_str())?.trim_start()
+fn syntax(args: &mut Args<'_>, key: String, format: Format) -> Syntax {
+    let given = args.string("separator");
+    if given.as_ref().is_some_and(|given| given.is_empty() || given.chars().any(|c| c.is_control() && c != '\t')) {
+        args.refuse("separator", "'separator' must be \" \", a tab, or a sign such as \"=\"");
+    }
+    let comment = args.string("comment");
+    if comment.as_ref().is_some_and(|comment| comment.trim().is_empty() || comment.chars().any(char::is_control)) {
+        args.refuse("comment", "'comment' must be what begins a comment, such as \"#\"");
+    }
+    let separator = given.as_deref().or(format.separator);
+    let joint = separator.map(|separator| match separator.trim() {
+        "" if separator.contains('\t') => "\t".to_owned(),
+        "" => " ".to_owned(),
+        // A colon and the like are written "key: value", an equals sign "key=value".
+        sign if sign == separator && sign != "=" => format!("{sign} "),
+        _ => separator.to_owned(),
+    });
+    let sign = separator.map_or("=", str::trim).to_owned();
+    if !sign.is_empty() && key.contains(&sign) {
+        args.refuse("key", format!("'key' must not hold the separator \"{}\"", sign.escape_debug()));
+    }
+    let comments = match comment {
+        Some(comment) => vec![comment.trim().to_owned()],
+        None => vec!["#".to_owned(), ";".to_owned()],
+    };
+    if comments.iter().any(|comment| key.starts_with(comment.as_str())) {
+        args.refuse("key", "'key' must not begin as a comment does");
+    }
+    Syntax { key, sign, joint, comments, format }
+}
+
+fn section(args: &mut Args<'_>, blocks: Blocks) -> Option<String> {
+    let given = args.string("section")?;
+    let name = blocks.name(&given).filter(|_| !given.chars().any(char::is_control));
+    if name.is_none() {
+        let why = match blocks {
+            Blocks::Brackets => "'section' must be the name that stands in brackets, without them".to_owned(),
+            Blocks::Words(words) => format!(
+                "a section of this file is a whole line that begins with {}, such as \"Match User deploy\"",
+                words.join(" or ")
+            ),
         };
-        Some((&line[..line.len() - value.len()], value.trim_end()))
+        args.refuse("section", why);
     }
-
-    /// Whether the line is a setting of the key that is commented out. Where
-    /// blanks separate, prose may begin with the key: then one word must follow.
-    fn commented(&self, line: &str) -> bool {
-        let Some(rest) = line.trim_start().strip_prefix(self.comment.as_str()) else { return false };
-        let Some((_, value)) = self.active(rest.trim_start_matches(self.comment.as_str())) else { return false };
-        !self.separator.is_empty() || value.split_whitespace().count() == 1
-    }
-
-    fn line(&self, value: &str) -> String {
-        format!("{}{}{value}", self.key, self.joint).trim_end().to_owned()
-    }
-
-    /// The value in force: the last one.
-    fn value<'a>(&self, lines: &'a [String]) -> Option<&'a str> {
-        lines.iter().rev().find_map(|line| self.active(line)).map(|(_, value)| value)
-    }
-
-    /// Makes exactly one line set the key to the value.
-    fn set(&self, lines: &[String], value: &str) -> Vec<String> {
-        let Some(last) = lines.iter().rposition(|line| self.active(line).is_some()) else {
-            let mut lines = lines.to_vec();
-            match lines.iter().rposition(|line| self.commented(line)) {
-                Some(at) => lines[at] = self.line(value),
-                None => lines.push(self.line(value)),
-            }
-            return lines;
-        };
-        let keep = |(at, line): (usize, &String)| match self.active(line) {
-            None => Some(line.clone()),
-            Some((_, found)) if at == last && found == value => Some(line.clone()),
-            Some((before, _)) if at == last => Some(format!("{before}{value}")),
-            Some(_) => None,
-        };
-        lines.iter().enumerate().filter_map(keep).collect()
-    }
+    name
 }
 
 impl Resource for Setting {
     fn queries(&self, queries: &mut Queries) {
-        text_file::queries(&self.path, queries);
+        text_file::queries(&self.target.path, queries);
         if self.value.is_some() {
-            in_force::ask(queries, &self.path);
+            in_force::ask(queries, &self.target.path);
         }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        if let Some(planned) = text_file::left_open(host, &self.path, ("value", self.value.as_deref()))? {
+        if let Some(planned) = text_file::left_open(host, &self.target.path, ("value", self.value.as_deref()))? {
             return Ok(planned);
         }
-        let file = match &self.value {
-            Some(_) => TextFile::read_or_create(host, &self.path, self.create)?,
-            None => match TextFile::read(host, &self.path)? {
-                Some(file) => file,
-                None => return Ok(planned),
-            },
+        let Some(file) = TextFile::read(host, &self.target, &mut planned)? else { return Ok(planned) };
+        let refuse = |why: String| {
+            let path = &self.target.path;
+            text_file::refuse(host, path, format!("{} in {path}: {why}", self.syntax.key.escape_debug()))
         };
-        let before = self.syntax.value(&file.lines);
-        if before != self.value.as_deref() {
-            planned.change("value", before, self.value.as_deref());
+        let edited = match self.edit(&file.text) {
+            Ok(edited) => edited,
+            Err(why) => return refuse(why),
+        };
+        match self.edit(&edited.text) {
+            Ok(again) if again.text == edited.text => {}
+            Ok(_) => {
+                return refuse("it would be read otherwise than it is written: give the value with its quotes".into());
+            }
+            Err(why) => return refuse(why),
         }
-        let lines = match &self.value {
-            Some(value) => self.syntax.set(&file.lines, value),
-            None => file.lines.iter().filter(|line| self.syntax.active(line).is_none()).cloned().collect(),
-        };
-        file.replace(host, lines, &mut planned);
+        if edited.text != file.text {
+            planned.change("value", edited.before.as_deref(), self.value.as_deref());
+        }
+        file.replace(host, edited.text, &mut planned);
         Ok(planned)
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        // What a block of sshd's says holds for the connections that it matches.
+        let of_some = |section: &String| section.starts_with("Match ") || section.starts_with("Host ");
         match &self.value {
-            Some(value) => in_force::text(host, &self.path, Said::Setting(&self.syntax.key, value)),
-            None => Ok(InForce::default()),
+            Some(value) if !self.section.as_ref().is_some_and(of_some) => {
+                in_force::text(host, &self.target.path, Said::Setting(&self.syntax.key, value))
+            }
+            Some(_) | None => Ok(InForce::default()),
         }
     }
 }

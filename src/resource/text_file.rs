@@ -3,18 +3,79 @@
 //! Owner, group, mode and every line that is not meant stay as they are.
 
 use super::directory::in_the_way;
+use super::text::Text;
+use super::{Args, Field, Type};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
+
+pub(super) const CREATE: Field =
+    Field::optional("create", Type::Bool, "makes a missing file, as root:root 0644; default false: that is an error");
+
+pub(super) const MISSING: Field = Field::optional(
+    "missing",
+    Type::Enum(&["error", "skip"]),
+    "what a file that is not on the host means: \"error\", or \"skip\" to leave the step out; default \"error\"",
+);
+
+/// The file that a step edits.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) path: AbsPath,
+    pub(super) missing: Missing,
+}
+
+/// What happens where there is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Error,
+    Create,
+    Skip,
+    /// What shall not be in it is not in it.
+    Fine,
+}
+
+impl Target {
+    /// From the fields `path`, `create`, `missing` and `state`.
+    pub(super) fn of(args: &mut Args<'_>) -> Option<Target> {
+        let create = args.bool("create").unwrap_or(false);
+        if create && skips(args) {
+            args.refuse("missing", "a file that 'create' makes is never missing");
+        }
+        if args.absent() && args.node("create").is_some() {
+            args.refuse("create", "'create' has no meaning with state = \"absent\"");
+        }
+        let absent = args.absent();
+        let target = Target::existing(args)?;
+        Some(match target.missing {
+            Missing::Error if absent => Target { missing: Missing::Fine, ..target },
+            Missing::Error if create => Target { missing: Missing::Create, ..target },
+            _ => target,
+        })
+    }
+
+    /// From the fields `path` and `missing`.
+    pub(super) fn existing(args: &mut Args<'_>) -> Option<Target> {
+        let missing = if skips(args) { Missing::Skip } else { Missing::Error };
+        Some(Target { path: args.parse("path")?, missing })
+    }
+}
+
+/// Whether the step is left out where its file is missing.
+pub(super) fn skips(args: &Args<'_>) -> bool {
+    args.string("missing").as_deref() == Some("skip")
+}
+
+/// What a plan says of a step that is left out.
+pub(super) fn skipped(path: &AbsPath) -> String {
+    format!("skipped: there is no {path} on the host (missing = \"skip\")")
+}
 
 /// A file of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextFile {
     path: AbsPath,
-    /// The lines, without their ends.
-    pub(super) lines: Vec<String>,
-    /// Whether the last line has an end.
-    ended: bool,
+    pub(super) text: Text,
     /// Owner, group and mode that it keeps.
     meta: Meta,
     /// Whether it is on the host.
@@ -52,15 +113,34 @@ pub(super) fn left_open(
     Ok(Some(planned))
 }
 
+/// What is planned where a file cannot be edited as it is now: nothing, unless
+/// an earlier step of the run may change it; then its turn decides.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn refuse(host: &HostState, path: &AbsPath, why: String) -> Result<Planned, PlanError> {
+    let Some(on) = host.rewritten_by(path) else { return Err(PlanError::Refused(why)) };
+    let mut planned = Planned::nothing();
+    planned.leave_open(on);
+    planned.notes.push(format!("as it is now it would be refused: {why}"));
+    Ok(planned)
+}
+
 impl TextFile {
-    /// The file as it is on the host; none if there is none.
+    /// The file as it is on the host; none if there is none and none is needed.
     ///
     /// # Errors
-    /// It is something else than a regular file of UTF-8 text, or unreadable.
-    pub(super) fn read(host: &HostState, path: &AbsPath) -> Result<Option<TextFile>, PlanError> {
+    /// It is missing though it must not be, is something else than a regular
+    /// file of UTF-8 text, or unreadable.
+    pub(super) fn read(
+        host: &HostState,
+        target: &Target,
+        planned: &mut Planned,
+    ) -> Result<Option<TextFile>, PlanError> {
+        let path = &target.path;
         let refuse = |why: String| Err(PlanError::Refused(format!("{path} cannot be edited: {why}")));
         let entry = match host.path(path)? {
-            PathState::Absent => return Ok(None),
+            PathState::Absent => return missing(target, planned),
             PathState::AfterApply => return refuse("what it will hold is known after apply".to_owned()),
             PathState::Present(entry) => entry,
         };
@@ -70,8 +150,8 @@ impl TextFile {
         if entry.file_type != FileType::File {
             return refuse(format!("it is {} on the host", in_the_way(entry.file_type)));
         }
-        let text = match host.content(path)? {
-            Content::Bytes(bytes) => match String::from_utf8(bytes.clone()) {
+        let content = match host.content(path)? {
+            Content::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => text,
                 Err(_) => return refuse("its content is not UTF-8 text".to_owned()),
             },
@@ -81,43 +161,17 @@ impl TextFile {
             }
         };
         let meta = Meta { owner: entry.owner.clone(), group: entry.group.clone(), mode: entry.mode };
-        let ended = text.is_empty() || text.ends_with('\n');
-        let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned);
-        let lines = if text.is_empty() { Vec::new() } else { lines.collect() };
-        Ok(Some(TextFile { path: path.clone(), lines, ended, meta, there: true }))
+        Ok(Some(TextFile { path: path.clone(), text: Text::parse(content), meta, there: true }))
     }
 
-    /// The file as it is on the host, or an empty one if `create`.
-    ///
-    /// # Errors
-    /// As for [`TextFile::read`], or there is no file.
-    pub(super) fn read_or_create(host: &HostState, path: &AbsPath, create: bool) -> Result<TextFile, PlanError> {
-        match TextFile::read(host, path)? {
-            Some(file) => Ok(file),
-            None if create => Ok(TextFile {
-                path: path.clone(),
-                lines: Vec::new(),
-                ended: true,
-                meta: Meta::root(0o644),
-                there: false,
-            }),
-            None => Err(PlanError::Refused(format!(
-                "there is no {path} on the host: say create = true to make it, or have a step before this one bring it"
-            ))),
-        }
-    }
-
-    /// Plans to put these lines in the file's place. What an earlier step of the
+    /// Plans to put this text in the file's place. What an earlier step of the
     /// run may put into the file meanwhile must not get lost: then the step is
-    /// left open, and the lines are what is expected.
-    pub(super) fn replace(&self, host: &HostState, lines: Vec<String>, planned: &mut Planned) {
-        if lines == self.lines && self.there {
+    /// left open, and the text is what is expected.
+    pub(super) fn replace(&self, host: &HostState, text: Text, planned: &mut Planned) {
+        if text == self.text && self.there {
             return;
         }
-        let before = self.bytes();
-        // A line added after one without an end gives that one its end.
-        let ended = self.ended || lines.last() != self.lines.last();
-        let after = TextFile { lines, ended, ..self.clone() }.bytes();
+        let (before, after) = (self.text.render().into_bytes(), text.render().into_bytes());
         if let Some(on) = host.rewritten_by(&self.path) {
             planned.leave_open(on);
         }
@@ -130,12 +184,23 @@ impl TextFile {
             validate: None,
         });
     }
+}
 
-    fn bytes(&self) -> Vec<u8> {
-        let mut text = self.lines.join("\n");
-        if self.ended && !self.lines.is_empty() {
-            text.push('\n');
+/// What is edited where there is no file.
+fn missing(target: &Target, planned: &mut Planned) -> Result<Option<TextFile>, PlanError> {
+    let path = &target.path;
+    match target.missing {
+        Missing::Fine => Ok(None),
+        Missing::Skip => {
+            planned.notes.push(skipped(path));
+            Ok(None)
         }
-        text.into_bytes()
+        Missing::Create => {
+            Ok(Some(TextFile { path: path.clone(), text: Text::default(), meta: Meta::root(0o644), there: false }))
+        }
+        Missing::Error => Err(PlanError::Refused(format!(
+            "there is no {path} on the host: say create = true to make it, missing = \"skip\" to leave this step out, or \
+             have a step before this one bring it"
+        ))),
     }
 }

@@ -1,0 +1,79 @@
+//! What is known of well-known configuration files: how their readers take
+//! names, comments and blocks. sshd_config(5), ssh_config(5), login.defs(5),
+//! PostgreSQL's "Setting Parameters", MySQL's "Using Option Files",
+//! systemd.syntax(7), sysctl.d(5), environment(5) of pam_env.
+
+use crate::values::AbsPath;
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    /// What divides it into sections.
+    pub(super) blocks: Blocks,
+    /// Whether `key` and `KEY` are one key.
+    pub(super) any_case: bool,
+    /// Whether `a-b` and `a_b` are one key.
+    pub(super) dashes: bool,
+    /// Signs that begin a comment behind a value, after a blank.
+    pub(super) comment_after_value: &'static str,
+    /// What stands between key and value, where it is known.
+    pub(super) separator: Option<&'static str>,
+    /// Whether an equals sign may be left out.
+    pub(super) equals_optional: bool,
+}
+
+/// What divides a file into sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blocks {
+    /// Lines such as `[name]`.
+    Brackets,
+    /// Lines that begin with one of these words; of a key the first value counts.
+    Words(&'static [&'static str]),
+}
+
+/// A file of which nothing is known.
+pub(super) const PLAIN: Format = Format {
+    blocks: Blocks::Brackets,
+    any_case: false,
+    dashes: false,
+    comment_after_value: "#",
+    separator: None,
+    equals_optional: false,
+};
+
+const SSHD: Format =
+    Format { blocks: Blocks::Words(&["Match"]), any_case: true, separator: Some(" "), equals_optional: true, ..PLAIN };
+
+const SSH: Format = Format { blocks: Blocks::Words(&["Host", "Match"]), ..SSHD };
+
+/// No comment may follow a value: it would be a part of it.
+const EXACT: Format = Format { comment_after_value: "", ..PLAIN };
+
+impl Format {
+    /// By the place and the name of a file.
+    pub(super) fn of(path: &AbsPath) -> Format {
+        let (all, name) = (path.as_str(), path.file_name());
+        let below = |tops: &[&str]| tops.iter().any(|top| all.starts_with(top));
+        if all == "/etc/ssh/sshd_config" || below(&["/etc/ssh/sshd_config.d/"]) {
+            SSHD
+        } else if all == "/etc/ssh/ssh_config" || below(&["/etc/ssh/ssh_config.d/"]) || all.ends_with("/.ssh/config") {
+            SSH
+        } else if all == "/etc/login.defs" {
+            Format { separator: Some(" "), ..EXACT }
+        } else if name.starts_with("postgresql.") || (below(&["/etc/postgresql/"]) && all.contains("/conf.d/")) {
+            Format { any_case: true, equals_optional: true, separator: Some(" = "), ..PLAIN }
+        } else if name == "my.cnf" || name == ".my.cnf" || below(&["/etc/mysql/", "/etc/my.cnf.d/"]) {
+            Format { dashes: true, ..PLAIN }
+        } else if name.ends_with(".ini") {
+            Format { comment_after_value: ";", ..PLAIN }
+        } else if below(&["/etc/systemd/", "/etc/sysctl.d/", "/run/systemd/", "/usr/lib/systemd/"])
+            || ["/etc/sysctl.conf", "/etc/environment"].contains(&all)
+            || name.ends_with(".env")
+            || name.starts_with(".env.")
+        {
+            EXACT
+        } else {
+            PLAIN
+        }
+    }
+}
