@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what cannot be set up must stop the test
 
 use std::collections::{BTreeMap, BTreeSet};
-use stockade::observe::{Candidate, Content, HostState, Known, Module, Package, PathState, Queries, Query, Unit};
+use stockade::observe::{Candidate, Content, HostState, Known, Module, Package, PathState, Queries, Query, Tree, Unit};
 use stockade::plan::{Op, PlanError, Planned, Verb};
 use stockade::resource::{self, Assets, Resource};
 use stockade::values::{EnvKey, Secret, Source, parse_document};
@@ -49,6 +49,7 @@ fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Names(path) => host.set_names(path, BTreeSet::new()),
+            Query::Tree { top, across } => host.set_tree(top, *across, Tree::default()),
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
             Query::Unit(name) => {

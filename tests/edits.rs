@@ -161,18 +161,20 @@ setting = { path = "/etc/later", key = "b", value = 2, missing = "skip" }
 replace = { path = "/etc/later", match = "old", with = "new", missing = "skip" }
 [[step]]
 block = { path = "/etc/later", content = "c=3", missing = "skip" }
+[[step]]
+file = { path = "/etc/later", mode = "0600", missing = "skip" }
 "#;
     project.playbook(steps);
     let planned = project.done(&["plan", "site.toml", "--detailed-exitcode"]);
-    assert_eq!(planned.matches("skipped: there is no /etc/later on the host").count(), 4, "{planned}");
+    assert_eq!(planned.matches("skipped: there is no /etc/later on the host").count(), 5, "{planned}");
     project.converge();
     assert_eq!(project.on_host("test -e /etc/later || echo none"), "none");
 
     project.on_host("printf 'old\\n' >/etc/later");
     project.converge();
     assert_eq!(
-        project.on_host("cat /etc/later"),
-        "new\na=1\nb=2\n# BEGIN managed by stockade\nc=3\n# END managed by stockade"
+        project.on_host("cat /etc/later; stat -c %a /etc/later"),
+        "new\na=1\nb=2\n# BEGIN managed by stockade\nc=3\n# END managed by stockade\n600"
     );
 
     project.on_host("rm /etc/later");
@@ -181,4 +183,150 @@ block = { path = "/etc/later", content = "c=3", missing = "skip" }
         let refused = project.run(&["plan", "site.toml"]);
         assert!(refused.code == 1 && refused.err.contains("there is no /etc/later"), "{step}: {refused:?}");
     }
+}
+
+#[test]
+fn owner_and_mode_of_what_exists_are_set_without_touching_it_and_come_back() {
+    let Some(project) = Project::new() else { return };
+    let stat =
+        "stat -c '%n %F %U:%G %a' /srv/f /srv/d /srv/d/in /srv/p /srv/suid /srv/l; sha256sum /srv/f; readlink /srv/l";
+    project.on_host(
+        "cd /srv; printf secret >f; mkdir -m 2755 d; touch d/in; mkfifo p; cp /bin/true suid; chmod 4755 suid; ln -s f l",
+    );
+    let before = project.on_host(stat);
+    project.playbook(
+        r#"
+[[step]]
+file = { path = "/srv/f", owner = "ubuntu", mode = "0600" }
+[[step]]
+file = { path = "/srv/d", group = "adm" }
+[[step]]
+file = { path = "/srv/p", mode = "0620", group = "tty" }
+[[step]]
+file = { path = "/srv/suid", group = "adm" }
+"#,
+    );
+    project.converge();
+    let after = project.on_host(stat);
+    for line in [
+        "/srv/f regular file ubuntu:root 600",
+        "/srv/d directory root:adm 2755",
+        "/srv/d/in regular empty file root:root 644",
+        "/srv/p fifo root:tty 620",
+        "/srv/suid regular file root:adm 4755",
+    ] {
+        assert!(after.lines().any(|found| found == line), "{line}: {after}");
+    }
+    assert_eq!(after.lines().last(), before.lines().last());
+    project.done(&["undo", &project.host.name, "--yes"]);
+    assert_eq!(project.on_host(stat), before);
+
+    project.playbook("[[step]]\nfile = { path = \"/srv/l\", mode = \"0600\" }\n");
+    let refused = project.run(&["plan", "site.toml"]);
+    assert!(refused.code == 1 && refused.err.contains("name the file it points to (f)"), "{refused:?}");
+}
+
+#[test]
+fn a_tree_gets_its_owner_and_modes_without_leaving_it_and_each_entry_gets_its_own_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "mkdir -p '/srv/app/a b' /srv/app/d/e /srv/beside; cd /srv/app; for i in $(seq 200); do echo $i >d/f$i; done; \
+         chown daemon:adm d/f7; chmod 0755 d/f8; chmod 4755 d/f9; printf x >\"a b/it's\"; printf x >\"$(printf 'new\\nline')\"; \
+         ln -s /etc/shadow d/shadow; ln -s /srv/beside d/e/out; ln -s . loop; touch /srv/beside/x; mkdir m; mount -t tmpfs none m; touch m/x",
+    );
+    let tree = "find /srv /etc/shadow -printf '%p %y %U %G %m\\n' | sort";
+    let before = project.on_host(tree);
+    project.playbook(
+        r#"
+[[step]]
+directory = { path = "/srv/app", owner = "ubuntu", group = "ubuntu", mode = "0750", recursive = true, file_mode = "0640", directory_mode = "2750" }
+"#,
+    );
+    let planned = project.run(&["plan", "site.toml"]);
+    assert!(
+        planned.out.contains("owner below: 208 of 208 differ (") && planned.out.contains("and 205 more"),
+        "{planned:?}"
+    );
+    assert!(planned.out.contains("another file system is mounted at m"), "{planned:?}");
+    assert_eq!(project.on_host(tree), before, "a plan touches nothing");
+    project.converge();
+    let wrong = "cd /srv/app; find . -xdev ! -path ./m ! \\( -user ubuntu -group ubuntu \\); find . -xdev -mindepth 1 -type f ! -perm 0640; \
+                 find . -xdev -mindepth 1 -type d ! -path ./m ! -perm 2750; stat -c '%a' .";
+    assert_eq!(project.on_host(wrong), "750");
+    let outside = "stat -c '%n %U %G %a' /etc/shadow /srv/beside /srv/beside/x /srv/app/m /srv/app/m/x";
+    assert_eq!(
+        project.on_host(outside),
+        "/etc/shadow root shadow 640\n/srv/beside root root 755\n/srv/beside/x root root 644\n\
+         /srv/app/m root root 1777\n/srv/app/m/x root root 644"
+    );
+
+    // One entry drifts: it alone is named.
+    project.on_host("chown root /srv/app/d/f3");
+    let drifted = project.run(&["plan", "site.toml"]);
+    assert!(drifted.out.contains("owner below: 1 of 208 differ (d/f3 root)"), "{drifted:?}");
+    project.on_host("chown ubuntu /srv/app/d/f3");
+
+    // What was changed since stays, the rest comes back.
+    project.on_host("chown daemon /srv/app/d/f5");
+    let undone = project.done(&["undo", &project.host.name, "--yes"]);
+    assert!(undone.contains("left alone"), "{undone}");
+    project.on_host(
+        "chown root:root /srv/app/d/f5; chmod 644 /srv/app/d/f5; cd /srv/app; chown root:root new*; chmod 644 new*",
+    );
+    assert_eq!(project.on_host(tree), before);
+
+    project.playbook(
+        "[[step]]\ndirectory = { path = \"/srv/app\", owner = \"daemon\", recursive = true, other_file_systems = true }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host("stat -c %U /srv/app/m /srv/app/m/x /srv/beside/x"), "daemon\ndaemon\nroot");
+}
+
+#[test]
+fn a_tree_that_the_login_needs_is_guarded_and_put_back_entry_by_entry() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "touch /home/ubuntu/.sudo_as_admin_successful; mkdir /home/ubuntu/x; touch '/home/ubuntu/x/a b'; chown daemon '/home/ubuntu/x/a b'",
+    );
+    let tree = "find /home -printf '%p %y %U %G %m\\n' | sort";
+    let before = project.on_host(tree);
+    project.playbook(
+        "[[step]]\ndirectory = { path = \"/home/ubuntu\", owner = \"daemon\", mode = \"0750\", recursive = true, file_mode = \"0600\" }\n",
+    );
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert_eq!(project.on_host(tree), before, "{ran:?}");
+    assert_eq!(project.run(&["facts"]).code, 0, "the host is reachable");
+}
+
+#[test]
+fn what_a_command_of_the_run_makes_is_edited_in_the_same_apply() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        r#"
+[[step]]
+command = { run = "mkdir -p /srv/app/sub; printf 'a=1\nold\n' >/srv/app/conf; cp /srv/app/conf /srv/app/sub/more", creates = "/srv/app/conf" }
+[[step]]
+setting = { path = "/srv/app/conf", key = "a", value = 2 }
+[[step]]
+replace = { path = "/srv/app/conf", match = "^old$", with = "new" }
+[[step]]
+block = { path = "/srv/app/conf", content = "b=3", insert_before = "^" }
+[[step]]
+line = { path = "/srv/app/none", line = "x", missing = "skip" }
+[[step]]
+file = { path = "/srv/app/conf", mode = "0600" }
+[[step]]
+directory = { path = "/srv/app", owner = "ubuntu", recursive = true, directory_mode = "0700" }
+"#,
+    );
+    let planned = project.run(&["plan", "site.toml"]);
+    assert!(planned.code == 0 && planned.out.contains("decided at its turn: depends on step 1"), "{planned:?}");
+    project.converge();
+    assert_eq!(
+        project.on_host(
+            "cat /srv/app/conf; cd /srv/app; stat -c '%n %U %a' . conf sub sub/more; test -e none || echo none"
+        ),
+        "# BEGIN managed by stockade\nb=3\n# END managed by stockade\na=2\nnew\n. ubuntu 755\nconf ubuntu 600\nsub ubuntu 700\nsub/more ubuntu 644\nnone"
+    );
 }

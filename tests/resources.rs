@@ -204,6 +204,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
                     host.set_fragments(&path, BTreeMap::new());
                 }
             }
+            Query::Tree { top, across } => host.set_tree(top, *across, Tree::default()),
             Query::Accounts => host.mark_asked(Query::Accounts),
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),

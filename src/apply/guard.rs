@@ -65,7 +65,8 @@ fn goes_with_a_phase(op: &Op) -> bool {
         | Op::Remove { recursive: false, .. }
         | Op::Sysctl { .. }
         | Op::DaemonReload => true,
-        Op::Remove { recursive: true, .. }
+        Op::SetTree { .. }
+        | Op::Remove { recursive: true, .. }
         | Op::GroupAdd { .. }
         | Op::GroupChange { .. }
         | Op::GroupRemove { .. }
@@ -99,6 +100,9 @@ struct Kept {
     homes: BTreeSet<AbsPath>,
     /// Directories that go with all that is in them.
     trees: BTreeSet<AbsPath>,
+    /// Directories of whose entries owner, group and mode are kept, with
+    /// whether other file systems are entered.
+    metas: BTreeSet<(AbsPath, bool)>,
     /// With whether a verb of the phase made it take up something new.
     units: BTreeMap<UnitName, bool>,
     sysctls: Vec<String>,
@@ -134,6 +138,7 @@ impl Kept {
                     }
                     Query::Unit(unit) => *kept.units.entry(unit.clone()).or_default() |= takes_up(op),
                     Query::Sysctl(key) => kept.sysctls.push(key.proc_path()),
+                    Query::Tree { top, across } => _ = kept.metas.insert((top.clone(), *across)),
                     _ => {}
                 }
             }
@@ -226,6 +231,10 @@ pub(super) fn program<'a>(
     for (number, path) in kept.sysctls.iter().enumerate() {
         script.run(Command::new("keep_sysctl").arg(format!("sysctl{number}")).arg(path));
     }
+    for (number, (path, across)) in kept.metas.iter().enumerate() {
+        let across = if *across { "across" } else { "" };
+        script.run(Command::new("keep_metas").arg(format!("metas{number}")).arg(path).arg(across));
+    }
     if kept.hostname {
         script.line("keep_hostname");
     }
@@ -236,6 +245,9 @@ pub(super) fn program<'a>(
     }
     for (number, path) in kept.sysctls.iter().enumerate() {
         script.run(Command::new("sysctl_back").arg(format!("sysctl{number}")).arg(path));
+    }
+    for number in 0..kept.metas.len() {
+        script.run(Command::new("metas_back").arg(format!("metas{number}")));
     }
     script.line("}").line("each_gone() { :");
     for (number, path) in paths.iter().rev() {

@@ -83,6 +83,21 @@ unit() {
   esac
   rm -f -- "/var/lib/stockade/owed/restart:$2" "/var/lib/stockade/owed/reload:$2"
 }
+# keep_metas NUMBER PATH ACROSS: owner, group and mode of all that is below a directory.
+keep_metas() {
+  is_dir "$2" || { : >"$K/$1"; return 0; }
+  if [ -n "$3" ]; then find -P "$2" -mindepth 1 -printf '%U:%G\0%m\0%p\0' >"$K/$1"
+  else find -P "$2" -xdev -mindepth 1 -printf '%U:%G\0%m\0%p\0' >"$K/$1"; fi
+}
+# metas_back NUMBER: gives them back to what is still there.
+metas_back() {
+  [ ! -s "$K/$1" ] || xargs -0 -n 300 sh -c 'while [ $# -ge 3 ]; do
+    if [ -e "$3" ] || [ -L "$3" ]; then
+      [ "$(stat -c "%u:%g %a" -- "$3")" = "$1 $2" ] || { chown -h -- "$1" "$3"; [ -L "$3" ] || chmod -- "0000$2" "$3"; }
+    fi
+    shift 3
+  done' metas <"$K/$1"
+}
 keep_hostname() { cat /proc/sys/kernel/hostname >"$K/hostname"; }
 keep_sysctl() { [ ! -e "$2" ] || cat <"$2" >"$K/$1"; }
 sysctl_back() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }

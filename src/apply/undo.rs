@@ -32,6 +32,7 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.quiet_units()?;
     undo.firewall_off()?;
     undo.files()?;
+    undo.trees()?;
     undo.live_values()?;
     undo.units()?;
     undo.packages(packages)?;
@@ -213,6 +214,51 @@ impl Undo<'_> {
             step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
         }
         Ok(true)
+    }
+
+    /// Owner, group and mode of what is below directories that the run changed as a whole.
+    fn trees(&mut self) -> Result<(), StateError> {
+        let questions = self.record.questions();
+        for query in questions.iter() {
+            let Query::Tree { top, across } = query else { continue };
+            let (before, after, now) = (
+                self.states.before.tree(top, *across)?,
+                self.states.after.tree(top, *across)?,
+                self.states.now.tree(top, *across)?,
+            );
+            let (mut ops, mut changed_since) = (Vec::new(), 0);
+            for (name, was) in &before.entries {
+                let (left, is) = (after.entries.get(name), now.entries.get(name));
+                let Some(is) = is.filter(|is| *is != was) else { continue };
+                let path = top.join(name).ok();
+                // What the run touched by itself too is put back as a file.
+                if path.as_ref().is_some_and(|path| questions.contains(&Query::Path(path.clone()))) {
+                    continue;
+                }
+                match path {
+                    Some(path) if left == Some(is) && is.file_type == was.file_type => ops.push(Op::SetMeta {
+                        path,
+                        owner: Some(was.owner.clone()),
+                        group: Some(was.group.clone()),
+                        mode: (was.file_type != FileType::Link).then_some(was.mode),
+                    }),
+                    _ if left == Some(was) => {}
+                    _ => changed_since += 1,
+                }
+            }
+            if !ops.is_empty() {
+                let change =
+                    FieldChange::new("owner and mode below", Some(format!("{} changed", ops.len())), Some("as before"));
+                self.step("directory", top.to_string(), Action::Update, Some(change), ops);
+            }
+            if changed_since > 0 {
+                let why = format!(
+                    "{changed_since} entries left alone: changed since by someone else, or named so that they cannot be told"
+                );
+                self.skip("directory", top.to_string(), &why);
+            }
+        }
+        Ok(())
     }
 
     /// Users and groups: their files, all or none.
@@ -447,6 +493,6 @@ fn put_back(
             }
             _ => None,
         },
-        FileType::Other => None,
+        FileType::Other => same_type.then(|| vec![set_meta]),
     })
 }

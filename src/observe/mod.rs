@@ -10,6 +10,7 @@ pub mod probe;
 mod query;
 mod reply;
 mod state;
+mod tree;
 mod witness;
 
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
@@ -19,4 +20,5 @@ pub use state::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
     StateError, Unit,
 };
+pub use tree::Tree;
 pub use witness::salted;

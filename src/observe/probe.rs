@@ -33,6 +33,8 @@ q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%
 q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n=$((n-1)); [ ! -d "$d" ] || set -- "$@" "$d"; done
   [ $# -eq 0 ] || exec find -L "$@" -mindepth 1 -maxdepth 1 \( -type f -size -4194305c -o -type c \) -print0' find |
   tar -c -f - -P -h --hard-dereference --no-recursion --format=gnu --null -T -; }
+q_tree() { xargs -0 -r sh -c 'exec find "$@" -xdev -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
+q_trees() { xargs -0 -r sh -c 'exec find "$@" -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
 q_units() {
   if [ -d /run/systemd/system ]; then
     o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@")
@@ -83,6 +85,15 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
         fragments.extend(drop_in_directories(name).iter().map(ToString::to_string));
     }
     piped(&mut script, "fragments", &fragments, "| q_fragments");
+    let trees = |wanted: bool| -> Vec<String> {
+        let top = |q: &Query| match q {
+            Query::Tree { top, across } if *across == wanted => Some(top.to_string()),
+            _ => None,
+        };
+        queries.iter().filter_map(top).collect()
+    };
+    piped(&mut script, "tree", &trees(false), "| q_tree");
+    piped(&mut script, "trees", &trees(true), "| q_trees");
     if queries.contains(&Query::Accounts) {
         script
             .line("section passwd getent passwd")

@@ -23,6 +23,14 @@ pub enum Query {
     /// systemd reads units from; the name is a unit's, or stands for several
     /// (`service`, `foo-.service`; systemd.unit(5)).
     DropIns(String),
+    /// All that is below a directory, links not followed; other file systems
+    /// only if `across`. Asks for [`Query::Path`] too.
+    Tree {
+        /// The directory.
+        top: AbsPath,
+        /// Whether other file systems are entered.
+        across: bool,
+    },
     /// The user, group and shadow databases.
     Accounts,
     /// The installed state of a package.
@@ -90,6 +98,7 @@ impl fmt::Display for Query {
             Query::Names(path) => write!(f, "names in {path}"),
             Query::Fragments(path) => write!(f, "files in {path}"),
             Query::DropIns(name) => write!(f, "drop-ins of {name}"),
+            Query::Tree { top, .. } => write!(f, "all below {top}"),
             Query::Accounts => write!(f, "users and groups"),
             Query::Package(name) => write!(f, "package {name}"),
             Query::Candidate(name) => write!(f, "candidate of package {name}"),
@@ -113,7 +122,8 @@ impl Queries {
 
     /// Adds a question and what it takes for granted.
     pub fn ask(&mut self, query: Query) {
-        if let Query::Digest(path) | Query::Content(path) | Query::Names(path) = &query {
+        if let Query::Digest(path) | Query::Content(path) | Query::Names(path) | Query::Tree { top: path, .. } = &query
+        {
             self.0.insert(Query::Path(path.clone()));
         }
         self.0.insert(query);

@@ -36,7 +36,7 @@ impl Section {
     }
 
     /// NUL-terminated fields.
-    fn fields(&self) -> Vec<String> {
+    pub(super) fn fields(&self) -> Vec<String> {
         let mut fields: Vec<String> =
             self.output.split(|b| *b == 0).map(|f| String::from_utf8_lossy(f).into_owned()).collect();
         fields.pop();
@@ -91,6 +91,11 @@ pub(super) fn fill(
     if asks(|q| matches!(q, Query::Fragments(_) | Query::DropIns(_))) {
         fragments(host, queries, section("fragments")?)?;
     }
+    for (across, name) in [(false, "tree"), (true, "trees")] {
+        if queries.iter().any(|q| matches!(q, Query::Tree { across: asked, .. } if *asked == across)) {
+            super::tree::read(host, queries, section(name)?, across);
+        }
+    }
     if queries.contains(&Query::Accounts) {
         accounts(host, section("passwd")?, section("group")?, section("shadow")?);
     }
@@ -133,12 +138,7 @@ fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
     let mut found: HashMap<&str, (Entry, Option<u64>)> = HashMap::new();
     for field in fields.chunks_exact(7) {
         let [path, kind, mode, owner, group, target, size] = field else { continue };
-        let file_type = match kind.as_str() {
-            "f" => FileType::File,
-            "d" => FileType::Directory,
-            "l" => FileType::Link,
-            _ => FileType::Other,
-        };
+        let file_type = FileType::of_letter(kind);
         let mode = Mode::from_bits(u16::from_str_radix(mode, 8).unwrap_or(0));
         let target = (file_type == FileType::Link).then(|| target.clone());
         let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target };
@@ -157,7 +157,13 @@ fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
     }
 }
 
-/// What the tools said about this path, or about everything.
+impl Section {
+    /// What the tools said about this path, or about everything.
+    pub(super) fn complaint(&self, path: &AbsPath) -> Option<String> {
+        complaint(self, path)
+    }
+}
+
 fn complaint(section: &Section, path: &AbsPath) -> Option<String> {
     section
         .complaints()

@@ -42,6 +42,18 @@ pub enum FileType {
     Other,
 }
 
+impl FileType {
+    /// By the letter of find(1).
+    pub(super) fn of_letter(letter: &str) -> FileType {
+        match letter {
+            "f" => FileType::File,
+            "d" => FileType::Directory,
+            "l" => FileType::Link,
+            _ => FileType::Other,
+        }
+    }
+}
+
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -203,6 +215,7 @@ pub struct HostState {
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
     /// By directory, then by name; none of a masked name.
     pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
+    pub(super) trees: BTreeMap<(AbsPath, bool), super::Tree>,
     pub(super) users: BTreeMap<String, Account>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) shadow: BTreeMap<String, Shadow>,
@@ -257,7 +270,7 @@ impl HostState {
         if self.asked.contains(&query) { Ok(()) } else { Err(StateError::NotAsked(query.to_string())) }
     }
 
-    fn look<T>(&self, query: Query, found: Option<T>) -> Result<T, StateError> {
+    pub(super) fn look<T>(&self, query: Query, found: Option<T>) -> Result<T, StateError> {
         let what = query.to_string();
         self.check(query)?;
         found.ok_or(StateError::NotAsked(what))
@@ -569,6 +582,7 @@ impl HostState {
             names.insert(path.file_name().to_owned());
         }
         self.decided.insert(path.clone());
+        self.set_in_trees(path, &state);
         self.paths.insert(path.clone(), state);
     }
 

@@ -53,6 +53,9 @@ impl HostState {
                     .collect();
                 salted(salt, &files.join("\n"))
             }
+            Query::Tree { top, across } => self.tree(top, *across).map_or_else(unknown, |tree| {
+                format!("{} entries, {}", tree.entries.len(), salted(salt, &format!("{:?}", tree.entries)))
+            }),
             Query::Accounts => self.users().map_or_else(unknown, |users| {
                 salted(salt, &format!("{users:?} {:?} {}", self.groups, self.shadow_text()))
             }),

@@ -153,7 +153,8 @@ impl Op {
             Op::MakeLink { path, .. }
             | Op::Remove { path, .. }
             | Op::Download { path, .. }
-            | Op::SetMeta { path, .. } => access.depends_on(path),
+            | Op::SetMeta { path, .. }
+            | Op::SetTree { path, .. } => access.depends_on(path),
             Op::UserRemove { name, .. } | Op::UserChange { name, .. } => own(name),
             Op::LockPassword { user, .. }
             | Op::SetExpiry { user, .. }

@@ -34,6 +34,7 @@ impl Op {
                 unit_file_changed(host, path, None);
             }
             Op::SetMeta { path, owner, group, mode } => set_meta(host, path, owner, group, *mode),
+            Op::SetTree { path, meta, found, .. } => meta.effect(host, path, found),
 
             Op::GroupAdd { name, gid, .. } => add_group(host, name.as_str(), *gid),
             Op::GroupChange { name, gid } => {

@@ -13,6 +13,7 @@ mod planner;
 mod script;
 mod step;
 mod touches;
+mod tree;
 mod unified;
 
 pub use access::Access;
@@ -24,4 +25,5 @@ pub use step::{
     Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,
 };
 pub use touches::ACCOUNT_FILES;
+pub use tree::TreeMeta;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files};

@@ -3,8 +3,8 @@
 //! Everything an apply does is a list of these. Each knows its shell
 //! (`script.rs`) and its effect on a predicted state (`effect.rs`).
 
-use super::Outcome;
-use crate::observe::Run;
+use super::{Outcome, TreeMeta};
+use crate::observe::{Run, Tree};
 use crate::values::{AbsPath, EnvKey, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
 
 /// Owner, group and mode that a file has from the moment it is visible.
@@ -124,6 +124,16 @@ pub enum Op {
         owner: Option<String>,
         group: Option<String>,
         mode: Option<Mode>,
+    },
+
+    /// Sets owner, group and modes of all that is below a directory; links
+    /// are not followed, other file systems entered only if `across`.
+    SetTree {
+        path: AbsPath,
+        across: bool,
+        meta: TreeMeta,
+        /// What was found below it.
+        found: Tree,
     },
 
     GroupAdd {

@@ -101,6 +101,11 @@ impl OpScript {
                 }
             }
 
+            Op::SetTree { path, across, meta, found } => {
+                self.run(Command::new("not_a_link").arg(path));
+                meta.commands(path, *across, &found.mounts).into_iter().for_each(|command| self.run(command));
+            }
+
             Op::GroupAdd { name, gid, system } => {
                 let mut command = Command::new("groupadd");
                 if *system {

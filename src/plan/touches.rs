@@ -34,6 +34,9 @@ impl Op {
             | Op::Remove { path, .. }
             | Op::SetMeta { path, .. }
             | Op::Download { path, .. } => file(path),
+            Op::SetTree { path, across, .. } => {
+                vec![Query::Path(path.clone()), Query::Tree { top: path.clone(), across: *across }]
+            }
             Op::UserAdd { home, .. } => {
                 let mut queries: Vec<Query> = files(&ACCOUNT_FILES);
                 queries.extend(home.clone().map(Query::Path));

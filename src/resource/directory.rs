@@ -3,6 +3,7 @@
 //! What is in the way is never removed, and a tree is removed only when the
 //! step says `recursive` and the path cannot be one that the system lives in.
 
+use super::tree::Below;
 use super::{Args, Field, Kind, Resource, Type, file, ownership};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
@@ -10,7 +11,7 @@ use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
     name: "directory",
-    summary: "A directory with exact owner, group and mode; what is in it is left alone.",
+    summary: "A directory with exact owner, group and mode; what is in it is left alone unless the step says recursive.",
     main: "path",
     fields: &[
         Field::required("path", Type::String, "absolute path on the host"),
@@ -26,7 +27,22 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "recursive",
             Type::Bool,
-            "with state = \"absent\": removes the directory with all that is in it; default false: only if it is empty",
+            "gives all that is in it the owner and group of this step, as far as it names them, and 'file_mode' and 'directory_mode'; links are not followed; with state = \"absent\": removes the directory with all that is in it; default false: only if it is empty",
+        ),
+        Field::optional(
+            "file_mode",
+            Type::String,
+            "with recursive: the mode of every regular file below; default: as it is",
+        ),
+        Field::optional(
+            "directory_mode",
+            Type::String,
+            "with recursive: the mode of every directory below; default: as it is",
+        ),
+        Field::optional(
+            "other_file_systems",
+            Type::Bool,
+            "with recursive: whether what is mounted below is entered too; default false",
         ),
     ],
     build,
@@ -69,16 +85,32 @@ const KEPT: [&str; 26] = [
     "/var/log",
 ];
 
+/// Whether a directory makes the system what it is.
+pub(super) fn is_system(path: &AbsPath) -> bool {
+    SYSTEM.contains(&path.as_str())
+}
+
+/// Whether what is in a directory is never changed as a whole.
+pub(super) fn is_kept_whole(path: &AbsPath) -> bool {
+    let is_one_of = |tops: &[&str]| tops.contains(&path.as_str());
+    let within =
+        |top: &str| path.as_str().strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_system(path)
+        || is_one_of(&KEPT)
+        || is_one_of(&["/boot", "/home", "/tmp", "/var/tmp"])
+        || ["/dev", "/proc", "/sys"].into_iter().any(within)
+}
+
 #[derive(Debug)]
 enum Directory {
-    Present { path: AbsPath, meta: Meta, parents: bool },
+    Present { path: AbsPath, meta: Meta, parents: bool, below: Option<Below> },
     Absent { path: AbsPath, recursive: bool },
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let path: Option<AbsPath> = args.parse("path");
     if args.absent() {
-        for field in ["owner", "group", "mode", "parents"] {
+        for field in ["owner", "group", "mode", "parents", "file_mode", "directory_mode", "other_file_systems"] {
             if args.node(field).is_some() {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
@@ -90,22 +122,23 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
         return Some(Box::new(Directory::Absent { path, recursive: args.bool("recursive").unwrap_or(false) }));
     }
-    if args.node("recursive").is_some() {
-        args.refuse("recursive", "'recursive' has a meaning only with state = \"absent\"");
-    }
     let meta = ownership::meta(args, 0o755);
+    let below = Below::of(args, &meta);
     let path = path?;
-    if SYSTEM.contains(&path.as_str()) {
+    if is_system(&path) {
         args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
     }
-    Some(Box::new(Directory::Present { path, meta: meta?, parents: args.bool("parents").unwrap_or(false) }))
+    Some(Box::new(Directory::Present { path, meta: meta?, parents: args.bool("parents").unwrap_or(false), below }))
 }
 
 impl Resource for Directory {
     fn queries(&self, queries: &mut Queries) {
         match self {
-            Directory::Present { path, .. } => {
+            Directory::Present { path, below, .. } => {
                 queries.ask(Query::Path(path.clone()));
+                if let Some(below) = below {
+                    below.queries(path, queries);
+                }
                 queries.extend(path.ancestors().filter(|above| above.as_str() != "/").map(Query::Path));
             }
             Directory::Absent { path, .. } => queries.ask(Query::Names(path.clone())),
@@ -114,7 +147,13 @@ impl Resource for Directory {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
-            Directory::Present { path, meta, parents } => present(host, path, meta, *parents),
+            Directory::Present { path, meta, parents, below } => {
+                let mut planned = present(host, path, meta, *parents)?;
+                if let Some(below) = below {
+                    below.plan(host, path, &mut planned)?;
+                }
+                Ok(planned)
+            }
             Directory::Absent { path, recursive } => absent(host, path, *recursive),
         }
     }

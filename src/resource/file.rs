@@ -1,7 +1,9 @@
-//! `file`: a regular file with exact content, owner, group and mode.
+//! `file`: a regular file with exact content, owner, group and mode; without
+//! content, the owner, group and mode of what exists already.
 
 use super::in_force::{self, Said};
-use super::{Args, Field, Kind, Resource, Type, docker_daemon, ownership};
+use super::ownership::Given;
+use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ownership, text_file};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
     name: "file",
-    summary: "A regular file with exact content, owner, group and mode.",
+    summary: "A regular file with exact content, owner, group and mode; without content, those of the file, directory, device or socket that is there: nothing is made, a link is not followed.",
     main: "path",
     fields: &[
         Field::required("path", Type::String, "absolute path on the host"),
@@ -17,13 +19,18 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("content", Type::String, "the content itself"),
         Field::optional("source", Type::String, "a local file whose bytes are the content"),
         Field::optional("template", Type::String, "a local file that is rendered to the content"),
-        Field::optional("owner", Type::String, "default \"root\""),
-        Field::optional("group", Type::String, "default: \"root\""),
-        Field::optional("mode", Type::String, "default \"0644\""),
+        Field::optional("owner", Type::String, "default \"root\"; without content: as it is"),
+        Field::optional("group", Type::String, "default \"root\"; without content: as it is"),
+        Field::optional("mode", Type::String, "default \"0644\"; without content: as it is"),
         Field::optional(
             "validate",
             Type::String,
             "a command that accepts the new file, named %s, before it is put in place",
+        ),
+        Field::optional(
+            "missing",
+            Type::Enum(&["error", "skip"]),
+            "without content: what a path where nothing stands means: \"error\", or \"skip\" to leave the step out; default \"error\"",
         ),
     ],
     build,
@@ -31,8 +38,21 @@ pub(super) const KIND: Kind = Kind {
 
 #[derive(Debug)]
 enum File {
-    Present { path: AbsPath, content: Vec<u8>, meta: Meta, validate: Option<String> },
-    Absent { path: AbsPath },
+    Present {
+        path: AbsPath,
+        content: Vec<u8>,
+        meta: Meta,
+        validate: Option<String>,
+    },
+    /// Whatever stands there, with what is given of owner, group and mode.
+    Existing {
+        path: AbsPath,
+        given: Given,
+        skip: bool,
+    },
+    Absent {
+        path: AbsPath,
+    },
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
@@ -40,6 +60,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if args.absent() {
         no_content(args);
         return Some(Box::new(File::Absent { path: path? }));
+    }
+    let has_content = CONTENT.iter().any(|field| args.node(field).is_some());
+    if !has_content && ["owner", "group", "mode"].iter().any(|field| args.node(field).is_some()) {
+        return existing(args, path?);
+    }
+    if args.node("missing").is_some() {
+        args.refuse("missing", "'missing' has a meaning only without content: a file with content is made");
     }
     let content = content(args);
     let validate = args.string("validate");
@@ -51,6 +78,17 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         docker_daemon::check_daemon_json(args, content_field(args), path, content);
     }
     Some(Box::new(File::Present { path: path?, content: content?, meta: meta?, validate }))
+}
+
+fn existing(args: &mut Args<'_>, path: AbsPath) -> Option<Box<dyn Resource>> {
+    let given = Given::of(args);
+    if args.node("validate").is_some() {
+        args.refuse("validate", "'validate' has a meaning only with content");
+    }
+    if directory::is_system(&path) {
+        args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
+    }
+    Some(Box::new(File::Existing { path, given, skip: text_file::skips(args) }))
 }
 
 /// The fields that give content, one of which does.
@@ -74,7 +112,7 @@ pub(super) fn no_content(args: &mut Args<'_>) {
 pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
     let given: Vec<&str> = CONTENT.into_iter().filter(|f| args.node(f).is_some()).collect();
     let [field] = given[..] else {
-        args.refuse(given.get(1).unwrap_or(&"path"), "there must be exactly one of 'content', 'source' and 'template'");
+        args.refuse(given.get(1).unwrap_or(&"path"), "there must be exactly one of 'content', 'source' and 'template'; or none, and an owner, group or mode for what is there already");
         return None;
     };
     let text = args.string(field)?;
@@ -94,7 +132,7 @@ impl Resource for File {
                 docker_daemon::daemon_json_queries(path, content, queries);
                 in_force::ask(queries, path);
             }
-            File::Absent { path } => queries.ask(Query::Path(path.clone())),
+            File::Existing { path, .. } | File::Absent { path } => queries.ask(Query::Path(path.clone())),
         }
     }
 
@@ -105,6 +143,7 @@ impl Resource for File {
                 docker_daemon::check_daemon_json_clash(host, path, content, &mut planned)?;
                 Ok(planned)
             }
+            File::Existing { path, given, skip } => keep(host, path, given, *skip),
             File::Absent { path } => absent(host, path),
         }
     }
@@ -112,16 +151,47 @@ impl Resource for File {
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         match self {
             File::Present { path, .. } => in_force::text(host, path, Said::File),
-            File::Absent { .. } => Ok(InForce::default()),
+            File::Existing { .. } | File::Absent { .. } => Ok(InForce::default()),
         }
     }
 
     fn layer(&self) -> Option<&AbsPath> {
         match self {
             File::Present { path, .. } => Some(path).filter(|path| in_force::is_drop_in(path)),
-            File::Absent { .. } => None,
+            File::Existing { .. } | File::Absent { .. } => None,
         }
     }
+}
+
+/// Plans owner, group and mode of what is there.
+fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<Planned, PlanError> {
+    let mut planned = Planned::nothing();
+    let refuse = |why: String| Err(PlanError::Refused(why));
+    let on = match host.path(path)? {
+        PathState::Absent => host.rewritten_by(path),
+        PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
+        PathState::Present(_) => None,
+    };
+    if let Some(on) = on {
+        planned.leave_open(on);
+        given.expected(&mut planned);
+        return Ok(planned);
+    }
+    match host.path(path)? {
+        PathState::Absent if skip => planned.notes.push(text_file::skipped(path)),
+        PathState::Absent | PathState::AfterApply => {
+            return refuse(format!(
+                "there is no {path} on the host, and a 'file' step without content makes none: give it one of 'content', \
+                 'source' and 'template', say missing = \"skip\" to leave this step out, or have a step before this one bring it"
+            ));
+        }
+        PathState::Present(entry) if entry.file_type == FileType::Link => {
+            let target = entry.target.as_deref().unwrap_or_default().escape_debug();
+            return refuse(format!("{path} is a link on the host; name the file it points to ({target})"));
+        }
+        PathState::Present(entry) => given.plan(path, entry, &mut planned),
+    }
+    Ok(planned)
 }
 
 /// Plans a regular file with these bytes. Needs [`Query::Digest`] of the path.
@@ -188,6 +258,7 @@ pub(super) fn set_meta(path: &AbsPath, entry: &crate::observe::Entry, meta: &Met
         path: path.clone(),
         owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
         group: (entry.group != meta.group).then(|| meta.group.clone()),
+        // Always: chown(2) clears the set-id bits of a file.
         mode: Some(meta.mode),
     }
 }

@@ -42,8 +42,10 @@ mod signing_key;
 mod ssh_dir;
 mod sudoers;
 mod sysctl;
+mod text;
 mod text_file;
 mod timezone;
+mod tree;
 mod unit;
 mod user;
 

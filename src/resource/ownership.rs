@@ -1,9 +1,10 @@
 //! The fields `owner`, `group` and `mode`, for every kind that puts something
 //! at a path.
 
-use super::Args;
-use crate::plan::Meta;
-use crate::values::{GroupName, Mode, UserName};
+use super::{Args, file};
+use crate::observe::Entry;
+use crate::plan::{KNOWN_AFTER_APPLY, Meta, Planned};
+use crate::values::{AbsPath, GroupName, Mode, UserName};
 use std::{fmt::Display, str::FromStr};
 
 /// Owner, group and mode as a step gives them; root, root and `default_mode`
@@ -13,6 +14,51 @@ pub(super) fn meta(args: &mut Args<'_>, default_mode: u16) -> Option<Meta> {
     let group = account::<GroupName>(args, "group");
     let mode = if args.node("mode").is_some() { args.parse("mode") } else { Some(Mode::from_bits(default_mode)) };
     Some(Meta { owner: owner?, group: group?, mode: mode? })
+}
+
+/// Owner, group and mode as far as a step gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) owner: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) mode: Option<Mode>,
+}
+
+impl Given {
+    /// From the fields `owner`, `group` and `mode`; what is wrong with them goes into the errors.
+    pub(super) fn of(args: &mut Args<'_>) -> Given {
+        let mut given = Given { mode: args.parse("mode"), ..Given::default() };
+        if args.node("owner").is_some() {
+            given.owner = account::<UserName>(args, "owner");
+        }
+        if args.node("group").is_some() {
+            given.group = account::<GroupName>(args, "group");
+        }
+        given
+    }
+
+    /// Notes what they will be, where only the apply tells what they were.
+    pub(super) fn expected(&self, planned: &mut Planned) {
+        let mode = self.mode.map(|mode| mode.to_string());
+        for (field, wanted) in [("owner", &self.owner), ("group", &self.group), ("mode", &mode)] {
+            if let Some(wanted) = wanted {
+                planned.change(field, Some(KNOWN_AFTER_APPLY), Some(wanted));
+            }
+        }
+    }
+
+    /// Notes in which of them an entry differs, and plans what gives it them.
+    pub(super) fn plan(&self, path: &AbsPath, entry: &Entry, planned: &mut Planned) {
+        let wanted = Meta {
+            owner: self.owner.clone().unwrap_or_else(|| entry.owner.clone()),
+            group: self.group.clone().unwrap_or_else(|| entry.group.clone()),
+            mode: self.mode.unwrap_or(entry.mode),
+        };
+        file::meta_changes(planned, entry, &wanted);
+        if !planned.changes.is_empty() {
+            planned.ops.push(file::set_meta(path, entry, &wanted));
+        }
+    }
 }
 
 /// A name, or a number as `stat` prints it for an account without a name.
