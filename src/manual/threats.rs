@@ -111,4 +111,5 @@
 //! | terminal escapes in what a host says | made visible before they are printed | `terminal_escapes_in_content_are_never_printed` |
 //! | a second public key hidden behind a line end | keys are written back from their parsed form | `a_second_key_cannot_be_smuggled_in` |
 //! | a secret in an argument list, log or diff | a type that prints its mask; bulk data on a memory file system | `a_secret_reaches_its_file_and_nothing_else` |
+//! | a link in a tree that leads a change of owner out of it | find(1) changes into each directory before it names what is in it; links keep what they point to | `a_tree_gets_its_owner_and_modes_without_leaving_it_and_each_entry_gets_its_own_back` |
 //! | two operators at once | a lock that dies with its holder and names it | `a_second_run_at_the_same_time_is_refused_and_told_by_whom` |

@@ -3,7 +3,7 @@
 use super::in_force::{self, Said};
 use super::pattern::{self, Replacement};
 use super::text::Text;
-use super::{Args, Field, Kind, Resource, Type, text_file};
+use super::{Args, Field, Kind, Resource, Type, setting, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, PlanError, Planned};
 use regex::Regex;
@@ -144,6 +144,17 @@ impl Resource for Line {
             planned
                 .notes
                 .push(format!("no line of {} matches: there is nothing to take groups from", self.target.path));
+        }
+        if let (Some(line), true) = (self.edit.shown(), text.len() > file.text.len())
+            && text.line(file.text.len()) == line
+            && let Some(block) = setting::block_around_end(&self.target.path, &file.text, &line)
+        {
+            planned.notes.push(format!(
+                "the end of {} is in the block \"{}\": there the line counts for that block only; insert_before = \"^(?i)(Match|Host)\" \
+                 puts it before the blocks",
+                self.target.path,
+                block.escape_debug()
+            ));
         }
         file.replace(host, text, &mut planned);
         Ok(planned)

@@ -11,9 +11,11 @@ mod section;
 mod syntax;
 
 use super::in_force::{self, Said};
+use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
+use crate::values::AbsPath;
 use format::{Blocks, Format};
 use syntax::Syntax;
 use text_file::{Target, TextFile};
@@ -144,6 +146,16 @@ fn section(args: &mut Args<'_>, blocks: Blocks) -> Option<String> {
         args.refuse("section", why);
     }
     name
+}
+
+/// The block in which a text ends, in files where a line such as `Match`
+/// begins one: a line that is added there counts for some only. None where
+/// the line begins a block itself, or is indented to stand in one.
+pub(super) fn block_around_end(path: &AbsPath, before: &Text, line: &str) -> Option<String> {
+    let blocks = Format::of(path).blocks;
+    let is_of_block = line.starts_with([' ', '\t', '#']) || blocks.name(line).is_some_and(|name| !name.is_empty());
+    let last = blocks.sections(before).pop().filter(|last| !last.name.is_empty())?;
+    (matches!(blocks, Blocks::Words(_)) && !is_of_block).then_some(last.name)
 }
 
 impl Resource for Setting {
