@@ -3,11 +3,12 @@
 //! The markers are all that tells the block from the rest: a pair that is
 //! damaged is an error, and nothing is guessed.
 
+use super::in_force::{self, Said};
 use super::line::Place;
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, text_file};
 use crate::observe::{HostState, Queries};
-use crate::plan::{PlanError, Planned};
+use crate::plan::{InForce, PlanError, Planned};
 use std::ops::RangeInclusive;
 use text_file::{Target, TextFile};
 
@@ -106,6 +107,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Block {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.target.path, queries);
+        if self.content.is_some() {
+            in_force::ask(queries, &self.target.path);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -139,6 +143,13 @@ impl Resource for Block {
         }
         file.replace(host, text, &mut planned);
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match &self.content {
+            Some(lines) => in_force::text(host, &self.target.path, Said::Lines(lines)),
+            None => Ok(InForce::default()),
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Said<'a> {
     File,
     /// The step answers for lines equal to this one, blanks aside.
     Line(&'a str),
+    /// The step answers for lines equal to one of these, blanks aside.
+    Lines(&'a [String]),
     /// The step answers for lines that give this key this value, whatever separates them.
     Setting(&'a str, &'a str),
 }
@@ -54,6 +56,7 @@ impl Said<'_> {
         match self {
             Said::File => true,
             Said::Line(own) => own.split_whitespace().eq(line.split_whitespace()),
+            Said::Lines(own) => own.iter().any(|own| own.split_whitespace().eq(line.split_whitespace())),
             Said::Setting(key, value) => line.trim().strip_prefix(key).is_some_and(|rest| {
                 rest.trim_start_matches([' ', '\t', '=', ':']).split_whitespace().eq(value.split_whitespace())
             }),
