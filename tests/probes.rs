@@ -177,7 +177,7 @@ fn probes_cost_no_session_and_are_asked_once() {
         })
         .collect();
     let asked = "asked = { command = \"echo x >>/tmp/asked\" }\n";
-    project.playbook(&format!("[probes]\n{asked}{probes}{steps}[[step]]\nfile = {{ path = \"/srv/x\", content = \"{{{{ probes.asked.ok }}}}\" }}\n"));
+    project.playbook(&format!("[probes]\n{asked}{probes}{steps}[[step]]\nfile = {{ path = \"/srv/x\", content = \"{{{{ probes.asked.ok }}}}\\n\" }}\n"));
     let before = project.sessions();
     let planned = project.run(&["plan", "site.toml"]);
     assert_eq!(planned.code, 0, "{planned:?}");
