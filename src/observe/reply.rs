@@ -196,7 +196,10 @@ fn contents(host: &mut HostState, queries: &Queries, sums: &Section, bytes: Opti
             (false, ..) => Content::Absent,
             (true, Some(data), _) => Content::Bytes(data),
             // The bytes may have been asked for by the other question on this path.
-            (true, None, _) if matches!(host.content(path), Ok(Content::Bytes(_))) => continue,
+            (true, None, _) if matches!(host.content(path), Ok(Content::Bytes(_))) => {
+                host.mark_asked(query.clone());
+                continue;
+            }
             (true, None, Some(digest)) => Content::Digest(digest.clone()),
             (true, None, None) => {
                 let why = complaint(sums, path).unwrap_or_else(|| "no answer from the host".into());
@@ -204,7 +207,7 @@ fn contents(host: &mut HostState, queries: &Queries, sums: &Section, bytes: Opti
                 continue;
             }
         };
-        host.set_content(path, content);
+        host.answer_content(query, path, content);
     }
     Ok(())
 }

@@ -603,6 +603,13 @@ impl HostState {
         self.contents.insert(path.clone(), content);
     }
 
+    /// What the host answered about a file's bytes. Only the question that was
+    /// put counts as asked: the bytes behind a digest can still be asked for.
+    pub(super) fn answer_content(&mut self, query: &Query, path: &AbsPath, content: Content) {
+        self.asked.ask(query.clone());
+        self.contents.insert(path.clone(), content);
+    }
+
     /// Everything below a path will be gone, the path too.
     pub fn remove_tree(&mut self, top: &AbsPath) {
         let below: Vec<AbsPath> = self.paths.keys().filter(|path| path.is_within(top)).cloned().collect();

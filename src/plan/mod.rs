@@ -26,4 +26,4 @@ pub use step::{
 };
 pub use touches::ACCOUNT_FILES;
 pub use tree::TreeMeta;
-pub use unified::{KNOWN_AFTER_APPLY, diff_files};
+pub use unified::{KNOWN_AFTER_APPLY, diff_files, diff_unread};

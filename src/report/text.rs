@@ -143,7 +143,8 @@ fn step_text(text: &mut String, step: &StepPlan, color: bool) {
     for change in &step.changes {
         text.push_str(&format!("      {}\n", change_text(change)));
     }
-    for line in step.diff.iter().flat_map(|diff| diff.lines()) {
+    // Not lines(), which takes a carriage return at the end of a line away unseen.
+    for line in step.diff.iter().flat_map(|diff| diff.strip_suffix('\n').unwrap_or(diff).split('\n')) {
         text.push_str(&format!("      {}\n", diff_line(&visible(line), color)));
     }
     overridden_text(text, step, "      ", color);

@@ -76,7 +76,9 @@ impl Resource for Binary {
         let missing = self.check(host)?;
         let mut planned = file::present(host, &self.path, &self.content, &self.meta, &None)?;
         // Digests say enough about programs; their bytes are not fetched for a diff.
-        planned.wants.clear();
+        if !std::mem::take(&mut planned.wants).is_empty() {
+            planned.diff = None;
+        }
         if !planned.ops.is_empty() {
             planned.notes.extend(missing);
         }

@@ -5,7 +5,7 @@ use super::in_force::{self, Said};
 use super::ownership::Given;
 use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ownership, text_file};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
 
@@ -233,6 +233,7 @@ pub(super) fn present(
             let same = *digest == hex(&Sha256::digest(content));
             if !same {
                 planned.wants.push(Query::Content(path.clone()));
+                planned.diff = Some(diff_unread(content));
                 planned.change("sha256", Some(digest), Some(hex(&Sha256::digest(content))));
             }
             same

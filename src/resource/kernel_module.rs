@@ -115,6 +115,7 @@ impl Resource for KernelModule {
         }
         planned.changes.extend(kept.changes);
         planned.diff = kept.diff;
+        planned.wants.extend(kept.wants);
         planned.ops.extend(kept.ops);
         if module.loaded == self.blocked {
             if host.facts.init.is_empty() {
