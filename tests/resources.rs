@@ -18,8 +18,9 @@
 //! # also: expect.diff = "part", expect.note = "part", expect.settles = false (a command that runs each time)
 //! ```
 //! Host keys: `paths` (type file|directory|link|other, mode, owner, group,
-//! target, content or sha256; or "unreadable"), `users` (uid, group, home,
-//! shell, comment, hash, expires), `groups` (gid, members), `packages`
+//! target, content or sha256; or "unreadable", or "absent" for a directory that every host has), `users` (uid, group, home,
+//! shell, comment, hash, expires), `groups` (gid, members), both with `remote = true` if they come from another source
+//! of names, `packages`
 //! (version, held, or "absent"), `candidates` (version, origins), `units`
 //! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
@@ -94,6 +95,9 @@ fn entries<'a>(node: Option<&'a Node>, key: &str) -> &'a [TableEntry] {
 
 fn path_state(host: &mut HostState, path: &AbsPath, node: &Node) {
     if let Some(why) = node.as_str() {
+        if why == "absent" {
+            return host.set_path(path, PathState::Absent);
+        }
         assert_eq!(why, "unreadable", "{}", node.span);
         for query in [Query::Path(path.clone()), Query::Digest(path.clone()), Query::Content(path.clone())] {
             host.set_unreadable(query, "Input/output error".into());
@@ -122,6 +126,41 @@ fn path_state(host: &mut HostState, path: &AbsPath, node: &Node) {
     } else if file_type == FileType::File {
         host.set_content(path, Content::Bytes(Vec::new()));
     }
+}
+
+/// Directories that every host has, unless a case says otherwise.
+const DIRECTORIES: [&str; 21] = [
+    "/etc",
+    "/etc/apt",
+    "/etc/apt/apt.conf.d",
+    "/etc/apt/sources.list.d",
+    "/etc/cron.d",
+    "/etc/default",
+    "/etc/docker",
+    "/etc/modprobe.d",
+    "/etc/security/limits.d",
+    "/etc/ssh",
+    "/etc/ssh/sshd_config.d",
+    "/etc/sudoers.d",
+    "/etc/sysctl.d",
+    "/etc/systemd/journald.conf.d",
+    "/etc/systemd/system",
+    "/opt",
+    "/usr/lib/sysctl.d",
+    "/usr/lib/systemd/system",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+];
+
+fn directory() -> PathState {
+    PathState::Present(Entry {
+        file_type: FileType::Directory,
+        mode: Mode::from_bits(0o755),
+        owner: "root".into(),
+        group: "root".into(),
+        target: None,
+    })
 }
 
 /// Sets up everything that was asked; what the case does not give is absent.
@@ -191,9 +230,15 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
         let gid = Known::Is(number(&entry.node, "gid").unwrap_or(1000) as u32);
         host.groups_mut().insert(entry.key.clone(), Group { gid, members });
     }
+    let local = |key: &str| -> BTreeSet<String> {
+        let all = entries(given, key).iter();
+        all.filter(|entry| !flag(&entry.node, "remote")).map(|entry| entry.key.clone()).collect()
+    };
+    host.set_local_accounts(local("users"), local("groups"));
     // Answers first for all that was asked, as absent; then what the case gives.
     for query in queries.iter() {
         match query {
+            Query::Path(path) if DIRECTORIES.contains(&path.as_str()) => host.set_path(path, directory()),
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Names(path) => host.set_names(path, BTreeSet::new()),
@@ -206,6 +251,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             }
             Query::Tree { top, across } => host.set_tree(top, *across, Tree::default()),
             Query::Accounts => host.mark_asked(Query::Accounts),
+            Query::User(_) | Query::Group(_) => host.mark_asked(query.clone()),
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
             Query::Unit(name) => host.set_unit(

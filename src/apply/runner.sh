@@ -129,18 +129,72 @@ paid() { rm -f -- "$OWED/$1"; }
 # put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]
 put() {
   t=${2%/*}/.stockade-$ID-$1
-  trap 'rm -f -- "$t"' EXIT
+  trap 'rm -rf -- "$t"' EXIT
   [ -d "$2" ] && [ ! -L "$2" ] && { echo "$2 is a directory"; exit 1; }
-  case $5 in
-  # Set-id bits come after the owner: not every install(1) has that order.
-  [1-7]???) (umask 077; cat <"$P/$1" >"$t"); chown -- "$3:$4" "$t"; chmod -- "$5" "$t" ;;
-  # It is nobody else's until its owner and mode are set.
-  *) install -o "$3" -g "$4" -m "$5" -- "$P/$1" "$t" ;;
-  esac
-  if [ -n "$6" ]; then run_text '' "$P/$6" "$t" || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
-  sync -- "$t"
-  mv -fT -- "$t" "$2"
+  n=$t
+  if [ -f "$2" ] && [ ! -L "$2" ]; then
+    # Where others may write, the new file is made out of their reach.
+    if ! is_roots "${2%/*}/"; then
+      (umask 077; mkdir -- "$t")
+      cd -P -- "$t"
+      [ -O . ] || { echo "$t was replaced by somebody else"; exit 1; }
+      n=new
+    fi
+    (umask 077; set -C; : >"$n")
+    keep_attributes "$2" "$n"
+    chmod -- 600 "$n"
+    cat <"$P/$1" >"$n"
+    # Set-id bits come after the owner: chown(2) clears them.
+    chown -- "$3:$4" "$n"
+    chmod -- "$5" "$n"
+  else case $5 in
+    # Not every install(1) has that order.
+    [1-7]???) (umask 077; cat <"$P/$1" >"$t"); chown -- "$3:$4" "$t"; chmod -- "$5" "$t" ;;
+    # It is nobody else's until its owner and mode are set.
+    *) install -o "$3" -g "$4" -m "$5" -- "$P/$1" "$t" ;;
+  esac; fi
+  f=$n
+  [ "$n" = "$t" ] || f=$t/$n
+  if [ -n "$6" ]; then (cd / && run_text '' "$P/$6" "$f") || { r=$?; echo "the validation of the new $2 failed with exit code $r; the file was left as it was"; exit "$r"; }; fi
+  sync -- "$n"
+  replace "$n" "$2"
+  cd /
+  [ "$n" = "$t" ] || rmdir -- "$t"
   trap - EXIT
+}
+# is_roots DIRECTORY: nobody else can put another file in the place of one of root's.
+is_roots() {
+  case $(stat -L -c '%u %A' -- "$1") in '0 '?????-??-? | '0 '?????????[tT]) return 0;; esac
+  return 1
+}
+# keep_attributes OLD NEW: a file that is replaced hands on its access control
+# list and extended attributes. Capabilities go when the new content is written,
+# as they do with every write to a program.
+keep_attributes() {
+  cp --attributes-only --preserve=mode,xattr -- "$1" "$2" 2>/dev/null || cp --attributes-only --preserve=mode -- "$1" "$2"
+}
+# replace NEW PATH: at once, by a rename. A file that is itself a mount point,
+# such as /etc/hosts in a container, can only be written in its place.
+replace() {
+  e=$(mv -fT -- "$1" "$2" 2>&1) && return
+  is_mounted "$2" || { printf '%s\n' "$e"; exit 1; }
+  # A run that is cut off here has the old content put back when it is settled.
+  k=$R/place
+  rm -rf -- "$k"
+  (umask 077; mkdir -- "$k"; cat <"$2" >"$k/old"; printf '%s' "$2" >"$k/path")
+  sync -- "$k/old" "$k/path"
+  : >"$k/begun"
+  sync -- "$k"
+  cat <"$1" >"$2" || { cat <"$k/old" >"$2"; exit 1; }
+  chown --reference="$1" -- "$2"
+  chmod --reference="$1" -- "$2"
+  sync -- "$2"
+  rm -rf -- "$k"
+  rm -f -- "$1"
+}
+is_mounted() {
+  while read -r i i i i m i; do [ "$(printf '%b' "$m")" != "$1" ] || return 0; done </proc/self/mountinfo
+  return 1
 }
 # download PAYLOAD SHA256 PATH OWNER GROUP MODE
 download() {
@@ -148,6 +202,7 @@ download() {
   t=${3%/*}/.stockade-$ID-$1
   trap 'rm -f -- "$t"' EXIT
   (umask 077; : >"$t")
+  if [ -f "$3" ] && [ ! -L "$3" ] && is_roots "${3%/*}/"; then keep_attributes "$3" "$t"; chmod -- 600 "$t"; fi
   # curl's own messages may repeat the address with its signature.
   curl -fsSL --retry 2 --connect-timeout 20 --proto '=http,https' --proto-redir '=http,https' -o "$t" -K "$P/$1" 2>/dev/null ||
     { echo "the download failed (curl's exit code $?)"; exit 1; }
@@ -156,7 +211,7 @@ download() {
   chown -- "$4:$5" "$t"
   chmod -- "$6" "$t"
   sync -- "$t"
-  mv -fT -- "$t" "$3"
+  replace "$t" "$3"
 }
 # not_a_link PATH
 not_a_link() { [ ! -L "$1" ] || { echo "$1 has become a symbolic link; nothing was done with it"; exit 1; }; }

@@ -10,7 +10,13 @@ R=/var/lib/stockade/runs/$ID
 P=/run/stockade/$ID
 # clean FOLDER: files are made under a temporary name beside their place.
 clean() { rm -rf --one-file-system -- "$1/.stockade-$ID-"*; }
+# A file that is a mount point is written in its place: one that was cut off has its old content back.
+restore_place() {
+  if [ -e "$R/place/begun" ]; then p=$(cat "$R/place/path") && cat <"$R/place/old" >"$p" && sync -- "$p" || return; fi
+  rm -rf -- "$R/place"
+}
 settled() {
+  restore_place
   for g in "$R"/guard/*/; do
     [ ! -e "$g/confirmed" ] || [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null
   done
@@ -40,6 +46,7 @@ end_orphans() {
 # Called by systemd when the runner is gone, however it went.
 dead() {
   end_orphans
+  restore_place
   rm -rf -- "$P"
   for g in "$R"/guard/*/; do
     [ ! -e "$g/armed" ] && [ ! -e "$g/reverting" ] ||

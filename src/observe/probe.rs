@@ -15,6 +15,9 @@ use crate::values::{AbsPath, UserName};
 /// Size above which a file's bytes are not fetched.
 pub const CONTENT_LIMIT: u64 = 4 << 20;
 
+/// The files that every change to an account rewrites.
+pub const ACCOUNT_DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+
 const SECTION: &str = r#"
 exec 3>&1
 section() {
@@ -28,6 +31,8 @@ q_files() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' find;
 q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305c -print0' find; }
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
 q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
+q_flags() { xargs -0 -r lsattr -d -- 2>/dev/null; :; }
+q_mounts() { cut -d ' ' -f 5 /proc/self/mountinfo; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
 # Directories that are not there have no fragments; the test needs no process.
 q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n=$((n-1)); [ ! -d "$d" ] || set -- "$@" "$d"; done
@@ -35,6 +40,7 @@ q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n
   tar -c -f - -P -h --hard-dereference --no-recursion --format=gnu --null -T -; }
 q_tree() { xargs -0 -r sh -c 'exec find "$@" -xdev -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
 q_trees() { xargs -0 -r sh -c 'exec find "$@" -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
+q_local() { awk -F: '{ print FILENAME ":" $1 }' /etc/passwd /etc/group; }
 q_units() {
   if [ -d /run/systemd/system ]; then
     o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus -- "$@")
@@ -76,6 +82,14 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     let contents = words(|q| if let Query::Content(p) = q { Some(p.as_str()) } else { None });
     let names = words(|q| if let Query::Names(p) = q { Some(p.as_str()) } else { None });
     piped(&mut script, "path", &paths, "| q_find");
+    let mut flagged = paths.clone();
+    if queries.contains(&Query::Accounts) {
+        flagged.extend(ACCOUNT_DATABASES.map(str::to_owned));
+    }
+    piped(&mut script, "flags", &flagged, "| q_flags");
+    if !flagged.is_empty() {
+        script.line("section mounts q_mounts");
+    }
     piped(&mut script, "digest", &digests, "| q_sum");
     piped(&mut script, "content", &contents, "| q_tar");
     piped(&mut script, "names", &names, "| q_names");
@@ -98,8 +112,14 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
         script
             .line("section passwd getent passwd")
             .line("section group getent group")
-            .line("section shadow getent shadow");
+            .line("section shadow getent shadow")
+            .line("section local q_local");
     }
+    // Not every source of names lists all that it knows: these are asked for by name.
+    let users = words(|q| if let Query::User(name) = q { Some(name) } else { None });
+    called(&mut script, Command::new("section user getent passwd"), &users);
+    let groups = words(|q| if let Query::Group(name) = q { Some(name) } else { None });
+    called(&mut script, Command::new("section usergroup getent group"), &groups);
     let packages = words(|q| if let Query::Package(p) = q { Some(p.as_str()) } else { None });
     const FORMAT: &str = "${binary:Package}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
     called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);

@@ -33,6 +33,10 @@ pub enum Query {
     },
     /// The user, group and shadow databases.
     Accounts,
+    /// Whether there is a user of this name, in whatever source of names.
+    User(String),
+    /// Whether there is a group of this name, in whatever source of names.
+    Group(String),
     /// The installed state of a package.
     Package(PackageName),
     /// What apt would install, and from where.
@@ -100,6 +104,8 @@ impl fmt::Display for Query {
             Query::DropIns(name) => write!(f, "drop-ins of {name}"),
             Query::Tree { top, .. } => write!(f, "all below {top}"),
             Query::Accounts => write!(f, "users and groups"),
+            Query::User(name) => write!(f, "user {}", name.escape_debug()),
+            Query::Group(name) => write!(f, "group {}", name.escape_debug()),
             Query::Package(name) => write!(f, "package {name}"),
             Query::Candidate(name) => write!(f, "candidate of package {name}"),
             Query::Unit(name) => write!(f, "unit {name}"),

@@ -82,6 +82,13 @@ pub(super) fn fill(
     if asks(|q| matches!(q, Query::Path(_))) {
         paths(host, queries, section("path")?);
     }
+    // Without lsattr(1) or /proc the operations themselves tell.
+    if let Some(section) = sections.get("flags") {
+        flags(host, section);
+    }
+    if let Some(section) = sections.get("mounts") {
+        host.set_mounted(section.text().lines().map(unescaped).filter_map(|path| path.parse().ok()));
+    }
     if asks(|q| matches!(q, Query::Digest(_) | Query::Content(_))) {
         contents(host, queries, section("digest")?, sections.get("content"))?;
     }
@@ -97,7 +104,13 @@ pub(super) fn fill(
         }
     }
     if queries.contains(&Query::Accounts) {
-        accounts(host, section("passwd")?, section("group")?, section("shadow")?);
+        accounts(host, section("passwd")?, section("group")?, section("shadow")?, section("local")?);
+    }
+    if asks(|q| matches!(q, Query::User(_))) {
+        named_users(host, queries, section("user")?);
+    }
+    if asks(|q| matches!(q, Query::Group(_))) {
+        named_groups(host, queries, section("usergroup")?);
     }
     if asks(|q| matches!(q, Query::Package(_))) {
         packages(host, queries, section("package")?);
@@ -164,6 +177,25 @@ impl Section {
     }
 }
 
+/// Files that cannot be changed (chattr(1)): `----i---------e------- /path`.
+fn flags(host: &mut HostState, section: &Section) {
+    for line in section.text().lines() {
+        let Some((flags, path)) = line.split_once(' ') else { continue };
+        let flag = flags.chars().find(|flag| matches!(flag, 'i' | 'a'));
+        if let (Some(flag), Ok(path)) = (flag, path.trim_start().parse()) {
+            host.set_flag(path, flag);
+        }
+    }
+}
+
+/// A path of /proc/self/mountinfo, where blanks and backslashes are octal (proc(5)).
+fn unescaped(path: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
+}
+
+/// What the tools said about this path, or about everything.
 fn complaint(section: &Section, path: &AbsPath) -> Option<String> {
     section
         .complaints()
@@ -266,39 +298,88 @@ fn fragments(host: &mut HostState, queries: &Queries, section: &Section) -> Resu
     Ok(())
 }
 
-fn accounts(host: &mut HostState, passwd: &Section, group: &Section, shadow: &Section) {
+fn accounts(host: &mut HostState, passwd: &Section, group: &Section, shadow: &Section, local: &Section) {
     host.mark_asked(Query::Accounts);
-    if passwd.code != 0 || group.code != 0 || shadow.code != 0 || shadow.output.is_empty() {
-        let why = [passwd, group, shadow].iter().flat_map(|s| s.complaints()).next().unwrap_or("getent failed");
+    let all = [passwd, group, shadow, local];
+    if all.iter().any(|section| section.code != 0) || shadow.output.is_empty() {
+        let why = all.iter().flat_map(|s| s.complaints()).next().unwrap_or("getent failed");
         host.set_unreadable(Query::Accounts, why.to_owned());
         return;
     }
-    let lines = |section: &Section| -> Vec<Vec<String>> {
-        section.text().lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
-    };
-    let mut by_gid: HashMap<String, String> = HashMap::new();
+    let mut names = BTreeMap::new();
     for fields in lines(group) {
-        let [name, _, gid, members, ..] = &fields[..] else { continue };
-        by_gid.entry(gid.clone()).or_insert_with(|| name.clone());
-        let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
-        let gid = gid.parse().map_or(Known::AfterApply, Known::Is);
-        host.groups_mut().insert(name.clone(), Group { gid, members });
+        read_group(host, &fields, &mut names);
     }
     for fields in lines(passwd) {
-        let [name, _, uid, gid, comment, home, shell, ..] = &fields[..] else { continue };
-        let account = Account {
-            uid: uid.parse().map_or(Known::AfterApply, Known::Is),
-            group: by_gid.get(gid).unwrap_or(gid).clone(),
-            comment: comment.clone(),
-            home: home.clone(),
-            shell: shell.clone(),
-        };
-        host.users_mut().insert(name.clone(), account);
+        read_user(host, &fields, &names);
     }
     for fields in lines(shadow) {
         let [name, hash, ..] = &fields[..] else { continue };
         let expires = fields.get(7).and_then(|day| day.parse().ok());
         host.shadow_mut().insert(name.clone(), Shadow { hash: Secret::new(hash.clone()), expires });
+    }
+    let text = local.text();
+    let of = |file: &str| text.lines().filter_map(|line| line.strip_prefix(file)).map(str::to_owned).collect();
+    host.set_local_accounts(of("/etc/passwd:"), of("/etc/group:"));
+}
+
+/// The fields of each line of a database (getent(1)).
+fn lines(section: &Section) -> Vec<Vec<String>> {
+    section.text().lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
+}
+
+fn read_user(host: &mut HostState, fields: &[String], groups: &BTreeMap<String, String>) {
+    let [name, _, uid, gid, comment, home, shell, ..] = fields else { return };
+    let account = Account {
+        uid: uid.parse().map_or(Known::AfterApply, Known::Is),
+        group: groups.get(gid).unwrap_or(gid).clone(),
+        comment: comment.clone(),
+        home: home.clone(),
+        shell: shell.clone(),
+    };
+    host.users_mut().insert(name.clone(), account);
+}
+
+/// Adds a group, and its number with its name to `names`.
+fn read_group(host: &mut HostState, fields: &[String], names: &mut BTreeMap<String, String>) {
+    let [name, _, gid, members, ..] = fields else { return };
+    names.entry(gid.clone()).or_insert_with(|| name.clone());
+    let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
+    let gid = gid.parse().map_or(Known::AfterApply, Known::Is);
+    host.groups_mut().insert(name.clone(), Group { gid, members });
+}
+
+/// Users that were asked for by name; getent(1) ends with 2 where one is missing.
+fn named_users(host: &mut HostState, queries: &Queries, section: &Section) {
+    let numbers = host.groups_mut().iter().filter_map(|(name, group)| match group.gid {
+        Known::Is(gid) => Some((gid.to_string(), name.clone())),
+        Known::AfterApply => None,
+    });
+    let numbers: BTreeMap<String, String> = numbers.collect();
+    for fields in lines(section) {
+        if !fields.first().is_some_and(|name| host.users_mut().contains_key(name)) {
+            read_user(host, &fields, &numbers);
+        }
+    }
+    mark_named(host, queries.iter().filter(|query| matches!(query, Query::User(_))), section);
+}
+
+/// As [`named_users`].
+fn named_groups(host: &mut HostState, queries: &Queries, section: &Section) {
+    for fields in lines(section) {
+        if !fields.first().is_some_and(|name| host.groups_mut().contains_key(name)) {
+            read_group(host, &fields, &mut BTreeMap::new());
+        }
+    }
+    mark_named(host, queries.iter().filter(|query| matches!(query, Query::Group(_))), section);
+}
+
+fn mark_named<'a>(host: &mut HostState, asked: impl Iterator<Item = &'a Query>, section: &Section) {
+    for query in asked {
+        match section.code {
+            0 | 2 => host.mark_asked(query.clone()),
+            _ => host.set_unreadable(query.clone(), section.errors.clone()),
+        }
     }
 }
 

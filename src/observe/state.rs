@@ -212,6 +212,10 @@ pub struct HostState {
     pub(super) contents: BTreeMap<AbsPath, Content>,
     /// Sizes of regular files whose bytes are not known.
     pub(super) sizes: BTreeMap<AbsPath, u64>,
+    /// Files that are immutable (`i`) or can only be added to (`a`), see chattr(1).
+    pub(super) flags: BTreeMap<AbsPath, char>,
+    /// What is itself a mount point.
+    pub(super) mounted: BTreeSet<AbsPath>,
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
     /// By directory, then by name; none of a masked name.
     pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
@@ -219,6 +223,8 @@ pub struct HostState {
     pub(super) users: BTreeMap<String, Account>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) shadow: BTreeMap<String, Shadow>,
+    /// Users and groups of the local files; none where these were not read.
+    pub(super) local: Option<(BTreeSet<String>, BTreeSet<String>)>,
     pub(super) packages: BTreeMap<PackageName, Package>,
     pub(super) candidates: BTreeMap<PackageName, Candidate>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
@@ -301,6 +307,18 @@ impl HostState {
             Some(Content::Bytes(bytes)) => u64::try_from(bytes.len()).ok(),
             _ => self.sizes.get(path).copied(),
         }
+    }
+
+    /// The flag of chattr(1) that keeps a file from being changed: `i` (immutable)
+    /// or `a` (append only); none also where the host could not tell, and where an
+    /// operator's command earlier in the run may take it off.
+    pub fn flag(&self, path: &AbsPath) -> Option<char> {
+        self.flags.get(path).copied().filter(|_| self.command_by.is_none())
+    }
+
+    /// Whether a path is itself a mount point, as far as the host could tell.
+    pub fn is_mounted(&self, path: &AbsPath) -> bool {
+        self.mounted.contains(path)
     }
 
     /// The names in a directory ([`Query::Names`]); empty if there is no directory.
@@ -388,6 +406,38 @@ impl HostState {
     /// Whether a package or a command earlier in the run may bring what is not there now.
     pub fn accounts_may_appear(&self) -> bool {
         self.brought_by().is_some()
+    }
+
+    /// Whether there is a user of this name ([`Query::User`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn has_user(&self, name: &str) -> Result<bool, StateError> {
+        self.exists(Query::User(name.to_owned()), self.users.contains_key(name))
+    }
+
+    /// Whether there is a group of this name ([`Query::Group`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn has_group(&self, name: &str) -> Result<bool, StateError> {
+        self.exists(Query::Group(name.to_owned()), self.groups.contains_key(name))
+    }
+
+    fn exists(&self, query: Query, found: bool) -> Result<bool, StateError> {
+        // An earlier step may make what nobody asked the host about.
+        if found { Ok(true) } else { self.check(query).map(|()| false) }
+    }
+
+    /// Whether a user comes from another source of names than /etc/passwd, so
+    /// that the host's own tools cannot change it ([`Query::Accounts`]).
+    pub fn is_remote_user(&self, name: &str) -> bool {
+        self.local.as_ref().is_some_and(|(users, _)| !users.contains(name)) && self.users.contains_key(name)
+    }
+
+    /// As [`HostState::is_remote_user`], for a group and /etc/group.
+    pub fn is_remote_group(&self, name: &str) -> bool {
+        self.local.as_ref().is_some_and(|(_, groups)| !groups.contains(name)) && self.groups.contains_key(name)
     }
 
     /// Whether the package lists of a sources file are fetched earlier in the run.
@@ -616,6 +666,29 @@ impl HostState {
         below.iter().for_each(|path| self.set_path(path, PathState::Absent));
         self.fragments.iter_mut().filter(|(path, _)| path.is_within(top)).for_each(|(_, files)| files.clear());
         self.set_path(top, PathState::Absent);
+    }
+
+    /// A file has a flag that keeps it from being changed.
+    pub fn set_flag(&mut self, path: AbsPath, flag: char) {
+        self.flags.insert(path, flag);
+    }
+
+    /// These are mount points.
+    pub fn set_mounted(&mut self, paths: impl IntoIterator<Item = AbsPath>) {
+        self.mounted.extend(paths);
+    }
+
+    /// The names in /etc/passwd and /etc/group; others come from other sources.
+    pub fn set_local_accounts(&mut self, users: BTreeSet<String>, groups: BTreeSet<String>) {
+        self.local = Some((users, groups));
+    }
+
+    /// A user or group that is made, or removed, is one of the local files'.
+    pub(crate) fn made_locally(&mut self, user: Option<&str>, group: Option<&str>) {
+        if let Some((users, groups)) = &mut self.local {
+            users.extend(user.map(str::to_owned));
+            groups.extend(group.map(str::to_owned));
+        }
     }
 
     /// The user database, for changing.

@@ -19,6 +19,7 @@ impl HostState {
     }
 
     fn finding(&self, query: &Query, salt: &str) -> String {
+        let exists = |found: bool| if found { "exists" } else { "absent" }.to_owned();
         let unknown = |error: super::StateError| format!("unknown ({error})");
         match query {
             Query::Path(path) => self.path(path).map_or_else(unknown, |state| match state {
@@ -59,6 +60,8 @@ impl HostState {
             Query::Accounts => self.users().map_or_else(unknown, |users| {
                 salted(salt, &format!("{users:?} {:?} {}", self.groups, self.shadow_text()))
             }),
+            Query::User(name) => self.has_user(name).map_or_else(unknown, exists),
+            Query::Group(name) => self.has_group(name).map_or_else(unknown, exists),
             Query::Package(name) => self.package(name).map_or_else(unknown, |package| match package {
                 Package::Absent => "absent".into(),
                 Package::Installed { version: Known::Is(version), held } => {

@@ -56,6 +56,7 @@ impl Op {
                     shell: shell.clone().unwrap_or_else(|| "/bin/sh".to_owned()),
                 };
                 host.users_mut().insert(name.to_string(), account);
+                host.made_locally(Some(name.as_str()), None);
                 let locked = Shadow { hash: Secret::new("!"), expires: None };
                 host.shadow_mut().insert(name.to_string(), locked);
                 if let Some(home) = home {
@@ -263,6 +264,9 @@ fn move_tree(host: &mut HostState, old: &AbsPath, new: &AbsPath) {
 }
 
 fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {
+    if !host.groups_mut().contains_key(name) {
+        host.made_locally(None, Some(name));
+    }
     host.groups_mut()
         .entry(name.to_owned())
         .or_insert_with(|| Group { gid: gid.map_or(Known::AfterApply, Known::Is), members: Default::default() });

@@ -7,6 +7,7 @@
 
 mod access;
 mod effect;
+mod obstacle;
 mod op;
 mod outcome;
 mod planner;

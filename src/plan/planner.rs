@@ -1,6 +1,8 @@
 //! From resources and a host's state to that host's plan.
 
-use super::{Access, Action, FieldChange, HostPlan, Op, PlanError, StepPlan, Verb, decided_at_its_turn};
+use super::{
+    Access, Action, FieldChange, HostPlan, Op, PlanError, Planned, StepPlan, Verb, decided_at_its_turn, obstacle,
+};
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
 use crate::values::{Secret, Span, UnitName};
@@ -163,6 +165,10 @@ impl Planning<'_> {
             Ok(planned) => planned,
             Err(error) => return self.fail(step, error),
         };
+        let Planned { ops, notes, .. } = &mut planned;
+        if let Err(error) = ops.iter().try_for_each(|op| obstacle::check(op, &self.predicted, notes)) {
+            return self.fail(step, error);
+        }
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
         if step.sensitive {

@@ -316,7 +316,12 @@ fn units(renderer: &mut Renderer<'_>, node: Option<&Node>) -> Vec<UnitName> {
     for item in items {
         match item.as_str() {
             Some(text) if super::template::form(text) != super::template::Form::Plain => {}
-            Some(text) => match text.parse() {
+            Some(text) => match text.parse::<UnitName>() {
+                Ok(name) if name.is_template() => wrong(
+                    renderer,
+                    &item.span,
+                    format!("{name} is a template: name an instance of it, with a word between '@' and '.'"),
+                ),
                 Ok(name) => names.push(name),
                 Err(error) => wrong(renderer, &item.span, format!("{error}")),
             },

@@ -30,8 +30,6 @@ pub(super) struct Wanted {
     pub needs_home: bool,
 }
 
-/// Homes that stand for "none".
-const NO_HOME: [&str; 4] = ["/nonexistent", "/dev/null", "/", "/run/nonexistent"];
 /// Shells that are on every Debian and Ubuntu host (packages marked essential).
 const ESSENTIAL_SHELLS: [&str; 10] = [
     "/bin/bash",
@@ -58,7 +56,8 @@ impl Wanted {
 
     /// The questions to ask up front.
     pub(super) fn queries(&self) -> Vec<Query> {
-        let mut queries = vec![Query::Accounts];
+        let mut queries = vec![Query::Accounts, Query::User(self.name.to_string())];
+        queries.extend(self.groups.iter().flatten().map(|group| Query::Group(group.to_string())));
         for home in self.new_home().into_iter().chain(ssh_dir::default_home(&self.name)) {
             queries.extend(ssh_dir::home_queries(&home));
         }
@@ -74,7 +73,7 @@ impl Wanted {
     /// Whether a directory is made for a new account: not for a system's,
     /// unless the step names one.
     fn has_home(&self) -> bool {
-        let named_none = self.home.as_ref().is_some_and(|home| NO_HOME.contains(&home.as_str()));
+        let named_none = self.home.as_ref().is_some_and(ssh_dir::is_no_home);
         !named_none && (!self.system || self.home.is_some() || self.needs_home)
     }
 }
@@ -91,7 +90,40 @@ pub(super) fn plan(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanErr
     }
     groups(draft, wanted)?;
     password(draft, wanted)?;
-    expiry(draft, wanted)
+    expiry(draft, wanted)?;
+    refuse_remote(draft, wanted)
+}
+
+/// What /etc/passwd does not hold, usermod(8), chpasswd(8) and chage(1) cannot change.
+fn refuse_remote(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    let changes = |op: &Op| {
+        matches!(
+            op,
+            Op::UserChange { .. } | Op::SetPasswordHash { .. } | Op::LockPassword { .. } | Op::SetExpiry { .. }
+        )
+    };
+    let name = wanted.name.as_str();
+    if draft.host().is_remote_user(name) && draft.planned.ops.iter().any(changes) {
+        let fields =
+            draft.planned.changes.iter().map(|change| change.field.as_str()).filter(|field| *field != "groups");
+        return refused(format!(
+            "the user '{name}' is not in /etc/passwd but comes from another source of accounts ('passwd' in \
+             /etc/nsswitch.conf), so that this host cannot change it ({}): change it there, or leave these fields out",
+            fields.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// What /etc/group does not hold, gpasswd(1) cannot change.
+fn local_group(draft: &Draft<'_>, user: &str, group: &str) -> Result<(), PlanError> {
+    if !draft.host().is_remote_group(group) {
+        return Ok(());
+    }
+    refused(format!(
+        "the group '{group}' is not in /etc/group but comes from another source of accounts ('group' in \
+         /etc/nsswitch.conf), so that this host cannot change whether '{user}' is in it: change it there"
+    ))
 }
 
 fn check_uid(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
@@ -220,7 +252,7 @@ fn update(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(
         });
     }
     match &wanted.home {
-        Some(home) if !NO_HOME.contains(&home.as_str()) => ssh_dir::home_exists(draft, name),
+        Some(home) if !ssh_dir::is_no_home(home) => ssh_dir::home_exists(draft, name),
         _ => Ok(()),
     }
 }
@@ -247,7 +279,7 @@ fn new_home(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result
     }
     draft.change("home", Some(&account.home), Some(home.as_str()));
     let Ok(old) = account.home.parse::<AbsPath>() else { return Ok((Some(home), false)) };
-    if NO_HOME.contains(&home.as_str()) || NO_HOME.contains(&old.as_str()) {
+    if ssh_dir::is_no_home(&home) || ssh_dir::is_no_home(&old) {
         return Ok((Some(home), false));
     }
     // With what is asked here the effect can carry keys and their modes along.
@@ -290,13 +322,16 @@ fn groups(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
             }
             draft.note(format!("group '{group}': {KNOWN_AFTER_APPLY}; a package of this run is expected to bring it"));
         }
+        local_group(draft, name, group.as_str())?;
         after.insert(group.to_string());
         ops.push(Op::Join { user: wanted.name.clone(), group: (*group).clone() });
     }
     if wanted.exclusive_groups {
         for group in current.iter().filter(|group| !target.iter().any(|wanted| wanted.as_str() == **group)) {
-            // A name that this program would not accept is the host's own affair.
-            let Ok(parsed) = group.parse::<GroupName>() else { continue };
+            local_group(draft, name, group)?;
+            let parsed = group.parse::<GroupName>().map_err(|why| {
+                PlanError::Refused(format!("'{name}' cannot be taken out of a group on the host: {why}"))
+            })?;
             after.remove(group);
             if wanted.is_login(draft) && ["sudo", "admin", "wheel", "root"].contains(&group.as_str()) {
                 draft.note(format!(

@@ -5,10 +5,10 @@
 //! refused when the plan is made.
 
 use super::elf::{Glibc, Needs};
-use super::{Args, Field, Kind, Resource, Type, file};
+use super::{Args, Field, Kind, Resource, Type, file, ignored, ownership, parents};
 use crate::observe::{HostState, PathState, Queries, Query};
-use crate::plan::{Meta, PlanError, Planned};
-use crate::values::{AbsPath, Mode};
+use crate::plan::{Action, Meta, PlanError, Planned};
+use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("group", Type::String, "default \"root\""),
         Field::optional("mode", Type::String, "default \"0755\""),
         Field::optional("sha256", Type::String, "the digest that the local file must have, 64 hexadecimal digits"),
+        parents::FIELD,
     ],
     build,
 };
@@ -33,6 +34,7 @@ struct Binary {
     content: Vec<u8>,
     meta: Meta,
     needs: Needs,
+    parents: bool,
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
@@ -45,13 +47,11 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         args.refuse("sha256", format!("'{source}' has the digest {found}, not the one given here"));
     }
     let needs = Needs::read(&content).map_err(|why| args.refuse("source", format!("'{source}' {why}"))).ok()?;
-    let mode = if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o755) };
-    let meta = Meta {
-        owner: args.string("owner").unwrap_or_else(|| "root".into()),
-        group: args.string("group").unwrap_or_else(|| "root".into()),
-        mode,
-    };
-    Some(Box::new(Binary { source, path: path?, content, meta, needs }))
+    let meta = ownership::meta(args, 0o755);
+    let path = path?;
+    ignored::refuse(args, &path);
+    let parents = parents::given(args);
+    Some(Box::new(Binary { source, path, content, meta: meta?, needs, parents }))
 }
 
 /// A SHA-256 in hexadecimal, in lower case.
@@ -67,6 +67,8 @@ pub(super) fn digest(args: &mut Args<'_>, field: &str) -> Option<String> {
 impl Resource for Binary {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Digest(self.path.clone()));
+        parents::queries(&self.path, queries);
+        ownership::queries(&self.meta, queries);
         if let Some(interpreter) = &self.needs.interpreter {
             queries.ask(Query::Path(interpreter.clone()));
         }
@@ -78,6 +80,10 @@ impl Resource for Binary {
         // Digests say enough about programs; their bytes are not fetched for a diff.
         if !std::mem::take(&mut planned.wants).is_empty() {
             planned.diff = None;
+        }
+        ownership::check(host, &self.meta, &mut planned)?;
+        if planned.action == Some(Action::Create) {
+            parents::plan(host, &self.path, self.parents, &mut planned)?;
         }
         if !planned.ops.is_empty() {
             planned.notes.extend(missing);

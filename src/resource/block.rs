@@ -6,7 +6,7 @@
 use super::in_force::{self, Said};
 use super::line::Place;
 use super::text::Text;
-use super::{Args, Field, Kind, Resource, Type, text_file};
+use super::{Args, Field, Kind, Resource, Type, parents, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
 use std::ops::RangeInclusive;
@@ -50,6 +50,7 @@ pub(super) const KIND: Kind = Kind {
         ),
         text_file::CREATE,
         text_file::MISSING,
+        parents::FIELD,
     ],
     build,
 };
@@ -141,7 +142,7 @@ impl Resource for Block {
                 }
             }
         }
-        file.replace(host, text, &mut planned);
+        file.replace(host, text, &mut planned)?;
         Ok(planned)
     }
 

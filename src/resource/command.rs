@@ -3,7 +3,7 @@
 //! A guard is always required: without one nobody could say whether the host
 //! differs, neither before the apply nor after it.
 
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{Action, Guard, Op, Outcome, PlanError, Planned, decided_at_its_turn};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
@@ -113,8 +113,7 @@ impl Shell {
     /// of the run may change is asked again when the turn comes.
     fn due(&self, host: &HostState) -> Result<Due, PlanError> {
         let mut verdicts = Vec::new();
-        let at_its_turn =
-            |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
+        let at_its_turn = |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
         let brought = || host.brought_by().or(host.changed_by()).or(Some("an earlier step"));
         if let Some(path) = &self.creates {
             verdicts.push(match host.path(path)? {
@@ -176,6 +175,7 @@ impl Resource for Shell {
         if let Some(run) = &self.unless {
             queries.ask(Query::Run(run.clone()));
         }
+        queries.extend(self.user.as_ref().map(|user| Query::User(user.to_string())));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -192,6 +192,9 @@ impl Resource for Shell {
         planned.change("run", None::<&str>, Some(self.run.trim_end()));
         if let Some(user) = &self.user {
             planned.change("as", None::<&str>, Some(user.as_str()));
+            if !host.has_user(user.as_str())? {
+                ownership::missing(host, "user", user.as_str(), &mut planned)?;
+            }
         }
         for (key, _) in &self.environment {
             planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));

@@ -4,7 +4,7 @@
 //! step says `recursive` and the path cannot be one that the system lives in.
 
 use super::tree::Below;
-use super::{Args, Field, Kind, Resource, Type, file, ownership};
+use super::{Args, Field, Kind, Resource, Type, file, ownership, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
@@ -19,11 +19,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("owner", Type::String, "a user's name or number; default \"root\""),
         Field::optional("group", Type::String, "a group's name or number; default \"root\""),
         Field::optional("mode", Type::String, "three or four octal digits; default \"0755\""),
-        Field::optional(
-            "parents",
-            Type::Bool,
-            "makes missing directories above it too, as root:root 0755; default false",
-        ),
+        parents::FIELD,
         Field::optional(
             "recursive",
             Type::Bool,
@@ -134,12 +130,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Directory {
     fn queries(&self, queries: &mut Queries) {
         match self {
-            Directory::Present { path, below, .. } => {
+            Directory::Present { path, meta, below, .. } => {
                 queries.ask(Query::Path(path.clone()));
                 if let Some(below) = below {
                     below.queries(path, queries);
                 }
-                queries.extend(path.ancestors().filter(|above| above.as_str() != "/").map(Query::Path));
+                parents::queries(path, queries);
+                ownership::queries(meta, queries);
             }
             Directory::Absent { path, .. } => queries.ask(Query::Names(path.clone())),
         }
@@ -159,12 +156,12 @@ impl Resource for Directory {
     }
 }
 
-fn present(host: &HostState, path: &AbsPath, meta: &Meta, parents: bool) -> Result<Planned, PlanError> {
+fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {
             planned.action = Some(Action::Create);
-            above(host, path, parents, &mut planned)?;
+            parents::plan(host, path, make_parents, &mut planned)?;
             planned.change("mode", None::<&str>, Some(meta.mode.to_string()));
             planned.change("owner", None::<&str>, Some(format!("{}:{}", meta.owner, meta.group)));
             planned.ops.push(Op::MakeDirectory { path: path.clone(), meta: meta.clone() });
@@ -184,39 +181,8 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, parents: bool) -> Resu
             )));
         }
     }
+    ownership::check(host, meta, &mut planned)?;
     Ok(planned)
-}
-
-/// The directories above: they are there, or `parents` makes them.
-fn above(host: &HostState, path: &AbsPath, parents: bool, planned: &mut Planned) -> Result<(), PlanError> {
-    let mut missing = Vec::new();
-    for directory in path.ancestors().filter(|above| above.as_str() != "/") {
-        match host.path(&directory)? {
-            PathState::Absent => missing.push(directory),
-            PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
-                return Err(PlanError::Refused(format!(
-                    "{path} cannot be made: {directory} is {} on the host, not a directory",
-                    in_the_way(entry.file_type)
-                )));
-            }
-            PathState::Present(_) | PathState::AfterApply => break,
-        }
-    }
-    if parents {
-        for directory in missing.iter().rev() {
-            planned.change("parents", None::<&str>, Some(directory.as_str()));
-            planned.ops.push(Op::MakeDirectory { path: directory.clone(), meta: Meta::root(0o755) });
-        }
-    } else if let Some(nearest) = missing.first() {
-        if !host.accounts_may_appear() {
-            return Err(PlanError::Refused(format!(
-                "{path} cannot be made: there is no {nearest} on the host; make it with a step before this one, \
-                 or say parents = true"
-            )));
-        }
-        planned.notes.push(format!("{nearest} is not there yet: a package installed before must bring it"));
-    }
-    Ok(())
 }
 
 fn absent(host: &HostState, path: &AbsPath, recursive: bool) -> Result<Planned, PlanError> {

@@ -3,10 +3,10 @@
 //! The part of a URL after `?` may be a signature that grants access; with
 //! any user name and password in it, it is a secret and is never shown.
 
-use super::{Args, Field, Kind, Resource, Type, binary, file};
+use super::{Args, Field, Kind, Resource, Type, binary, file, ignored, ownership, parents};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
-use crate::values::{AbsPath, Mode, Secret};
+use crate::values::{AbsPath, Secret};
 use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("owner", Type::String, "default \"root\""),
         Field::optional("group", Type::String, "default \"root\""),
         Field::optional("mode", Type::String, "default \"0644\""),
+        parents::FIELD,
     ],
     build,
 };
@@ -31,6 +32,7 @@ struct Download {
     sha256: String,
     path: AbsPath,
     meta: Meta,
+    parents: bool,
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
@@ -41,13 +43,11 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let sha256 = binary::digest(args, "sha256");
     let path: Option<AbsPath> = args.parse("path");
-    let mode = if args.node("mode").is_some() { args.parse("mode")? } else { Mode::from_bits(0o644) };
-    let meta = Meta {
-        owner: args.string("owner").unwrap_or_else(|| "root".into()),
-        group: args.string("group").unwrap_or_else(|| "root".into()),
-        mode,
-    };
-    Some(Box::new(Download { url: Secret::new(url), shown: shown?, sha256: sha256?, path: path?, meta }))
+    let meta = ownership::meta(args, 0o644);
+    let path = path?;
+    ignored::refuse(args, &path);
+    let parents = parents::given(args);
+    Some(Box::new(Download { url: Secret::new(url), shown: shown?, sha256: sha256?, path, meta: meta?, parents }))
 }
 
 /// The URL without what may be secret in it; none if it is no usable URL
@@ -71,6 +71,8 @@ fn shown(url: &str) -> Option<String> {
 impl Resource for Download {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Digest(self.path.clone()));
+        parents::queries(&self.path, queries);
+        ownership::queries(&self.meta, queries);
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -89,6 +91,8 @@ impl Resource for Download {
                 planned.change("mode", None::<&str>, Some(self.meta.mode.to_string()));
                 planned.change("owner", None::<&str>, Some(format!("{}:{}", self.meta.owner, self.meta.group)));
                 planned.ops.push(fetch);
+                parents::plan(host, &self.path, self.parents, &mut planned)?;
+                ownership::check(host, &self.meta, &mut planned)?;
                 return Ok(planned);
             }
             PathState::Present(entry) if entry.file_type == FileType::Directory => {
@@ -113,6 +117,7 @@ impl Resource for Download {
         } else if !planned.changes.is_empty() {
             planned.ops.push(file::set_meta(&self.path, entry, &self.meta));
         }
+        ownership::check(host, &self.meta, &mut planned)?;
         Ok(planned)
     }
 }

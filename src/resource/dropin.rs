@@ -120,7 +120,7 @@ impl Resource for DropIn {
             in_force::ask_unit(queries, self.unit.as_str());
         }
         // systemctl(1) cannot show a template, only its instances.
-        if !self.unit.as_str().contains("@.") {
+        if !self.unit.is_template() {
             queries.ask(Query::Unit(self.unit.clone()));
         }
     }
@@ -137,7 +137,7 @@ impl Resource for DropIn {
                 planned
             }
         };
-        let unit = if self.unit.as_str().contains("@.") { None } else { Some(host.unit(&self.unit)?) };
+        let unit = if self.unit.is_template() { None } else { Some(host.unit(&self.unit)?) };
         let writes = self.content.is_some() && !planned.ops.is_empty();
         if writes && matches!(unit, Some(Known::Is(unit)) if unit.load == "not-found") {
             planned.notes.push(format!("there is no unit {} on this host yet", self.unit));

@@ -5,7 +5,7 @@
 
 use super::environment_file;
 use super::file::{meta_changes, set_meta};
-use super::{Args, Field, Kind, Resource, Type, ownership};
+use super::{Args, Field, Kind, Resource, Type, ownership, parents};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName};
@@ -30,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("owner", Type::String, "default \"root\""),
         Field::optional("group", Type::String, "default \"root\""),
         Field::optional("mode", Type::String, "default \"0600\": values are secrets"),
+        parents::FIELD,
     ],
     build,
 };
@@ -49,6 +50,7 @@ struct Wanted {
     environment: BTreeMap<EnvKey, Secret>,
     content: Vec<u8>,
     meta: Meta,
+    parents: bool,
 }
 
 impl std::fmt::Debug for Wanted {
@@ -76,12 +78,17 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
         }
+        parents::refuse(args);
         return Some(Box::new(Env { path: path?, wanted: None, unit }));
     }
     let environment = environment(args)?;
     let meta = ownership::meta(args, 0o600);
     let content = environment_file::write(&environment).map_err(|why| args.refuse("path", why.to_string())).ok()?;
-    Some(Box::new(Env { path: path?, wanted: Some(Wanted { environment, content, meta: meta? }), unit }))
+    Some(Box::new(Env {
+        path: path?,
+        wanted: Some(Wanted { environment, content, meta: meta?, parents: parents::given(args) }),
+        unit,
+    }))
 }
 
 /// The stage's variables and those of the step, with all that is required.
@@ -155,6 +162,10 @@ fn loader(args: &mut Args<'_>, unit: UnitName, path: &AbsPath) -> Option<Loader>
 impl Resource for Env {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Digest(self.path.clone()));
+        if let Some(wanted) = &self.wanted {
+            parents::queries(&self.path, queries);
+            ownership::queries(&wanted.meta, queries);
+        }
         if let Some(Loader { unit, folder, drop_in, .. }) = &self.unit {
             queries.ask(Query::Path(folder.clone()));
             queries.ask(Query::Content(drop_in.clone()));
@@ -165,7 +176,13 @@ impl Resource for Env {
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
-            Some(wanted) => plan_file(&mut planned, host, &self.path, wanted)?,
+            Some(wanted) => {
+                plan_file(&mut planned, host, &self.path, wanted)?;
+                ownership::check(host, &wanted.meta, &mut planned)?;
+                if planned.action == Some(Action::Create) {
+                    parents::plan(host, &self.path, wanted.parents, &mut planned)?;
+                }
+            }
             None => {
                 plan_absence(&mut planned, host, &self.path, "state")?;
             }
@@ -184,7 +201,7 @@ impl Resource for Env {
 }
 
 fn plan_file(planned: &mut Planned, host: &HostState, path: &AbsPath, wanted: &Wanted) -> Result<(), PlanError> {
-    let Wanted { environment, content, meta } = wanted;
+    let Wanted { environment, content, meta, .. } = wanted;
     let write = Op::WriteFile { path: path.clone(), content: content.clone(), meta: meta.clone(), validate: None };
     let entry = match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {

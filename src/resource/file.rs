@@ -3,7 +3,7 @@
 
 use super::in_force::{self, Said};
 use super::ownership::Given;
-use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ownership, text_file};
+use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ignored, ownership, parents, text_file};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::AbsPath;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("owner", Type::String, "default \"root\"; without content: as it is"),
         Field::optional("group", Type::String, "default \"root\"; without content: as it is"),
         Field::optional("mode", Type::String, "default \"0644\"; without content: as it is"),
+        parents::FIELD,
         Field::optional(
             "validate",
             Type::String,
@@ -43,6 +44,7 @@ enum File {
         content: Vec<u8>,
         meta: Meta,
         validate: Option<String>,
+        parents: bool,
     },
     /// Whatever stands there, with what is given of owner, group and mode.
     Existing {
@@ -59,6 +61,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let path: Option<AbsPath> = args.parse("path");
     if args.absent() {
         no_content(args);
+        parents::refuse(args);
         return Some(Box::new(File::Absent { path: path? }));
     }
     let has_content = CONTENT.iter().any(|field| args.node(field).is_some());
@@ -77,13 +80,18 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if let (Some(path), Some(content)) = (&path, &content) {
         docker_daemon::check_daemon_json(args, content_field(args), path, content);
     }
-    Some(Box::new(File::Present { path: path?, content: content?, meta: meta?, validate }))
+    let path = path?;
+    ignored::refuse(args, &path);
+    let parents = parents::given(args);
+    Some(Box::new(File::Present { path, content: content?, meta: meta?, validate, parents }))
 }
 
 fn existing(args: &mut Args<'_>, path: AbsPath) -> Option<Box<dyn Resource>> {
     let given = Given::of(args);
-    if args.node("validate").is_some() {
-        args.refuse("validate", "'validate' has a meaning only with content");
+    for field in ["validate", "parents"] {
+        if args.node(field).is_some() {
+            args.refuse(field, format!("'{field}' has a meaning only with content"));
+        }
     }
     if directory::is_system(&path) {
         args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
@@ -127,23 +135,38 @@ pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
 impl Resource for File {
     fn queries(&self, queries: &mut Queries) {
         match self {
-            File::Present { path, content, .. } => {
+            File::Present { path, content, meta, .. } => {
                 queries.ask(Query::Digest(path.clone()));
+                parents::queries(path, queries);
+                ownership::queries(meta, queries);
                 docker_daemon::daemon_json_queries(path, content, queries);
                 in_force::ask(queries, path);
             }
-            File::Existing { path, .. } | File::Absent { path } => queries.ask(Query::Path(path.clone())),
+            File::Existing { path, given, .. } => {
+                queries.ask(Query::Path(path.clone()));
+                ownership::queries(&given.accounts(), queries);
+            }
+            File::Absent { path } => queries.ask(Query::Path(path.clone())),
         }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
-            File::Present { path, content, meta, validate } => {
+            File::Present { path, content, meta, validate, parents } => {
                 let mut planned = present(host, path, content, meta, validate)?;
+                ownership::check(host, meta, &mut planned)?;
+                ignored::note(path, &mut planned);
+                if planned.action == Some(Action::Create) {
+                    parents::plan(host, path, *parents, &mut planned)?;
+                }
                 docker_daemon::check_daemon_json_clash(host, path, content, &mut planned)?;
                 Ok(planned)
             }
-            File::Existing { path, given, skip } => keep(host, path, given, *skip),
+            File::Existing { path, given, skip } => {
+                let mut planned = keep(host, path, given, *skip)?;
+                ownership::check(host, &given.accounts(), &mut planned)?;
+                Ok(planned)
+            }
             File::Absent { path } => absent(host, path),
         }
     }

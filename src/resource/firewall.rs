@@ -41,7 +41,11 @@ pub(super) const KIND: Kind = Kind {
             "tables with one of allow, deny, limit, reject = \"22/tcp\", a port, or \"any\"; and from, to, port, \
              proto, interface, direction (\"in\" or \"out\"), comment",
         ),
-        Field::optional("exclusive", Type::Bool, "removes the rules that are not listed; default false"),
+        Field::optional(
+            "exclusive",
+            Type::Bool,
+            "removes the rules that are not listed; default false; refused where ufw has rules that cannot be listed (route rules)",
+        ),
         Field::optional(
             "docker_user",
             Type::Any,
@@ -208,6 +212,14 @@ impl Firewall {
         let unwanted = |line: &Line| line.rule().is_some_and(|rule| !self.rules.contains(rule));
         let mut removed: Vec<Rule> = Vec::new();
         for line in plan.lists.iter().flatten() {
+            if let Line::Route(text) = line {
+                return Err(PlanError::Refused(format!(
+                    "ufw has a rule for forwarded packets, which 'rules' cannot list, so that 'exclusive' must neither \
+                     keep nor remove it: '{}'; remove it by hand (ufw status numbered, ufw delete NUMBER), or leave \
+                     out 'exclusive'",
+                    text.trim_start_matches("### tuple ### ")
+                )));
+            }
             if let Line::Other(text) = line {
                 return Err(PlanError::Refused(format!(
                     "ufw has a rule of a form that is not understood here, so that 'exclusive' cannot remove it: \

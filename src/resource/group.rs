@@ -25,6 +25,9 @@ pub(super) const KIND: Kind = Kind {
 /// The largest number that is a user's or group's (2^32 - 2 and above stand for "none").
 pub(super) const MAX_ID: i64 = 4_294_967_293;
 
+/// The longest name that groupadd(8) takes.
+const LONGEST: usize = 32;
+
 #[derive(Debug)]
 enum Group {
     Present { name: GroupName, gid: Option<u32>, system: bool },
@@ -46,12 +49,17 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let gid = args.integer("gid", 0, MAX_ID).and_then(|gid| u32::try_from(gid).ok());
     let system = args.bool("system").unwrap_or(false);
+    if name.as_ref().is_some_and(|name| name.as_str().len() > LONGEST) {
+        args.refuse("name", format!("the name of a group of this host cannot be longer than {LONGEST} characters"));
+    }
     Some(Box::new(Group::Present { name: name?, gid, system }))
 }
 
 impl Resource for Group {
     fn queries(&self, queries: &mut Queries) {
+        let (Group::Present { name, .. } | Group::Absent { name }) = self;
         queries.ask(Query::Accounts);
+        queries.ask(Query::Group(name.to_string()));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -74,6 +82,12 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
     }
     match (host.group(name.as_str())?, gid) {
         (None, _) => {
+            if name.as_str().contains(' ') {
+                return Err(PlanError::Refused(format!(
+                    "there is no group '{name}' on the host, and groupadd(8) makes none with a space in its name: \
+                     name the group otherwise, or have the source of accounts that knows it set up first"
+                )));
+            }
             planned.action = Some(Action::Create);
             let shown = gid.map_or(KNOWN_AFTER_APPLY.to_owned(), |gid| gid.to_string());
             planned.change("gid", None::<&str>, Some(shown));
@@ -84,6 +98,7 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
                 Known::Is(before) => before.to_string(),
                 Known::AfterApply => KNOWN_AFTER_APPLY.to_owned(),
             };
+            refuse_remote(host, name)?;
             if before == "0" {
                 return Err(PlanError::Refused(format!("the group '{name}' has the number 0, which must not change")));
             }
@@ -98,12 +113,24 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
     Ok(planned)
 }
 
+/// What /etc/group does not hold, groupmod(8) and groupdel(8) cannot change.
+fn refuse_remote(host: &HostState, name: &GroupName) -> Result<(), PlanError> {
+    if !host.is_remote_group(name.as_str()) {
+        return Ok(());
+    }
+    Err(PlanError::Refused(format!(
+        "the group '{name}' is not in /etc/group but comes from another source of accounts ('group' in \
+         /etc/nsswitch.conf), so that this host cannot change it: change it there"
+    )))
+}
+
 fn absent(host: &HostState, name: &GroupName) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     let Some(group) = host.group(name.as_str())? else {
         planned.absent_unless_brought(host.brought_by());
         return Ok(planned);
     };
+    refuse_remote(host, name)?;
     if let Some((user, _)) = host.users()?.iter().find(|(_, account)| account.group == name.as_str()) {
         return Err(PlanError::Refused(format!(
             "the group '{name}' is the primary group of the user '{user}'; remove or change the user first"

@@ -83,7 +83,7 @@ impl Name {
     /// Has /etc/hosts resolve the name: unless a line does, the one for
     /// 127.0.1.1 (Debian's address for a host's own name) is made to.
     fn hosts(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
-        let target = Target { path: self.hosts.clone(), missing: Missing::Create };
+        let target = Target { path: self.hosts.clone(), missing: Missing::Create, parents: false };
         let Some(file) = TextFile::read(host, &target, planned)? else { return Ok(()) };
         let words = |line: &str| -> Vec<String> {
             line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
@@ -112,7 +112,6 @@ impl Name {
             planned.change("hosts", None::<&str>, Some(line.replace('\t', " ")));
             text.insert(at, &line);
         }
-        file.replace(host, text, planned);
-        Ok(())
+        file.replace(host, text, planned)
     }
 }

@@ -3,7 +3,7 @@
 use super::in_force::{self, Said};
 use super::pattern::{self, Replacement};
 use super::text::Text;
-use super::{Args, Field, Kind, Resource, Type, setting, text_file};
+use super::{Args, Field, Kind, Resource, Type, parents, setting, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, PlanError, Planned};
 use regex::Regex;
@@ -38,6 +38,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
         text_file::CREATE,
         text_file::MISSING,
+        parents::FIELD,
     ],
     build,
 };
@@ -156,7 +157,7 @@ impl Resource for Line {
                 block.escape_debug()
             ));
         }
-        file.replace(host, text, &mut planned);
+        file.replace(host, text, &mut planned)?;
         Ok(planned)
     }
 

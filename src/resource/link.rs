@@ -1,6 +1,6 @@
 //! `link`: a symbolic link with an exact target.
 
-use super::{Args, Field, Kind, Resource, Type, directory::in_the_way};
+use super::{Args, Field, Kind, Resource, Type, directory::in_the_way, ignored, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Op, PlanError, Planned};
 use crate::values::AbsPath;
@@ -18,13 +18,14 @@ pub(super) const KIND: Kind = Kind {
         ),
         Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
         Field::optional("force", Type::Bool, "replaces a regular file at the path; default false"),
+        parents::FIELD,
     ],
     build,
 };
 
 #[derive(Debug)]
 enum Link {
-    Present { path: AbsPath, target: String, force: bool },
+    Present { path: AbsPath, target: String, force: bool, parents: bool },
     Absent { path: AbsPath },
 }
 
@@ -36,6 +37,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
         }
+        parents::refuse(args);
         return Some(Box::new(Link::Absent { path: path? }));
     }
     let Some(target) = args.string("target") else {
@@ -46,19 +48,25 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if target.is_empty() || target.len() > 4095 || target.chars().any(char::is_control) {
         args.refuse("target", "'target' must be a path of 1 to 4095 bytes without control characters");
     }
-    Some(Box::new(Link::Present { path: path?, target, force: args.bool("force").unwrap_or(false) }))
+    let path = path?;
+    ignored::refuse(args, &path);
+    let (force, parents) = (args.bool("force").unwrap_or(false), parents::given(args));
+    Some(Box::new(Link::Present { path, target, force, parents }))
 }
 
 impl Resource for Link {
     fn queries(&self, queries: &mut Queries) {
         let (Link::Present { path, .. } | Link::Absent { path }) = self;
         queries.ask(Query::Path(path.clone()));
+        if matches!(self, Link::Present { .. }) {
+            parents::queries(path, queries);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match self {
-            Link::Present { path, target, force } => {
+            Link::Present { path, target, force, parents } => {
                 let before = match host.path(path)? {
                     PathState::Absent | PathState::AfterApply => None,
                     PathState::Present(entry) => match entry.file_type {
@@ -80,6 +88,9 @@ impl Resource for Link {
                 planned.action = Some(if replaces { Action::Update } else { Action::Create });
                 planned.change("target", before, Some(target));
                 planned.ops.push(Op::MakeLink { path: path.clone(), target: target.clone() });
+                if !replaces {
+                    parents::plan(host, path, *parents, &mut planned)?;
+                }
             }
             Link::Absent { path } => match host.path(path)? {
                 PathState::Absent => planned.absent_unless_brought(host.rewritten_by(path)),

@@ -2,8 +2,8 @@
 //! at a path.
 
 use super::{Args, file};
-use crate::observe::Entry;
-use crate::plan::{KNOWN_AFTER_APPLY, Meta, Planned};
+use crate::observe::{Entry, HostState, Queries, Query};
+use crate::plan::{KNOWN_AFTER_APPLY, Meta, PlanError, Planned};
 use crate::values::{AbsPath, GroupName, Mode, UserName};
 use std::{fmt::Display, str::FromStr};
 
@@ -37,6 +37,16 @@ impl Given {
         given
     }
 
+    /// The accounts that must exist; root where none is named.
+    pub(super) fn accounts(&self) -> Meta {
+        let root = Meta::root(0);
+        Meta {
+            owner: self.owner.clone().unwrap_or(root.owner),
+            group: self.group.clone().unwrap_or(root.group),
+            mode: root.mode,
+        }
+    }
+
     /// Notes what they will be, where only the apply tells what they were.
     pub(super) fn expected(&self, planned: &mut Planned) {
         let mode = self.mode.map(|mode| mode.to_string());
@@ -59,6 +69,53 @@ impl Given {
             planned.ops.push(file::set_meta(path, entry, &wanted));
         }
     }
+}
+
+/// The questions that [`check`] needs.
+pub(super) fn queries(meta: &Meta, queries: &mut Queries) {
+    if is_name(&meta.owner) {
+        queries.ask(Query::User(meta.owner.clone()));
+    }
+    if is_name(&meta.group) {
+        queries.ask(Query::Group(meta.group.clone()));
+    }
+}
+
+/// Refuses an owner or group that will not exist when something is to be given
+/// to it.
+///
+/// # Errors
+/// There is none of the name, and nothing before this step can bring it.
+pub(super) fn check(host: &HostState, meta: &Meta, planned: &mut Planned) -> Result<(), PlanError> {
+    if planned.ops.is_empty() {
+        return Ok(());
+    }
+    let accounts =
+        [("user", &meta.owner, host.has_user(&meta.owner)), ("group", &meta.group, host.has_group(&meta.group))];
+    for (sort, name, exists) in accounts {
+        if is_name(name) && !exists? {
+            missing(host, sort, name, planned)?;
+        }
+    }
+    Ok(())
+}
+
+/// A user or group that does not exist: a package or a command before the step
+/// may bring it, or the step is refused.
+pub(super) fn missing(host: &HostState, sort: &str, name: &str, planned: &mut Planned) -> Result<(), PlanError> {
+    let Some(on) = host.brought_by() else {
+        return Err(PlanError::Refused(format!(
+            "there is no {sort} '{name}' on the host; add a step before this one: {sort} = {{ name = \"{name}\" }}"
+        )));
+    };
+    planned.leave_open(on);
+    planned.notes.push(format!("there is no {sort} '{name}' yet: {on} must bring it"));
+    Ok(())
+}
+
+/// Whether this is a name that must be looked up: not root's, and no number.
+fn is_name(account: &str) -> bool {
+    account != "root" && account.parse::<u32>().is_err()
 }
 
 /// A name, or a number as `stat` prints it for an account without a name.

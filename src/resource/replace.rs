@@ -84,7 +84,7 @@ impl Resource for Replace {
         if again != text {
             return text_file::refuse(host, &self.target.path, self.changes_again(&file.text, &text, &again));
         }
-        file.replace(host, text, &mut planned);
+        file.replace(host, text, &mut planned)?;
         Ok(planned)
     }
 }

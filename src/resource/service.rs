@@ -56,14 +56,20 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
     }
     let name = unit_name(args, "name")?;
-    if running.is_some() && name.as_str().contains("@.") {
+    if name.is_template() {
         args.refuse(
             "name",
-            format!("{name} is a template: only an instance of it, such as {}, can run", instance(&name)),
+            format!(
+                "{name} is a template: only an instance of it, such as {}, can run, be enabled or be masked",
+                instance(&name)
+            ),
         );
     }
     Some(Box::new(Service { name, enabled, running, masked }))
 }
+
+/// Where a mask stands (systemctl(1), mask), and the administrator's own units.
+const OWN_UNITS: &str = "/etc/systemd/system/";
 
 fn instance(template: &UnitName) -> String {
     template.as_str().replacen("@.", "@one.", 1)
@@ -109,6 +115,13 @@ impl Resource for Service {
         match self.masked {
             Some(true) => {
                 work.stopped();
+                if !masked && unit.fragment.starts_with(OWN_UNITS) {
+                    return Err(PlanError::Refused(format!(
+                        "{} cannot be masked: its file {} stands where the mask would; remove the file first with a \
+                         'unit' step (state = \"absent\"), or say enabled = false, running = false in place of masked",
+                        self.name, unit.fragment
+                    )));
+                }
                 if !masked {
                     work.say(Verb::Mask, "masked", "false", "true");
                 }

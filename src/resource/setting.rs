@@ -12,7 +12,7 @@ mod syntax;
 
 use super::in_force::{self, Said};
 use super::text::Text;
-use super::{Args, Field, Kind, Resource, Type, text_file};
+use super::{Args, Field, Kind, Resource, Type, parents, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
@@ -54,6 +54,7 @@ pub(super) const KIND: Kind = Kind {
         ),
         text_file::CREATE,
         text_file::MISSING,
+        parents::FIELD,
     ],
     build,
 };
@@ -190,7 +191,7 @@ impl Resource for Setting {
         if edited.text != file.text {
             planned.change("value", edited.before.as_deref(), self.value.as_deref());
         }
-        file.replace(host, edited.text, &mut planned);
+        file.replace(host, edited.text, &mut planned)?;
         Ok(planned)
     }
 

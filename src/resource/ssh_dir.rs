@@ -26,6 +26,12 @@ pub(super) fn default_home(user: &UserName) -> Option<AbsPath> {
     if user.as_str() == "root" { "/root".parse().ok() } else { format!("/home/{user}").parse().ok() }
 }
 
+/// Whether a home stands for "none": it is never made, whatever is to go in it.
+pub(super) fn is_no_home(home: &AbsPath) -> bool {
+    let within = |top: &str| top.parse().is_ok_and(|top| home.is_within(&top));
+    home.as_str() == "/" || ["/nonexistent", "/run/nonexistent", "/dev", "/proc", "/sys"].into_iter().any(within)
+}
+
 /// The questions about a home and all that is above it.
 pub(super) fn home_queries(home: &AbsPath) -> Vec<Query> {
     std::iter::once(home.clone()).chain(home.ancestors()).map(Query::Path).collect()
@@ -73,6 +79,18 @@ impl Owner {
         Ok(Owner { user: user.clone(), group: account.group.clone(), home })
     }
 
+    /// Refuses a home that stands for "none".
+    fn has_home(&self) -> Result<(), PlanError> {
+        if !is_no_home(&self.home) {
+            return Ok(());
+        }
+        Err(PlanError::Refused(format!(
+            "the home of '{0}' is {1}, which stands for none and is never made: give the user another home, \
+             such as home = \"/home/{0}\"",
+            self.user, self.home
+        )))
+    }
+
     fn meta(&self, bits: u16) -> Meta {
         Meta { owner: self.user.to_string(), group: self.group.clone(), mode: Mode::from_bits(bits) }
     }
@@ -85,9 +103,7 @@ impl Owner {
 /// There is no such user, something on the way is refused, or the state cannot tell.
 pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Result<bool, PlanError> {
     let owner = Owner::of(draft, user)?;
-    if owner.home.parent().is_none() {
-        return Err(PlanError::Refused(format!("the home of '{user}' is /: keys cannot be kept there")));
-    }
+    owner.has_home()?;
     if !draft.answered(key_queries(&owner.home)) {
         return Ok(false);
     }
@@ -189,6 +205,7 @@ fn must_be(draft: &Draft<'_>, path: &AbsPath, wanted: FileType) -> Result<(), Pl
 /// It or a directory above it is refused, or the state cannot tell.
 pub(super) fn home(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanError> {
     let owner = Owner::of(draft, user)?;
+    owner.has_home()?;
     let home = owner.home.clone();
     if !draft.answered(home_queries(&home)) {
         return Ok(());

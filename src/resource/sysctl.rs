@@ -14,7 +14,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "A kernel parameter: persisted in a file of its own in /etc/sysctl.d, and live.",
     main: "key",
     fields: &[
-        Field::required("key", Type::String, "the dotted name, such as \"net.ipv4.ip_forward\""),
+        Field::required("key", Type::String, "the name, such as \"net.ipv4.ip_forward\" or \"net/ipv4/ip_forward\""),
         Field::optional("value", Type::Scalar, "the value; true and false mean 1 and 0"),
         Field::optional(
             "state",

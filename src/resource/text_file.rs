@@ -4,7 +4,7 @@
 
 use super::directory::in_the_way;
 use super::text::Text;
-use super::{Args, Field, Type};
+use super::{Args, Field, Type, ignored, parents};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
@@ -23,6 +23,8 @@ pub(super) const MISSING: Field = Field::optional(
 pub(super) struct Target {
     pub(super) path: AbsPath,
     pub(super) missing: Missing,
+    /// Whether the directories above a file that is made are made too.
+    pub(super) parents: bool,
 }
 
 /// What happens where there is no file.
@@ -46,7 +48,13 @@ impl Target {
             args.refuse("create", "'create' has no meaning with state = \"absent\"");
         }
         let absent = args.absent();
-        let target = Target::existing(args)?;
+        if absent {
+            parents::refuse(args);
+        }
+        let target = Target { parents: parents::given(args), ..Target::existing(args)? };
+        if !absent {
+            ignored::refuse(args, &target.path);
+        }
         Some(match target.missing {
             Missing::Error if absent => Target { missing: Missing::Fine, ..target },
             Missing::Error if create => Target { missing: Missing::Create, ..target },
@@ -57,7 +65,7 @@ impl Target {
     /// From the fields `path` and `missing`.
     pub(super) fn existing(args: &mut Args<'_>) -> Option<Target> {
         let missing = if skips(args) { Missing::Skip } else { Missing::Error };
-        Some(Target { path: args.parse("path")?, missing })
+        Some(Target { path: args.parse("path")?, missing, parents: false })
     }
 }
 
@@ -80,11 +88,14 @@ pub(super) struct TextFile {
     meta: Meta,
     /// Whether it is on the host.
     there: bool,
+    /// Whether the directories above it are made with it.
+    parents: bool,
 }
 
 /// The questions that [`TextFile::read`] needs.
 pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
     queries.ask(Query::Content(path.clone()));
+    parents::queries(path, queries);
 }
 
 /// Where only the turn of a step tells what the file holds: an earlier step of
@@ -161,15 +172,18 @@ impl TextFile {
             }
         };
         let meta = Meta { owner: entry.owner.clone(), group: entry.group.clone(), mode: entry.mode };
-        Ok(Some(TextFile { path: path.clone(), text: Text::parse(content), meta, there: true }))
+        Ok(Some(TextFile { path: path.clone(), text: Text::parse(content), meta, there: true, parents: false }))
     }
 
     /// Plans to put this text in the file's place. What an earlier step of the
     /// run may put into the file meanwhile must not get lost: then the step is
     /// left open, and the text is what is expected.
-    pub(super) fn replace(&self, host: &HostState, text: Text, planned: &mut Planned) {
+    ///
+    /// # Errors
+    /// The directory of a new file is missing.
+    pub(super) fn replace(&self, host: &HostState, text: Text, planned: &mut Planned) -> Result<(), PlanError> {
         if text == self.text && self.there {
-            return;
+            return Ok(());
         }
         let (before, after) = (self.text.render().into_bytes(), text.render().into_bytes());
         if let Some(on) = host.rewritten_by(&self.path) {
@@ -183,6 +197,7 @@ impl TextFile {
             meta: self.meta.clone(),
             validate: None,
         });
+        if self.there { Ok(()) } else { parents::plan(host, &self.path, self.parents, planned) }
     }
 }
 
@@ -196,7 +211,8 @@ fn missing(target: &Target, planned: &mut Planned) -> Result<Option<TextFile>, P
             Ok(None)
         }
         Missing::Create => {
-            Ok(Some(TextFile { path: path.clone(), text: Text::default(), meta: Meta::root(0o644), there: false }))
+            let (text, meta) = (Text::default(), Meta::root(0o644));
+            Ok(Some(TextFile { path: path.clone(), text, meta, there: false, parents: target.parents }))
         }
         Missing::Error => Err(PlanError::Refused(format!(
             "there is no {path} on the host: say create = true to make it, missing = \"skip\" to leave this step out, or \

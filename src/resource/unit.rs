@@ -66,7 +66,7 @@ fn section(name: &UnitName) -> Option<&'static str> {
 
 impl UnitInPlace {
     fn is_template(&self) -> bool {
-        self.name.as_str().contains("@.")
+        self.name.is_template()
     }
 
     fn absent(&self, host: &HostState) -> Result<Planned, PlanError> {

@@ -208,6 +208,7 @@ impl Resource for User {
             }
             User::Absent { name, grant, .. } => {
                 queries.ask(Query::Accounts);
+                queries.ask(Query::User(name.to_string()));
                 queries.extend(ssh_dir::default_home(name).map(Query::Path));
                 sudoers::ask_file(queries, grant);
             }
@@ -301,6 +302,12 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
     if let Some(account) = account {
         if account.uid == crate::observe::Known::Is(0) {
             return Err(PlanError::Refused(format!("the user '{name}' has the number 0, which is root's")));
+        }
+        if draft.host().is_remote_user(name.as_str()) {
+            return Err(PlanError::Refused(format!(
+                "the user '{name}' is not in /etc/passwd but comes from another source of accounts ('passwd' in \
+                 /etc/nsswitch.conf), so that this host cannot remove it: remove it there"
+            )));
         }
         let home = match account.home.parse::<AbsPath>() {
             Ok(home) if remove_home => removable_home(draft, name, &home)?,

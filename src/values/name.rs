@@ -17,6 +17,9 @@ pub struct InvalidName {
 
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $sort:literal, $check:expr) => {
+        name_type!($(#[$doc])* $name, $sort, $check, str::to_owned);
+    };
+    ($(#[$doc:meta])* $name:ident, $sort:literal, $check:expr, $form:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -34,7 +37,7 @@ macro_rules! name_type {
             fn from_str(text: &str) -> Result<Self, InvalidName> {
                 let check: fn(&str) -> Result<(), &'static str> = $check;
                 match check(text) {
-                    Ok(()) => Ok(Self(text.to_owned())),
+                    Ok(()) => Ok(Self($form(text))),
                     Err(reason) => Err(InvalidName { sort: $sort, text: text.to_owned(), reason }),
                 }
             }
@@ -73,8 +76,10 @@ name_type!(
     UserName, "user name", account
 );
 name_type!(
-    /// A group name; same syntax as a login name.
-    GroupName, "group name", account
+    /// A group name. Groups of directory services have spaces and '+' in
+    /// theirs ("domain users"); what group(5) and option parsers would
+    /// misread is refused.
+    GroupName, "group name", group
 );
 name_type!(
     /// A systemd unit name with its type suffix, e.g. `docker.service` (systemd.unit(5)).
@@ -89,23 +94,44 @@ name_type!(
     EnvKey, "environment variable name", env_key
 );
 name_type!(
-    /// A kernel parameter in dotted form, e.g. `net.ipv4.ip_forward` (sysctl(8)).
-    SysctlKey, "sysctl key", sysctl_key
+    /// A kernel parameter, kept in dotted form, e.g. `net.ipv4.ip_forward`. The form
+    /// with slashes, `net/ipv4/ip_forward`, is the same one (sysctl(8), sysctl.d(5)).
+    SysctlKey, "sysctl key", sysctl_key, dotted
 );
 name_type!(
     /// A host name of RFC 1123 form, at most 253 characters.
     HostName, "host name", host
 );
 
+impl UnitName {
+    /// Whether this is a template, such as `getty@.service`, of which only instances run.
+    pub fn is_template(&self) -> bool {
+        self.0.contains("@.")
+    }
+}
+
 impl SysctlKey {
     /// The parameter's file. A dot separates, a slash stands for a dot within a word (sysctl.d(5)).
     pub fn proc_path(&self) -> String {
-        let swap = |c| match c {
-            '.' => '/',
-            '/' => '.',
-            other => other,
-        };
-        format!("/proc/sys/{}", self.0.chars().map(swap).collect::<String>())
+        format!("/proc/sys/{}", swapped(&self.0))
+    }
+}
+
+/// With each dot as a slash and each slash as a dot.
+fn swapped(key: &str) -> String {
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    key.chars().map(swap).collect()
+}
+
+/// A key in dotted form: the first separator tells in which form it is written (sysctl.d(5)).
+fn dotted(key: &str) -> String {
+    match key.chars().find(|c| matches!(c, '.' | '/')) {
+        Some('/') => swapped(key),
+        _ => key.to_owned(),
     }
 }
 
@@ -127,11 +153,32 @@ fn account(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+fn group(text: &str) -> Result<(), &'static str> {
+    let Some(first) = text.chars().next() else { return Err("it is empty") };
+    if text.len() > 256 {
+        return Err("it is longer than 256 bytes");
+    }
+    if !(first.is_alphanumeric() || first == '_') {
+        return Err("it must begin with a letter, a digit or '_'");
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("it is a number, which would be taken for a group's number");
+    }
+    if text.ends_with(' ') || !text.chars().all(|c| c.is_alphanumeric() || " _.-+@$&\\".contains(c)) {
+        return Err("only letters, digits, spaces and '_.-+@$&\\' may be in it, and no space at its end");
+    }
+    Ok(())
+}
+
 fn unit(text: &str) -> Result<(), &'static str> {
     const TYPES: [&str; 11] =
         ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
     if text.len() > 255 {
         return Err("it is longer than 255 characters");
+    }
+    // The root mount and the root slice are named so (systemd.unit(5)); no other unit begins with '-'.
+    if text == "-.mount" || text == "-.slice" {
+        return Ok(());
     }
     if !all(text, ":_.\\@-") || text.starts_with('-') {
         return Err("only letters, digits and ':_.\\@-' may be in it");
@@ -171,11 +218,12 @@ fn env_key(text: &str) -> Result<(), &'static str> {
 }
 
 fn sysctl_key(text: &str) -> Result<(), &'static str> {
+    let text = dotted(text);
     if !text.contains('.') || text.split('.').any(str::is_empty) {
         return Err("it must be words joined by dots, such as 'net.ipv4.ip_forward'");
     }
     // A '/' stands for a dot inside a word (an interface named eth0.1), as sysctl(8) has it.
-    if !all(text, "._-/") || text.contains("//") || text.starts_with(['-', '/']) {
+    if !all(&text, "._-/") || text.contains("//") || text.starts_with(['-', '/']) {
         return Err("only letters, digits, '_', '-', '.' and '/' may be in it");
     }
     Ok(())
@@ -208,9 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn groups_may_have_spaces_but_no_separators_or_options() {
+        for good in ["domain users", "c++", "docker", "DOMAIN\\team", "2fa-users"] {
+            assert!(good.parse::<GroupName>().is_ok(), "{good:?}");
+        }
+        for bad in ["", "-x", "+x", "a:b", "a,b", "a\nb", "a ", " a", "1000", "a/b", "~x"] {
+            assert!(bad.parse::<GroupName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn units_need_a_type_and_packages_must_not_carry_apt_instructions() {
         assert!("docker.service".parse::<UnitName>().is_ok());
-        assert!("getty@tty1.service".parse::<UnitName>().is_ok());
+        for good in ["getty@tty1.service", "-.mount", "-.slice", "dev-disk-by\\x2duuid.swap", "home-my\\x20data.mount"]
+        {
+            assert!(good.parse::<UnitName>().is_ok(), "{good:?}");
+        }
         for bad in ["docker", ".service", "a/b.service", "-x.service", "x.conf"] {
             assert!(bad.parse::<UnitName>().is_err(), "{bad:?}");
         }
@@ -229,6 +290,20 @@ mod tests {
         assert!("A-B".parse::<EnvKey>().is_err());
         assert!("net.ipv4.conf.eth0/1.rp_filter".parse::<SysctlKey>().is_ok());
         assert!("kernel".parse::<SysctlKey>().is_err());
+        for (written, path) in [
+            ("net/ipv4/ip_forward", "/proc/sys/net/ipv4/ip_forward"),
+            ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
+            ("net/ipv4/conf/eth0.100/rp_filter", "/proc/sys/net/ipv4/conf/eth0.100/rp_filter"),
+            ("net.ipv4.conf.eth0/100.rp_filter", "/proc/sys/net/ipv4/conf/eth0.100/rp_filter"),
+        ] {
+            let key: SysctlKey = written.parse().unwrap();
+            assert_eq!(key.proc_path(), path, "{written}");
+        }
+        let same: SysctlKey = "net/ipv4/conf/eth0.100/rp_filter".parse().unwrap();
+        assert_eq!(same.as_str(), "net.ipv4.conf.eth0/100.rp_filter");
+        for bad in ["net/ipv4/../x", "/proc/sys/vm/x", "net//x", "net/ipv4/"] {
+            assert!(bad.parse::<SysctlKey>().is_err(), "{bad:?}");
+        }
         assert!("net..x".parse::<SysctlKey>().is_err());
     }
 }

@@ -12,9 +12,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// Wraps a text for sharing.
+    /// Wraps a text for sharing. Line ends of Windows become those of the
+    /// hosts: an editor's choice must not reach files through their content.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
-        Arc::new(Source { name: name.into(), text: text.into() })
+        Arc::new(Source { name: name.into(), text: text.into().replace("\r\n", "\n") })
     }
 
     /// Line and column (both from 1, columns in characters) of a byte offset.

@@ -1,0 +1,79 @@
+//! What stands in an operation's way on the host: files that are immutable,
+//! and files that are themselves mount points.
+
+use super::{Op, PlanError};
+use crate::observe::{HostState, probe::ACCOUNT_DATABASES};
+use crate::values::AbsPath;
+
+/// Refuses an operation that is known to fail, and notes one that is carried
+/// out otherwise than usual.
+///
+/// # Errors
+/// What it changes cannot be changed.
+pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Result<(), PlanError> {
+    match op {
+        Op::WriteFile { path, .. } | Op::Download { path, .. } => {
+            immutable(host, path)?;
+            let note = format!("{path} is a mount point: it is written in its place, not replaced at once");
+            if host.is_mounted(path) && !notes.contains(&note) {
+                notes.push(note);
+            }
+            in_directory(host, path)
+        }
+        Op::MakeLink { path, .. } | Op::Remove { path, .. } => {
+            immutable(host, path)?;
+            if host.is_mounted(path) {
+                return Err(PlanError::Refused(format!(
+                    "{path} is a mount point on the host and cannot be removed or replaced: unmount it first"
+                )));
+            }
+            in_directory(host, path)
+        }
+        Op::MakeDirectory { path, .. } => in_directory(host, path),
+        Op::SetMeta { path, .. } | Op::SetTree { path, .. } => immutable(host, path),
+        Op::GroupAdd { .. }
+        | Op::GroupChange { .. }
+        | Op::GroupRemove { .. }
+        | Op::UserAdd { .. }
+        | Op::UserChange { .. }
+        | Op::UserRemove { .. }
+        | Op::SetPasswordHash { .. }
+        | Op::LockPassword { .. }
+        | Op::SetExpiry { .. }
+        | Op::Join { .. }
+        | Op::Leave { .. } => {
+            ACCOUNT_DATABASES.iter().filter_map(|path| path.parse().ok()).try_for_each(|path| immutable(host, &path))
+        }
+        Op::AptUpdate { .. }
+        | Op::AptInstall { .. }
+        | Op::AptRemove { .. }
+        | Op::DaemonReload
+        | Op::Systemctl { .. }
+        | Op::Sysctl { .. }
+        | Op::Module { .. }
+        | Op::SetHostname { .. }
+        | Op::SetTimezone { .. }
+        | Op::Run { .. }
+        | Op::Exec { .. }
+        | Op::Check(_)
+        | Op::Reboot { .. } => Ok(()),
+    }
+}
+
+/// What has a flag of chattr(1) can be neither changed nor replaced, not even by root.
+fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    let Some(flag) = host.flag(path) else { return Ok(()) };
+    let what = if flag == 'i' { "immutable" } else { "append-only" };
+    Err(PlanError::Refused(format!(
+        "{path} is {what} on the host (chattr +{flag}), so that not even root can change it: if that is not meant \
+         to be, take the flag off there (chattr -{flag} {path})"
+    )))
+}
+
+/// In an immutable directory no name can be made, replaced or removed.
+fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    match path.parent() {
+        Some(parent) if host.flag(&parent) == Some('i') => immutable(host, &parent),
+        _ => Ok(()),
+    }
+}

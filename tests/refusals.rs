@@ -1,0 +1,302 @@
+//! What a plan refuses because it is known to fail or to undo itself, and
+//! that nothing is touched then; by the program on a real host.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // a host that cannot be used must stop the test
+
+mod support;
+
+use std::process::Command;
+use support::program;
+use support::project::{Project, ran};
+
+/// The plan of these steps is refused (exit code 1) with all of these parts in the message.
+fn refused(project: &Project, steps: &str, parts: &[&str]) {
+    project.playbook(steps);
+    let planned = project.run(&["plan", "site.toml"]);
+    assert_eq!(planned.code, 1, "{steps}\n{planned:?}");
+    for part in parts {
+        assert!(planned.err.contains(part), "{steps}\nlacks {part:?}: {}", planned.err);
+    }
+}
+
+#[test]
+fn what_is_known_to_fail_fails_in_the_plan_and_touches_nothing() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf x >/srv/plain
+         printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/own.service; systemctl daemon-reload
+         groupadd -g 7777 'c++'; useradd -M -d /nonexistent svc",
+    );
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v";
+    let cases = [
+        ("file = { path = \"/srv/a/b\", content = \"x\" }", "there is no /srv/a on the host"),
+        ("link = { path = \"/srv/a/b\", target = \"x\" }", "there is no /srv/a on the host"),
+        ("line = { path = \"/srv/a/b\", line = \"x\", create = true }", "there is no /srv/a on the host"),
+        ("setting = { path = \"/srv/a/b\", key = \"x\", value = 1, create = true }", "say parents = true"),
+        ("file = { path = \"/srv/plain/b\", content = \"x\" }", "/srv/plain is a regular file on the host"),
+        ("file = { path = \"/srv/plain/b/c\", content = \"x\", parents = true }", "not a directory"),
+        ("directory = { path = \"/srv/plain/b\" }", "/srv/plain is a regular file on the host"),
+        ("file = { path = \"/srv/x\", content = \"x\", owner = \"noone\" }", "there is no user 'noone' on the host"),
+        ("file = { path = \"/srv/x\", content = \"x\", group = \"noone\" }", "there is no group 'noone' on the host"),
+        ("directory = { path = \"/srv/x\", owner = \"noone\" }", "there is no user 'noone' on the host"),
+        ("command = { run = \"id\", creates = \"/srv/x\", as = \"noone\" }", "there is no user 'noone' on the host"),
+        ("service = { name = \"own\", masked = true }", "/etc/systemd/system/own.service stands where the mask would"),
+        ("service = { name = \"getty@\", enabled = true }", "getty@.service is a template"),
+        (
+            "file = { path = \"/srv/x\", content = \"x\" }\nrestart = [\"getty@.service\"]",
+            "getty@.service is a template: name an instance of it",
+        ),
+        ("file = { path = \"/etc/sudoers.d/a.conf\", content = \"\" }", "sudo ignores /etc/sudoers.d/a.conf"),
+        ("sudoers = { name = \"a.conf\", content = \"\" }", "sudo skips names"),
+        ("sysctl = { key = \"net/ipv4/no_such_thing\", value = 1 }", "has no parameter net.ipv4.no_such_thing"),
+    ];
+    for (step, part) in cases {
+        refused(&project, &format!("[[step]]\n{step}\n"), &[part, "site.toml:"]);
+    }
+    refused(
+        &project,
+        &format!("[[step]]\nuser = {{ name = \"svc\", authorized_keys = [\"{key}\"] }}\n"),
+        &["the home of 'svc' is /nonexistent, which stands for none"],
+    );
+    assert_eq!(project.on_host("ls -A /srv; ls -d /nonexistent 2>/dev/null || :"), "plain");
+
+    // What an earlier step makes is there for a later one.
+    project.playbook(
+        r#"
+[[step]]
+user = { name = "ann", home = "/srv/people/ann" }
+[[step]]
+group = { name = "team" }
+[[step]]
+file = { path = "/srv/a/b/c", content = "x", owner = "ann", group = "team", parents = true }
+[[step]]
+link = { path = "/srv/a/l", target = "b" }
+[[step]]
+file = { path = "/srv/people/ann/x", content = "x", owner = "ann" }
+[[step]]
+setting = { path = "/srv/d/e.conf", key = "x", value = 1, create = true, parents = true }
+[[step]]
+command = { run = "id -un >/srv/who", creates = "/srv/who", as = "root" }
+"#,
+    );
+    project.converge();
+    assert_eq!(
+        project.on_host("stat -c '%U:%G %a' /srv/a /srv/a/b /srv/a/b/c"),
+        "root:root 755\nroot:root 755\nann:team 644"
+    );
+}
+
+#[test]
+fn names_that_hosts_really_have_are_handled() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "groupadd 'c++'; groupadd plain; useradd -m -G 'c++',plain ann
+         printf 'my group:x:7778:ann\\n' >>/etc/group; printf 'my group:!::ann\\n' >>/etc/gshadow",
+    );
+    project.playbook(
+        r#"
+[[step]]
+user = { name = "ann", groups = ["plain"], exclusive_groups = true }
+[[step]]
+group = { name = "g++" }
+[[step]]
+file = { path = "/srv/x", content = "x", group = "my group" }
+[[step]]
+sysctl = { key = "net/ipv4/conf/lo/log_martians", value = 1, live = false }
+[[step]]
+dropin = { unit = "-.mount", name = "10-x", content = "[Mount]\nSloppyOptions=no\n" }
+[[step]]
+dropin = { unit = 'home-my\x20data.mount', name = "10-x", content = "[Mount]\nSloppyOptions=no\n" }
+"#,
+    );
+    project.converge();
+    assert_eq!(project.on_host("id -Gn ann | tr ' ' '\\n' | sort | paste -sd ' '"), "ann plain");
+    assert_eq!(project.on_host("stat -c %G /srv/x; getent group g++ | cut -d: -f1"), "my group\ng++");
+    assert_eq!(
+        project.on_host("systemctl show -p DropInPaths --value -- -.mount"),
+        "/etc/systemd/system/-.mount.d/10-x.conf"
+    );
+    assert_eq!(project.on_host("cat /etc/sysctl.d/*log_martians*"), "net.ipv4.conf.lo.log_martians = 1");
+}
+
+/// Sets or prints an attribute by setxattr(2) and getxattr(2) of x86-64: the
+/// host has no tool for it.
+fn attribute(project: &Project, path: &str, name: &str, value: Option<&str>) -> String {
+    let call = match value {
+        Some(hex) => format!(
+            "my $v = pack(\"H*\", \"{hex}\"); syscall(188, $f, $n, $v, length($v), 0) == 0 or die \"setxattr: $!\";"
+        ),
+        None => "my $v = \"\\0\" x 256; my $l = syscall(191, $f, $n, $v, 256); \
+                 print $l < 0 ? \"none\" : unpack(\"H*\", substr($v, 0, $l));"
+            .to_owned(),
+    };
+    project.on_host(&format!("perl -e 'my ($f, $n) = (\"{path}\\0\", \"{name}\\0\"); {call}'"))
+}
+
+#[test]
+fn access_control_lists_and_attributes_outlive_an_edit() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "useradd -m ann; mkdir /srv/ann; chown ann /srv/ann
+         for d in /etc /srv/ann; do printf 'a = 1\\n' >$d/app.conf; chmod 0640 $d/app.conf; done",
+    );
+    // user::rw- user:33:r-- group::r-- mask::r-- other::---, in the order of posix_acl_xattr(5).
+    let list = "02000000\
+                01000600ffffffff\
+                0200040021000000\
+                04000400ffffffff\
+                10000400ffffffff\
+                20000000ffffffff";
+    let files = ["/etc/app.conf", "/srv/ann/app.conf"];
+    for file in files {
+        attribute(&project, file, "system.posix_acl_access", Some(list));
+        attribute(&project, file, "user.note", Some("6b657074"));
+    }
+    project.playbook(
+        r#"
+[[step]]
+setting = { path = "/etc/app.conf", key = "a", value = 2, separator = " = " }
+[[step]]
+file = { path = "/srv/ann/app.conf", content = "a = 3\n", mode = "0640", owner = "ann" }
+"#,
+    );
+    project.converge();
+    assert_eq!(project.on_host("cat /etc/app.conf /srv/ann/app.conf"), "a = 2\na = 3");
+    assert_eq!(project.on_host("stat -c '%U %a' /etc/app.conf /srv/ann/app.conf"), "root 640\nann 640");
+    for file in files {
+        assert_eq!(attribute(&project, file, "system.posix_acl_access", None), list, "{file}");
+        assert_eq!(attribute(&project, file, "user.note", None), "6b657074", "{file}");
+    }
+    assert_eq!(project.on_host("find / -xdev -name '.stockade-*' | wc -l"), "0", "no temporary file is left");
+}
+
+#[test]
+fn a_file_that_is_a_mount_point_is_written_in_its_place() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "mkdir '/srv/a b'; printf 'old\\n' >/srv/below; printf 'x' >'/srv/a b/c'; mount --bind /srv/below '/srv/a b/c'
+         cp /etc/hosts /srv/hosts; mount --bind /srv/hosts /etc/hosts",
+    );
+    project.playbook(
+        r#"
+[[step]]
+line = { path = "/etc/hosts", line = "192.0.2.7 there" }
+[[step]]
+file = { path = "/srv/a b/c", content = "new\n", mode = "0600" }
+"#,
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    assert_eq!(planned.matches("is a mount point: it is written in its place").count(), 2, "{planned}");
+    project.converge();
+    assert_eq!(project.on_host("tail -n 1 /etc/hosts; cat '/srv/a b/c' /srv/below"), "192.0.2.7 there\nnew\nnew");
+    assert_eq!(project.on_host("stat -c %a /srv/below; find / -xdev -name '.stockade-*' | wc -l"), "600\n0");
+    assert_eq!(project.on_host("ls -d /var/lib/stockade/runs/*/place 2>/dev/null || echo none"), "none");
+
+    refused(
+        &project,
+        "[[step]]\nfile = { path = \"/srv/a b/c\", state = \"absent\" }\n",
+        &["is a mount point on the host and cannot be removed"],
+    );
+
+    // Content that does not fit leaves the old one.
+    project.on_host(
+        "mkdir /srv/small; mount -t tmpfs -o size=8k tmpfs /srv/small; printf 'old\\n' >/srv/small/f
+         : >/srv/f; mount --bind /srv/small/f /srv/f",
+    );
+    project.playbook(&format!("[[step]]\nfile = {{ path = \"/srv/f\", content = \"{}\" }}\n", "x".repeat(30_000)));
+    let applied = project.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert_eq!(project.on_host("cat /srv/f; find / -xdev -name '.stockade-*' | wc -l"), "old\n0");
+}
+
+/// A container may not set the flag, so the host is a tree on this machine.
+#[test]
+fn an_immutable_file_is_refused_with_what_to_do() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("printf x >/etc/kept; mkdir /etc/closed");
+    let Some(tree) = project.image() else { return };
+    let chattr = |flag: &str, path: &str| {
+        let status = Command::new("chattr").arg(flag).arg(tree.join(path)).status().unwrap();
+        assert!(status.success(), "this machine's temporary directory must know immutable files");
+    };
+    let on_image = |steps: &str, arguments: &[&str]| {
+        project.playbook(steps);
+        ran(program(project.folder()).args(arguments).args(["--record", "none", "-i", "image.toml"]))
+    };
+    chattr("+i", "etc/kept");
+    chattr("+i", "etc/closed");
+    chattr("+a", "etc/passwd");
+    let cases = [
+        ("file = { path = \"/etc/kept\", content = \"y\" }", "/etc/kept is immutable on the host (chattr +i)"),
+        ("file = { path = \"/etc/kept\", content = \"x\", mode = \"0600\" }", "chattr -i /etc/kept"),
+        ("file = { path = \"/etc/kept\", state = \"absent\" }", "chattr -i /etc/kept"),
+        ("line = { path = \"/etc/kept\", line = \"y\" }", "chattr -i /etc/kept"),
+        ("file = { path = \"/etc/closed/new\", content = \"y\" }", "chattr -i /etc/closed"),
+        ("user = { name = \"ann\" }", "/etc/passwd is append-only on the host (chattr +a)"),
+    ];
+    let told: Vec<_> = cases
+        .iter()
+        .map(|(step, part)| (part, on_image(&format!("[[step]]\n{step}\n"), &["plan", "site.toml"])))
+        .collect();
+    let same = on_image(
+        "[[step]]\nfile = { path = \"/etc/kept\", content = \"x\" }\n",
+        &["plan", "site.toml", "--detailed-exitcode"],
+    );
+    chattr("-i", "etc/kept");
+    chattr("-i", "etc/closed");
+    chattr("-a", "etc/passwd");
+    for (part, planned) in told {
+        assert_eq!(planned.code, 1, "{part}: {planned:?}");
+        assert!(planned.err.contains(part) && planned.err.contains("site.toml:"), "lacks {part:?}: {}", planned.err);
+    }
+    assert_eq!(same.code, 0, "what is as it should be needs no change: {same:?}");
+}
+
+/// The tests' host has a second source of names: libnss-extrausers.
+#[test]
+fn accounts_of_another_source_of_names_are_known_and_not_changed() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "apt-get -q update >/dev/null; DEBIAN_FRONTEND=noninteractive apt-get -q -y install libnss-extrausers >/dev/null
+         sed -i 's/^passwd:.*/passwd: files extrausers/; s/^group:.*/group: files extrausers/' /etc/nsswitch.conf
+         printf 'far:x:8888:8889:Far:/home/far:/bin/bash\\n' >/var/lib/extrausers/passwd
+         printf 'domain users:x:8889:ubuntu\\n' >/var/lib/extrausers/group
+         : >/var/lib/extrausers/shadow; groupadd local; useradd -m near",
+    );
+    for (step, parts) in [
+        ("user = { name = \"far\", shell = \"/bin/sh\" }", ["'far' is not in /etc/passwd", "(shell)"]),
+        ("user = { name = \"far\", locked = true }", ["'far' is not in /etc/passwd", "locked"]),
+        ("user = { name = \"far\", state = \"absent\" }", ["'far' is not in /etc/passwd", "cannot remove it"]),
+        (
+            "user = { name = \"near\", groups = [\"domain users\"] }",
+            ["'domain users' is not in /etc/group", "whether 'near' is in it"],
+        ),
+        (
+            "group = { name = \"domain users\", state = \"absent\" }",
+            ["'domain users' is not in /etc/group", "change it"],
+        ),
+        ("group = { name = \"domain users\", gid = 5 }", ["the group 'domain users'", "the number"]),
+    ] {
+        refused(&project, &format!("[[step]]\n{step}\n"), &parts);
+    }
+    project.playbook(
+        r#"
+[[step]]
+user = { name = "far", shell = "/bin/bash", groups = ["local"] }
+[[step]]
+file = { path = "/srv/x", content = "x", owner = "far", group = "domain users" }
+"#,
+    );
+    project.converge();
+    assert_eq!(project.on_host("stat -c '%U:%G' /srv/x; getent group local | cut -d: -f4"), "far:domain users\nfar");
+}
+
+#[test]
+fn line_ends_of_a_playbook_do_not_reach_the_host() {
+    let Some(project) = Project::new() else { return };
+    let text = "name = \"Test\"\nhosts = [\"all\"]\n[[step]]\nfile = { path = \"/srv/x\", content = \"\"\"\none\ntwo\n\"\"\" }\n\
+                [[step]]\ncommand = { run = '''\ntrue\nprintf done >/srv/y\n''', creates = \"/srv/y\" }\n";
+    project.write("site.toml", &text.replace('\n', "\r\n"));
+    project.converge();
+    assert_eq!(project.on_host("od -An -c /srv/x | tr -d ' '; cat /srv/y"), "one\\ntwo\\n\ndone");
+}
