@@ -20,6 +20,88 @@ fn refused(project: &Project, steps: &str, parts: &[&str]) {
 }
 
 #[test]
+fn steps_that_contradict_each_other_are_refused_with_both_places() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("printf 'a = 1\\nline\\n' >/etc/app.conf");
+    let file = |fields: &str| format!("file = {{ path = \"/etc/x\", {fields} }}");
+    let setting = |fields: &str| format!("setting = {{ path = \"/etc/app.conf\", separator = \" = \", {fields} }}");
+    let cases = [
+        (setting("key = \"a\", value = 2"), setting("key = \"a\", value = 3")),
+        // The first finds nothing to do; the second takes away what it found.
+        (setting("key = \"a\", value = 1"), setting("key = \"a\", state = \"absent\"")),
+        (
+            "line = { path = \"/etc/app.conf\", line = \"line\" }".to_owned(),
+            "line = { path = \"/etc/app.conf\", match = \"^li\", state = \"absent\" }".to_owned(),
+        ),
+        (file("content = \"1\""), file("content = \"2\"")),
+        (file("content = \"1\""), file("content = \"1\", mode = \"0600\"")),
+        (file("content = \"1\""), file("state = \"absent\"")),
+        ("directory = { path = \"/srv/x\" }".into(), "directory = { path = \"/srv/x\", state = \"absent\" }".into()),
+        ("directory = { path = \"/srv/x\" }".into(), "directory = { path = \"/srv/x\", mode = \"0700\" }".into()),
+        ("link = { path = \"/srv/l\", target = \"a\" }".into(), "link = { path = \"/srv/l\", target = \"b\" }".into()),
+        (
+            "service = { name = \"fstrim.timer\", running = false, enabled = false }".into(),
+            "service = { name = \"fstrim.timer\", enabled = true }".into(),
+        ),
+        ("package = { name = \"less\" }".into(), "package = { name = \"less\", state = \"absent\" }".into()),
+        (
+            "user = { name = \"ann\", groups = [\"games\"] }".into(),
+            "user = { name = \"ann\", groups = [], exclusive_groups = true }".into(),
+        ),
+        (
+            "user = { name = \"ann\", shell = \"/bin/sh\" }".into(),
+            "user = { name = \"ann\", shell = \"/bin/bash\" }".into(),
+        ),
+        ("user = { name = \"ann\" }".into(), "user = { name = \"ann\", state = \"absent\" }".into()),
+        ("group = { name = \"team\" }".into(), "group = { name = \"team\", state = \"absent\" }".into()),
+        ("hostname = { value = \"one\" }".into(), "hostname = { value = \"two\" }".into()),
+        (
+            "sysctl = { key = \"net.ipv4.ip_forward\", value = 1, live = false }".into(),
+            "sysctl = { key = \"net/ipv4/ip_forward\", value = 2, live = false }".into(),
+        ),
+    ];
+    for (first, second) in &cases {
+        let steps = format!("[[step]]\nname = \"one\"\n{first}\n[[step]]\nname = \"two\"\n{second}\n");
+        refused(&project, &steps, &["step 1 (one) at site.toml:3:", "step 2 (two) at site.toml:6:", "takes back"]);
+    }
+    assert_eq!(project.on_host("cat /etc/app.conf; ls /etc/x /srv 2>/dev/null || :"), "a = 1\nline\n/srv:");
+}
+
+#[test]
+fn steps_that_work_together_or_cannot_be_predicted_are_no_contradiction() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        r#"
+[[step]]
+directory = { path = "/srv/app" }
+[[step]]
+file = { path = "/srv/app/conf", content = "a = 1\nb = 2\n" }
+[[step]]
+setting = { path = "/srv/app/conf", key = "a", value = 1, separator = " = " }
+[[step]]
+setting = { path = "/srv/app/conf", key = "b", value = 2, separator = " = " }
+[[step]]
+line = { path = "/srv/app/conf", match = "^c", state = "absent" }
+[[step]]
+user = { name = "ann", groups = ["games"] }
+[[step]]
+user = { name = "ann", shell = "/bin/bash", groups = ["audio"] }
+[[step]]
+unit = { name = "app.service", content = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n" }
+[[step]]
+service = { name = "app", enabled = true }
+[[step]]
+service = { name = "app", running = true }
+[[step]]
+command = { run = "mkdir -p /srv/made/by && touch /srv/made/by/command", creates = "/srv/made/by/command" }
+[[step]]
+file = { path = "/srv/made/by/file", content = "x\n" }
+"#,
+    );
+    project.converge();
+}
+
+#[test]
 fn what_is_known_to_fail_fails_in_the_plan_and_touches_nothing() {
     let Some(project) = Project::new() else { return };
     project.on_host(

@@ -6,6 +6,7 @@
 //! nothing: idempotence is a property of values, tested without a host.
 
 mod access;
+mod contradiction;
 mod effect;
 mod obstacle;
 mod op;

@@ -1,5 +1,6 @@
 //! From resources and a host's state to that host's plan.
 
+use super::contradiction::contradictions;
 use super::{
     Access, Action, FieldChange, HostPlan, Op, PlanError, Planned, StepPlan, Verb, decided_at_its_turn, obstacle,
 };
@@ -116,6 +117,19 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     later_reboots(&mut plans, &may_become_due, &predicted);
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
     judge(&planned, &mut plans, &predicted, &mut wants)?;
+    // While answers are missing, a step may plan otherwise than it will.
+    if wants.is_empty() && !incomplete {
+        let mut sources = vec![None; plans.len()];
+        for (at, step) in &planned {
+            if let Some(source) = sources.get_mut(*at) {
+                *source = Some(*step);
+            }
+        }
+        let errors = contradictions(&sources, &plans, host, &predicted);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+    }
     owed(&mut plans, host);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };

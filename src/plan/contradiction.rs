@@ -1,0 +1,99 @@
+//! Steps that contradict each other: what one makes, a later one takes back.
+//!
+//! Such a playbook never converges: each run finds the first step undone and
+//! does both again. So all steps are planned a second time, on the state that
+//! the plan predicts; where a step finds something to do there, the steps are
+//! played once more to find the one that took its work back.
+//!
+//! What cannot be predicted is no contradiction: operators' commands, checks,
+//! reboots, steps that are open, and what a package brings.
+
+use super::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, Wanted};
+use crate::observe::HostState;
+
+/// Every step that a later one contradicts, with the place of both. `steps` are
+/// those that `plans` were made for on `host`, none where that is not known;
+/// `predicted` is the state after them.
+pub(super) fn contradictions(
+    steps: &[Option<&Wanted>],
+    plans: &[StepPlan],
+    host: &HostState,
+    predicted: &HostState,
+) -> Vec<StepError> {
+    // Where nothing is done, the predicted state is that of the first plan.
+    if plans.iter().all(|plan| plan.ops.is_empty()) {
+        return Vec::new();
+    }
+    let known = steps.iter().zip(plans).enumerate().filter_map(|(index, (step, plan))| Some((index, (*step)?, plan)));
+    let undone = known.filter(|(_, step, plan)| remains(step, plan, predicted).is_some());
+    undone.filter_map(|(index, step, _)| contradicted(index, step, plans, host)).collect()
+}
+
+/// The contradiction of one step by the first later one that takes its work back.
+fn contradicted(index: usize, step: &Wanted, plans: &[StepPlan], host: &HostState) -> Option<StepError> {
+    let plan = plans.get(index)?;
+    let mut state = host.clone();
+    let play = |state: &mut HostState, plan: &StepPlan| plan.ops.iter().for_each(|op| op.effect(state));
+    plans[..=index].iter().for_each(|plan| play(&mut state, plan));
+    // A step that is not done by its own work is another matter.
+    if remains(step, plan, &state).is_some() {
+        return None;
+    }
+    for later in plans.iter().skip(index + 1).filter(|plan| !plan.ops.is_empty()) {
+        play(&mut state, later);
+        let Some(what) = remains(step, plan, &state) else { continue };
+        if !is_predictable(later) {
+            return None;
+        }
+        let what = if step.sensitive || later.sensitive { String::new() } else { what };
+        let place = later.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
+        let error = PlanError::Refused(format!(
+            "step {} ({}){place} takes back what this step makes{what}: the host would never be as both say; \
+             remove one of the two, or make them agree",
+            later.id, later.name
+        ));
+        let (id, name, span) = (step.id.clone(), step.name.clone(), step.span.clone());
+        return Some(StepError { id, name, span, error });
+    }
+    None
+}
+
+/// What a step would still change on a state, in words; none if that is
+/// nothing, or nothing that can be known.
+fn remains(step: &Wanted, plan: &StepPlan, state: &HostState) -> Option<String> {
+    if !is_predictable(plan) {
+        return None;
+    }
+    match step.resource.plan(state) {
+        Ok(planned) if matches!(planned.action(), Action::None | Action::Unknown | Action::Run) => None,
+        Ok(planned) if is_open(&planned) => None,
+        Ok(planned) => Some(differences(&planned)),
+        Err(PlanError::Refused(why)) if !why.contains("known after") => Some(format!(" ({why})")),
+        // What was not asked cannot be known.
+        Err(_) => None,
+    }
+}
+
+/// Whether what a step does, and whether it is due, is known when it is planned.
+fn is_predictable(plan: &StepPlan) -> bool {
+    let opaque = |op: &Op| matches!(op, Op::Run { .. } | Op::Check(_) | Op::Reboot { .. });
+    !matches!(plan.kind, "command" | "check" | "reboot")
+        && plan.action != Action::Unknown
+        && !plan.ops.iter().any(opaque)
+}
+
+/// Whether a change depends on something that only the apply will tell, or
+/// only has systemd read again what a later step writes.
+fn is_open(planned: &Planned) -> bool {
+    let unknown = |side: &Option<String>| side.as_deref() == Some(KNOWN_AFTER_APPLY);
+    planned.changes.iter().any(|change| unknown(&change.before)) || planned.ops == [Op::DaemonReload]
+}
+
+fn differences(planned: &Planned) -> String {
+    let shown = planned.changes.iter().take(3).map(|change| {
+        let side = |side: &Option<String>| side.as_deref().unwrap_or("nothing").escape_debug().to_string();
+        format!("{}: {} instead of {}", change.field, side(&change.before), side(&change.after))
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
+}
