@@ -20,8 +20,9 @@
 //! Host keys: `paths` (type file|directory|link|other, mode, owner, group,
 //! target, content or sha256; or "unreadable", or "absent" for a directory that every host has), `users` (uid, group, home,
 //! shell, comment, hash, expires), `groups` (gid, members), both with `remote = true` if they come from another source
-//! of names, `packages`
-//! (version, held, or "absent"), `candidates` (version, origins), `units`
+//! of names, `packages` (version, held, "absent" or "config-files"), `candidates` (version, origins),
+//! `provided` and `providers` (of a virtual package: names), `transactions`
+//! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
@@ -254,6 +255,10 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             Query::User(_) | Query::Group(_) => host.mark_asked(query.clone()),
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
+            Query::Provided(name) => host.set_provided(name, []),
+            Query::Providers(name) => host.set_providers(name, BTreeSet::new()),
+            Query::Transaction(words) => host.set_transaction(words, Transaction::default()),
+            Query::Packages => host.mark_asked(Query::Packages),
             Query::Unit(name) => host.set_unit(
                 name,
                 Known::Is(Unit { load: "not-found".into(), active: "inactive".into(), ..Unit::default() }),
@@ -277,6 +282,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
         let name: PackageName = entry.key.parse().unwrap();
         let package = match entry.node.as_str() {
             Some("absent") => Package::Absent,
+            Some("config-files") => Package::ConfigFiles,
             Some(version) => Package::Installed { version: Known::Is(version.into()), held: false },
             None if entry.node.get("broken").is_some() => Package::Broken(text(&entry.node, "broken").unwrap()),
             None => Package::Installed {
@@ -289,6 +295,23 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     for entry in entries(given, "candidates") {
         let candidate = Candidate { version: text(&entry.node, "version"), origins: list(&entry.node, "origins") };
         host.set_candidate(&entry.key.parse().unwrap(), candidate);
+    }
+    for entry in entries(given, "provided") {
+        host.set_provided(&entry.key.parse().unwrap(), list(given.unwrap().get("provided").unwrap(), &entry.key));
+    }
+    for entry in entries(given, "providers") {
+        let names = list(given.unwrap().get("providers").unwrap(), &entry.key);
+        host.set_providers(&entry.key.parse().unwrap(), names.into_iter().collect());
+    }
+    for entry in entries(given, "transactions") {
+        let change = |node: &Node| {
+            let [name, before, after] = [0, 1, 2].map(|at| node.as_array().unwrap()[at].as_str().unwrap().to_owned());
+            let side = |text: String| (!text.is_empty()).then_some(text);
+            PackageChange { name, before: side(before), after: side(after) }
+        };
+        let changes = entry.node.as_array().unwrap().iter().map(change).collect();
+        let words: Vec<String> = entry.key.split(' ').map(str::to_owned).collect();
+        host.set_transaction(&words, Transaction { changes, ..Transaction::default() });
     }
     for entry in entries(given, "units") {
         let node = &entry.node;

@@ -298,6 +298,7 @@ impl Watch for Progress<'_> {
             Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),
             Line::Reboots(number, from) => self.seen.reboot = self.reboot(*number, from),
             Line::Paced(hits, seconds) => self.notice(&paced(*hits, *seconds)),
+            Line::Noted(text) => self.notice(text),
             Line::Guarded(_) | Line::Asks(_) | Line::Confirmed(_) | Line::Over(_) => {}
         }
     }

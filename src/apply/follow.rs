@@ -55,6 +55,8 @@ pub enum Line {
     Reverted(usize, String),
     /// The host restarts for an operation; the boot id that it has until then.
     Reboots(usize, String),
+    /// Something that is no error, but that the operator should know.
+    Noted(String),
     /// The run is over.
     Over(String),
 }
@@ -104,6 +106,7 @@ impl Line {
             "D" => Line::Confirmed(number(rest)),
             "V" => Line::Reverted(number(first().0), first().1.to_owned()),
             "R" => Line::Reboots(number(first().0), first().1.to_owned()),
+            "W" => Line::Noted(rest.to_owned()),
             "X" => Line::Over(rest.to_owned()),
             _ => return None,
         })

@@ -81,6 +81,10 @@ fn goes_with_a_phase(op: &Op) -> bool {
         | Op::AptUpdate { .. }
         | Op::AptInstall { .. }
         | Op::AptRemove { .. }
+        | Op::AptUpgrade { .. }
+        | Op::AptAutoremove { .. }
+        | Op::AptMark { .. }
+        | Op::Debconf { .. }
         | Op::Systemctl { .. }
         | Op::Module { .. }
         | Op::SetHostname { .. }

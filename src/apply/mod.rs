@@ -22,5 +22,5 @@ pub use follow::{Line, Question, Reach, Told, Watch, follow};
 pub use guard::Phase;
 pub use program::{LOCK, Program};
 pub use record::{About, Record};
-pub use schedule::{Scheduled, schedule, one_phase};
+pub use schedule::{Scheduled, one_phase, schedule};
 pub use undo::{States, plan_undo};

@@ -53,6 +53,7 @@ impl Program {
             .set("ID", run.as_str())
             .set("WHO", &about.who)
             .set("SPARED", &plan.spared.join(" "))
+            .set("MAY_GO", &plan.named_removals().into_iter().collect::<Vec<_>>().join(" "))
             .line(LOCK)
             .line(RUN_TEXT)
             .line(include_str!("runner.sh"));

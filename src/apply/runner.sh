@@ -1,7 +1,7 @@
 # The runner: carries out one run's operations, detached from the connection.
 # Set before this text: ID (the run), WHO (for the lock), SPARED (packages that
-# must stay). Every operation runs
-# in a subshell under set -e; its begin and end go to the journal.
+# must stay), MAY_GO (packages that the playbook names to go). Every operation
+# runs in a subshell under set -e; its begin and end go to the journal.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C HOME=/root LIMIT=
 DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
@@ -255,36 +255,55 @@ apt_waits() {
   fi
 }
 apt_run() {
-  apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 \
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
+# What apt writes of its marks while it simulates goes to a copy.
+apt_simulates() {
+  cat /var/lib/apt/extended_states >"$P/marks" 2>/dev/null || :
+  apt_run -s -o Dir::State::extended_states="$P/marks" "$@"
+}
 # The age of the lists is that of their directory, which apt leaves as it is when nothing is new.
-apt_refresh() { apt_run update; touch /var/lib/apt/lists; }
+# A repository that cannot be read does not stop what comes from others: it is named.
+apt_refresh() {
+  if apt_run update >"$P/update" 2>&1; then cat "$P/update"; touch /var/lib/apt/lists; return; else r=$?; fi
+  cat "$P/update"
+  grep -q -e '^Hit:' -e '^Get:' "$P/update" && apt_knows_packages || return "$r"
+  touch /var/lib/apt/lists
+  sed -n -e 's/^E: \(The repository .*\)/\1/p' -e 's/^[EW]: \(Failed to fetch .*\)/\1/p' -e 's/^[EW]: \(GPG error: .*\)/\1/p' "$P/update" |
+    sort -u | while IFS= read -r l; do journal "W the package lists were updated, but not all: $l"; done
+}
 # apt_update [SOURCES-FILE]
 apt_update() {
   apt_waits
-  if [ -n "$1" ] && apt_has_lists; then
-    apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
-  else apt_refresh; fi
+  if [ -z "$1" ]; then apt_refresh; return; fi
+  apt_has_lists || apt_refresh
+  # What this run itself needs must be read, whatever is wrong with others.
+  apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
 }
-apt_has_lists() {
-  for l in /var/lib/apt/lists/*_Packages*; do
-    [ -e "$l" ] && [ -z "$(find /var/lib/apt/lists -maxdepth 0 -mmin +1440)" ] && return 0
-    break
-  done
+apt_knows_packages() {
+  for l in /var/lib/apt/lists/*_Packages*; do [ ! -e "$l" ] || return 0; done
   return 1
 }
-# spares VERB ...: what depends on a package goes with it, so apt itself is asked.
-spares() {
-  [ -n "$SPARED" ] || return 0
-  # What apt refuses it refuses again, and says why.
-  s=$(apt_run -s "$@" 2>/dev/null) || return 0
-  for n in $SPARED; do
-    case "
-$s" in *"
-Remv $n "* | *"
-Purg $n "*) echo "apt would remove $n, which you log in with; nothing was removed"; exit 1;; esac
+apt_has_lists() { apt_knows_packages && [ -z "$(find /var/lib/apt/lists -maxdepth 0 -mmin +1440)" ]; }
+# only_named VERB ...: what depends on a package goes with it, so apt itself is
+# asked; nothing goes that the playbook does not name.
+only_named() {
+  s=$(apt_simulates "$@" 2>&1) || { r=$?; printf '%s\n' "$s"; exit "$r"; }
+  a=$(dpkg --print-architecture)
+  o=
+  for n in $(printf '%s\n' "$s" | sed -n -e 's/^Remv \([^ ]*\).*/\1/p' -e 's/^Purg \([^ ]*\).*/\1/p'); do
+    for m in $SPARED; do
+      [ "$n" != "$m" ] || { echo "apt would remove $n, which you log in with; nothing was removed"; exit 1; }
+    done
+    f=$ANY
+    for m in $MAY_GO; do
+      case $m in *:all | *:native | *":$a") m=${m%:*};; esac
+      [ "$n" != "$m" ] || f=1
+    done
+    [ -n "$f" ] || o="$o $n"
   done
+  [ -z "$o" ] || { echo "apt would also remove$o, which the playbook does not name; nothing was removed. Put it in 'may_remove' of the step if that is wanted"; exit 1; }
 }
 # What an interrupted dpkg has left is brought to its end, once nobody else is at it.
 dpkg_heals() {
@@ -298,25 +317,56 @@ dpkg_heals() {
   printf '%s\n' "$o"
   # What was cut short while it was unpacked can only be unpacked anew.
   m=$(dpkg-query -W -f '${db:Status-Eflag} ${Package}\n' | sed -n 's/^reinstreq //p')
-  [ -z "$m" ] || apt_run install --reinstall -- $m || :
+  [ -z "$m" ] || apt_run install --reinstall --no-remove -- $m || :
 }
 # apt_get VERB ...
+ANY= FILES=
 apt_get() {
   apt_waits
   dpkg_heals
-  if [ "$1" = install ]; then
+  case $1 in install | upgrade | dist-upgrade)
     apt_has_lists || apt_refresh
     # To ask what goes takes as long as a small install: first it is tried with nothing going.
     case "$* " in
     *[!-]"- "*) ;;
     *)
-      apt_run --no-remove "$@" && return
+      apt_run --no-remove "$@" $FILES && return
       r=$?
-      ! apt_run -s --no-remove "$@" >/dev/null 2>&1 || exit "$r" ;;
-    esac
-  fi
-  spares "$@"
-  apt_run "$@"
+      ! apt_simulates --no-remove "$@" $FILES >/dev/null 2>&1 || exit "$r" ;;
+    esac ;;
+  esac
+  only_named "$@" $FILES
+  apt_run "$@" $FILES
+}
+# apt_clean autoremove ...: what goes is what no other package needs.
+apt_clean() {
+  ANY=1
+  apt_get "$@"
+}
+# apt_again install ... NAME=VERSION: in another version where that one is no longer offered.
+apt_again() {
+  apt_waits
+  apt_has_lists || apt_refresh
+  n=$#
+  while [ "$n" -gt 0 ]; do
+    w=$1
+    case $w in *=*) [ -n "$(apt-cache show -- "$w" 2>/dev/null)" ] || { echo "$w is no longer offered"; w=${w%%=*}; };; esac
+    shift
+    set -- "$@" "$w"
+    n=$((n - 1))
+  done
+  apt_get "$@"
+}
+# apt_file PAYLOAD NAME VERSION: a package that the operator sent.
+apt_file() {
+  mv -- "$P/$1" "$P/$1.deb"
+  f=$(dpkg-deb -W --showformat='${Package} ${Version}' "$P/$1.deb")
+  [ "$f" = "$2 $3" ] || { echo "the file that was sent is of the package and version '$f', not '$2 $3'"; exit 1; }
+  FILES="$FILES $P/$1.deb"
+}
+debconf_answers() {
+  command -v debconf-set-selections >/dev/null || { echo "debconf is not installed on this host"; exit 1; }
+  debconf-set-selections "$P/$1"
 }
 # candidate_from PACKAGE PART-OF-ADDRESS
 candidate_from() {

@@ -6,7 +6,7 @@
 //! once before the next operation that needs it, not after every file, and a
 //! new user is made with its groups.
 
-use crate::plan::{AptTarget, HostPlan, Op};
+use crate::plan::{AptOptions, AptTarget, HostPlan, Mark, Op};
 use crate::values::PackageName;
 
 /// One operation and the step it belongs to.
@@ -63,10 +63,13 @@ pub fn one_phase(plan: &HostPlan) -> HostPlan {
 
 fn is_barrier(op: &Op) -> bool {
     match op {
-        Op::Run { .. } | Op::Exec { .. } | Op::Check(_) | Op::Reboot { .. } => true,
-        Op::WriteFile { path, .. }
-        | Op::Remove { path, .. }
-        | Op::Download { path, .. } => {
+        Op::Run { .. }
+        | Op::Exec { .. }
+        | Op::Check(_)
+        | Op::Reboot { .. }
+        | Op::AptUpgrade { .. }
+        | Op::AptAutoremove { .. } => true,
+        Op::WriteFile { path, .. } | Op::Remove { path, .. } | Op::Download { path, .. } => {
             path.as_str().starts_with("/etc/apt/") || path.as_str().starts_with("/etc/dpkg/")
         }
         _ => false,
@@ -78,10 +81,27 @@ struct AptWork {
     group: usize,
     files: Vec<Scheduled>,
     updates: Vec<Scheduled>,
-    install: Vec<AptTarget>,
+    installs: Vec<Install>,
+    /// Removals and the marks of what is there by then.
+    last: Vec<Scheduled>,
+}
+
+/// One transaction of several steps.
+struct Install {
+    options: AptOptions,
+    packages: Vec<AptTarget>,
     remove: Vec<PackageName>,
+    may_remove: Vec<PackageName>,
     steps: Vec<usize>,
-    removals: Vec<Scheduled>,
+}
+
+/// Adds what is not there yet.
+fn join<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+    for one in more {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
 }
 
 impl AptWork {
@@ -89,19 +109,20 @@ impl AptWork {
         let scheduled = || Scheduled { step, also: Vec::new(), op: op.clone() };
         match op {
             Op::AptUpdate { .. } => self.updates.push(scheduled()),
-            Op::AptRemove { .. } => self.removals.push(scheduled()),
-            Op::AptInstall { packages, remove } => {
-                for target in packages {
-                    if !self.install.contains(target) {
-                        self.install.push(target.clone());
-                    }
+            Op::AptRemove { .. } | Op::AptMark { mark: Mark::Hold | Mark::Auto, .. } => self.last.push(scheduled()),
+            Op::AptInstall { packages, remove, may_remove, options } => {
+                let at = self.installs.iter().position(|one| one.options == *options).unwrap_or_else(|| {
+                    let options = options.clone();
+                    let (packages, remove, may_remove, steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+                    self.installs.push(Install { options, packages, remove, may_remove, steps });
+                    self.installs.len() - 1
+                });
+                if let Some(install) = self.installs.get_mut(at) {
+                    join(&mut install.packages, packages);
+                    join(&mut install.remove, remove);
+                    join(&mut install.may_remove, may_remove);
+                    install.steps.push(step);
                 }
-                for name in remove {
-                    if !self.remove.contains(name) {
-                        self.remove.push(name.clone());
-                    }
-                }
-                self.steps.push(step);
             }
             _ => self.files.push(scheduled()),
         }
@@ -113,11 +134,13 @@ fn settle(groups: &mut [Vec<Scheduled>], apt: Option<AptWork>) {
     let group = &mut groups[work.group];
     group.extend(work.files);
     group.extend(work.updates);
-    if let [step, also @ ..] = &work.steps[..] {
-        let op = Op::AptInstall { packages: work.install, remove: work.remove };
-        group.push(Scheduled { step: *step, also: also.to_vec(), op });
+    for Install { options, packages, remove, may_remove, steps } in work.installs {
+        if let [step, also @ ..] = &steps[..] {
+            let op = Op::AptInstall { packages, remove, may_remove, options };
+            group.push(Scheduled { step: *step, also: also.to_vec(), op });
+        }
     }
-    group.extend(work.removals);
+    group.extend(work.last);
 }
 
 /// A new user is made with the groups that it joins right then.
@@ -186,8 +209,9 @@ mod tests {
     }
 
     fn install(name: &str) -> Op {
-        let target = AptTarget { name: name.parse().unwrap(), version: None, origin: None };
-        Op::AptInstall { packages: vec![target], remove: Vec::new() }
+        let (remove, may_remove) = (Vec::new(), Vec::new());
+        let packages = vec![AptTarget::new(name.parse().unwrap())];
+        Op::AptInstall { packages, remove, may_remove, options: AptOptions::default() }
     }
 
     fn reboot() -> Op {

@@ -7,7 +7,9 @@
 
 use super::Record;
 use crate::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, Query, StateError, Unit};
-use crate::plan::{ACCOUNT_FILES, Access, Action, AptTarget, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
+use crate::plan::{
+    ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, FieldChange, HostPlan, Mark, Meta, Op, StepPlan, Verb,
+};
 use crate::values::{AbsPath, PackageName, UnitName};
 use sha2::{Digest, Sha256};
 
@@ -392,36 +394,55 @@ impl Undo<'_> {
         Ok(())
     }
 
+    /// All packages that came or went with the run, also those that it did not
+    /// name; none that has changed since.
     fn packages(&mut self, wanted: bool) -> Result<(), StateError> {
-        let (mut remove, mut install): (Vec<PackageName>, Vec<AptTarget>) = (Vec::new(), Vec::new());
-        for query in self.record.questions().iter() {
+        let mut moved = Moved::default();
+        let questions = self.record.questions();
+        if questions.contains(&Query::Packages) {
+            moved.compare(self.states)?;
+        }
+        // What runs before this form have kept: the packages that they named.
+        for query in questions.iter() {
             let Query::Package(name) = query else { continue };
             match (self.states.before.package(name)?, self.states.now.package(name)?) {
-                (Package::Absent, Package::Installed { .. }) => remove.push(name.clone()),
-                (Package::Installed { .. }, Package::Absent) => {
-                    install.push(AptTarget { name: name.clone(), version: None, origin: None });
+                (Package::Absent | Package::ConfigFiles, Package::Installed { .. }) => moved.came.push(name.clone()),
+                (Package::Installed { .. }, Package::Absent | Package::ConfigFiles) => {
+                    moved.went.push(AptTarget::new(name.clone()));
                 }
                 _ => {}
             }
         }
+        let Moved { came, went, automatic, changed } = moved;
         let names = |list: &[PackageName]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let back = install.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+        let back = went.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
         if !wanted {
-            if !remove.is_empty() || !back.is_empty() {
-                let all = names(&[remove, back].concat());
+            if !came.is_empty() || !back.is_empty() {
+                let all = names(&[came, back].concat());
                 self.skip("package", all, "left alone: packages are put back only with --packages");
             }
             return Ok(());
         }
-        if !remove.is_empty() {
-            let change = FieldChange::new("state", Some("present"), Some("absent"));
-            let op = Op::AptRemove { packages: remove.clone(), purge: true };
-            self.step("package", names(&remove), Action::Delete, Some(change), vec![op]);
+        if !back.is_empty() {
+            let versions: Vec<&str> = went.iter().filter_map(|target| target.version.as_deref()).collect();
+            let after = if versions.is_empty() { "present".to_owned() } else { versions.join(", ") };
+            let change = FieldChange::new("version", None::<&str>, Some(after));
+            let options = AptOptions { any_version: true, recommends: Some(false), ..AptOptions::default() };
+            // What the run installed in their place goes for them.
+            let mut ops =
+                vec![Op::AptInstall { packages: went, remove: Vec::new(), may_remove: came.clone(), options }];
+            if !automatic.is_empty() {
+                ops.push(Op::AptMark { packages: automatic, mark: Mark::Auto });
+            }
+            self.step("package", names(&back), Action::Create, Some(change), ops);
         }
-        if !install.is_empty() {
-            let change = FieldChange::new("state", Some("absent"), Some("present"));
-            let op = Op::AptInstall { packages: install, remove: Vec::new() };
-            self.step("package", names(&back), Action::Create, Some(change), vec![op]);
+        if !came.is_empty() {
+            let change = FieldChange::new("state", Some("present"), Some("absent"));
+            let op = Op::AptRemove { packages: came.clone(), purge: true, may_remove: Vec::new() };
+            self.step("package", names(&came), Action::Delete, Some(change), vec![op]);
+        }
+        for (name, text) in changed {
+            self.skip("package", name, &text);
         }
         Ok(())
     }
@@ -432,6 +453,42 @@ impl Undo<'_> {
                 format!("the run carried out {} commands; what they did is not known and stays", self.record.commands);
             self.skip("command", "commands".into(), &text);
         }
+    }
+}
+
+/// Packages that differ from how they were before a run.
+#[derive(Default)]
+struct Moved {
+    came: Vec<PackageName>,
+    went: Vec<AptTarget>,
+    /// Of those that went, the ones that only others needed.
+    automatic: Vec<PackageName>,
+    /// Those that are there in another version, with what is said of them.
+    changed: Vec<(String, String)>,
+}
+
+impl Moved {
+    fn compare(&mut self, states: &States) -> Result<(), StateError> {
+        let (before, after) = (states.before.installed_packages()?, states.after.installed_packages()?);
+        let now = states.now.installed_packages()?;
+        for (name, was) in before {
+            let Ok(package) = name.parse::<PackageName>() else { continue };
+            match (after.get(name), now.get(name)) {
+                (None, None) => {
+                    let version = Some(was.version.clone());
+                    self.went.push(AptTarget { version, ..AptTarget::new(package.clone()) });
+                    self.automatic.extend(was.automatic.then_some(package));
+                }
+                (Some(then), Some(_)) if then.version != was.version => {
+                    let text = format!("left alone: the run brought it from {} to {}", was.version, then.version);
+                    self.changed.push((name.clone(), text));
+                }
+                _ => {}
+            }
+        }
+        let new = after.keys().filter(|name| !before.contains_key(*name) && now.contains_key(*name));
+        self.came.extend(new.filter_map(|name| name.parse().ok()));
+        Ok(())
     }
 }
 

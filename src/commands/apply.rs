@@ -3,8 +3,8 @@
 
 use super::carry_out::Terms;
 use super::engine::Prepared;
-use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::phases::apply_host;
+use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::records::Recorder;
 use super::rolling::{RollArgs, Turn, refresh, roll};
 use super::select::Selection;
@@ -71,12 +71,8 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
     recorder.begin(&about, selection.stage(), &names)?;
-    let terms = Terms {
-        about,
-        guard_timeout: args.guard_timeout,
-        undo_on_failure: args.undo_on_failure,
-        yes: args.yes,
-    };
+    let terms =
+        Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: args.undo_on_failure, yes: args.yes };
     let begin = |mut host: Prepared, batch: usize| -> Result<HostOutcome, Box<HostOutcome>> {
         let _lock = recorder.lock(&host.connector.target, &reporter)?;
         // What was seen before the lock, or before other hosts had their turn, may be old.

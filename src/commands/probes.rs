@@ -236,7 +236,7 @@ fn of_package(name: &PackageName, state: &HostState, found: &HostState) -> Resul
     let (installed, version) = match state.package(name)? {
         Package::Installed { version: Known::Is(version), .. } => (true, Some(version.as_str().into())),
         Package::Installed { version: Known::AfterApply, .. } => (true, None),
-        Package::Absent | Package::Broken(_) => (false, Some("".into())),
+        Package::Absent | Package::ConfigFiles | Package::Broken(_) => (false, Some("".into())),
     };
     Ok(Fields::from([("installed", Some(installed.into())), ("version", version)]))
 }

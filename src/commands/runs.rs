@@ -163,6 +163,7 @@ impl Watch for Follower<'_> {
             Line::Ended(number) => format!("operation {number} is done"),
             Line::Failed(number, code) => format!("operation {number} failed with exit code {code}"),
             Line::Reverted(_, why) => format!("a change of access was put back: {why}"),
+            Line::Noted(text) => text.clone(),
             _ => return,
         };
         self.notice(&text);

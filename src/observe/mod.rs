@@ -5,6 +5,7 @@
 //! [`HostState`]. Absent, unreadable, not asked and *known after apply* are
 //! four different things here, and none of them is ever taken for another.
 
+mod apt;
 mod facts;
 pub mod probe;
 mod query;
@@ -13,6 +14,7 @@ mod state;
 mod tree;
 mod witness;
 
+pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
 pub use query::{Queries, Query, Run, Text};
 pub use reply::Malformed;

@@ -8,7 +8,7 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, reply};
+use super::{Facts, HostState, Queries, Query, Run, Text, apt, reply};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -60,6 +60,33 @@ q_sysctl() { n=$#
     if ((getline v <f) < 0) printf "%s: cannot be read\n", ARGV[i] >"/dev/stderr"
     else printf "%s%c%s%c", ARGV[i], 0, v, 0
     close(f) } }' "$@"; }
+q_provided() { dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Provides}\n'; }
+q_installed() {
+  dpkg-query -W -f '${binary:Package}\t${Architecture}\t${Version}\t${db:Status-Status}\n' || return
+  printf '%s\n' --
+  [ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 }
+    /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states
+}
+# What apt writes of its marks goes to a copy.
+q_transaction() {
+  d=$(mktemp -d) || return
+  cat /var/lib/apt/extended_states >"$d/marks" 2>/dev/null || :
+  apt-get -s -y -q -o Debug::NoLocking=1 -o Dir::State::extended_states="$d/marks" -o APT::Get::AutomaticRemove=false "$@" >"$d/out"
+  r=$?
+  cat "$d/out"
+  if [ "$r" = 0 ]; then
+    set -- $(awk '$1 == "Inst" { v = $3 ~ /^\[/ ? $4 : $3; sub(/^\(/, "", v); print $2 "=" v }' "$d/out")
+    [ $# -eq 0 ] || apt-cache show -- "$@" 2>/dev/null >"$d/new"
+    set -- $(awk '$1 == "Remv" || $1 == "Purg" || $1 == "Inst" && $3 ~ /^\[/ { print $2 }' "$d/out" | sort -u)
+    [ $# -eq 0 ] || dpkg-query -W -f 'Old: ${Installed-Size}\n' -- "$@" >"$d/old" 2>/dev/null
+    cat "$d/new" "$d/old" 2>/dev/null | awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 } /^Version:/ { v = $2 }
+      /^Size:/ { s = $2 } /^Installed-Size:/ { i = $2 } /^Old:/ { old += $2 }
+      /^$/ && p != "" { if (!((p, a, v) in seen)) { seen[p, a, v] = 1; size += s; new += i }; p = ""; s = i = 0 }
+      END { printf "Sizes %.0f %.0f %.0f\n", size, new, old }'
+  fi
+  rm -rf -- "$d"
+  return "$r"
+}
 q_modules() { cut -d ' ' -f 1 /proc/modules; printf '%s\n' --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; :; }
 "#;
 
@@ -120,11 +147,25 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     called(&mut script, Command::new("section user getent passwd"), &users);
     let groups = words(|q| if let Query::Group(name) = q { Some(name) } else { None });
     called(&mut script, Command::new("section usergroup getent group"), &groups);
-    let packages = words(|q| if let Query::Package(p) = q { Some(p.as_str()) } else { None });
-    const FORMAT: &str = "${binary:Package}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
+    // dpkg-query(1) takes the architecture by its letter, apt as a word for the host's own too.
+    let mut packages = words(|q| if let Query::Package(p) = q { Some(p.bare()) } else { None });
+    packages.dedup();
+    const FORMAT: &str =
+        "${binary:Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
     called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
     let candidates = words(|q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
     called(&mut script, Command::new("section candidate apt-cache policy --"), &candidates);
+    if queries.iter().any(|q| matches!(q, Query::Provided(_))) {
+        script.line("section provided q_provided");
+    }
+    let virtuals = words(|q| if let Query::Providers(p) = q { Some(p.as_str()) } else { None });
+    called(&mut script, Command::new("section providers apt-cache showpkg --"), &virtuals);
+    if queries.contains(&Query::Packages) {
+        script.line("section installed q_installed");
+    }
+    for (number, words) in apt::calls(queries).enumerate() {
+        script.run(Command::new("section").arg(format!("transaction{number}")).arg("q_transaction").args(words));
+    }
     let units = words(|q| if let Query::Unit(u) = q { Some(u.as_str()) } else { None });
     called(&mut script, Command::new("section unit q_units"), &units);
     let keys = queries.iter().filter_map(|q| if let Query::Sysctl(k) = q { Some(k) } else { None });

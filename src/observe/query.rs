@@ -41,6 +41,15 @@ pub enum Query {
     Package(PackageName),
     /// What apt would install, and from where.
     Candidate(PackageName),
+    /// What apt-get would do if it were called with these words: a verb with
+    /// options and names, as [`crate::plan::Op::apt_words`] makes them.
+    Transaction(Vec<String>),
+    /// The installed packages that provide a name.
+    Provided(PackageName),
+    /// The packages of the repositories that provide a name.
+    Providers(PackageName),
+    /// All installed packages, with their versions and marks.
+    Packages,
     /// A unit's load, active and enabled state.
     Unit(UnitName),
     /// The live value of a kernel parameter.
@@ -108,6 +117,10 @@ impl fmt::Display for Query {
             Query::Group(name) => write!(f, "group {}", name.escape_debug()),
             Query::Package(name) => write!(f, "package {name}"),
             Query::Candidate(name) => write!(f, "candidate of package {name}"),
+            Query::Transaction(words) => write!(f, "simulation of apt-get {}", words.join(" ").escape_debug()),
+            Query::Provided(name) => write!(f, "installed packages that provide {name}"),
+            Query::Providers(name) => write!(f, "packages that provide {name}"),
+            Query::Packages => write!(f, "installed packages"),
             Query::Unit(name) => write!(f, "unit {name}"),
             Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
             Query::Module(name) => write!(f, "kernel module {name}"),

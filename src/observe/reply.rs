@@ -3,6 +3,7 @@
 //! A question without an answer is an error or an explicit "unreadable", never
 //! "absent": absent is only what the host itself called absent.
 
+use super::apt;
 use super::probe::{drop_in_directories, runs};
 use super::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
@@ -25,9 +26,9 @@ impl Malformed {
 
 /// One part of the answer.
 pub(super) struct Section {
-    output: Vec<u8>,
-    code: i32,
-    errors: String,
+    pub(super) output: Vec<u8>,
+    pub(super) code: i32,
+    pub(super) errors: String,
 }
 
 impl Section {
@@ -117,6 +118,18 @@ pub(super) fn fill(
     }
     if asks(|q| matches!(q, Query::Candidate(_))) {
         candidates(host, queries, section("candidate")?);
+    }
+    if asks(|q| matches!(q, Query::Provided(_))) {
+        apt::provided(host, queries, section("provided")?);
+    }
+    if asks(|q| matches!(q, Query::Providers(_))) {
+        apt::providers(host, queries, section("providers")?);
+    }
+    if queries.contains(&Query::Packages) {
+        apt::installed(host, section("installed")?);
+    }
+    for (number, words) in apt::calls(queries).enumerate() {
+        apt::transaction(host, words, section(&format!("transaction{number}"))?);
     }
     if asks(|q| matches!(q, Query::Unit(_))) {
         units(host, queries, section("unit")?);
@@ -386,25 +399,30 @@ fn mark_named<'a>(host: &mut HostState, asked: impl Iterator<Item = &'a Query>, 
 fn packages(host: &mut HostState, queries: &Queries, section: &Section) {
     let text = section.text();
     let broken_tool = section.code > 1;
+    let native = host.facts.arch.clone();
     for query in queries.iter() {
         let Query::Package(name) = query else { continue };
         if broken_tool {
             host.set_unreadable(query.clone(), section.errors.clone());
             continue;
         }
-        let wanted = name.as_str();
-        let of_name = |binary: &str| binary == wanted || binary.split(':').next() == Some(wanted);
         let states = text.lines().filter_map(|line| {
-            let [binary, version, status, want] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
-            of_name(binary).then(|| match status {
+            let [binary, arch, version, status, want] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+            let is_it = binary.split(':').next() == Some(name.bare()) && name.takes(arch, &native);
+            is_it.then(|| match status {
                 "installed" => Package::Installed { version: Known::Is(version.to_owned()), held: want == "hold" },
-                "not-installed" | "config-files" => Package::Absent,
+                "not-installed" => Package::Absent,
+                "config-files" => Package::ConfigFiles,
                 other => Package::Broken(other.to_owned()),
             })
         });
         // Of several architectures, an installed one answers for the name.
         let mut states: Vec<Package> = states.collect();
-        states.sort_by_key(|state| matches!(state, Package::Absent));
+        states.sort_by_key(|state| match state {
+            Package::Installed { .. } | Package::Broken(_) => 0,
+            Package::ConfigFiles => 1,
+            Package::Absent => 2,
+        });
         host.set_package(name, states.into_iter().next().unwrap_or(Package::Absent));
     }
 }
@@ -436,8 +454,9 @@ fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
             host.set_unreadable(query.clone(), section.errors.clone());
         } else {
             let none = Candidate { version: None, origins: Vec::new() };
-            let bare = name.as_str().split(':').next().unwrap_or_default();
-            let candidate = found.get(name.as_str()).or_else(|| found.get(bare)).cloned().unwrap_or(none);
+            // apt names a package without its architecture where that is the host's own.
+            let own = name.takes(&host.facts.arch, &host.facts.arch).then(|| found.get(name.bare())).flatten();
+            let candidate = found.get(name.as_str()).or(own).cloned().unwrap_or(none);
             host.set_candidate(name, candidate);
         }
     }

@@ -139,8 +139,10 @@ pub struct Shadow {
 /// Whether a package is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Package {
-    /// dpkg does not know it, or only its configuration is left.
+    /// dpkg does not know it.
     Absent,
+    /// Removed, with its configuration files left (dpkg's `rc`).
+    ConfigFiles,
     /// Installed in this version.
     Installed {
         /// The version, or known after apply.
@@ -227,6 +229,7 @@ pub struct HostState {
     pub(super) local: Option<(BTreeSet<String>, BTreeSet<String>)>,
     pub(super) packages: BTreeMap<PackageName, Package>,
     pub(super) candidates: BTreeMap<PackageName, Candidate>,
+    pub(super) apt: super::apt::AptState,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     pub(super) modules: BTreeMap<String, Module>,
@@ -269,7 +272,7 @@ impl HostState {
         &self.asked
     }
 
-    fn check(&self, query: Query) -> Result<(), StateError> {
+    pub(super) fn check(&self, query: Query) -> Result<(), StateError> {
         if let Some(why) = self.unreadable.get(&query) {
             return Err(StateError::Unreadable { what: query.to_string(), why: why.clone() });
         }
@@ -721,6 +724,7 @@ impl HostState {
     /// on known after apply ([`HostState::candidate`] says that it was not asked).
     pub fn forget_candidates(&mut self) {
         self.candidates.clear();
+        self.forget_transactions();
     }
 
     /// Packages will be installed: units that systemd does not know, accounts

@@ -64,6 +64,7 @@ impl HostState {
             Query::Group(name) => self.has_group(name).map_or_else(unknown, exists),
             Query::Package(name) => self.package(name).map_or_else(unknown, |package| match package {
                 Package::Absent => "absent".into(),
+                Package::ConfigFiles => "removed, its configuration left".into(),
                 Package::Installed { version: Known::Is(version), held } => {
                     format!("installed {version}{}", if *held { ", held" } else { "" })
                 }
@@ -73,6 +74,21 @@ impl HostState {
             Query::Candidate(name) => self.candidate(name).map_or_else(unknown, |c| {
                 format!("{} from {}", c.version.as_deref().unwrap_or("none"), c.origins.join(", "))
             }),
+            Query::Transaction(words) => self.transaction(words).map_or_else(unknown, |transaction| {
+                let line = |change: &super::PackageChange| {
+                    let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "absent".into());
+                    format!("{} {} to {}", change.name, side(&change.before), side(&change.after))
+                };
+                let lines: Vec<String> = transaction.changes.iter().map(line).collect();
+                transaction.refusal.clone().unwrap_or_else(|| lines.join(", "))
+            }),
+            Query::Provided(name) => {
+                self.provided(name).map_or_else(unknown, |by| by.iter().cloned().collect::<Vec<_>>().join(" "))
+            }
+            Query::Providers(name) => {
+                self.providers(name).map_or_else(unknown, |by| by.iter().cloned().collect::<Vec<_>>().join(" "))
+            }
+            Query::Packages => self.installed_packages().map_or_else(unknown, |all| salted(salt, &format!("{all:?}"))),
             Query::Unit(name) => self.unit(name).map_or_else(unknown, |unit| match unit {
                 Known::Is(unit) => format!("{} {} {}", unit.load, unit.active, unit.file),
                 Known::AfterApply => "known after apply".into(),

@@ -1,8 +1,9 @@
 //! What each operation does to a predicted state.
 
-use super::{AptTarget, KNOWN_AFTER_APPLY, Meta, Op, Verb};
+use super::{AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Meta, Op, Verb};
 use crate::observe::{
-    Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Unit,
+    Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Transaction,
+    Unit,
 };
 use crate::values::{AbsPath, Mode, Secret, UnitFile, UnitName};
 
@@ -141,9 +142,10 @@ impl Op {
                 host.lists_will_be_fetched(only.as_ref());
                 host.forget_candidates();
             }
-            Op::AptInstall { packages, remove } => {
+            Op::AptInstall { packages, remove, .. } => {
                 let there = |target: &AptTarget| matches!(host.package(&target.name), Ok(Package::Installed { .. }));
                 let brings_more = !packages.iter().all(there);
+                host.forget_transactions();
                 for target in packages {
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
@@ -152,14 +154,46 @@ impl Op {
                             Err(_) => Known::AfterApply,
                         },
                     };
-                    host.set_package(&target.name, Package::Installed { version, held: false });
+                    let held = matches!(host.package(&target.name), Ok(Package::Installed { held: true, .. }));
+                    host.set_package(&target.name, Package::Installed { version, held });
+                    if let Some(name) = &target.stands_for {
+                        host.set_provided(name, [target.name.to_string()]);
+                    }
                 }
                 remove.iter().for_each(|name| host.set_package(name, Package::Absent));
                 if brings_more {
                     host.packages_will_appear();
                 }
             }
-            Op::AptRemove { packages, .. } => packages.iter().for_each(|name| host.set_package(name, Package::Absent)),
+            Op::AptRemove { packages, purge, .. } => {
+                host.forget_transactions();
+                let left = if *purge { Package::Absent } else { Package::ConfigFiles };
+                packages.iter().for_each(|name| host.set_package(name, left.clone()));
+            }
+            Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
+                if matches!(self, Op::AptUpgrade { .. })
+                    && host.facts.apt.lists_age.is_none_or(|age| age >= LISTS_ARE_OLD)
+                {
+                    host.facts.apt.lists_age = Some(0);
+                    host.forget_candidates();
+                }
+                if let Some(words) = self.apt_words() {
+                    host.set_transaction(&words, Transaction::default());
+                }
+            }
+            Op::AptMark { packages, mark } => {
+                for name in packages {
+                    if let Ok(Package::Installed { version, held }) = host.package(name).cloned() {
+                        let held = match mark {
+                            Mark::Hold => true,
+                            Mark::Unhold => false,
+                            Mark::Auto => held,
+                        };
+                        host.set_package(name, Package::Installed { version, held });
+                    }
+                }
+            }
+            Op::Debconf { .. } => {}
 
             Op::DaemonReload => host.units_reloaded(),
             Op::Systemctl { verb, unit } => systemctl(host, *verb, unit),
@@ -204,7 +238,12 @@ impl Op {
     /// run, may ask for a reboot.
     fn may_require_reboot(&self) -> bool {
         match self {
-            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } => true,
+            Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::Run { .. }
+            | Op::Exec { .. } => true,
             Op::Systemctl { verb, .. } => matches!(verb, Verb::Start | Verb::Restart | Verb::Reload | Verb::Stop),
             _ => false,
         }

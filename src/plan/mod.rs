@@ -6,6 +6,7 @@
 //! nothing: idempotence is a property of values, tested without a host.
 
 mod access;
+mod apt;
 mod contradiction;
 mod effect;
 mod obstacle;
@@ -15,11 +16,13 @@ mod planner;
 mod script;
 mod step;
 mod touches;
+mod transaction;
 mod tree;
 mod unified;
 
 pub use access::Access;
-pub use op::{AptTarget, Check, Guard, Meta, Op, Verb};
+pub use apt::{AptOptions, AptTarget, Mark};
+pub use op::{Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;
 pub use planner::{DesiredAtTurn, Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
@@ -27,5 +30,6 @@ pub use step::{
     Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,
 };
 pub use touches::ACCOUNT_FILES;
+pub(crate) use transaction::LISTS_ARE_OLD;
 pub use tree::TreeMeta;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files, diff_unread};

@@ -3,7 +3,7 @@
 //! Everything an apply does is a list of these. Each knows its shell
 //! (`script.rs`) and its effect on a predicted state (`effect.rs`).
 
-use super::{Outcome, TreeMeta};
+use super::{AptOptions, AptTarget, Mark, Outcome, TreeMeta};
 use crate::observe::{Run, Tree};
 use crate::values::{AbsPath, EnvKey, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
 
@@ -23,18 +23,6 @@ impl Meta {
     pub fn root(bits: u16) -> Meta {
         Meta { owner: "root".to_owned(), group: "root".to_owned(), mode: Mode::from_bits(bits) }
     }
-}
-
-/// A package in a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AptTarget {
-    /// Its name.
-    pub name: PackageName,
-    /// The exact version wanted; none means apt's candidate.
-    pub version: Option<String>,
-    /// A part of the repository address that the candidate must come from;
-    /// checked on the host after the lists are updated and before the install.
-    pub origin: Option<String>,
 }
 
 /// A verb of systemctl(1).
@@ -207,13 +195,36 @@ pub enum Op {
         only: Option<AbsPath>,
     },
     /// One transaction: installs and, with it, removes what is in the way.
+    /// Nothing else goes than these and `may_remove`; so for those below.
     AptInstall {
         packages: Vec<AptTarget>,
         remove: Vec<PackageName>,
+        may_remove: Vec<PackageName>,
+        options: AptOptions,
     },
     AptRemove {
         packages: Vec<PackageName>,
         purge: bool,
+        may_remove: Vec<PackageName>,
+    },
+    /// Brings all packages to their candidates; `full` may remove some for it.
+    AptUpgrade {
+        full: bool,
+        may_remove: Vec<PackageName>,
+    },
+    /// Removes what was installed only for packages that are gone.
+    AptAutoremove {
+        purge: bool,
+    },
+    /// Marks packages.
+    AptMark {
+        packages: Vec<PackageName>,
+        mark: Mark,
+    },
+    /// Answers questions of packages before they are asked (debconf-set-selections(1));
+    /// the answers may be secret.
+    Debconf {
+        answers: Secret,
     },
 
     DaemonReload,
@@ -283,7 +294,17 @@ impl Op {
 
     /// Whether nothing takes this back: packages, and what the operator's own commands did.
     pub fn outlasts_undo(&self) -> bool {
-        matches!(self, Op::Run { .. } | Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpdate { .. })
+        matches!(
+            self,
+            Op::Run { .. }
+                | Op::AptInstall { .. }
+                | Op::AptRemove { .. }
+                | Op::AptUpdate { .. }
+                | Op::AptUpgrade { .. }
+                | Op::AptAutoremove { .. }
+                | Op::AptMark { .. }
+                | Op::Debconf { .. }
+        )
     }
 
     /// Whether this is part of apt's work (see `planner`: such work is brought together).

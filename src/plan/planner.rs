@@ -1,6 +1,7 @@
 //! From resources and a host's state to that host's plan.
 
 use super::contradiction::contradictions;
+use super::transaction::add_transactions;
 use super::{
     Access, Action, FieldChange, HostPlan, Op, PlanError, Planned, StepPlan, Verb, decided_at_its_turn, obstacle,
 };
@@ -129,6 +130,16 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         if !errors.is_empty() {
             return Err(errors);
         }
+    }
+    // What apt would do is asked once it is certain which packages are wanted.
+    let transactions =
+        if wants.is_empty() { add_transactions(host, &access.packages(), &mut plans, &mut wants) } else { Ok(()) };
+    if let Err(refused) = transactions {
+        let named = |(at, error): (usize, PlanError)| {
+            let StepPlan { id, name, span, .. } = &plans[at];
+            StepError { id: id.clone(), name: name.clone(), span: span.clone(), error }
+        };
+        return Err(refused.into_iter().map(named).collect());
     }
     owed(&mut plans, host);
     predicted.left.owed.clear();

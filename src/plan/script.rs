@@ -208,10 +208,21 @@ impl OpScript {
                 }
                 self.run(command);
             }
-            Op::AptInstall { packages, remove } => self.apt_install(packages, remove.iter().map(|n| n.as_str())),
-            Op::AptRemove { packages, purge } => {
-                let verb = if *purge { "purge" } else { "remove" };
-                self.run(Command::new("apt_get").arg(verb).arg("--").args(packages));
+            Op::AptInstall { packages, options, .. } => {
+                self.before_install(packages);
+                let verb = if options.any_version { "apt_again" } else { "apt_get" };
+                self.run(Command::new(verb).args(op.apt_words().unwrap_or_default()));
+            }
+            Op::AptRemove { .. } | Op::AptUpgrade { .. } => {
+                self.run(Command::new("apt_get").args(op.apt_words().unwrap_or_default()));
+            }
+            Op::AptAutoremove { .. } => self.run(Command::new("apt_clean").args(op.apt_words().unwrap_or_default())),
+            Op::AptMark { packages, mark } => {
+                self.run(Command::new("apt-mark").arg(mark.word()).arg("--").args(packages));
+            }
+            Op::Debconf { answers } => {
+                let number = self.payload(answers.expose().to_owned());
+                self.run(Command::new("debconf_answers").arg(number));
             }
 
             Op::DaemonReload => self.run(Command::new("daemon_reload")),
@@ -271,19 +282,17 @@ impl OpScript {
         self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user]));
     }
 
-    fn apt_install<'a>(&mut self, packages: &[AptTarget], remove: impl Iterator<Item = &'a str>) {
+    fn before_install(&mut self, packages: &[AptTarget]) {
         for target in packages {
             if let Some(origin) = &target.origin {
                 self.run(Command::new("candidate_from").args([target.name.as_str(), origin]));
             }
+            if let Some(file) = &target.file {
+                let number = self.payload(file.clone());
+                let version = target.version.as_deref().unwrap_or_default();
+                self.run(Command::new("apt_file").args([number.as_str(), target.name.bare(), version]));
+            }
         }
-        let wanted = packages.iter().map(|target| match &target.version {
-            Some(version) => format!("{}={version}", target.name),
-            None => target.name.to_string(),
-        });
-        // apt-get(8): a package name followed by a hyphen is removed in the same transaction.
-        let unwanted = remove.map(|name| format!("{name}-"));
-        self.run(Command::new("apt_get").arg("install").arg("--").args(wanted).args(unwanted));
     }
 }
 

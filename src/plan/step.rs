@@ -4,6 +4,7 @@ use super::{KNOWN_AFTER_APPLY, Op};
 use crate::observe::{Query, StateError};
 use crate::values::{Secret, Span, UnitName};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What a step will do, in the words of the plan's JSON.
@@ -281,6 +282,12 @@ impl HostPlan {
         let mut summary = Summary::default();
         steps.iter().for_each(|step| summary.count(step.action));
         HostPlan { name: name.into(), steps, summary, spared: Vec::new(), left_open: None }
+    }
+
+    /// The packages that the playbook names to go: a run removes no others.
+    pub fn named_removals(&self) -> BTreeSet<String> {
+        let ops = self.steps.iter().flat_map(|step| &step.ops);
+        ops.flat_map(Op::named_removals).map(ToString::to_string).collect()
     }
 
     /// Whether nothing differs.

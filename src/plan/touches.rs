@@ -52,11 +52,10 @@ impl Op {
             | Op::SetExpiry { .. }
             | Op::Join { .. }
             | Op::Leave { .. } => files(&ACCOUNT_FILES),
-            Op::AptInstall { packages, remove } => {
-                let names = packages.iter().map(|target| &target.name).chain(remove);
-                names.map(|name| Query::Package(name.clone())).collect()
+            // What goes or comes with a package is known only when it has happened.
+            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
+                vec![Query::Packages]
             }
-            Op::AptRemove { packages, .. } => packages.iter().map(|name| Query::Package(name.clone())).collect(),
             Op::Systemctl { unit, .. } => vec![Query::Unit(unit.clone())],
             Op::Sysctl { key, .. } => vec![Query::Sysctl(key.clone())],
             Op::Module { name, .. } => vec![Query::Module(name.clone())],
@@ -69,7 +68,12 @@ impl Op {
                 });
                 held.collect()
             }
-            Op::AptUpdate { .. } | Op::DaemonReload | Op::Check(_) | Op::Reboot { .. } => Vec::new(),
+            Op::AptUpdate { .. }
+            | Op::AptMark { .. }
+            | Op::Debconf { .. }
+            | Op::DaemonReload
+            | Op::Check(_)
+            | Op::Reboot { .. } => Vec::new(),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "uris",
             Type::StringOrStrings,
-            "its addresses, such as \"https://download.docker.com/linux/ubuntu\"",
+            "its addresses, such as \"https://download.docker.com/linux/ubuntu\"; \"ppa:OWNER/NAME\" is an archive on Launchpad",
         ),
         Field::optional(
             "suites",
@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "components",
             Type::StringOrStrings,
-            "its components, such as \"stable\"; none for a path as suite",
+            "its components, such as \"stable\"; none for a path as suite, \"main\" for a \"ppa:\"",
         ),
         Field::optional(
             "signed_by",
@@ -104,7 +104,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let key = SigningKey::build(args, &keys);
     let uris = uris(args);
     let suites = words(args, "suites", true);
-    let components = words(args, "components", false);
+    let mut components = words(args, "components", false);
+    if args.node("components").is_none() && args.string("uris").is_some_and(|uri| archive_of(&uri).is_some()) {
+        components.push("main".to_owned());
+    }
     let flat = suites.iter().filter(|suite| suite.ends_with('/')).count();
     if flat == 0 && components.is_empty() && !suites.is_empty() && args.node("components").is_none() {
         args.refuse("components", "there must be 'components' (only a suite that ends in '/' has none)");
@@ -179,7 +182,7 @@ fn words(args: &mut Args<'_>, field: &str, required: bool) -> Vec<String> {
 }
 
 fn uris(args: &mut Args<'_>) -> Vec<String> {
-    let uris = words(args, "uris", true);
+    let uris: Vec<String> = words(args, "uris", true).into_iter().map(|uri| archive_of(&uri).unwrap_or(uri)).collect();
     for uri in &uris {
         let Some((scheme, rest)) = uri.split_once(':') else {
             args.refuse("uris", format!("'{}' is not an address such as https://host/path", uri.escape_debug()));
@@ -197,6 +200,17 @@ fn uris(args: &mut Args<'_>) -> Vec<String> {
         }
     }
     uris
+}
+
+/// The address of a personal package archive on Launchpad, `ppa:OWNER/NAME`
+/// (add-apt-repository(1)).
+fn archive_of(uri: &str) -> Option<String> {
+    let (owner, name) = uri.strip_prefix("ppa:")?.split_once('/')?;
+    let legal = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))
+    };
+    (legal(owner) && legal(name)).then(|| format!("https://ppa.launchpadcontent.net/{owner}/{name}/ubuntu"))
 }
 
 impl Resource for Repository {

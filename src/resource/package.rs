@@ -2,16 +2,22 @@
 //!
 //! What apt would install is told exactly where the package lists on the host
 //! can tell it, and is *known after apply* where they are old, missing, or
-//! about to be updated: a version is never guessed.
+//! about to be updated: a version is never guessed. What apt does besides what
+//! is named here is asked for all steps at once (`plan::transaction`).
+
+mod debconf;
+mod install;
+mod upgrade;
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{Candidate, HostState, Known, Package, Queries, Query};
-use crate::plan::{Action, AptTarget, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
-use crate::values::PackageName;
+use crate::observe::{HostState, Known, Package, Queries, Query};
+use crate::plan::{Action, AptOptions, AptTarget, KNOWN_AFTER_APPLY, Mark, Op, PlanError, Planned};
+use crate::values::{PackageName, Secret};
+use install::Install;
 
 pub(super) const KIND: Kind = Kind {
     name: "package",
-    summary: "Packages from the host's apt repositories; all packages of a run are one transaction.",
+    summary: "Packages from the host's apt repositories; all packages of a run are one transaction, and nothing is removed that the playbook does not name.",
     main: "name",
     fields: &[
         Field::optional("name", Type::String, "a package, with \":architecture\" for a foreign one"),
@@ -33,86 +39,231 @@ pub(super) const KIND: Kind = Kind {
             "packages that are removed in the same transaction if they are installed",
         ),
         Field::optional(
+            "may_remove",
+            Type::StringOrStrings,
+            "further packages that apt may remove for this step if it has to; it removes no others",
+        ),
+        Field::optional(
             "purge",
             Type::Bool,
-            "with state = \"absent\": removes its configuration files too; default false",
+            "with state = \"absent\" or 'autoremove': removes configuration files too, also those that an earlier removal has left; default false",
+        ),
+        Field::optional(
+            "allow_downgrade",
+            Type::Bool,
+            "whether 'version' may be older than what is installed; default false",
+        ),
+        Field::optional("held", Type::Bool, "whether the packages are held at their version (apt-mark hold)"),
+        Field::optional(
+            "recommends",
+            Type::Bool,
+            "whether recommended packages are installed too; default: as the host's apt is configured",
+        ),
+        Field::optional(
+            "default_release",
+            Type::String,
+            "the release that packages to be installed are taken from, such as \"bookworm-backports\"",
+        ),
+        Field::optional(
+            "deb",
+            Type::String,
+            "a local package file, such as \"files/app_1.2_amd64.deb\", that is sent to the host; its name tells package and version",
+        ),
+        Field::optional(
+            "debconf",
+            Type::Any,
+            "answers to the questions that a package asks when it is installed, such as { \"iptables-persistent/autosave_v4\" = true }; a value is a string, a boolean, an array, or a table { type, value }",
+        ),
+        Field::optional(
+            "upgrade",
+            Type::Enum(&["safe", "full"]),
+            "without names: brings all packages up to date; \"full\" also where others must go for it, which 'may_remove' must name",
+        ),
+        Field::optional(
+            "autoremove",
+            Type::Bool,
+            "without names: removes packages that were installed only for others that are gone",
         ),
     ],
     build,
 };
 
-/// apt's lists are updated before an install when they are older (seconds);
-/// the runner's `apt_has_lists` has the same limit.
-const LISTS_ARE_OLD: u64 = 86_400;
-
 /// The runner's `dpkg_heals` does it.
-const INTERRUPTED: &str = "dpkg was interrupted on this host: what it left is configured first";
+pub(super) const INTERRUPTED: &str = "dpkg was interrupted on this host: what it left is configured first";
 
 #[derive(Debug)]
 struct Packages {
     names: Vec<PackageName>,
     wanted: Wanted,
     conflicts: Vec<PackageName>,
+    may_remove: Vec<PackageName>,
 }
 
 #[derive(Debug)]
 enum Wanted {
-    Present { version: Option<String>, latest: bool, origin: Option<String> },
+    Present(Present),
     Absent { purge: bool },
 }
 
+/// How packages are to be there.
+#[derive(Debug)]
+struct Present {
+    version: Option<String>,
+    latest: bool,
+    origin: Option<String>,
+    options: AptOptions,
+    held: Option<bool>,
+    /// The package's own file.
+    file: Option<Vec<u8>>,
+    answers: Option<Secret>,
+}
+
+/// What has a meaning only for packages that shall be there.
+const PRESENT_ONLY: [&str; 9] =
+    ["version", "origin", "conflicts", "allow_downgrade", "held", "recommends", "default_release", "deb", "debconf"];
+
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    if args.node("upgrade").is_some() || args.bool("autoremove").unwrap_or(false) {
+        return upgrade::build(args);
+    }
     let mut names: Vec<PackageName> = args.parse_list("name");
-    if args.node("names").is_some() == args.node("name").is_some() {
-        args.refuse("names", "there must be exactly one of 'name' and 'names'");
+    let local = local_file(args);
+    match (&local, args.node("names").is_some(), args.node("name").is_some()) {
+        (Some(_), _, true) | (Some(_), true, _) => {
+            args.refuse("deb", "'deb' names its package itself: leave 'name' and 'names' out");
+        }
+        (None, true, true) | (None, false, false) if args.node("deb").is_none() => {
+            args.refuse("names", "there must be exactly one of 'name' and 'names'");
+        }
+        _ => {}
     }
     names.extend(args.parse_list("names"));
+    names.extend(local.as_ref().map(|(name, _, _)| name.clone()));
     if names.is_empty() && args.is_clean() {
         args.refuse("names", "'names' is empty");
     }
     let conflicts: Vec<PackageName> = args.parse_list("conflicts");
-    if let Some(both) = conflicts.iter().find(|name| names.contains(name)) {
-        args.refuse("conflicts", format!("{both} is wanted and in conflict at once"));
+    let may_remove: Vec<PackageName> = args.parse_list("may_remove");
+    for (field, list) in [("conflicts", &conflicts), ("may_remove", &may_remove)] {
+        if let Some(both) = list.iter().find(|name| names.contains(name)) {
+            let what = if field == "conflicts" { "in conflict" } else { "one that may go" };
+            args.refuse(field, format!("{both} is wanted and {what} at once"));
+        }
     }
     if args.absent() {
-        for field in ["version", "origin", "conflicts"] {
+        for field in PRESENT_ONLY {
             if args.node(field).is_some() {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
         }
         let wanted = Wanted::Absent { purge: args.bool("purge").unwrap_or(false) };
-        return Some(Box::new(Packages { names, wanted, conflicts }));
+        return Some(Box::new(Packages { names, wanted, conflicts, may_remove }));
     }
     if args.node("purge").is_some() {
         args.refuse("purge", "'purge' has a meaning only with state = \"absent\"");
     }
     let latest = args.string("state").as_deref() == Some("latest");
-    let version = args.string("version");
-    if let Some(text) = &version {
-        if latest {
-            args.refuse("version", "'version' and state = \"latest\" contradict each other");
-        }
-        if names.len() > 1 {
-            args.refuse("version", "'version' is for one package: give each its own step");
-        }
-        // Debian Policy 5.6.12, with a last '*' as apt-get(8) takes it.
-        let bare = text.strip_suffix('*').unwrap_or(text);
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b".+-:~".contains(&b);
-        if !bare.starts_with(|c: char| c.is_ascii_digit()) || !bare.bytes().all(legal) {
-            args.refuse("version", format!("'{}' is not a version of a package", text.escape_debug()));
-        }
-    }
+    let given = version(args, latest, names.len());
     let origin = args.string("origin");
     if origin.as_ref().is_some_and(|part| part.is_empty() || part.contains(char::is_whitespace)) {
         args.refuse("origin", "'origin' must be a part of an address, without blanks");
     }
-    Some(Box::new(Packages { names, wanted: Wanted::Present { version, latest, origin }, conflicts }))
+    let release = args.string("default_release");
+    if let Some(text) = &release {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_./=*".contains(&b);
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.bytes().all(legal) {
+            args.refuse("default_release", format!("'{}' is not the name of a release", text.escape_debug()));
+        }
+        if latest {
+            args.refuse(
+                "default_release",
+                "'default_release' and state = \"latest\" contradict each other: 'version' says which one is wanted",
+            );
+        }
+    }
+    if args.node("allow_downgrade").is_some() && given.is_none() && local.is_none() {
+        args.refuse("allow_downgrade", "'allow_downgrade' has a meaning only with 'version' or 'deb'");
+    }
+    let answers = debconf::answers(args, &names);
+    let options = AptOptions {
+        recommends: args.bool("recommends"),
+        default_release: release,
+        allow_downgrade: args.bool("allow_downgrade").unwrap_or(false),
+        any_version: false,
+    };
+    let held = args.bool("held");
+    let (version, file) = match local {
+        Some((_, version, content)) => (Some(version), Some(content)),
+        None => (given, None),
+    };
+    let wanted = Wanted::Present(Present { version, latest, origin, options, held, file, answers });
+    Some(Box::new(Packages { names, wanted, conflicts, may_remove }))
+}
+
+/// Whether a text can be a version (Debian Policy 5.6.12).
+fn is_version(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b".+-:~".contains(&b);
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(legal)
+}
+
+fn version(args: &mut Args<'_>, latest: bool, names: usize) -> Option<String> {
+    let text = args.string("version")?;
+    if latest {
+        args.refuse("version", "'version' and state = \"latest\" contradict each other");
+    }
+    if names > 1 {
+        args.refuse("version", "'version' is for one package: give each its own step");
+    }
+    // With a last '*' as apt-get(8) takes it.
+    if !is_version(text.strip_suffix('*').unwrap_or(&text)) {
+        args.refuse("version", format!("'{}' is not a version of a package", text.escape_debug()));
+    }
+    Some(text)
+}
+
+/// A local package file: package and version, which its name tells (dpkg-name(1)), and its bytes.
+fn local_file(args: &mut Args<'_>) -> Option<(PackageName, String, Vec<u8>)> {
+    let path = args.string("deb")?;
+    let file = path.rsplit('/').next().unwrap_or(&path);
+    let parts: Vec<&str> = file.strip_suffix(".deb").unwrap_or_default().split('_').collect();
+    let named = match parts[..] {
+        [name, version, arch] if !arch.is_empty() => {
+            // An epoch's colon may be written as in an address.
+            let version = version.replace("%3a", ":").replace("%3A", ":");
+            name.parse::<PackageName>()
+                .ok()
+                .filter(|name| !name.as_str().contains(':') && is_version(&version))
+                .map(|name| (name, version))
+        }
+        _ => None,
+    };
+    let Some((name, version)) = named else {
+        args.refuse(
+            "deb",
+            format!("'{}' must be named as dpkg names packages: NAME_VERSION_ARCHITECTURE.deb", file.escape_debug()),
+        );
+        return None;
+    };
+    for field in ["version", "origin"] {
+        if args.node(field).is_some() {
+            args.refuse(field, format!("'{field}' has no meaning with 'deb'"));
+        }
+    }
+    if args.string("state").is_some_and(|state| state != "present") {
+        args.refuse("state", "'deb' is for state = \"present\"");
+    }
+    let content = args.assets.read(&path).map_err(|why| args.refuse("deb", why)).ok()?;
+    if !content.starts_with(b"!<arch>\ndebian-binary") {
+        args.refuse("deb", format!("'{}' is not a Debian package", path.escape_debug()));
+        return None;
+    }
+    Some((name, version, content))
 }
 
 impl Resource for Packages {
     fn queries(&self, queries: &mut Queries) {
         queries.extend(self.names.iter().chain(&self.conflicts).cloned().map(Query::Package));
-        if matches!(&self.wanted, Wanted::Present { latest: true, .. }) {
+        if matches!(&self.wanted, Wanted::Present(Present { latest: true, .. })) {
             queries.extend(self.names.iter().cloned().map(Query::Candidate));
         }
     }
@@ -121,13 +272,13 @@ impl Resource for Packages {
         let mut planned = Planned::nothing();
         match &self.wanted {
             Wanted::Absent { purge } => self.absent(host, *purge, &mut planned)?,
-            Wanted::Present { version, latest, origin } => {
-                let mut work = Install { host, version, latest: *latest, origin, update: false, targets: vec![] };
+            Wanted::Present(present) => {
+                let mut work = Install::new(host, present);
                 for name in &self.names {
                     work.package(name, self.names.len() > 1, &mut planned)?;
                 }
                 let (targets, update) = (work.targets, work.update);
-                self.carry_out(host, targets, update, &mut planned)?;
+                self.carry_out(host, present, targets, update, &mut planned)?;
             }
         }
         if !planned.ops.is_empty() && host.facts.apt.interrupted {
@@ -141,6 +292,7 @@ impl Packages {
     fn carry_out(
         &self,
         host: &HostState,
+        present: &Present,
         targets: Vec<AptTarget>,
         update: bool,
         planned: &mut Planned,
@@ -153,13 +305,55 @@ impl Packages {
                 remove.push(name.clone());
             }
         }
+        self.marks(host, present, &targets, planned)?;
+        let hold = planned.ops.iter().position(|op| matches!(op, Op::AptMark { mark: Mark::Hold, .. }));
+        let hold = hold.map(|at| planned.ops.remove(at));
+        if let (Some(answers), false) = (&present.answers, targets.is_empty()) {
+            // The answers may be secret, the questions are not.
+            let questions: Vec<&str> = answers.expose().lines().filter_map(|line| line.split(' ').nth(1)).collect();
+            planned.change("debconf", None::<&str>, Some(questions.join(", ")));
+            planned.ops.push(Op::Debconf { answers: answers.clone() });
+        }
         if update {
             planned.ops.push(Op::AptUpdate { only: None });
         }
+        let may_remove = self.may_remove.clone();
         if !targets.is_empty() {
-            planned.ops.push(Op::AptInstall { packages: targets, remove });
+            let options = present.options.clone();
+            planned.ops.push(Op::AptInstall { packages: targets, remove, may_remove, options });
         } else if !remove.is_empty() {
-            planned.ops.push(Op::AptRemove { packages: remove, purge: false });
+            planned.ops.push(Op::AptRemove { packages: remove, purge: false, may_remove });
+        }
+        planned.ops.extend(hold);
+        Ok(())
+    }
+
+    /// Holds, or releases before anything else.
+    fn marks(
+        &self,
+        host: &HostState,
+        present: &Present,
+        targets: &[AptTarget],
+        planned: &mut Planned,
+    ) -> Result<(), PlanError> {
+        let Some(wanted) = present.held else { return Ok(()) };
+        let mut packages = Vec::new();
+        for name in &self.names {
+            let found = match host.package(name)? {
+                Package::Installed { held, .. } => Some(*held),
+                _ if targets.iter().any(|target| target.name == *name) => None,
+                // A name that another package stands for.
+                _ => continue,
+            };
+            if found.unwrap_or(false) != wanted {
+                let before = found.map(|held| held.to_string());
+                planned.change(field(name, "held", self.names.len() > 1), before, Some(wanted.to_string()));
+                packages.push(name.clone());
+            }
+        }
+        if !packages.is_empty() {
+            planned.action.get_or_insert(Action::Update);
+            planned.ops.push(Op::AptMark { packages, mark: if wanted { Mark::Hold } else { Mark::Unhold } });
         }
         Ok(())
     }
@@ -167,7 +361,11 @@ impl Packages {
     fn absent(&self, host: &HostState, purge: bool, planned: &mut Planned) -> Result<(), PlanError> {
         let mut packages = Vec::new();
         for name in &self.names {
-            if let Some((before, held)) = installed(host, name)? {
+            let left = match host.package(name)? {
+                Package::ConfigFiles if purge => Some("its configuration files".to_owned()),
+                _ => None,
+            };
+            if let Some((before, held)) = installed(host, name)?.or(left.map(|left| (left, false))) {
                 refuse_held(name, held, "removed")?;
                 planned.change(field(name, "version", self.names.len() > 1), Some(before), None::<&str>);
                 packages.push(name.clone());
@@ -179,7 +377,7 @@ impl Packages {
         }
         if !packages.is_empty() {
             planned.action = Some(Action::Delete);
-            planned.ops.push(Op::AptRemove { packages, purge });
+            planned.ops.push(Op::AptRemove { packages, purge, may_remove: self.may_remove.clone() });
         }
         Ok(())
     }
@@ -188,7 +386,7 @@ impl Packages {
 /// The version that is installed, or the half that is, and whether it is held; none if there is none.
 fn installed(host: &HostState, name: &PackageName) -> Result<Option<(String, bool)>, PlanError> {
     match host.package(name)? {
-        Package::Absent => Ok(None),
+        Package::Absent | Package::ConfigFiles => Ok(None),
         Package::Installed { version: Known::Is(version), held } => Ok(Some((version.clone(), *held))),
         Package::Installed { version: Known::AfterApply, held } => Ok(Some((KNOWN_AFTER_APPLY.to_owned(), *held))),
         Package::Broken(state) => Ok(Some((state.clone(), false))),
@@ -200,171 +398,14 @@ fn refuse_held(name: &PackageName, held: bool, what: &str) -> Result<(), PlanErr
         return Ok(());
     }
     Err(PlanError::Refused(format!(
-        "package {name} is held on this host and cannot be {what}: run 'apt-mark unhold {name}' there if it may be"
+        "package {name} is held on this host and cannot be {what}: run 'apt-mark unhold {name}' there if it may be, or release it with a step of held = false"
     )))
 }
 
 fn field(name: &PackageName, what: &str, several: bool) -> String {
-    if several { name.to_string() } else { what.to_owned() }
-}
-
-/// The packages of a step on their way into one transaction.
-struct Install<'a> {
-    host: &'a HostState,
-    version: &'a Option<String>,
-    latest: bool,
-    origin: &'a Option<String>,
-    /// Whether the lists must be updated first, because they are known not to help.
-    update: bool,
-    targets: Vec<AptTarget>,
-}
-
-impl Install<'_> {
-    fn package(&mut self, name: &PackageName, several: bool, planned: &mut Planned) -> Result<(), PlanError> {
-        let before = installed(self.host, name)?;
-        if let Package::Broken(state) = self.host.package(name)? {
-            // Whatever half there is, apt brings the whole.
-            let after = self.version.clone().unwrap_or_else(|| KNOWN_AFTER_APPLY.to_owned());
-            planned.action.get_or_insert(Action::Update);
-            planned.change(field(name, "version", several), Some(state.as_str()), Some(after));
-            self.target(name);
-            return Ok(());
-        }
-        let installed = before.as_ref().map(|(version, _)| version.as_str());
-        let held = before.as_ref().is_some_and(|(_, held)| *held);
-        let after = match (installed, self.version) {
-            (Some(found), Some(pin)) if matches_pin(found, pin) => return Ok(()),
-            (_, Some(pin)) => {
-                refuse_held(name, held, &format!("brought to version {pin}"))?;
-                let offered = self.candidate(name, planned).and_then(|candidate| candidate.version.as_deref());
-                self.update |= self.lists_are_fresh() && offered.is_some_and(|offered| !matches_pin(offered, pin));
-                pin.clone()
-            }
-            (Some(_), None) if !self.latest => return Ok(()),
-            // What an earlier step of this run installs is the newest there is.
-            (Some(found), None) if found == KNOWN_AFTER_APPLY => return Ok(()),
-            (Some(found), None) => match self.newer(name, found, planned) {
-                None => return Ok(()),
-                Some(_) if held => {
-                    planned.notes.push(format!("package {name} is held on this host at {found} and is left alone"));
-                    return Ok(());
-                }
-                Some(newer) => newer,
-            },
-            (None, None) => self.first(name, planned),
-        };
-        planned.action = Some(match (planned.action, installed) {
-            (Some(Action::Create), _) | (_, None) => Action::Create,
-            (None | Some(Action::Unknown), Some(_)) if after == KNOWN_AFTER_APPLY => Action::Unknown,
-            _ => Action::Update,
-        });
-        planned.change(field(name, "version", several), installed, Some(after));
-        self.target(name);
-        Ok(())
-    }
-
-    fn target(&mut self, name: &PackageName) {
-        let target = AptTarget { name: name.clone(), version: self.version.clone(), origin: self.origin.clone() };
-        self.targets.push(target);
-    }
-
-    fn lists_are_fresh(&self) -> bool {
-        self.host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD)
-    }
-
-    /// What apt would install, if that is known and will still be so at apply;
-    /// otherwise it is asked for, where asking can help.
-    fn candidate(&self, name: &PackageName, planned: &mut Planned) -> Option<&Candidate> {
-        if !self.lists_are_fresh() {
-            return None;
-        }
-        let known = self.host.candidate(name).ok();
-        if known.is_none() {
-            planned.wants.push(Query::Candidate(name.clone()));
-        }
-        known
-    }
-
-    /// The version in which a package that is not there will be installed.
-    fn first(&mut self, name: &PackageName, planned: &mut Planned) -> String {
-        let Some(candidate) = self.candidate(name, planned) else { return KNOWN_AFTER_APPLY.to_owned() };
-        let (version, origins) = (candidate.version.clone(), candidate.origins.clone());
-        let Some(version) = version else {
-            planned.notes.push(format!(
-                "apt on this host knows no package {name} yet: the lists are updated first, and the apply fails if that does not help"
-            ));
-            self.update = true;
-            return KNOWN_AFTER_APPLY.to_owned();
-        };
-        match self.origin {
-            Some(part) if !origins.iter().any(|origin| is_from(origin, part)) => {
-                planned.notes.push(format!(
-                    "{name} {version} comes from {} now, not from {part}: this is checked again before the install, which fails if it is still so",
-                    if origins.is_empty() { "nowhere".to_owned() } else { origins.join(", ") }
-                ));
-                KNOWN_AFTER_APPLY.to_owned()
-            }
-            _ => version,
-        }
-    }
-
-    /// The version that is newer than the installed one, if there is one or may be one.
-    fn newer(&mut self, name: &PackageName, found: &str, planned: &mut Planned) -> Option<String> {
-        match self.candidate(name, planned) {
-            // No repository offers it (any longer): what is there is the newest.
-            Some(Candidate { version: None, .. }) => None,
-            Some(Candidate { version: Some(version), .. }) => (version != found).then(|| version.clone()),
-            None if self.lists_are_fresh() => Some(KNOWN_AFTER_APPLY.to_owned()),
-            None => {
-                planned.notes.push(format!(
-                    "the package lists are old: whether {name} has a newer version is known after their update"
-                ));
-                self.update = true;
-                Some(KNOWN_AFTER_APPLY.to_owned())
-            }
-        }
-    }
-}
-
-fn matches_pin(version: &str, pin: &str) -> bool {
-    pin.strip_suffix('*').map_or(version == pin, |start| version.starts_with(start))
-}
-
-/// Whether a line of apt-cache(8) policy names this address, or one with these
-/// whole parts; the runner's `candidate_from` asks the same. `docker.com` is no
-/// part of `docker.com.example.org`.
-fn is_from(line: &str, part: &str) -> bool {
-    line.match_indices(part).any(|(at, _)| {
-        let before = line[..at].chars().next_back().is_none_or(|c| " /.@".contains(c));
-        let after = line[at + part.len()..].chars().next().is_none_or(|c| " /:".contains(c));
-        before && (after || part.ends_with('/'))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_from;
-
-    #[test]
-    fn an_address_is_compared_by_whole_parts() {
-        let line = "https://download.docker.com/linux/ubuntu noble/stable amd64 Packages";
-        for part in [
-            "download.docker.com",
-            "docker.com",
-            "https://download.docker.com/linux/ubuntu",
-            "https://download.docker.com/",
-        ] {
-            assert!(is_from(line, part), "{part}");
-        }
-        for part in ["ocker.com", "download.docker", "docker.com/lin", "example.org"] {
-            assert!(!is_from(line, part), "{part}");
-        }
-        for other in [
-            "https://download.docker.com.example.org/ noble",
-            "https://not-docker.com/ noble",
-            "http://example.org/?docker.com_x",
-        ] {
-            assert!(!is_from(other, "docker.com"), "{other}");
-        }
+    match (several, what) {
+        (false, _) => what.to_owned(),
+        (true, "version") => name.to_string(),
+        (true, _) => format!("{what} {name}"),
     }
 }

@@ -16,6 +16,7 @@ mod unit_file;
 
 pub use key_options::{InvalidOptions, KeyOptions};
 mod variable;
+mod version;
 
 pub use diagnostic::{Diagnostic, possible_keys, suggest};
 pub use document::{parse_document, utf8_source};
@@ -28,3 +29,4 @@ pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_ty
 pub use secret::Secret;
 pub use unit_file::{InvalidUnitFile, UnitFile};
 pub use variable::{RESERVED_VARIABLES, check_variable};
+pub use version::compare_versions;

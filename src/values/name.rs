@@ -110,6 +110,24 @@ impl UnitName {
     }
 }
 
+impl PackageName {
+    /// The name without its architecture.
+    pub fn bare(&self) -> &str {
+        self.0.split(':').next().unwrap_or(&self.0)
+    }
+
+    /// Whether a package of this name and architecture is the one that is meant
+    /// on a host whose own is `native`, as apt reads it: `:all` and `:native`
+    /// stand for the host's own, of which the packages for all architectures are.
+    pub fn takes(&self, arch: &str, native: &str) -> bool {
+        match self.0.split_once(':').map(|(_, wanted)| wanted) {
+            None | Some("any") => true,
+            Some("all" | "native") => native.is_empty() || arch == native || arch == "all",
+            Some(wanted) => arch == wanted || arch == "all" && (wanted == native || native.is_empty()),
+        }
+    }
+}
+
 impl SysctlKey {
     /// The parameter's file. A dot separates, a slash stands for a dot within a word (sysctl.d(5)).
     pub fn proc_path(&self) -> String {

@@ -92,7 +92,7 @@ impl Files {
     pub fn read(&self, host: &HostState) -> Result<Found, PlanError> {
         match host.package(&self.package)? {
             Package::Installed { .. } => {}
-            Package::Absent => {
+            Package::Absent | Package::ConfigFiles => {
                 return Err(PlanError::Refused(
                     "ufw is not installed on this host; put a step package = { name = \"ufw\" } before this one".into(),
                 ));

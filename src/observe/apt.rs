@@ -1,0 +1,284 @@
+//! What apt and dpkg say about packages beyond the state of one: what a call
+//! of apt-get(8) would do, who provides a virtual package, and all that is
+//! installed.
+
+use super::{HostState, Queries, Query, StateError, reply::Section};
+use crate::values::PackageName;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A package that comes, goes, or gets another version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageChange {
+    /// Its name, with `:architecture` where that is not the host's own.
+    pub name: String,
+    /// The installed version; none if it is not installed.
+    pub before: Option<String>,
+    /// The version afterwards; none if it goes.
+    pub after: Option<String>,
+}
+
+/// What a call of apt-get would do, as its simulation tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Transaction {
+    /// Every package that changes, in the order of apt.
+    pub changes: Vec<PackageChange>,
+    /// The size of the packages that are to be fetched, in bytes.
+    pub download: u64,
+    /// The space that the installed files take more (or less), in bytes.
+    pub disk: i64,
+    /// What apt said, if it refuses the call.
+    pub refusal: Option<String>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledPackage {
+    /// Its version.
+    pub version: String,
+    /// Whether it was installed only because another one needs it (apt-mark(8)).
+    pub automatic: bool,
+}
+
+/// The answers about apt.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AptState {
+    transactions: BTreeMap<Vec<String>, Transaction>,
+    provided: BTreeMap<PackageName, BTreeSet<String>>,
+    providers: BTreeMap<PackageName, BTreeSet<String>>,
+    installed: BTreeMap<String, InstalledPackage>,
+}
+
+impl HostState {
+    /// What apt would do if it were called so ([`Query::Transaction`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable; so for every question below.
+    pub fn transaction(&self, words: &[String]) -> Result<&Transaction, StateError> {
+        self.look(Query::Transaction(words.to_vec()), self.apt.transactions.get(words))
+    }
+
+    /// The installed packages that provide a name ([`Query::Provided`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn provided(&self, name: &PackageName) -> Result<&BTreeSet<String>, StateError> {
+        self.look(Query::Provided(name.clone()), self.apt.provided.get(name))
+    }
+
+    /// The packages of the repositories that provide a name ([`Query::Providers`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn providers(&self, name: &PackageName) -> Result<&BTreeSet<String>, StateError> {
+        self.look(Query::Providers(name.clone()), self.apt.providers.get(name))
+    }
+
+    /// All installed packages by name ([`Query::Packages`]).
+    ///
+    /// # Errors
+    /// Not asked, or unreadable.
+    pub fn installed_packages(&self) -> Result<&BTreeMap<String, InstalledPackage>, StateError> {
+        self.check(Query::Packages)?;
+        Ok(&self.apt.installed)
+    }
+
+    /// Sets what apt would do, for tests and the parser.
+    pub fn set_transaction(&mut self, words: &[String], transaction: Transaction) {
+        self.asked.ask(Query::Transaction(words.to_vec()));
+        self.apt.transactions.insert(words.to_vec(), transaction);
+    }
+
+    /// An installed package will provide a name.
+    pub fn set_provided(&mut self, name: &PackageName, by: impl IntoIterator<Item = String>) {
+        self.asked.ask(Query::Provided(name.clone()));
+        self.apt.provided.entry(name.clone()).or_default().extend(by);
+    }
+
+    /// Packages that the repositories have for a virtual one, for tests and the parser.
+    pub fn set_providers(&mut self, name: &PackageName, providers: BTreeSet<String>) {
+        self.asked.ask(Query::Providers(name.clone()));
+        self.apt.providers.insert(name.clone(), providers);
+    }
+
+    /// What apt was found to do is from here on known after apply.
+    pub(crate) fn forget_transactions(&mut self) {
+        self.apt.transactions.clear();
+    }
+}
+
+/// The calls of apt-get that are simulated, in the order in which they are asked and answered.
+pub(super) fn calls(queries: &Queries) -> impl Iterator<Item = &Vec<String>> {
+    queries.iter().filter_map(|q| if let Query::Transaction(words) = q { Some(words) } else { None })
+}
+
+pub(super) fn transaction(host: &mut HostState, words: &[String], section: &Section) {
+    let mut found = Transaction::default();
+    for line in section.text().lines() {
+        let mut rest = line.split_whitespace();
+        let (verb, name) = (rest.next().unwrap_or_default(), rest.next().unwrap_or_default());
+        match verb {
+            "Inst" => {
+                let words: Vec<&str> = rest.take(2).collect();
+                let bare = |word: &&str| word.trim_matches(['[', ']', '(', ')']).to_owned();
+                let before = words.first().filter(|word| word.starts_with('[')).map(bare);
+                let after = words.iter().find(|word| word.starts_with('(')).map(bare);
+                found.change(name, before, after);
+            }
+            "Remv" | "Purg" => {
+                let before = rest.next().map(|word| word.trim_matches(['[', ']']).to_owned());
+                found.change(name, before, None);
+            }
+            "Sizes" => {
+                let numbers: Vec<i64> = rest.filter_map(|number| number.parse().ok()).collect();
+                found.download = u64::try_from(name.parse::<i64>().unwrap_or(0)).unwrap_or(0);
+                let [new, old] = numbers[..] else { continue };
+                found.disk = new.saturating_sub(old).saturating_mul(1024);
+            }
+            _ => {}
+        }
+    }
+    if section.code != 0 {
+        found.refusal = Some(reason(section));
+    }
+    host.set_transaction(words, found);
+}
+
+/// What apt said: of its output only what explains, of its errors all.
+fn reason(section: &Section) -> String {
+    const PREAMBLE: [&str; 8] = [
+        "NOTE: This is only a simulation",
+        "apt-get needs root privileges",
+        "Keep also in mind",
+        "so don't depend on the relevance",
+        "Reading ",
+        "Building ",
+        "Calculating ",
+        "Inst ",
+    ];
+    let text = section.text();
+    let said = text.lines().filter(|line| !PREAMBLE.iter().any(|start| line.trim_start().starts_with(start)));
+    let lines: Vec<&str> =
+        said.chain(section.errors.lines()).map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
+    if lines.is_empty() { format!("apt-get ended with exit code {}", section.code) } else { lines.join("\n") }
+}
+
+impl Transaction {
+    /// Notes a change; a package that apt removes and installs again is one.
+    fn change(&mut self, name: &str, before: Option<String>, after: Option<String>) {
+        if name.is_empty() {
+            return;
+        }
+        if let Some(known) = self.changes.iter_mut().find(|change| change.name == name) {
+            known.before = known.before.take().or(before);
+            known.after = after;
+        } else {
+            self.changes.push(PackageChange { name: name.to_owned(), before, after });
+        }
+    }
+}
+
+/// Lines `status<TAB>package<TAB>provides` of all packages.
+pub(super) fn provided(host: &mut HostState, queries: &Queries, section: &Section) {
+    let text = section.text();
+    for query in queries.iter() {
+        let Query::Provided(name) = query else { continue };
+        if section.code != 0 {
+            host.set_unreadable(query.clone(), section.errors.clone());
+            continue;
+        }
+        let by = text.lines().filter_map(|line| {
+            let [status, package, provides] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+            let names = provides.split(',').map(|one| one.split(['(', ' ']).find(|word| !word.is_empty()));
+            let gives = names.flatten().any(|one| one == name.as_str());
+            (status == "installed" && gives).then(|| package.to_owned())
+        });
+        host.set_provided(name, by.collect::<BTreeSet<_>>());
+    }
+}
+
+/// The answer of `apt-cache showpkg`.
+pub(super) fn providers(host: &mut HostState, queries: &Queries, section: &Section) {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let (mut package, mut inside) = (String::new(), false);
+    for line in section.text().lines() {
+        if let Some(name) = line.strip_prefix("Package: ") {
+            (package, inside) = (name.trim().to_owned(), false);
+        } else if line.starts_with("Reverse Provides:") {
+            inside = true;
+        } else if inside {
+            // "postfix 3.7.11-0+deb12u1 (= )"; those of other architectures carry theirs.
+            if let Some(name) = line.split_whitespace().next().filter(|name| !name.contains(':')) {
+                found.entry(package.clone()).or_default().insert(name.to_owned());
+            }
+        }
+    }
+    for query in queries.iter() {
+        let Query::Providers(name) = query else { continue };
+        host.set_providers(name, found.get(name.as_str()).cloned().unwrap_or_default());
+    }
+}
+
+/// All installed packages, then a line `--`, then those that are marked as automatic.
+pub(super) fn installed(host: &mut HostState, section: &Section) {
+    host.mark_asked(Query::Packages);
+    if section.code != 0 {
+        host.set_unreadable(Query::Packages, section.errors.clone());
+        return;
+    }
+    let text = section.text();
+    let (packages, marks) = text.split_once("\n--\n").unwrap_or((&text, ""));
+    let marks: BTreeSet<&str> = marks.lines().collect();
+    host.apt.installed = packages
+        .lines()
+        .filter_map(|line| {
+            let [name, arch, version, "installed"] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+            let bare = name.split(':').next().unwrap_or(name);
+            let automatic = marks.contains(format!("{bare}:{arch}").as_str());
+            Some((name.to_owned(), InstalledPackage { version: version.to_owned(), automatic }))
+        })
+        .collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(output: &str, code: i32, errors: &str) -> Transaction {
+        let section = Section { output: output.as_bytes().to_vec(), code, errors: errors.to_owned() };
+        let (mut host, words) = (HostState::default(), vec!["install".to_owned()]);
+        transaction(&mut host, &words, &section);
+        host.apt.transactions.remove(&words).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_simulation_tells_what_comes_goes_and_changes() {
+        let found = read(
+            "Reading package lists...\nRemv ufw [0.36.2-1]\nInst libc6 [2.36-9] (2.36-9+deb12u4 Debian:12.5/stable [amd64]) []\n\
+             Inst bc (1.07.1-3+b1 Debian:12.5/stable [amd64])\nConf bc (1.07.1-3+b1 Debian:12.5/stable [amd64])\n\
+             Remv again [1]\nInst again (2 a [all])\nSizes 3000 20 5\n",
+            0,
+            "",
+        );
+        let told: Vec<String> = found
+            .changes
+            .iter()
+            .map(|c| format!("{} {:?} {:?}", c.name, c.before.as_deref(), c.after.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "ufw Some(\"0.36.2-1\") None",
+                "libc6 Some(\"2.36-9\") Some(\"2.36-9+deb12u4\")",
+                "bc None Some(\"1.07.1-3+b1\")",
+                "again Some(\"1\") Some(\"2\")",
+            ]
+        );
+        assert_eq!((found.download, found.disk, found.refusal), (3000, 15 * 1024, None));
+    }
+
+    #[test]
+    fn a_refusal_is_in_the_words_of_apt() {
+        let found = read("Reading package lists...\n", 100, "E: Unable to locate package x");
+        assert_eq!(found.refusal.as_deref(), Some("E: Unable to locate package x"));
+    }
+}

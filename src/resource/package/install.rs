@@ -1,0 +1,268 @@
+//! Which packages of a step are to be installed, and in which versions.
+
+use super::{Present, field, installed, refuse_held};
+use crate::observe::{Candidate, HostState, Package, Query};
+use crate::plan::{Action, AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, PlanError, Planned};
+use crate::values::{PackageName, compare_versions};
+use std::cmp::Ordering;
+
+/// The packages of a step on their way into one transaction.
+pub(super) struct Install<'a> {
+    host: &'a HostState,
+    present: &'a Present,
+    /// Whether the lists must be updated first, because they are known not to help.
+    pub(super) update: bool,
+    pub(super) targets: Vec<AptTarget>,
+}
+
+impl<'a> Install<'a> {
+    pub(super) fn new(host: &'a HostState, present: &'a Present) -> Install<'a> {
+        Install { host, present, update: false, targets: Vec::new() }
+    }
+
+    pub(super) fn package(
+        &mut self,
+        name: &PackageName,
+        several: bool,
+        planned: &mut Planned,
+    ) -> Result<(), PlanError> {
+        let Present { version: pin, latest, held: hold, options, file, .. } = self.present;
+        let before = installed(self.host, name)?;
+        if let Package::Broken(state) = self.host.package(name)? {
+            // Whatever half there is, apt brings the whole.
+            let after = pin.clone().unwrap_or_else(|| KNOWN_AFTER_APPLY.to_owned());
+            planned.action.get_or_insert(Action::Update);
+            planned.change(field(name, "version", several), Some(state.as_str()), Some(after));
+            self.target(name, None);
+            return Ok(());
+        }
+        let installed = before.as_ref().map(|(version, _)| version.as_str());
+        // A package that this step releases is not held any more.
+        let held = before.as_ref().is_some_and(|(_, held)| *held) && *hold != Some(false);
+        let after = match (installed, pin) {
+            (Some(found), Some(pin)) if matches_pin(found, pin) => return Ok(()),
+            (_, Some(pin)) => {
+                refuse_held(name, held, &format!("brought to version {pin}"))?;
+                refuse_downgrade(name, installed, pin, options.allow_downgrade)?;
+                if file.is_none() {
+                    let offered = self.candidate(name, planned).and_then(|candidate| candidate.version.as_deref());
+                    self.update |= self.lists_are_fresh()
+                        && options.default_release.is_none()
+                        && offered.is_some_and(|offered| !matches_pin(offered, pin) && is_newer(pin, offered));
+                }
+                pin.clone()
+            }
+            (Some(_), None) if !latest => return Ok(()),
+            // What an earlier step of this run installs is the newest there is.
+            (Some(found), None) if found == KNOWN_AFTER_APPLY => return Ok(()),
+            (Some(found), None) => match self.newer(name, found, planned) {
+                None => return Ok(()),
+                Some(_) if held => {
+                    planned.notes.push(format!("package {name} is held on this host at {found} and is left alone"));
+                    return Ok(());
+                }
+                Some(newer) => newer,
+            },
+            (None, None) => match self.first(name, planned)? {
+                First::Provided(by) => {
+                    planned.notes.push(format!("{name} is a virtual package, which {by} provides"));
+                    return Ok(());
+                }
+                First::By(provider) => {
+                    planned.action = Some(Action::Create);
+                    planned.change(field(name, "version", several), None::<&str>, Some(KNOWN_AFTER_APPLY));
+                    planned.notes.push(format!(
+                        "{name} is a virtual package: {provider} is installed, the only one that provides it"
+                    ));
+                    self.target(&provider, Some(name));
+                    return Ok(());
+                }
+                First::Version(version) => version,
+            },
+        };
+        planned.action = Some(match (planned.action, installed) {
+            (Some(Action::Create), _) | (_, None) => Action::Create,
+            (None | Some(Action::Unknown), Some(_)) if after == KNOWN_AFTER_APPLY => Action::Unknown,
+            _ => Action::Update,
+        });
+        planned.change(field(name, "version", several), installed, Some(after));
+        self.target(name, None);
+        Ok(())
+    }
+
+    fn target(&mut self, name: &PackageName, stands_for: Option<&PackageName>) {
+        let Present { version, origin, file, .. } = self.present;
+        self.targets.push(AptTarget {
+            version: version.clone(),
+            origin: origin.clone(),
+            stands_for: stands_for.cloned(),
+            file: file.clone(),
+            ..AptTarget::new(name.clone())
+        });
+    }
+
+    fn lists_are_fresh(&self) -> bool {
+        self.host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD)
+    }
+
+    /// What apt would install, if that is known and will still be so at apply;
+    /// otherwise it is asked for, where asking can help.
+    fn candidate(&self, name: &PackageName, planned: &mut Planned) -> Option<&Candidate> {
+        if !self.lists_are_fresh() {
+            return None;
+        }
+        let known = self.host.candidate(name).ok();
+        if known.is_none() {
+            planned.wants.push(Query::Candidate(name.clone()));
+        }
+        known
+    }
+
+    /// What a package that is not there will be.
+    fn first(&mut self, name: &PackageName, planned: &mut Planned) -> Result<First, PlanError> {
+        let unknown = || Ok(First::Version(KNOWN_AFTER_APPLY.to_owned()));
+        if self.present.file.is_some() {
+            return unknown();
+        }
+        // Another package may provide the name, and is then enough, unless there is a package of the name.
+        let Ok(provided) = self.host.provided(name) else {
+            planned.wants.push(Query::Provided(name.clone()));
+            return unknown();
+        };
+        let by = provided.iter().next().cloned();
+        let Some(candidate) = self.candidate(name, planned) else {
+            return match by {
+                Some(by) if !self.lists_are_fresh() => Ok(First::Provided(by)),
+                _ => unknown(),
+            };
+        };
+        let (version, origins) = (candidate.version.clone(), candidate.origins.clone());
+        match (version, by) {
+            (None, Some(by)) => Ok(First::Provided(by)),
+            (None, None) => self.by_provider(name, planned),
+            // Its version is that of the release, which the candidate is not of.
+            (Some(_), _) if self.present.options.default_release.is_some() => unknown(),
+            (Some(version), _) => match &self.present.origin {
+                Some(part) if !origins.iter().any(|origin| is_from(origin, part)) => {
+                    planned.notes.push(format!(
+                        "{name} {version} comes from {} now, not from {part}: this is checked again before the install, which fails if it is still so",
+                        if origins.is_empty() { "nowhere".to_owned() } else { origins.join(", ") }
+                    ));
+                    unknown()
+                }
+                _ => Ok(First::Version(version)),
+            },
+        }
+    }
+
+    /// A name that no package of the lists has: a virtual package, or one that newer lists may have.
+    fn by_provider(&mut self, name: &PackageName, planned: &mut Planned) -> Result<First, PlanError> {
+        let Ok(providers) = self.host.providers(name) else {
+            planned.wants.push(Query::Providers(name.clone()));
+            return Ok(First::Version(KNOWN_AFTER_APPLY.to_owned()));
+        };
+        let providers: Vec<PackageName> = providers.iter().filter_map(|one| one.parse().ok()).collect();
+        match &providers[..] {
+            [only] => Ok(First::By(only.clone())),
+            [] => {
+                planned.notes.push(format!(
+                    "apt on this host knows no package {name} yet: the lists are updated first, and the apply fails if that does not help"
+                ));
+                self.update = true;
+                Ok(First::Version(KNOWN_AFTER_APPLY.to_owned()))
+            }
+            several => Err(PlanError::Refused(format!(
+                "{name} is a virtual package that several provide: name one of {}",
+                several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    /// The version that is newer than the installed one, if there is one or may be one.
+    fn newer(&mut self, name: &PackageName, found: &str, planned: &mut Planned) -> Option<String> {
+        match self.candidate(name, planned) {
+            // No repository offers it (any longer): what is there is the newest.
+            Some(Candidate { version: None, .. }) => None,
+            Some(Candidate { version: Some(version), .. }) => (version != found).then(|| version.clone()),
+            None if self.lists_are_fresh() => Some(KNOWN_AFTER_APPLY.to_owned()),
+            None => {
+                planned.notes.push(format!(
+                    "the package lists are old: whether {name} has a newer version is known after their update"
+                ));
+                self.update = true;
+                Some(KNOWN_AFTER_APPLY.to_owned())
+            }
+        }
+    }
+}
+
+/// What a package that is not there will be.
+enum First {
+    /// Installed in a version.
+    Version(String),
+    /// Provided by another that is installed.
+    Provided(String),
+    /// Provided by another that will be installed.
+    By(PackageName),
+}
+
+/// Whether newer lists could have this version: those that are there offer only older ones.
+fn is_newer(pin: &str, offered: &str) -> bool {
+    compare_versions(pin.trim_end_matches('*'), offered) == Ordering::Greater
+}
+
+fn refuse_downgrade(name: &PackageName, found: Option<&str>, pin: &str, allowed: bool) -> Result<(), PlanError> {
+    // With a '*', apt itself must say which version is meant.
+    let Some(found) = found.filter(|found| *found != KNOWN_AFTER_APPLY && !allowed && !pin.ends_with('*')) else {
+        return Ok(());
+    };
+    if compare_versions(pin, found) != Ordering::Less {
+        return Ok(());
+    }
+    Err(PlanError::Refused(format!(
+        "package {name} is installed in version {found}, and {pin} is older: allow_downgrade = true permits that"
+    )))
+}
+
+fn matches_pin(version: &str, pin: &str) -> bool {
+    pin.strip_suffix('*').map_or(version == pin, |start| version.starts_with(start))
+}
+
+/// Whether a line of apt-cache(8) policy names this address, or one with these
+/// whole parts; the runner's `candidate_from` asks the same. `docker.com` is no
+/// part of `docker.com.example.org`.
+fn is_from(line: &str, part: &str) -> bool {
+    line.match_indices(part).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_none_or(|c| " /.@".contains(c));
+        let after = line[at + part.len()..].chars().next().is_none_or(|c| " /:".contains(c));
+        before && (after || part.ends_with('/'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_from;
+
+    #[test]
+    fn an_address_is_compared_by_whole_parts() {
+        let line = "https://download.docker.com/linux/ubuntu noble/stable amd64 Packages";
+        for part in [
+            "download.docker.com",
+            "docker.com",
+            "https://download.docker.com/linux/ubuntu",
+            "https://download.docker.com/",
+        ] {
+            assert!(is_from(line, part), "{part}");
+        }
+        for part in ["ocker.com", "download.docker", "docker.com/lin", "example.org"] {
+            assert!(!is_from(line, part), "{part}");
+        }
+        for other in [
+            "https://download.docker.com.example.org/ noble",
+            "https://not-docker.com/ noble",
+            "http://example.org/?docker.com_x",
+        ] {
+            assert!(!is_from(other, "docker.com"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Steps without names: all packages up to date, and those that nothing needs gone.
+
+use super::INTERRUPTED;
+use crate::observe::{HostState, Queries, Query};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Op, PlanError, Planned};
+use crate::resource::{Args, Resource};
+
+#[derive(Debug)]
+struct All {
+    op: Op,
+    /// Whether it takes fresh package lists.
+    needs_lists: bool,
+}
+
+pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
+    let upgrade = args.string("upgrade");
+    let field = if upgrade.is_some() { "upgrade" } else { "autoremove" };
+    if upgrade.is_some() && args.node("autoremove").is_some() {
+        args.refuse("autoremove", "'upgrade' and 'autoremove' are two steps");
+    }
+    let other = ["name", "names", "state"].into_iter().chain(super::PRESENT_ONLY);
+    for other in other.chain(upgrade.is_some().then_some("purge")) {
+        if args.node(other).is_some() {
+            args.refuse(other, format!("'{other}' has no meaning with '{field}'"));
+        }
+    }
+    let may_remove = args.parse_list("may_remove");
+    if !may_remove.is_empty() && upgrade.as_deref() != Some("full") {
+        args.refuse("may_remove", "'may_remove' has a meaning only with names or upgrade = \"full\"");
+    }
+    let (needs_lists, op) = match upgrade.as_deref() {
+        Some(word) => (true, Op::AptUpgrade { full: word == "full", may_remove }),
+        None => (false, Op::AptAutoremove { purge: args.bool("purge").unwrap_or(false) }),
+    };
+    Some(Box::new(All { op, needs_lists }))
+}
+
+impl Resource for All {
+    fn queries(&self, queries: &mut Queries) {
+        queries.extend(self.op.apt_words().map(Query::Transaction));
+    }
+
+    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+        let mut planned = Planned::nothing();
+        let words = self.op.apt_words().unwrap_or_default();
+        let fresh = !self.needs_lists || host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
+        let found = host.transaction(&words).ok().filter(|_| fresh && !host.facts.apt.interrupted);
+        // Where packages or lists change earlier in the run, the answer is gone.
+        if let (None, true, Some(on)) = (found, fresh && !host.facts.apt.interrupted, host.changed_by()) {
+            planned.leave_open(on);
+            planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY));
+            return Ok(planned);
+        }
+        match found {
+            Some(found) if found.changes.is_empty() && found.refusal.is_none() => return Ok(planned),
+            Some(_) => {}
+            None => planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY)),
+        }
+        planned.action = Some(match (&self.op, found) {
+            (_, None) => Action::Unknown,
+            (Op::AptAutoremove { .. }, _) => Action::Delete,
+            _ => Action::Update,
+        });
+        planned.ops.push(self.op.clone());
+        if host.facts.apt.interrupted {
+            planned.notes.push(INTERRUPTED.to_owned());
+        }
+        Ok(planned)
+    }
+}

@@ -1,0 +1,303 @@
+//! Packages on real hosts: the plan tells all that apt does, nothing goes that
+//! the playbook does not name, and names mean what apt means by them. What came
+//! of it is asked of dpkg.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use support::project::{Project, Ran};
+
+/// A host whose only repository is a local one of these packages, with fresh lists.
+fn site(packages: &str) -> Option<Project> {
+    let site = Project::new()?;
+    // Whatever the lab's image names must not be waited for.
+    site.on_host("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*");
+    offer(&site, packages);
+    Some(site)
+}
+
+/// Adds packages to the local repository.
+fn offer(site: &Project, packages: &str) {
+    let script = include_str!("fixtures/local-repository.sh");
+    site.host.exec_with_input(&["sh", "-c", "cat >/root/repository.sh"], script.as_bytes()).unwrap();
+    let made =
+        site.host.exec_with_input(&["sh", "/root/repository.sh", "/srv/repository"], packages.as_bytes()).unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn step(site: &Project, package: &str) {
+    site.playbook(&format!("[[step]]\npackage = {{ {package} }}\n"));
+}
+
+fn plan(site: &Project, package: &str) -> Ran {
+    step(site, package);
+    site.run(&["plan", "site.toml", "--detailed-exitcode"])
+}
+
+/// A plan that is refused, and touches nothing.
+fn refused(site: &Project, package: &str, parts: &[&str]) {
+    let before = packages(site);
+    let planned = plan(site, package);
+    assert_eq!(planned.code, 1, "{planned:?}");
+    for part in parts {
+        assert!(planned.err.contains(part), "{part}: {planned:?}");
+    }
+    let applied = site.apply();
+    assert_eq!(applied.code, 1, "{applied:?}");
+    assert_eq!(before, packages(site));
+}
+
+fn converge(site: &Project, package: &str) -> String {
+    step(site, package);
+    site.converge()
+}
+
+/// All that dpkg knows, with versions and marks.
+fn packages(site: &Project) -> String {
+    site.on_host(
+        "dpkg-query -W -f '${binary:Package} ${Version} ${db:Status-Abbrev}\\n'; cat /var/lib/apt/extended_states",
+    )
+}
+
+/// The state of packages, such as `ii 1.0`, in a line each.
+fn state(site: &Project, names: &str) -> String {
+    site.on_host(&format!(
+        "for n in {names}; do dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}\\n' $n 2>/dev/null | grep -v ^un || echo none; done"
+    ))
+}
+
+const FIREWALLS: &str = "wall 1.0 Depends: wall-lib\nwall-lib 1.0\ntables 2.0 Depends: tables-lib; Conflicts: wall\ntables-lib 2.0\nneeds-wall 1.0 Depends: wall\n";
+
+#[test]
+fn a_plan_tells_all_that_apt_does_and_nothing_goes_that_is_not_named() {
+    let Some(site) = site(FIREWALLS) else { return };
+    let planned = plan(&site, "name = \"wall\"");
+    assert_eq!(planned.code, 2, "{planned:?}");
+    for part in ["version: 1.0", "package wall-lib: 1.0", "download: ", "disk space: "] {
+        assert!(planned.out.contains(part), "{part}: {planned:?}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&site.run(&["plan", "site.toml", "--format", "json"]).out).unwrap();
+    let changes = json["hosts"][0]["steps"][0]["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|c| c["field"] == "package wall-lib" && c["after"] == "1.0"), "{json:#}");
+    let markdown = site.done(&["plan", "site.toml", "--format", "markdown"]);
+    assert!(markdown.contains("wall-lib"), "{markdown}");
+    site.converge();
+    assert_eq!(state(&site, "wall wall-lib"), "ii 1.0\nii 1.0");
+
+    let tables = "name = \"tables\"";
+    refused(&site, tables, &["apt would also remove wall 1.0", "may_remove", "site.toml:"]);
+    assert_eq!(state(&site, "wall tables"), "ii 1.0\nnone");
+    let planned = plan(&site, "name = \"tables\", may_remove = \"wall\"");
+    assert!(planned.out.contains("package wall: 1.0 → (none)"), "{planned:?}");
+    let marks = site.on_host("apt-mark showauto | sort");
+    site.converge();
+    assert_eq!(state(&site, "wall tables tables-lib"), "none\nii 2.0\nii 2.0");
+    assert!(marks.contains("wall-lib"), "{marks}");
+
+    // What went comes back, with its mark and version; what came goes, though nobody named it.
+    let name = site.host.name.clone();
+    let shown = site.done(&["undo", &name, "--packages", "--plan"]);
+    assert!(shown.contains("wall") && shown.contains("tables-lib"), "{shown}");
+    site.done(&["undo", &name, "--packages", "--yes"]);
+    assert_eq!(state(&site, "wall tables tables-lib"), "ii 1.0\nnone\nnone");
+    assert_eq!(site.on_host("apt-mark showauto | sort"), marks);
+}
+
+#[test]
+fn a_package_goes_only_with_those_that_the_playbook_names() {
+    let Some(site) = site(&format!("{FIREWALLS}left 1.0 Depends: left-lib\nleft-lib 1.0\n")) else { return };
+    converge(&site, "names = [\"needs-wall\", \"left\"]");
+    refused(&site, "name = \"wall\", state = \"absent\"", &["needs-wall 1.0", "does not name"]);
+    // Two steps name both; what apt would clean up besides stays, whatever the host's configuration says.
+    site.on_host("echo 'APT::Get::AutomaticRemove \"true\";' >/etc/apt/apt.conf.d/99auto");
+    site.playbook(
+        "[[step]]\npackage = { name = \"wall\", state = \"absent\" }\n[[step]]\npackage = { name = \"needs-wall\", state = \"absent\" }\n",
+    );
+    site.converge();
+    assert_eq!(state(&site, "wall needs-wall wall-lib"), "none\nnone\nii 1.0");
+
+    let planned = plan(&site, "autoremove = true");
+    assert!(planned.out.contains("package wall-lib: 1.0 → (none)"), "{planned:?}");
+    assert!(!planned.out.contains("left-lib"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "wall-lib left-lib"), "none\nii 1.0");
+
+    // What a removal of the same run leaves is decided when it has happened.
+    site.playbook(
+        "[[step]]\npackage = { name = \"left\", state = \"absent\" }\n[[step]]\npackage = { autoremove = true }\n",
+    );
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("decided at its turn"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "left left-lib"), "none\nnone");
+}
+
+#[test]
+fn what_only_the_apply_can_know_is_asked_of_apt_by_the_host_before_anything_goes() {
+    let Some(site) = site(FIREWALLS) else { return };
+    converge(&site, "name = \"wall\"");
+    // Old lists say nothing of what an update brings.
+    site.on_host("rm -rf /var/lib/apt/lists/*");
+    let planned = plan(&site, "name = \"tables\"");
+    assert_eq!(planned.code, 2, "{planned:?}");
+    assert!(planned.out.contains("other packages: (known after apply)"), "{planned:?}");
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(applied.out.contains("apt would also remove wall"), "{applied:?}");
+    assert_eq!(state(&site, "wall tables"), "ii 1.0\nnone");
+    // A plan that was made before is checked too.
+    let marks = site.on_host("sha256sum /var/lib/apt/extended_states");
+    assert_eq!(plan(&site, "name = \"tables-lib\"").code, 2);
+    assert_eq!(site.on_host("sha256sum /var/lib/apt/extended_states"), marks, "a plan rewrites no marks");
+}
+
+#[test]
+fn packages_that_are_there_are_not_asked_of_apt() {
+    let Some(site) = site("bare 1.0\nvirtue 1.0 Provides: grace\n") else { return };
+    let all = "names = [\"bare\", \"virtue\"], held = false";
+    converge(&site, all);
+    site.on_host(
+        "for p in apt-get apt-cache apt-mark; do printf '#!/bin/sh\\necho \"$0 $*\" >>/run/asked\\nexec /usr/bin/%s \"$@\"\\n' $p \
+         >/usr/local/sbin/$p; chmod 755 /usr/local/sbin/$p; done",
+    );
+    assert_eq!(plan(&site, all).code, 0);
+    assert_eq!(site.on_host("cat /run/asked 2>/dev/null || :"), "");
+    assert_eq!(plan(&site, "name = \"bare\", version = \"9\"").code, 2);
+    assert_ne!(site.on_host("cat /run/asked"), "", "the watcher sees what is asked");
+}
+
+#[test]
+fn names_mean_what_apt_means_by_them() {
+    let Some(site) = site(
+        "native 1.0\neverywhere 1.0 Architecture: all\nvirtue 1.0 Provides: grace\nmta-one 1.0 Provides: mta\nmta-two 1.0 Provides: mta (= 3)\n\
+         strong 1.0 Recommends: weak\nweak 1.0\n",
+    ) else {
+        return;
+    };
+    let arch = site.on_host("dpkg --print-architecture");
+    converge(&site, &format!("names = [\"native:{arch}\", \"everywhere:{arch}\"]"));
+    converge(&site, "names = [\"native:all\", \"everywhere:all\", \"native\", \"everywhere\"]");
+    assert_eq!(state(&site, "native everywhere"), "ii 1.0\nii 1.0");
+    converge(&site, &format!("names = [\"native:{arch}\", \"everywhere:all\"], state = \"absent\""));
+    assert_eq!(state(&site, "native everywhere"), "none\nnone");
+
+    let planned = plan(&site, "name = \"grace\"");
+    assert!(planned.out.contains("virtue") && planned.out.contains("virtual package"), "{planned:?}");
+    assert!(planned.out.contains("version: 1.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "virtue"), "ii 1.0");
+    refused(&site, "name = \"mta\"", &["virtual package that several provide", "mta-one, mta-two"]);
+    converge(&site, "name = \"mta-two\"");
+    assert_eq!(plan(&site, "name = \"mta\"").code, 0, "one of them is there");
+
+    converge(&site, "name = \"strong\", recommends = false");
+    assert_eq!(state(&site, "strong weak"), "ii 1.0\nnone");
+    site.on_host("apt-get -qq -y purge strong >/dev/null");
+    let planned = plan(&site, "name = \"strong\", recommends = true");
+    assert!(planned.out.contains("package weak: 1.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "strong weak"), "ii 1.0\nii 1.0");
+}
+
+#[test]
+fn versions_go_down_only_where_that_is_permitted_and_holds_are_kept() {
+    let Some(site) =
+        site("app 1.0\napp 1.1\napp 2.0\nsuite testing\nfresh 5.0\nsuite stable\nfresh 4.0\nleft-conf 1.0\n")
+    else {
+        return;
+    };
+    converge(&site, "name = \"app\", version = \"1.1\"");
+    refused(&site, "name = \"app\", version = \"1.0\"", &["installed in version 1.1", "allow_downgrade"]);
+    refused(&site, "name = \"app\", version = \"1.0*\"", &["allow_downgrade"]);
+    refused(&site, "name = \"app\", version = \"1.7\", allow_downgrade = true", &["1.7"]);
+    let planned = plan(&site, "name = \"app\", version = \"1.0*\", allow_downgrade = true");
+    assert!(planned.out.contains("version: 1.1 → 1.0\n"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "app"), "ii 1.0");
+
+    converge(&site, "name = \"app\", held = true");
+    assert_eq!(site.on_host("apt-mark showhold"), "app");
+    refused(&site, "name = \"app\", version = \"2.0\"", &["is held on this host"]);
+    let planned = plan(&site, "upgrade = \"safe\"");
+    assert_eq!(planned.code, 0, "what is held is not upgraded: {planned:?}");
+    converge(&site, "name = \"app\", version = \"1.1\", held = false");
+    assert_eq!(state(&site, "app"), "ii 1.1");
+    let planned = plan(&site, "upgrade = \"safe\"");
+    assert!(planned.out.contains("package app: 1.1 → 2.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "app"), "ii 2.0");
+
+    let planned = plan(&site, "name = \"fresh\", default_release = \"testing\"");
+    assert!(planned.out.contains("version: 5.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "fresh"), "ii 5.0");
+
+    converge(&site, "name = \"left-conf\"");
+    converge(&site, "name = \"left-conf\", state = \"absent\"");
+    assert_eq!(site.on_host("cat /etc/left-conf.conf"), "x");
+    converge(&site, "name = \"left-conf\", state = \"absent\", purge = true");
+    assert_eq!(site.on_host("test -e /etc/left-conf.conf || echo gone"), "gone");
+    assert_eq!(state(&site, "left-conf"), "none");
+}
+
+#[test]
+fn a_full_upgrade_removes_only_what_is_named() {
+    let Some(site) = site("old 1.0\nbig 1.0\n") else { return };
+    converge(&site, "names = [\"old\", \"big\"]");
+    offer(&site, "big 2.0 Depends: new; Conflicts: old\nnew 1.0\n");
+    let planned = plan(&site, "upgrade = \"safe\"");
+    assert_eq!(planned.code, 0, "{planned:?}");
+    refused(&site, "upgrade = \"full\"", &["apt would also remove old 1.0"]);
+    let planned = plan(&site, "upgrade = \"full\", may_remove = [\"old\"]");
+    for part in ["package big: 1.0 → 2.0", "package new: 1.0", "package old: 1.0 → (none)"] {
+        assert!(planned.out.contains(part), "{part}: {planned:?}");
+    }
+    site.converge();
+    assert_eq!(state(&site, "old big new"), "none\nii 2.0\nii 1.0");
+}
+
+#[test]
+fn a_local_file_is_installed_with_what_it_needs_and_questions_are_answered() {
+    let Some(site) = site("lib 1.0\nit-asks 1.0 Depends: debconf\n") else { return };
+    offer(&site, "suite other\nown 1.2 Depends: lib\n");
+    let deb = site.host.exec(&["sh", "-c", "cat /srv/repository/pool/other/own_1.2_*.deb"]).unwrap().stdout;
+    let arch = site.on_host("dpkg --print-architecture");
+    std::fs::write(site.folder().join(format!("own_1.2_{arch}.deb")), &deb).unwrap();
+    site.on_host("sed -i '/ other /d' /etc/apt/sources.list.d/local.list; rm -f /var/lib/apt/lists/*other*");
+    let own = format!("deb = \"own_1.2_{arch}.deb\"");
+    let planned = plan(&site, &own);
+    assert!(planned.out.contains("version: 1.2") && planned.out.contains("known after apply"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "own lib"), "ii 1.2\nii 1.0");
+    // A file that is of another version than it says changes nothing.
+    std::fs::write(site.folder().join(format!("own_1.3_{arch}.deb")), &deb).unwrap();
+    step(&site, &format!("deb = \"own_1.3_{arch}.deb\""));
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(applied.out.contains("not 'own 1.3'"), "{applied:?}");
+    assert_eq!(state(&site, "own"), "ii 1.2");
+
+    converge(&site, "name = \"it-asks\", debconf = { \"it-asks/answer\" = { type = \"select\", value = \"green\" } }");
+    assert_eq!(site.on_host("cat /etc/it-asks.colour"), "green");
+}
+
+#[test]
+fn a_dead_repository_is_named_and_does_not_decide_whether_lists_were_there_before() {
+    let Some(site) = site("bare 1.0\nmore 1.0\n") else { return };
+    site.on_host("echo 'deb [trusted=yes] http://127.0.0.1:9/gone stable main' >/etc/apt/sources.list.d/gone.list");
+    converge(&site, "name = \"bare\"");
+    site.on_host("rm -rf /var/lib/apt/lists/*");
+    step(&site, "name = \"more\"");
+    let applied = site.apply();
+    assert_eq!(applied.code, 0, "{applied:?}");
+    assert!(format!("{applied:?}").contains("127.0.0.1:9/gone"), "{applied:?}");
+    assert_eq!(state(&site, "bare more"), "ii 1.0\nii 1.0");
+    // Where nothing can be read nothing is taken for up to date.
+    site.on_host(
+        "rm -rf /var/lib/apt/lists/*; rm /etc/apt/sources.list.d/local.list; apt-get -qq -y purge more >/dev/null",
+    );
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+}
