@@ -226,7 +226,16 @@ fn is_stuck(rest: &HostPlan, before: &str) -> bool {
 
 /// Whether an operation may change what no plan can predict.
 fn is_opaque(op: &Op) -> bool {
-    matches!(op, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::Run { .. } | Op::Exec { .. } | Op::Systemctl { .. })
+    matches!(
+        op,
+        Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::Run { .. }
+            | Op::Exec { .. }
+            | Op::Systemctl { .. }
+    )
 }
 
 /// What a plan does that another one, which was shown, does not say, step by step.
