@@ -100,28 +100,31 @@ fn a_command_does_not_run_elsewhere_than_it_was_to() {
 #[test]
 fn a_guard_and_a_check_hold_only_where_all_of_their_text_does() {
     with_each_shell(|project, shell| {
+        // Those that hold come first: after a step that runs they are decided at their turn.
         let mut steps = String::new();
-        for user in ["", ", as = \"ubuntu\""] {
-            for text in FAIL.iter().chain(&WELL) {
-                let text = literal(text);
-                steps += &format!("[[step]]\ncommand = {{ run = \"true\", unless = {text}{user} }}\n");
+        for texts in [&WELL[..], &FAIL[..]] {
+            for user in ["", ", as = \"ubuntu\""] {
+                for text in texts {
+                    let text = literal(text);
+                    steps += &format!("[[step]]\ncommand = {{ run = \"true\", unless = {text}{user} }}\n");
+                }
             }
         }
         project.playbook(&steps);
-        let wanted = [vec!["run"; FAIL.len()], vec!["none"; WELL.len()]].concat();
-        assert_eq!(actions(project), [wanted.clone(), wanted.clone()].concat(), "{shell}: guards");
+        let wanted = [vec!["none"; 2 * WELL.len()], vec!["run"; 2 * FAIL.len()]].concat();
+        assert_eq!(actions(project), wanted, "{shell}: guards");
 
         let mut steps = String::new();
-        for text in FAIL.iter().chain(&WELL) {
-            steps += &format!("[[step]]\ncheck = {{ command = {} }}\n", literal(text));
-            steps += &format!("[[step]]\ncheck = {{ command = {}, stdout = \"\" }}\n", literal(text));
-        }
         // Another exit code than 0 can be what is wanted.
         steps += "[[step]]\ncheck = { command = \"exit 3; true\", code = 3 }\n";
         steps += "[[step]]\ncheck = { command = \"echo a; false; true\", code = 1, stdout = \"a\" }\n";
+        for text in WELL.iter().chain(&FAIL) {
+            steps += &format!("[[step]]\ncheck = {{ command = {} }}\n", literal(text));
+            steps += &format!("[[step]]\ncheck = {{ command = {}, stdout = \"\" }}\n", literal(text));
+        }
         steps += "[[step]]\ncheck = { command = \"true\", code = 1 }\n";
         project.playbook(&steps);
-        let wanted: Vec<&str> = wanted.iter().flat_map(|word| [*word, *word]).chain(["none", "none", "run"]).collect();
+        let wanted = [vec!["none"; 2], wanted, vec!["run"]].concat();
         assert_eq!(actions(project), wanted, "{shell}: checks");
         assert_eq!(project.on_host("ls /srv | grep -v begun || :"), "", "{shell}");
 
