@@ -47,6 +47,10 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         Op::AptUpdate { .. }
         | Op::AptInstall { .. }
         | Op::AptRemove { .. }
+        | Op::AptUpgrade { .. }
+        | Op::AptAutoremove { .. }
+        | Op::AptMark { .. }
+        | Op::Debconf { .. }
         | Op::DaemonReload
         | Op::Systemctl { .. }
         | Op::Sysctl { .. }
