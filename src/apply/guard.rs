@@ -86,6 +86,8 @@ fn goes_with_a_phase(op: &Op) -> bool {
         | Op::AptMark { .. }
         | Op::Debconf { .. }
         | Op::Systemctl { .. }
+        | Op::Pending { .. }
+        | Op::Forget { .. }
         | Op::Module { .. }
         | Op::SetHostname { .. }
         | Op::SetTimezone { .. }

@@ -2,7 +2,7 @@
 
 use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
-use crate::plan::{HostPlan, OpScript};
+use crate::plan::{HostPlan, OpScript, StepPlan};
 use crate::shell::{Command, NulByte, RUN_TEXT, Script};
 use std::collections::BTreeSet;
 
@@ -72,12 +72,10 @@ impl Program {
             if phases.iter().any(|phase| phase.check_before(&operations) == Some(index)) {
                 script.run(Command::new("checked").arg(&number));
             }
-            if begun.insert(scheduled.step) {
-                let restarts = step.restart.iter().map(|unit| format!("restart:{unit}"));
-                let reloads = step.reload.iter().map(|unit| format!("reload:{unit}"));
-                restarts.chain(reloads).for_each(|debt| {
-                    script.run(Command::new("owe").arg(debt));
-                });
+            // A transaction of several steps makes pending what each of them does.
+            for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
+                let pending = plan.steps.get(step).filter(|_| begun.insert(step)).map(StepPlan::makes_pending);
+                pending.into_iter().flatten().for_each(|pending| _ = script.run(Command::new("owe").arg(pending)));
             }
             let op = OpScript::new(&scheduled.op, payloads.len())?;
             payloads.extend(op.payloads);

@@ -8,7 +8,7 @@
 
 use super::RunId;
 use crate::observe::{HostState, Malformed, Queries, Query, probe};
-use crate::plan::{HostPlan, Op, Verb};
+use crate::plan::{HostPlan, Op, StepPlan, Verb};
 use crate::shell::{Command, NulByte, Script};
 use crate::values::{AbsPath, UnitName};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,9 @@ pub struct Record {
     pub(super) trees: Vec<AbsPath>,
     /// Units that it restarted or reloaded.
     pub(super) restarted: Vec<UnitName>,
+    /// What its changes made pending: restarts, reloads, commands.
+    #[serde(default)]
+    pub(super) pending: Vec<String>,
     /// Commands that it ran; what they did is not known.
     pub(super) commands: usize,
     pub(super) nonce: String,
@@ -89,10 +92,11 @@ impl Record {
             _ => None,
         });
         let restarted = ops().filter_map(|op| match op {
-            Op::Systemctl { verb: Verb::Restart | Verb::Reload, unit } => Some(unit.clone()),
+            Op::Systemctl { verb: Verb::Restart | Verb::Reload, unit } | Op::Pending { unit, .. } => Some(unit.clone()),
             _ => None,
         });
         let differing = plan.steps.iter().filter(|step| !step.ops.is_empty());
+        let pending = differing.clone().flat_map(StepPlan::makes_pending).collect();
         Record {
             id: run.to_string(),
             time: jiff::Timestamp::now().to_string(),
@@ -108,6 +112,7 @@ impl Record {
             homes: homes.collect(),
             trees: trees.collect(),
             restarted: restarted.collect(),
+            pending,
             commands: ops().filter(|op| matches!(op, Op::Run { .. } | Op::Exec { .. })).count(),
             nonce,
         }

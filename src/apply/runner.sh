@@ -70,7 +70,13 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
-  if [ "$2" = 0 ] && [ -e "$P/idle" ]; then rm -f -- "$P/idle"; journal "N $1"; return; fi
+  if [ "$2" = 0 ] && [ -e "$P/idle" ]; then
+    [ ! -e "$P/newly-owed" ] || while read -r d; do paid "$d"; done <"$P/newly-owed"
+    rm -f -- "$P/idle" "$P/newly-owed"
+    journal "N $1"
+    return
+  fi
+  rm -f -- "$P/newly-owed"
   if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   journal "F $1 $2"
@@ -122,8 +128,16 @@ reverted() {
   finish reverted
 }
 # Where systemd does not run, nothing runs that could hold the old configuration.
-# A debt names the boot that it belongs to: the next one pays it.
-owe() { [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && cat /proc/sys/kernel/random/boot_id >"$OWED/$1"; }; }
+# A debt names the boot that it belongs to: the next one pays it. A command
+# that follows a change is owed in every boot. What an operation has newly made
+# due is no more so where the operation was not due itself.
+owe() {
+  [ -e "$OWED/$1" ] || printf '%s\n' "$1" >>"$P/newly-owed"
+  case $1 in
+  run:*) mkdir -p "$OWED" && : >"$OWED/$1";;
+  *) [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && cat /proc/sys/kernel/random/boot_id >"$OWED/$1"; };;
+  esac
+}
 paid() { rm -f -- "$OWED/$1"; }
 
 # put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]
@@ -230,15 +244,51 @@ make_link() {
   ln -s -- "$2" "$t"
   mv -fT -- "$t" "$1"
 }
-# user_add NAME PRIMARY-GROUP-OR-EMPTY OPTIONS...
-user_add() {
+# What a package or a command of the run has made meanwhile is brought to what is
+# wanted: for accounts, these functions decide what that takes.
+# group_add NAME GID-OR-EMPTY OPTIONS...
+group_add() {
   n=$1 g=$2
   shift 2
+  if getent group "$n" >/dev/null; then [ -z "$g" ] || groupmod --gid "$g" -- "$n"; return; fi
+  [ -z "$g" ] || set -- --gid "$g" "$@"
+  groupadd "$@" -- "$n"
+}
+group_remove() { ! getent group "$1" >/dev/null || groupdel -- "$1"; }
+# user_add NAME PRIMARY-GROUP GROUPS HOME OPTIONS...: empty where it is not given;
+# the options are those that useradd and usermod share, and --system.
+user_add() {
+  n=$1 g=$2 m=$3 h=$4
+  shift 4
+  if getent passwd "$n" >/dev/null; then
+    [ "$1" != --system ] || shift
+    [ -z "$g" ] || set -- --gid "$g" "$@"
+    [ -z "$m" ] || set -- --append --groups "$m" "$@"
+    [ -z "$h" ] || set -- --home "$h" "$@"
+    [ $# = 0 ] || { user_is_out "$n"; usermod "$@" -- "$n"; }
+    if [ -n "$h" ] && [ ! -e "$h" ]; then
+      cp -RT /etc/skel "$h"
+      chown -R -- "$n:" "$h"
+    fi
+    return
+  fi
+  [ -z "$m" ] || set -- --groups "$m" "$@"
+  if [ -n "$h" ]; then set -- --create-home --home-dir "$h" "$@"; else set -- --no-create-home "$@"; fi
   if [ -n "$g" ]; then set -- --no-user-group --gid "$g" "$@"
   elif getent group "$n" >/dev/null; then set -- --no-user-group --gid "$n" "$@"
   else set -- --user-group "$@"; fi
   useradd "$@" -- "$n"
 }
+# user_remove NAME OPTIONS...
+user_remove() {
+  n=$1
+  shift
+  getent passwd "$n" >/dev/null || return 0
+  user_is_out "$n"
+  userdel "$@" -- "$n"
+}
+# leave_group USER GROUP
+leave_group() { case ,$(getent group "$2" | cut -d : -f 4), in *",$1,"*) gpasswd --delete "$1" "$2";; esac; }
 # user_is_out NAME: after the last session logind keeps a user's processes for
 # some seconds (UserStopDelaySec=10), and usermod and userdel refuse meanwhile.
 user_is_out() {
@@ -405,6 +455,15 @@ unit_verb() {
   systemctl status --no-pager -l -n 20 -- "$2"
   exit "$r"
 }
+# pending VERB UNIT WHEN: the restart or reload of a unit that is due still. One
+# that an earlier run has left (first) may need what comes in this run: where it
+# fails, it stays due until the end.
+pending() {
+  [ -e "$OWED/$1:$2" ] || { [ "$1" = restart ] && [ -e "$OWED/reload:$2" ]; } || not_due
+  if [ "$3" = first ]; then
+    (unit_verb "$1" "$2") || echo "$2 could not be told to $1 yet: it is tried again at the end of the run"
+  else unit_verb "$1" "$2"; fi
+}
 # reboot_host MESSAGE: the host goes down when this run has ended, which
 # the lock shows, and when whoever follows it has read so, or does not listen.
 reboot_host() {
@@ -437,14 +496,13 @@ run_payload() {
   chmod 0400 "$P/$1"
   run_text "$2" /dev/fd/8 8<"$P/$1"
 }
-# if_due CREATES REMOVES UNLESS-PAYLOAD USER-OR-EMPTY: ends the operation where
-# its guard says that there is nothing to do.
+not_due() { : >"$P/idle"; exit 0; }
+# if_due CREATES REMOVES UNLESS-PAYLOAD USER DEBT, each may be empty: ends the
+# operation where its guard says that there is nothing to do.
 if_due() {
+  [ -z "$5" ] || [ -e "$OWED/$5" ] || not_due
   if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; } || { [ -n "$2" ] && [ ! -e "$2" ] && [ ! -L "$2" ]; } ||
-    { [ -n "$3" ] && run_payload "$3" "$4" >/dev/null 2>&1; }; then
-    : >"$P/idle"
-    exit 0
-  fi
+    { [ -n "$3" ] && run_payload "$3" "$4" >/dev/null 2>&1; }; then not_due; fi
 }
 # await_check PAYLOAD TRIES PAUSE
 await_check() {

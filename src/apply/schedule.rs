@@ -1,13 +1,15 @@
 //! The order of operations.
 //!
-//! Steps are applied in their order, with three exceptions that keep an apply
-//! short without changing what it makes: the work of apt is brought together
-//! (all repositories, one update, one install), units are reloaded by systemd
-//! once before the next operation that needs it, not after every file, and a
-//! new user is made with its groups.
+//! Steps are applied in their order: none is moved across one that it could
+//! affect. Three things keep an apply short all the same. Package and
+//! repository steps that follow each other, or have only files in /srv or /home
+//! between them, are one transaction, as long as that is what they would do one
+//! after the other. Units are reloaded by systemd once
+//! before the next operation that needs it, not after every file. A new user is
+//! made with its groups.
 
 use crate::plan::{AptOptions, AptTarget, HostPlan, Mark, Op};
-use crate::values::PackageName;
+use crate::values::{AbsPath, PackageName};
 
 /// One operation and the step it belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,30 +24,32 @@ pub struct Scheduled {
 
 /// The operations of a plan in the order in which they will be done.
 pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
-    let mut groups: Vec<Vec<Scheduled>> = Vec::new();
-    let mut apt: Option<AptWork> = None;
-    for (step, planned) in plan.steps.iter().enumerate() {
-        if planned.ops.is_empty() {
+    let mut operations: Vec<Scheduled> = Vec::new();
+    let mut apt = AptWork::default();
+    // What comes between two of its steps and is nothing to packages.
+    let mut between: Vec<Scheduled> = Vec::new();
+    for (step, planned) in plan.steps.iter().enumerate().filter(|(_, planned)| !planned.ops.is_empty()) {
+        let is_apt = planned.ops.iter().any(Op::is_apt);
+        let scheduled = join_at_once(&planned.ops).map(|op| Scheduled { step, also: Vec::new(), op });
+        if apt.has_begun() && !is_apt && !planned.guard && planned.ops.iter().all(is_nothing_to_packages) {
+            between.extend(scheduled);
             continue;
         }
-        if planned.ops.iter().any(Op::is_apt) {
-            let work = apt.get_or_insert_with(|| {
-                groups.push(Vec::new());
-                AptWork { group: groups.len() - 1, ..AptWork::default() }
-            });
-            planned.ops.iter().for_each(|op| work.add(step, op));
-            continue;
+        if !is_apt || !apt.takes(&planned.ops) || apt.guarded != planned.guard {
+            operations.extend(std::mem::take(&mut apt).operations());
+            operations.append(&mut between);
         }
-        // What runs the operator's own text, or changes apt itself, may be
-        // what a later package needs: nothing is moved across it, nor across a reboot.
-        if planned.ops.iter().any(is_barrier) {
-            settle(&mut groups, apt.take());
+        if is_apt {
+            apt.guarded = planned.guard;
+            planned.ops.iter().for_each(|op| apt.add(step, op));
+        } else {
+            operations.extend(scheduled);
         }
-        groups.push(join_at_once(&planned.ops).map(|op| Scheduled { step, also: Vec::new(), op }).collect());
     }
-    settle(&mut groups, apt.take());
+    operations.extend(apt.operations());
+    operations.append(&mut between);
     let guarded = |step: usize| plan.steps.get(step).is_some_and(|step| step.guard);
-    merge_reloads(groups.into_iter().flatten().collect(), guarded)
+    merge_reloads(operations, guarded)
 }
 
 /// The part of a plan that one run on the host can do: up to the first step
@@ -56,37 +60,37 @@ pub fn one_phase(plan: &HostPlan) -> HostPlan {
     let reboot = part.steps.iter().position(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     let open = part.steps.iter().position(|step| step.open.is_some());
     let ends = [reboot.map(|at| at + 1), open].into_iter().flatten().min();
-    part.left_open = open.filter(|open| ends == Some(*open));
+    part.left_open = open.filter(|open| reboot.is_none_or(|at| at > *open));
     part.steps.iter_mut().skip(ends.unwrap_or(usize::MAX)).for_each(|step| step.ops.clear());
     part
 }
 
-fn is_barrier(op: &Op) -> bool {
+/// Whether an operation makes no difference to packages, nor they to it: it
+/// stays within directories that are the operator's alone (FHS 3.0, /srv and
+/// /home).
+fn is_nothing_to_packages(op: &Op) -> bool {
+    let own = |path: &AbsPath| ["/srv/", "/home/"].iter().any(|top| path.as_str().starts_with(top));
     match op {
-        Op::Run { .. }
-        | Op::Exec { .. }
-        | Op::Check(_)
-        | Op::Reboot { .. }
-        | Op::AptUpgrade { .. }
-        | Op::AptAutoremove { .. } => true,
-        Op::WriteFile { path, .. } | Op::Remove { path, .. } | Op::Download { path, .. } => {
-            path.as_str().starts_with("/etc/apt/") || path.as_str().starts_with("/etc/dpkg/")
+        Op::WriteFile { path, validate: None, .. } | Op::MakeDirectory { path, .. } | Op::MakeLink { path, .. } => {
+            own(path)
         }
         _ => false,
     }
 }
 
+/// One transaction in the making: files of repositories, updates of the lists,
+/// an install, removals, in this order.
 #[derive(Default)]
 struct AptWork {
-    group: usize,
+    guarded: bool,
     files: Vec<Scheduled>,
     updates: Vec<Scheduled>,
-    installs: Vec<Install>,
+    install: Option<Install>,
     /// Removals and the marks of what is there by then.
     last: Vec<Scheduled>,
 }
 
-/// One transaction of several steps.
+/// One install of several steps.
 struct Install {
     options: AptOptions,
     packages: Vec<AptTarget>,
@@ -105,42 +109,68 @@ fn join<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
 }
 
 impl AptWork {
+    fn has_begun(&self) -> bool {
+        !(self.files.is_empty() && self.updates.is_empty() && self.install.is_none() && self.last.is_empty())
+    }
+
+    /// Whether a step can become part of it and still do what it would do after it.
+    fn takes(&self, ops: &[Op]) -> bool {
+        ops.iter().all(|op| match op {
+            Op::AptRemove { packages, .. } => {
+                let installed = |name: &PackageName| {
+                    self.install.as_ref().is_some_and(|install| install.packages.iter().any(|t| t.name == *name))
+                };
+                !packages.iter().any(installed)
+            }
+            Op::AptInstall { packages, remove, options, .. } => {
+                let clash = |one: &AptTarget, names: &[PackageName]| names.contains(&one.name);
+                let goes_with = |install: &Install| {
+                    install.options == *options
+                        && !packages.iter().any(|target| clash(target, &install.remove))
+                        && !install.packages.iter().any(|target| clash(target, remove))
+                };
+                self.last.is_empty() && self.install.as_ref().is_none_or(goes_with)
+            }
+            // What is installed before a repository comes, or before the lists
+            // are updated, is what the lists have offered until then.
+            _ => self.install.is_none() && self.last.is_empty(),
+        })
+    }
+
     fn add(&mut self, step: usize, op: &Op) {
         let scheduled = || Scheduled { step, also: Vec::new(), op: op.clone() };
         match op {
             Op::AptUpdate { .. } => self.updates.push(scheduled()),
             Op::AptRemove { .. } | Op::AptMark { mark: Mark::Hold | Mark::Auto, .. } => self.last.push(scheduled()),
             Op::AptInstall { packages, remove, may_remove, options } => {
-                let at = self.installs.iter().position(|one| one.options == *options).unwrap_or_else(|| {
-                    let options = options.clone();
-                    let (packages, remove, may_remove, steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-                    self.installs.push(Install { options, packages, remove, may_remove, steps });
-                    self.installs.len() - 1
+                let install = self.install.get_or_insert_with(|| Install {
+                    options: options.clone(),
+                    packages: Vec::new(),
+                    remove: Vec::new(),
+                    may_remove: Vec::new(),
+                    steps: Vec::new(),
                 });
-                if let Some(install) = self.installs.get_mut(at) {
-                    join(&mut install.packages, packages);
-                    join(&mut install.remove, remove);
-                    join(&mut install.may_remove, may_remove);
-                    install.steps.push(step);
-                }
+                join(&mut install.packages, packages);
+                join(&mut install.remove, remove);
+                join(&mut install.may_remove, may_remove);
+                install.steps.push(step);
             }
             _ => self.files.push(scheduled()),
         }
     }
-}
 
-fn settle(groups: &mut [Vec<Scheduled>], apt: Option<AptWork>) {
-    let Some(work) = apt else { return };
-    let group = &mut groups[work.group];
-    group.extend(work.files);
-    group.extend(work.updates);
-    for Install { options, packages, remove, may_remove, steps } in work.installs {
-        if let [step, also @ ..] = &steps[..] {
+    fn operations(self) -> Vec<Scheduled> {
+        let mut all = self.files;
+        all.extend(self.updates);
+        if let Some(Install { options, packages, remove, may_remove, steps }) = self.install
+            && let [step, also @ ..] = &steps[..]
+        {
             let op = Op::AptInstall { packages, remove, may_remove, options };
-            group.push(Scheduled { step: *step, also: also.to_vec(), op });
+            all.push(Scheduled { step: *step, also: also.to_vec(), op });
         }
+        all.extend(self.last);
+        all
     }
-    group.extend(work.last);
 }
 
 /// A new user is made with the groups that it joins right then.
@@ -218,13 +248,46 @@ mod tests {
         Op::Reboot { timeout: 600, message: String::new() }
     }
 
-    #[test]
-    fn no_work_of_apt_is_moved_across_a_reboot() {
-        let steps = [install("aa"), install("bb"), reboot(), install("cc"), install("dd")];
+    fn order(steps: Vec<Op>) -> Vec<(usize, Vec<usize>)> {
         let steps = steps.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op])).collect();
-        let order: Vec<(usize, Vec<usize>)> =
-            schedule(&HostPlan::new("h", steps)).into_iter().map(|one| (one.step, one.also)).collect();
-        assert_eq!(order, [(0, vec![1]), (2, vec![]), (3, vec![4])]);
+        schedule(&HostPlan::new("h", steps)).into_iter().map(|one| (one.step, one.also)).collect()
+    }
+
+    fn removal(name: &str) -> Op {
+        Op::AptRemove { packages: vec![name.parse().unwrap()], purge: false, may_remove: Vec::new() }
+    }
+
+    #[test]
+    fn packages_that_follow_each_other_are_one_transaction_and_none_is_moved_across_another_step() {
+        let write = |path: &str| Op::WriteFile {
+            path: path.parse().unwrap(),
+            content: Vec::new(),
+            meta: crate::plan::Meta::root(0o644),
+            validate: None,
+        };
+        assert_eq!(
+            order(vec![install("aa"), write("/srv/x"), install("bb"), write("/etc/y")]),
+            [(0, vec![2]), (1, vec![]), (3, vec![])]
+        );
+        let group = || Op::GroupAdd { name: "docker".parse().unwrap(), gid: None, system: false };
+        for between in [reboot(), group(), Op::DaemonReload, write("/etc/x")] {
+            let steps = vec![install("aa"), install("bb"), between, install("cc"), install("dd")];
+            assert_eq!(order(steps), [(0, vec![1]), (2, vec![]), (3, vec![4])]);
+        }
+    }
+
+    #[test]
+    fn one_transaction_does_what_its_steps_would_do_one_after_the_other() {
+        let update = || Op::AptUpdate { only: None };
+        // The lists that an install goes by are not updated before their time.
+        assert_eq!(
+            order(vec![update(), install("aa"), update(), install("bb")]),
+            [(0, vec![]), (1, vec![]), (2, vec![]), (3, vec![])]
+        );
+        // What is removed first is not installed again by what it depends on.
+        assert_eq!(order(vec![removal("aa"), install("bb")]), [(0, vec![]), (1, vec![])]);
+        assert_eq!(order(vec![install("bb"), removal("bb")]), [(0, vec![]), (1, vec![])]);
+        assert_eq!(order(vec![install("bb"), install("cc"), removal("aa")]), [(0, vec![1]), (2, vec![])]);
     }
 
     #[test]
@@ -276,20 +339,18 @@ mod tests {
     }
 
     #[test]
-    fn a_run_ends_at_the_first_reboot_and_before_the_first_open_step() {
-        let done = |open: Option<usize>| {
-            let ops = [install("aa"), install("bb"), reboot(), install("cc"), reboot()];
-            let steps = ops.into_iter().enumerate().map(|(n, op)| step(&n.to_string(), vec![op]));
-            let mut steps: Vec<StepPlan> = steps.collect();
-            if let Some(open) = open {
-                steps[open].open = Some("an earlier step".to_owned());
-            }
-            let part = one_phase(&HostPlan::new("h", steps));
-            let done: Vec<bool> = part.steps.iter().map(|step| !step.ops.is_empty()).collect();
-            (done, part.left_open)
+    fn a_phase_ends_after_a_reboot_and_before_what_is_open() {
+        let done = |plan: Vec<StepPlan>| -> (Vec<bool>, Option<usize>) {
+            let part = one_phase(&HostPlan::new("h", plan));
+            (part.steps.iter().map(|step| !step.ops.is_empty()).collect(), part.left_open)
         };
-        assert_eq!(done(None), (vec![true, true, true, false, false], None));
-        assert_eq!(done(Some(1)), (vec![true, false, false, false, false], Some(1)));
-        assert_eq!(done(Some(3)), (vec![true, true, true, false, false], Some(3)));
+        let open = |op: Op| StepPlan { open: Some("step 1".into()), ..step("open", vec![op]) };
+        let (aa, bb) = (|| step("a", vec![install("aa")]), || step("b", vec![install("bb")]));
+        let again = || step("r", vec![reboot()]);
+        assert_eq!(done(vec![aa(), again(), bb(), again()]), (vec![true, true, false, false], None));
+        assert_eq!(done(vec![aa(), open(install("xx")), again()]), (vec![true, false, false], Some(1)));
+        assert_eq!(done(vec![again(), open(install("xx"))]), (vec![true, false], None));
+        assert_eq!(done(vec![open(reboot()), bb()]), (vec![false, false], Some(0)));
+        assert_eq!(done(vec![aa(), bb()]), (vec![true, true], None));
     }
 }

@@ -38,6 +38,7 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.live_values()?;
     undo.units()?;
     undo.packages(packages)?;
+    undo.pending();
     undo.remarks();
     let access = Access::of(&states.now);
     undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
@@ -445,6 +446,19 @@ impl Undo<'_> {
             self.skip("package", name, &text);
         }
         Ok(())
+    }
+
+    /// What the run's changes ask for and nobody has done is not asked for any more.
+    fn pending(&mut self) {
+        let noted = &self.states.now.left.owed;
+        for pending in self.record.pending.iter().filter(|name| noted.contains(*name)).cloned().collect::<Vec<_>>() {
+            let (name, what) = match pending.strip_prefix("run:") {
+                Some(_) => ("pending command".to_owned(), "run".to_owned()),
+                None => (format!("pending {}", pending.replacen(':', " of ", 1)), pending.clone()),
+            };
+            let change = FieldChange::new("pending", Some(what), None::<&str>);
+            self.step("service", name, Action::Delete, Some(change), vec![Op::Forget { pending }]);
+        }
     }
 
     fn remarks(&mut self) {

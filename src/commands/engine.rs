@@ -205,6 +205,7 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
         resource,
         restart: step.restart,
         reload: step.reload,
+        follows: step.follows,
         sensitive: step.sensitive,
         guard: step.guard,
         span: Some(step.span),

@@ -152,6 +152,9 @@ impl Work {
                 return self.over(Ending::Failed, error);
             }
         }
+        if next.is_empty() {
+            return Goes::Over;
+        }
         reporter.event(&Event::Planned { plan: &next });
         self.shown.clone_from(&next);
         host.plan = next;
@@ -159,23 +162,30 @@ impl Work {
     }
 
     /// After the last phase: whether what still differs is only what this
-    /// apply's own packages and commands have changed meanwhile. Then it is done
-    /// once more; what this apply has done itself must hold.
+    /// apply's own packages, commands and restarts have changed meanwhile. Then it
+    /// is done once more; what this apply has done itself must hold.
     fn may_repeat(&mut self, rest: &HostPlan) -> bool {
         let Some(so_far) = &self.so_far else { return false };
         let place = |id: &str| rest.steps.iter().position(|step| step.id == id);
-        let done = so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
-        let opaque = done.clone().filter(|(step, _)| step.ops.iter().any(is_opaque));
-        let first = opaque.filter_map(|(step, _)| place(&step.id)).min();
-        let differing: Vec<&StepPlan> = rest.steps.iter().filter(|step| step.action != Action::None).collect();
+        let done: Vec<&StepPlan> =
+            so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).map(|(step, _)| step).collect();
+        // Restarts that an earlier run has left come before all steps.
+        let first = |step: &&StepPlan| {
+            let left = step.ops.iter().any(|op| matches!(op, Op::Pending { first: true, .. }));
+            if left { Some(0) } else { place(&step.id).map(|at| at + 1) }
+        };
+        let opaque = done.iter().copied().filter(|step| step.ops.iter().any(is_opaque));
+        let first = opaque.filter_map(|step| first(&step)).min();
+        // Whether a command is due that is asked at its turn depends on the others.
+        let differs = |step: &&StepPlan| !matches!(step.action, Action::None | Action::Unknown);
+        let differing: Vec<&StepPlan> = rest.steps.iter().filter(differs).collect();
         let holds = |step: &&StepPlan| {
             let shown_open = self.shown.steps.iter().any(|s| s.id == step.id && s.action == Action::Unknown);
-            let comes_after = first.is_some_and(|first| place(&step.id).is_some_and(|at| at > first));
-            let is_done = done.clone().any(|(done, _)| done.id == step.id);
-            let pending = step.ops.iter().all(|op| matches!(op, Op::Systemctl { .. })) && step.span.is_none();
-            !self.repeated.contains(&step.id) && !is_done && (shown_open || comes_after || pending)
+            let comes_after = first.is_some_and(|first| place(&step.id).is_some_and(|at| at >= first));
+            let is_done = done.iter().any(|done| done.id == step.id);
+            !self.repeated.contains(&step.id) && (is_pending(step) || !is_done && (shown_open || comes_after))
         };
-        let all = differing.iter().all(holds);
+        let all = !differing.is_empty() && differing.iter().all(holds);
         self.repeated.extend(differing.iter().map(|step| step.id.clone()));
         all
     }
@@ -224,6 +234,12 @@ fn is_stuck(rest: &HostPlan, before: &str) -> bool {
     matches!((open, before), (Some(open), Some(before)) if open <= before)
 }
 
+/// Whether this is no step of the playbook but a restart that is due: it belongs
+/// to the steps that ask for it.
+fn is_pending(step: &StepPlan) -> bool {
+    step.span.is_none() && step.kind == "service"
+}
+
 /// Whether an operation may change what no plan can predict.
 fn is_opaque(op: &Op) -> bool {
     matches!(
@@ -235,6 +251,7 @@ fn is_opaque(op: &Op) -> bool {
             | Op::Run { .. }
             | Op::Exec { .. }
             | Op::Systemctl { .. }
+            | Op::Pending { .. }
     )
 }
 
@@ -253,10 +270,8 @@ fn beyond(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
     };
     let mut named = Vec::new();
     for step in now.steps.iter().filter(|step| step.action != Action::None) {
-        // A pending restart belongs to the steps that ask for it.
-        let pending = step.span.is_none() && step.kind == "service";
         let known = shown.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
-        if !pending && !known.is_some_and(|known| covers(known, step)) {
+        if !is_pending(step) && !known.is_some_and(|known| covers(known, step)) {
             let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
             named.push(format!("step {} ({}): {}", step.id, step.name, changes.join(", ")));
         }

@@ -50,6 +50,7 @@ fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> W
         kind: resource::kind(later.kind()).map_or("use", |kind| kind.name),
         restart: Vec::new(),
         reload: Vec::new(),
+        follows: Vec::new(),
         sensitive: false,
         guard: false,
         span: later.span().cloned(),
@@ -65,20 +66,23 @@ struct ProbedStep {
     /// The probes, and what the step will need as far as that is known before
     /// any probe is answered: so that one observation is enough.
     asks: Queries,
+    /// See [`Resource::foreseen_followers`].
+    followers: Vec<(String, Vec<String>)>,
     decided: Decided,
 }
 
 impl ProbedStep {
     fn new(later: Later, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
-        let mut asks = Queries::new();
+        let (mut asks, mut followers) = (Queries::new(), Vec::new());
         let (foreseen, inner) = later.foreseen();
         later.probes().iter().chain(&inner).for_each(|probe| asks.ask(query(&probe.question)));
         // What is wrong with a step counts only if its turn comes.
         let foreseen = foreseen.into_iter().filter(|step| !step.unknown);
         for step in foreseen.filter_map(|step| wanted(step, stage.as_deref()).ok()) {
             step.resource.queries(&mut asks);
+            followers.extend(step.resource.pending().map(|pending| (pending, step.follows)));
         }
-        ProbedStep { later, stage, asks, decided }
+        ProbedStep { later, stage, asks, followers, decided }
     }
 
     /// The steps that answers make of it, and the probes that it depends on
@@ -114,6 +118,10 @@ fn in_lines(errors: &[Diagnostic]) -> String {
 impl Resource for ProbedStep {
     fn queries(&self, queries: &mut Queries) {
         queries.extend(self.asks.iter().cloned());
+    }
+
+    fn foreseen_followers(&self) -> &[(String, Vec<String>)] {
+        &self.followers
     }
 
     fn plan(&self, _: &HostState) -> Result<Planned, PlanError> {

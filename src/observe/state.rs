@@ -242,6 +242,8 @@ pub struct HostState {
     pub(super) packages_by: Option<String>,
     /// The last step that runs a command of the operator's: what it does is not known.
     pub(super) command_by: Option<String>,
+    /// Commands that may be pending, with the step that decides it.
+    pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.
     pub(super) decided: BTreeSet<AbsPath>,
     /// Sources files whose package lists are planned to be fetched; none of them: all.
@@ -544,6 +546,32 @@ impl HostState {
         self.left.owed.retain(|owed| owed.starts_with("run:"));
     }
 
+    /// A change will ask for a command that follows it. `open`: the step, where
+    /// only its turn tells whether it changes anything.
+    pub fn will_be_pending(&mut self, pending: &str, open: bool) {
+        if open {
+            self.perhaps_pending.insert(pending.to_owned(), self.this_step());
+        } else {
+            self.left.owed.insert(pending.to_owned());
+        }
+    }
+
+    /// Whether a command that follows a change is pending.
+    pub fn is_pending(&self, pending: &str) -> bool {
+        self.left.owed.contains(pending)
+    }
+
+    /// The step whose turn tells whether a command that follows it is pending.
+    pub fn perhaps_pending_by(&self, pending: &str) -> Option<&str> {
+        self.perhaps_pending.get(pending).map(String::as_str)
+    }
+
+    /// Nothing asks any more for what was pending.
+    pub fn forget_pending(&mut self, pending: &str) {
+        self.left.owed.remove(pending);
+        self.perhaps_pending.remove(pending);
+    }
+
     /// Takes the predicted state for a found one, for planning once more.
     pub fn settle(&mut self) {
         self.changes = 0;
@@ -553,6 +581,7 @@ impl HostState {
         self.changed_by = None;
         self.packages_by = None;
         self.command_by = None;
+        self.perhaps_pending.clear();
     }
 }
 

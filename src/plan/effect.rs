@@ -196,7 +196,8 @@ impl Op {
             Op::Debconf { .. } => {}
 
             Op::DaemonReload => host.units_reloaded(),
-            Op::Systemctl { verb, unit } => systemctl(host, *verb, unit),
+            Op::Systemctl { verb, unit } | Op::Pending { verb, unit, .. } => systemctl(host, *verb, unit),
+            Op::Forget { pending } => host.forget_pending(pending),
             Op::Sysctl { key, value } => host.set_sysctl(key, value),
             Op::Module { name, load } => {
                 host.set_module(name, Module { loaded: *load, builtin: false });

@@ -53,6 +53,8 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         | Op::Debconf { .. }
         | Op::DaemonReload
         | Op::Systemctl { .. }
+        | Op::Pending { .. }
+        | Op::Forget { .. }
         | Op::Sysctl { .. }
         | Op::Module { .. }
         | Op::SetHostname { .. }

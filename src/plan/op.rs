@@ -77,6 +77,9 @@ pub struct Guard {
     pub removes: Option<AbsPath>,
     /// Shell text of the command's user; where it succeeds there is nothing to do.
     pub unless: Option<String>,
+    /// The name under which the host notes that a change asks for the command;
+    /// where it is not noted there is nothing to do.
+    pub pending: Option<String>,
 }
 
 /// One primitive operation.
@@ -231,6 +234,17 @@ pub enum Op {
     Systemctl {
         verb: Verb,
         unit: UnitName,
+    },
+    /// Restarts or reloads a unit if that is pending still when its turn comes.
+    Pending {
+        verb: Verb,
+        unit: UnitName,
+        /// Left by an earlier run: where it fails it is tried again at the end.
+        first: bool,
+    },
+    /// Nothing asks any more for what is noted as pending under this name.
+    Forget {
+        pending: String,
     },
     /// Writes a live kernel parameter.
     Sysctl {

@@ -19,6 +19,8 @@ pub enum Outcome {
     /// This file, if the host was asked about it, holds these bytes; its owner
     /// and mode stay.
     Holds(AbsPath, Vec<u8>),
+    /// The change that was noted under this name has been followed.
+    Followed(String),
 }
 
 impl Outcome {
@@ -38,6 +40,7 @@ impl Outcome {
             }
             Outcome::Gone(path) => host.remove_tree(path),
             Outcome::Succeeds(run) => host.set_asserted(run),
+            Outcome::Followed(pending) => host.forget_pending(pending),
             Outcome::Holds(path, bytes) => host.set_content(path, Content::Bytes(bytes.clone())),
         }
     }

@@ -25,6 +25,8 @@ pub struct Wanted {
     pub restart: Vec<UnitName>,
     /// Units to reload if this step changes anything.
     pub reload: Vec<UnitName>,
+    /// Ids of the steps whose changes it follows (`when_changed`).
+    pub follows: Vec<String>,
     /// Whether values must not be shown.
     pub sensitive: bool,
     /// Whether the operator wants it guarded, whatever it does.
@@ -99,6 +101,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         predicted: host.clone(),
         wants: Queries::new(),
         incomplete: false,
+        followers: followers(steps),
         plans: Vec::new(),
         may_become_due: Vec::new(),
         made: Vec::new(),
@@ -154,6 +157,8 @@ struct Planning<'a> {
     predicted: HostState,
     wants: Queries,
     incomplete: bool,
+    /// The commands that follow each step, by the names under which they are pending.
+    followers: BTreeMap<String, Vec<String>>,
     plans: Vec<StepPlan>,
     /// Of each plan, whether its resource may become due by a step after it.
     may_become_due: Vec<bool>,
@@ -212,11 +217,16 @@ impl Planning<'_> {
             open: planned.open,
             restart: step.restart.clone(),
             reload: step.reload.clone(),
+            followed_by: self.followers.get(&step.id).cloned().unwrap_or_default(),
             sensitive: step.sensitive,
             guard: step.guard,
             span: step.span.clone(),
         };
         step_plan.guard_for(&self.access);
+        if step_plan.action != Action::None {
+            let open = step_plan.action == Action::Unknown;
+            step_plan.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, open));
+        }
         self.plans.push(step_plan);
         self.may_become_due.push(step.resource.may_become_due());
     }
@@ -296,35 +306,49 @@ fn judge(
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// Adds the restarts and reloads that the changing steps ask for, or that an
-/// earlier run still owes: each once, at the end, a restart in place of a
-/// reload. Those of guarded steps come right after them, under their guard:
-/// what a new login confirms must be what is live.
-fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
-    let mut due = Due::default();
-    // A host that is certain to restart restarts its services, whatever they were owed.
-    let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
-    for debt in host.left.owed.iter().filter(|_| last_reboot.is_none()) {
-        let Some((word, unit)) = debt.split_once(':') else { continue };
-        let verb = match word {
-            "restart" => Verb::Restart,
-            "reload" => Verb::Reload,
-            _ => continue,
-        };
-        if let Ok(unit) = unit.parse() {
-            due.add(&unit, verb, "owed by an earlier run".to_owned());
+/// The commands that follow each step, by the names under which they are pending.
+fn followers(steps: &[Wanted]) -> BTreeMap<String, Vec<String>> {
+    let mut followers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in steps {
+        let own = step.resource.pending().map(|pending| (pending, step.follows.clone()));
+        for (pending, follows) in own.iter().chain(step.resource.foreseen_followers()) {
+            follows.iter().for_each(|id| followers.entry(id.clone()).or_default().push(pending.clone()));
         }
+    }
+    followers
+}
+
+/// Adds the restarts and reloads that the changing steps ask for: each once, at
+/// the next `flush` or else at the end, a restart in place of a reload. Those
+/// that an earlier run has left come first: what this run does may need them.
+/// Those of guarded steps come right after them, under their guard: what a new
+/// login confirms must be what is live.
+fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
+    // A host that is certain to restart restarts its services, whatever was pending.
+    let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
+    let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
+    let (why, resumed_at) = match &host.left.resumed_at {
+        None => ("owed by an earlier run", None),
+        Some(id) => ("owed by an earlier phase of this run", Some(id)),
+    };
+    for (verb, unit) in left_pending(host).filter(|_| last_reboot.is_none()) {
+        left.add(&unit, verb, why.to_owned());
     }
     // In a chroot or an image that is being built nothing runs that could be restarted.
     let live = host.facts.init == "systemd";
     let mut done = Vec::with_capacity(steps.len());
-    let mut guarded = Due::default();
+    if resumed_at.is_none() {
+        done.extend(left.steps(false, true));
+    }
     for (index, step) in std::mem::take(steps).into_iter().enumerate() {
         let changes = step.action != Action::None;
+        if resumed_at == Some(&step.id) {
+            due.take_over(&mut left);
+        }
         // What a login confirms is confirmed live, before the host goes down.
         let reboot_follows = !step.guard && last_reboot.is_some_and(|at| index <= at);
         if changes && !step.guard {
-            done.extend(guarded.steps(true));
+            done.extend(guarded.steps(true, false));
         }
         if changes && live && !reboot_follows {
             let due = if step.guard { &mut guarded } else { &mut due };
@@ -332,11 +356,16 @@ fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
             step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
             step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
         }
+        if step.kind == "flush" {
+            done.extend(guarded.steps(true, false));
+            done.extend(due.steps(false, false));
+        }
         done.push(step);
     }
+    due.take_over(&mut left);
     // Checks that end a playbook see the units as they will run.
     let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
-    let last: Vec<StepPlan> = guarded.steps(true).into_iter().chain(due.steps(false)).collect();
+    let last: Vec<StepPlan> = guarded.steps(true, false).into_iter().chain(due.steps(false, false)).collect();
     done.splice(end..end, last);
     let mut seen = BTreeMap::new();
     for step in done.iter_mut().filter(|step| step.id.contains(':')) {
@@ -347,6 +376,15 @@ fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
         }
     }
     *steps = done;
+}
+
+/// The restarts and reloads that the host has noted as pending.
+fn left_pending(host: &HostState) -> impl Iterator<Item = (Verb, UnitName)> {
+    host.left.owed.iter().filter_map(|noted| {
+        let (word, unit) = noted.split_once(':')?;
+        let verb = [Verb::Restart, Verb::Reload].into_iter().find(|verb| verb.word() == word)?;
+        Some((verb, unit.parse().ok()?))
+    })
 }
 
 /// Units that are to be restarted or reloaded, with the reasons.
@@ -362,14 +400,22 @@ impl Due {
         entry.1.push(because);
     }
 
-    fn steps(&mut self, guard: bool) -> Vec<StepPlan> {
+    /// Adds what another one holds, and leaves it empty.
+    fn take_over(&mut self, other: &mut Due) {
+        for (unit, (verb, because)) in std::mem::take(&mut other.0) {
+            because.into_iter().for_each(|because| self.add(&unit, verb, because));
+        }
+    }
+
+    fn steps(&mut self, guard: bool, first: bool) -> Vec<StepPlan> {
         let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
             id: format!("{}:{unit}", verb.word()),
             name: format!("{} {unit}", verb.word()),
             kind: "service",
             action: Action::Run,
             changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
-            ops: vec![Op::Systemctl { verb, unit }],
+            // What a guard keeps and puts back, it makes take up the old state again itself.
+            ops: vec![if guard { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
             guard,
             ..StepPlan::default()
         };

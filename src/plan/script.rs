@@ -4,7 +4,7 @@
 //! stand in payload files, which travel apart from the script and live on a
 //! memory file system for the time of the run only.
 
-use super::{AptTarget, Guard, Op};
+use super::{AptTarget, Guard, Op, Outcome};
 use crate::shell::{Command, NulByte, STRICT, Script, quote};
 use crate::values::{AbsPath, Secret, UserName};
 
@@ -107,29 +107,21 @@ impl OpScript {
             }
 
             Op::GroupAdd { name, gid, system } => {
-                let mut command = Command::new("groupadd");
-                if *system {
-                    command = command.arg("--system");
-                }
-                if let Some(gid) = gid {
-                    command = command.args(["--gid", &gid.to_string()]);
-                }
-                self.run(command.args(["--", name.as_str()]));
+                let gid = gid.map_or(String::new(), |gid| gid.to_string());
+                let command = Command::new("group_add").args([name.as_str(), &gid]);
+                self.run(if *system { command.arg("--system") } else { command });
             }
             Op::GroupChange { name, gid } => {
                 self.run(Command::new("groupmod").args(["--gid", &gid.to_string(), "--", name.as_str()]));
             }
-            Op::GroupRemove { name } => self.run(Command::new("groupdel").args(["--", name.as_str()])),
+            Op::GroupRemove { name } => self.run(Command::new("group_remove").arg(name)),
             Op::UserAdd { name, uid, group, groups, system, shell, home, comment } => {
-                // The function decides on the host whether a group of the user's name is there already.
                 let primary = group.as_ref().map_or("", |group| group.as_str());
-                let mut command = Command::new("user_add").args([name.as_str(), primary]);
+                let names: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
+                let at = home.as_ref().map_or("", AbsPath::as_str);
+                let mut command = Command::new("user_add").args([name.as_str(), primary, &names.join(","), at]);
                 if *system {
                     command = command.arg("--system");
-                }
-                if !groups.is_empty() {
-                    let names: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
-                    command = command.args(["--groups", &names.join(",")]);
                 }
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);
@@ -137,10 +129,6 @@ impl OpScript {
                 if let Some(shell) = shell {
                     command = command.args(["--shell", shell]);
                 }
-                command = match home {
-                    Some(home) => command.args(["--create-home", "--home-dir", home.as_str()]),
-                    None => command.arg("--no-create-home"),
-                };
                 if let Some(comment) = comment {
                     command = command.args(["--comment", comment]);
                 }
@@ -175,12 +163,8 @@ impl OpScript {
                 self.run(command.args(["--", name.as_str()]));
             }
             Op::UserRemove { name, remove_home } => {
-                self.run(Command::new("user_is_out").arg(name));
-                let mut command = Command::new("userdel");
-                if *remove_home {
-                    command = command.arg("--remove");
-                }
-                self.run(command.args(["--", name.as_str()]));
+                let command = Command::new("user_remove").arg(name);
+                self.run(if *remove_home { command.arg("--remove") } else { command });
             }
             Op::SetPasswordHash { user, hash } => {
                 let number = self.payload(format!("{user}:{}\n", hash.expose()));
@@ -198,7 +182,7 @@ impl OpScript {
                 self.run(Command::new("gpasswd").args(["--add", user.as_str(), group.as_str()]));
             }
             Op::Leave { user, group } => {
-                self.run(Command::new("gpasswd").args(["--delete", user.as_str(), group.as_str()]));
+                self.run(Command::new("leave_group").arg(user).arg(group));
             }
 
             Op::AptUpdate { only } => {
@@ -238,7 +222,12 @@ impl OpScript {
             Op::SetHostname { name } => self.run(Command::new("set_hostname").arg(name)),
             Op::SetTimezone { zone } => self.run(Command::new("set_timezone").arg(zone)),
 
-            Op::Run { script, guard, environment, user, directory, .. } => {
+            Op::Pending { verb, unit, first } => {
+                let when = if *first { "first" } else { "" };
+                self.run(Command::new("pending").args([verb.word(), unit.as_str(), when]));
+            }
+            Op::Forget { pending } => self.run(Command::new("paid").arg(pending)),
+            Op::Run { script, guard, environment, user, directory, achieves } => {
                 if let Some(guard) = guard {
                     self.guard(guard, user.as_ref());
                 }
@@ -256,6 +245,11 @@ impl OpScript {
                 let number = self.payload(text);
                 let user = user.as_ref().map_or("", UserName::as_str);
                 self.run(Command::new("run_payload").args([number.as_str(), user]));
+                for outcome in achieves {
+                    if let Outcome::Followed(pending) = outcome {
+                        self.run(Command::new("paid").arg(pending));
+                    }
+                }
             }
             Op::Exec { argv, .. } => {
                 self.run(Command::new("env").arg("--").args(argv));
@@ -279,7 +273,8 @@ impl OpScript {
         let unless = guard.unless.as_ref().map_or(String::new(), |text| self.payload(format!("{text}\n")));
         let user = user.map_or("", UserName::as_str);
         let (creates, removes) = (path(&guard.creates), path(&guard.removes));
-        self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user]));
+        let pending = guard.pending.as_deref().unwrap_or_default();
+        self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user, pending]));
     }
 
     fn before_install(&mut self, packages: &[AptTarget]) {

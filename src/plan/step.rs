@@ -216,6 +216,10 @@ pub struct StepPlan {
     /// Units to reload at the end if this step changes anything.
     #[serde(skip)]
     pub reload: Vec<UnitName>,
+    /// Commands that follow this step (`when_changed`), by the names under which
+    /// the host notes that they are pending.
+    #[serde(skip)]
+    pub followed_by: Vec<String>,
     /// Whether output of its operations must be kept out of logs.
     #[serde(skip)]
     pub sensitive: bool,
@@ -225,6 +229,16 @@ pub struct StepPlan {
     /// Where it was written.
     #[serde(skip)]
     pub span: Option<Span>,
+}
+
+impl StepPlan {
+    /// The names under which the host notes, before the step's first operation,
+    /// what is pending from then on.
+    pub fn makes_pending(&self) -> Vec<String> {
+        let restarts = self.restart.iter().map(|unit| format!("restart:{unit}"));
+        let reloads = self.reload.iter().map(|unit| format!("reload:{unit}"));
+        restarts.chain(reloads).chain(self.followed_by.iter().cloned()).collect()
+    }
 }
 
 /// How many steps have each action.

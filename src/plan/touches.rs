@@ -56,7 +56,7 @@ impl Op {
             Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
                 vec![Query::Packages]
             }
-            Op::Systemctl { unit, .. } => vec![Query::Unit(unit.clone())],
+            Op::Systemctl { unit, .. } | Op::Pending { unit, .. } => vec![Query::Unit(unit.clone())],
             Op::Sysctl { key, .. } => vec![Query::Sysctl(key.clone())],
             Op::Module { name, .. } => vec![Query::Module(name.clone())],
             Op::SetHostname { .. } => files(&["/etc/hostname"]),
@@ -72,6 +72,7 @@ impl Op {
             | Op::AptMark { .. }
             | Op::Debconf { .. }
             | Op::DaemonReload
+            | Op::Forget { .. }
             | Op::Check(_)
             | Op::Reboot { .. } => Vec::new(),
         }

@@ -4,6 +4,7 @@
 //! So such a step is not rendered before the plan is made but in the middle of
 //! it, with the answers that hold at its turn.
 
+use super::changes::Follows;
 use super::files::{Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, ProbeAnswers};
@@ -35,6 +36,7 @@ pub struct Later {
     pub(super) probes: Arc<[Probe]>,
     pub(super) tags: TagFilter,
     pub(super) record: Arc<Record>,
+    pub(super) follows: Arc<Follows>,
 }
 
 /// What the answers of the probes make of a step.
@@ -97,6 +99,7 @@ impl Later {
         let scope = Arc::new(self.scope.at_turn(answers));
         let mut steps = Steps::new(&self.tags, &self.record, true);
         steps.later(self, &scope);
+        steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
         Turn { pieces: steps.pieces, open: scope.open_probes(), errors: told_once(steps.errors) }
     }
 
@@ -106,11 +109,20 @@ impl Later {
     pub fn foreseen(&self) -> (Vec<Step>, Vec<Probe>) {
         let mut steps = Steps::new(&self.tags, &self.record, false);
         steps.later(self, &self.scope);
+        steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
         (steps.pieces.into_iter().filter_map(Piece::into_step).collect(), steps.probes)
     }
 }
 
 impl Piece {
+    /// Tells it the steps whose changes it follows.
+    pub(super) fn follow(&mut self, follows: &Arc<Follows>) {
+        match self {
+            Piece::Step(step) => step.follows = follows.get(&step.id).cloned().unwrap_or_default(),
+            Piece::Later(later) => later.follows = Arc::clone(follows),
+        }
+    }
+
     /// The files that the step may name, if this is a step.
     pub fn files(&self) -> Option<&StepFiles> {
         match self {

@@ -6,6 +6,7 @@
 //! resources are known here only by name; what their tables mean is theirs.
 
 mod bundled;
+mod changes;
 mod code;
 mod files;
 mod later;
@@ -26,6 +27,7 @@ pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, Pr
 pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TEMPLATE_VARIABLES, TemplateWord};
 
 use crate::values::{Diagnostic, Node, Span, UnitName};
+use changes::Follows;
 use files::{Folder, Record};
 use model::{RawAction, Unit};
 use scope::Scope;
@@ -125,6 +127,10 @@ pub struct Step {
     pub control: Option<String>,
     /// Its tags and those of the steps that use its playbook.
     pub tags: Vec<String>,
+    /// The names of the `use` steps that it comes through.
+    pub within: Vec<String>,
+    /// Ids of the steps whose changes it follows (`when_changed`).
+    pub follows: Vec<String>,
     /// Whether something in it stayed unrendered because facts are not known.
     pub unknown: bool,
     /// Where it stands.
@@ -190,7 +196,16 @@ impl Playbook {
         let scope = Arc::new(Scope::new(&self.engine, &self.unit, host));
         let mut steps = render::Steps::new(&host.tags, &self.record, lazy);
         steps.playbook(&self.unit, &scope);
-        (steps.pieces, told_once(steps.errors))
+        let (mut pieces, mut errors) = (steps.pieces, steps.errors);
+        if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
+            // Which step follows which is known before any of them is decided.
+            let foreseen = self.rendered(host, false).0.into_iter().filter_map(Piece::into_step);
+            let follows: Arc<Follows> = Arc::new(foreseen.map(|step| (step.id, step.follows)).collect());
+            pieces.iter_mut().for_each(|piece| piece.follow(&follows));
+        } else {
+            changes::resolve(&self.unit, &mut pieces, &mut errors);
+        }
+        (pieces, told_once(errors))
     }
 
     /// Whether the steps of a host depend on its facts: whether any template,

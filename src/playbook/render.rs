@@ -20,6 +20,7 @@ pub(super) struct Above {
     guard: bool,
     sensitive: bool,
     control: Option<String>,
+    within: Vec<String>,
     folders: Vec<Folder>,
     /// See [`Step::id`].
     pub id: String,
@@ -85,6 +86,7 @@ impl<'a> Steps<'a> {
                     probes: Arc::clone(&probes),
                     tags: self.tags.clone(),
                     record: Arc::clone(self.record),
+                    follows: Arc::default(),
                 })));
             } else {
                 self.step(step, scope, &above);
@@ -201,6 +203,7 @@ impl<'a> Steps<'a> {
         }
         match &step.action {
             RawAction::Use { unit, with } => {
+                above.within.extend(text(&mut renderer, "name", step.name.as_ref()));
                 let mut given = Vec::new();
                 for entry in with {
                     renderer.unknown = false;
@@ -241,6 +244,8 @@ impl<'a> Steps<'a> {
                     sensitive: above.sensitive,
                     control: above.control,
                     tags: above.tags,
+                    within: above.within,
+                    follows: Vec::new(),
                     unknown,
                     span: step.span.clone(),
                 })));

@@ -3,10 +3,11 @@
 //! A guard is always required: without one nobody could say whether the host
 //! differs, neither before the apply nor after it.
 
-use super::{Args, Field, Kind, Resource, Type, ownership};
+use super::{Args, Field, Kind, Resource, Type, file::hex, ownership};
 use crate::observe::{HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{Action, Guard, Op, Outcome, PlanError, Planned, decided_at_its_turn};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
+use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
     name: "command",
@@ -25,6 +26,12 @@ pub(super) const KIND: Kind = Kind {
             Type::String,
             "shell text that changes nothing, run by sh with set -e; where it exits with 0 there is nothing to do",
         ),
+        Field::optional(
+            "when_changed",
+            Type::StringOrStrings,
+            "names or tags of steps before it, or \"previous\": it runs when one of them has changed something, in this \
+             run or in an earlier one that did not come so far; no other guard is needed then",
+        ),
         Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
         Field::optional("directory", Type::String, "where 'run' runs, default \"/\"; it must be there by then"),
@@ -38,6 +45,8 @@ struct Shell {
     creates: Option<AbsPath>,
     removes: Option<AbsPath>,
     unless: Option<Run>,
+    /// The name under which a change that it follows is noted on the host.
+    pending: Option<String>,
     environment: Vec<(EnvKey, Secret)>,
     user: Option<UserName>,
     directory: Option<AbsPath>,
@@ -53,17 +62,27 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             args.refuse(field, format!("'{field}' holds a NUL byte, which no shell can take"));
         }
     }
-    if ["creates", "removes", "unless"].iter().all(|field| args.node(field).is_none()) {
+    if ["creates", "removes", "unless", "when_changed"].iter().all(|field| args.node(field).is_none()) {
         args.error(
-            Diagnostic::new(args.span("run"), "a command needs one of 'creates', 'removes' and 'unless'")
-                .with_help("it says when there is nothing to do; without it the command would run at every apply"),
+            Diagnostic::new(
+                args.span("run"),
+                "a command needs one of 'creates', 'removes' and 'unless', or 'when_changed'",
+            )
+            .with_help("it says when there is nothing to do; without it the command would run at every apply"),
         );
     }
     let user: Option<UserName> = args.parse("as");
     let unless =
         args.string("unless").map(|text| Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) });
+    let pending = args.node("when_changed").map(|_| {
+        // The same command keeps its name when steps are added before it.
+        let who = user.as_ref().map_or("root", UserName::as_str);
+        let text = format!("{who}\0{}\0{run}", args.string("directory").unwrap_or_default());
+        format!("run:{}", &hex(&Sha256::digest(text))[..16])
+    });
     Some(Box::new(Shell {
         run,
+        pending,
         creates: args.parse("creates"),
         removes: args.parse("removes"),
         unless,
@@ -115,6 +134,12 @@ impl Shell {
         let mut verdicts = Vec::new();
         let at_its_turn = |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
         let brought = || host.brought_by().or(host.changed_by()).or(Some("an earlier step"));
+        if let Some(pending) = &self.pending {
+            verdicts.push(match (host.is_pending(pending), host.perhaps_pending_by(pending)) {
+                (true, _) => Due::Yes,
+                (false, on) => at_its_turn(on, Due::No),
+            });
+        }
         if let Some(path) = &self.creates {
             verdicts.push(match host.path(path)? {
                 PathState::Present(_) => at_its_turn(host.commanded_by(path), Due::No),
@@ -151,11 +176,16 @@ impl Shell {
 
     /// What is asked right before it, where an earlier step may change the answer.
     fn guard(&self, host: &HostState, due: &Due) -> Option<Guard> {
-        if *due == Due::Yes {
+        if *due == Due::Yes && self.pending.is_none() {
             host.changed_by()?;
         }
         let unless = self.unless.as_ref().and_then(|run| run.argv.last()).cloned();
-        Some(Guard { creates: self.creates.clone(), removes: self.removes.clone(), unless })
+        Some(Guard {
+            creates: self.creates.clone(),
+            removes: self.removes.clone(),
+            unless,
+            pending: self.pending.clone(),
+        })
     }
 
     fn achieves(&self) -> Vec<Outcome> {
@@ -163,6 +193,7 @@ impl Shell {
         outcomes.extend(self.creates.clone().map(Outcome::Exists));
         outcomes.extend(self.removes.clone().map(Outcome::Gone));
         outcomes.extend(self.unless.clone().map(Outcome::Succeeds));
+        outcomes.extend(self.pending.clone().map(Outcome::Followed));
         outcomes
     }
 }
@@ -176,6 +207,10 @@ impl Resource for Shell {
             queries.ask(Query::Run(run.clone()));
         }
         queries.extend(self.user.as_ref().map(|user| Query::User(user.to_string())));
+    }
+
+    fn pending(&self) -> Option<String> {
+        self.pending.clone()
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -224,6 +259,7 @@ mod tests {
             creates: None,
             removes: None,
             unless: Some(unless.clone()),
+            pending: None,
             environment: vec![],
             user: None,
             directory: None,

@@ -23,6 +23,7 @@ pub mod environment_file;
 mod fields;
 mod file;
 mod firewall;
+mod flush;
 mod group;
 mod hostname;
 mod ignored;
@@ -72,6 +73,19 @@ pub trait Resource: Debug + Send + Sync {
     /// # Errors
     /// What is wanted is refused, or the state cannot tell.
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError>;
+
+    /// The name under which a host notes that a change asks for this step: of a
+    /// command that follows the changes of others.
+    fn pending(&self) -> Option<String> {
+        None
+    }
+
+    /// Of what becomes steps only when its turn comes: the commands among them
+    /// that follow the changes of others, by the names under which they are
+    /// pending, each with the ids of those others.
+    fn foreseen_followers(&self) -> &[(String, Vec<String>)] {
+        &[]
+    }
 
     /// Whether it waits for something that steps after it can bring about: a
     /// reboot that packages ask for.
@@ -164,6 +178,7 @@ pub static KINDS: &[Kind] = &[
     binary::KIND,
     download::KIND,
     command::KIND,
+    flush::KIND,
     reboot::KIND,
     check_step::KIND,
 ];

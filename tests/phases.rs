@@ -1,0 +1,423 @@
+//! What an earlier step of a run may change is decided when its turn comes: on
+//! real hosts, by one apply, after which a second plan is empty.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use std::process::Stdio;
+use support::program;
+use support::project::{Project, Ran, ran};
+
+const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
+
+/// Packages in a repository on the host itself; no other repository is asked.
+/// Each: its name, shell text that makes its files in the current directory,
+/// and what it runs when it is installed.
+fn packages(site: &Project, packages: &[(&str, &str, &str)]) {
+    let mut text = String::from(
+        "set -e; mkdir -p /srv/repo /etc/apt/sources.list.d; rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n",
+    );
+    for (name, files, postinst) in packages {
+        text.push_str(&format!(
+            "mkdir -p /srv/build/{name}/DEBIAN; cd /srv/build/{name}\n{files}\n\
+             cat >DEBIAN/control <<'END'\nPackage: {name}\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: a test\nEND\n\
+             cat >DEBIAN/postinst <<'END'\n#!/bin/sh\nset -e\n{postinst}\nEND\n\
+             chmod 755 DEBIAN/postinst; dpkg-deb --root-owner-group -b . /srv/repo/{name}.deb >/dev/null\n"
+        ));
+    }
+    text.push_str(
+        "cd /srv/repo; for d in *.deb; do dpkg-deb -f $d; \
+         printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' $d $(stat -c %s $d) $(sha256sum $d | cut -d ' ' -f 1); done >Packages\n\
+         echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list.d/local.list\n\
+         apt-get -q update >/dev/null 2>&1; touch /var/lib/apt/lists",
+    );
+    site.on_host(&text);
+}
+
+/// The results of the runs on the host, oldest first.
+fn results(site: &Project) -> Vec<String> {
+    let history: serde_json::Value = serde_json::from_str(&site.done(&["history", "--json"])).unwrap();
+    let runs = history["hosts"][&site.host.name].as_array().unwrap().clone();
+    runs.iter().map(|run| run["result"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The actions of the steps in a plan, by their ids.
+fn actions(site: &Project) -> Vec<(String, String)> {
+    let plan: serde_json::Value = serde_json::from_str(&site.done(&["plan", "site.toml", "--format", "json"])).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let steps = plan["hosts"][0]["steps"].as_array().unwrap();
+    steps.iter().map(|step| (text(&step["id"]), text(&step["action"]))).collect()
+}
+
+fn pairs<'a>(list: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    list.iter().map(|(id, action)| ((*id).to_owned(), (*action).to_owned())).collect()
+}
+
+#[test]
+fn a_command_whose_guard_held_is_asked_again_after_what_changes_the_host() {
+    let Some(site) = Project::new() else { return };
+    let steps = |content: &str| {
+        format!(
+            "[[step]]\nfile = {{ path = \"/etc/src\", content = \"{content}\\n\" }}\n\
+             [[step]]\ncommand = {{ run = \"cp /etc/src /etc/copy\", unless = \"cmp -s /etc/src /etc/copy\" }}\n\
+             [[step]]\ncommand = {{ run = \"echo again >>/srv/log\", unless = \"test -e /etc/src\" }}\n"
+        )
+    };
+    site.playbook(&steps("one"));
+    site.converge();
+    assert_eq!(results(&site), ["ok"], "nothing was open: one phase");
+    site.playbook(&steps("two"));
+    assert_eq!(actions(&site), pairs(&[("1", "update"), ("2", "unknown"), ("3", "unknown")]));
+    let plan = site.done(&["plan", "site.toml"]);
+    assert!(plan.contains("decided at its turn: depends on step 1"), "{plan}");
+    assert!(plan.contains("decided at its turn: depends on step 2"), "{plan}");
+    let applied = site.run(&["apply", "site.toml", "--yes", "--format", "json"]);
+    assert_eq!(applied.code, 0, "{applied:?}");
+    let applied: serde_json::Value = serde_json::from_str(&applied.out).unwrap();
+    let results: Vec<&str> =
+        applied["hosts"][0]["steps"].as_array().unwrap().iter().map(|step| step["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["done", "done", "not-due"], "what ran is told apart from what was not due");
+    assert_eq!(applied["hosts"][0]["changed"], 2);
+    assert_eq!(site.on_host("cat /etc/copy; ls /srv/log 2>/dev/null || echo not run"), "two\nnot run");
+    site.converge();
+
+    // The guards about paths, too: what a command removes is made again.
+    site.playbook(
+        "[[step]]\ncommand = { run = \"rm -f /srv/cache; touch /srv/cleared\", creates = \"/srv/cleared\" }\n\
+         [[step]]\ncommand = { run = \"touch /srv/cache\", creates = \"/srv/cache\" }\n",
+    );
+    site.on_host("touch /srv/cache");
+    let text = site.converge();
+    assert_eq!(site.on_host("ls /srv/cache"), "/srv/cache", "{text}");
+}
+
+#[test]
+fn the_absence_of_what_a_package_brings_is_reached_by_one_apply() {
+    let Some(site) = Project::new() else { return };
+    packages(
+        &site,
+        &[(
+            "site",
+            "mkdir -p etc/site/sites lib/systemd/system srv/site-data; echo x >etc/site/default; ln -s ../default etc/site/sites/default; \
+         printf 'a=1\\nb=2\\n# end\\n' >etc/site/site.conf; echo kept >etc/site/other; \
+         printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >lib/systemd/system/sited.service",
+            "useradd --system --no-create-home sited; groupadd --system sitegroup; echo pkg >>/etc/list; \
+         systemctl daemon-reload; systemctl enable -q --now sited",
+        )],
+    );
+    site.on_host("echo first >/etc/list");
+    site.playbook(
+        r#"
+[[step]]
+package = { name = "site" }
+[[step]]
+link = { path = "/etc/site/sites/default", state = "absent" }
+[[step]]
+file = { path = "/etc/site/default", state = "absent" }
+[[step]]
+line = { path = "/etc/site/site.conf", line = "a=1", state = "absent" }
+[[step]]
+setting = { path = "/etc/site/site.conf", key = "b", state = "absent" }
+[[step]]
+setting = { path = "/etc/site/site.conf", key = "c", value = "3" }
+[[step]]
+line = { path = "/etc/list", line = "ours" }
+[[step]]
+directory = { path = "/srv/site-data", state = "absent", recursive = true }
+[[step]]
+service = { name = "sited", enabled = false, running = false }
+[[step]]
+user = { name = "sited", state = "absent" }
+[[step]]
+group = { name = "sitegroup", state = "absent" }
+"#,
+    );
+    let plan = site.done(&["plan", "site.toml"]);
+    assert!(plan.contains("decided at its turn: depends on step 1"), "{plan}");
+    let unknown = actions(&site).into_iter().filter(|(_, action)| action == "unknown").count();
+    assert_eq!(unknown, 9, "{plan}");
+    let text = site.converge();
+    assert!(text.contains("decided now: step 2"), "{text}");
+    assert_eq!(
+        site.on_host("cat /etc/site/site.conf; ls /etc/site/sites /etc/site"),
+        "# end\nc=3\n/etc/site:\nother\nsite.conf\nsites\n\n/etc/site/sites:"
+    );
+    assert_eq!(site.on_host("cat /etc/list"), "first\npkg\nours", "what the package has added is not lost");
+    assert_eq!(
+        site.on_host("getent passwd sited; getent group sitegroup; systemctl is-active sited; systemctl is-enabled sited; ls -d /srv/site-data 2>/dev/null; :"),
+        "inactive\ndisabled"
+    );
+    assert_eq!(results(&site), ["phase", "ok"], "two phases, and no more");
+    // The newest first, each as its own run.
+    site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(site.on_host("cat /etc/list"), "first\npkg");
+}
+
+#[test]
+fn what_a_command_makes_is_edited_by_a_later_step_of_the_same_apply() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(
+        r#"
+[[step]]
+command = { run = "mkdir -p /srv/app && printf 'port=1\nname=x\n' >/srv/app/conf", creates = "/srv/app" }
+[[step]]
+setting = { path = "/srv/app/conf", key = "port", value = 8080 }
+[[step]]
+line = { path = "/srv/app/conf", match = "^name=", line = "name=y" }
+restart = ["apply-later.service"]
+[[step]]
+unit = { name = "apply-later.service", content = "[Service]\nExecStart=/bin/sh -c 'cp /srv/app/conf /run/started; exec sleep infinity'\n" }
+[[step]]
+service = { name = "apply-later", running = true }
+"#,
+    );
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/app/conf"), "port=8080\nname=y");
+    assert_eq!(site.on_host("ls /var/lib/stockade/owed | wc -l; cat /run/started"), "0\nport=8080\nname=y");
+    // What turns out to be impossible later says so, and what is done stays.
+    site.on_host("rm -r /srv/app");
+    site.playbook(
+        "[[step]]\ncommand = { run = \"mkdir /srv/app\", creates = \"/srv/app\" }\n\
+         [[step]]\nline = { path = \"/srv/app/none\", line = \"x\" }\n",
+    );
+    let (code, text) = site.told(&["apply", "site.toml", "--yes"]);
+    assert_eq!(code, 3, "{text}");
+    assert!(
+        text.contains("there is no /srv/app/none on the host") && text.contains("what was done before stays"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_differs_only_because_of_the_run_is_named_and_asked_for() {
+    let Some(site) = Project::new() else { return };
+    packages(&site, &[("spoiler", ":", "echo spoiled >/etc/ours; chmod 600 /etc/mine")]);
+    let steps = "[[step]]\npackage = { name = \"spoiler\" }\n\
+                 [[step]]\nfile = { path = \"/etc/ours\", content = \"ours\\n\" }\n\
+                 [[step]]\nfile = { path = \"/etc/mine\", content = \"mine\\n\" }\n";
+    site.playbook(steps);
+    site.on_host("echo ours >/etc/ours; echo mine >/etc/mine");
+    assert_eq!(site.run(&["plan", "site.toml", "--out", "it.plan"]).code, 0);
+    let refused: Ran = ran(program(site.folder()).args(["apply", "it.plan"]));
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let text = refused.out + &refused.err;
+    assert!(text.contains("beyond the plan that was shown: step 2 (file /etc/ours)"), "{text}");
+    assert_eq!(site.on_host("cat /etc/ours"), "spoiled", "what nobody has agreed to is not done");
+    site.on_host("dpkg -P spoiler; echo ours >/etc/ours; chmod 644 /etc/mine");
+    site.playbook(steps);
+    let text = site.converge();
+    assert!(text.contains("beyond the plan that was shown"), "{text}");
+    assert_eq!(site.on_host("cat /etc/ours; stat -c %a /etc/mine"), "ours\n644");
+}
+
+#[test]
+fn a_reboot_that_is_required_is_found_wherever_its_step_stands() {
+    let Some(site) = Project::new() else { return };
+    packages(
+        &site,
+        &[
+            ("kernel-one", ":", "touch /run/reboot-required"),
+            ("kernel-two", ":", "touch /run/reboot-required"),
+            ("quiet", ":", ":"),
+        ],
+    );
+    let reboot = "[[step]]\nreboot = { timeout = 300 }\n";
+    let package = |name: &str| format!("[[step]]\npackage = {{ name = \"{name}\" }}\n");
+    let file = |name: &str| format!("[[step]]\nfile = {{ path = \"/srv/{name}\", content = \"x\" }}\n");
+
+    let first = site.on_host(BOOT);
+    site.playbook(&format!("{}{reboot}{}", package("kernel-one"), file("after")));
+    assert_eq!(actions(&site), pairs(&[("1", "create"), ("2", "unknown"), ("3", "create")]));
+    site.converge();
+    let second = site.on_host(BOOT);
+    assert_ne!(first, second);
+
+    site.playbook(&format!("{reboot}{}{}", package("kernel-two"), file("before")));
+    assert_eq!(actions(&site), pairs(&[("1", "unknown"), ("2", "create"), ("3", "create")]));
+    site.converge();
+    let third = site.on_host(BOOT);
+    assert_ne!(second, third);
+
+    site.playbook(&format!("{reboot}{}{reboot}{}", package("quiet"), file("quiet")));
+    site.converge();
+    assert_eq!(site.on_host(BOOT), third, "nothing asks for it");
+}
+
+#[test]
+fn a_command_that_follows_a_change_runs_once_for_it_and_is_never_lost() {
+    let Some(site) = Project::new() else { return };
+    let steps = |content: &str, between: &str| {
+        format!(
+            "[[step]]\nname = \"grub defaults\"\nfile = {{ path = \"/etc/grub-like\", content = \"{content}\\n\" }}\n\
+             {between}\
+             [[step]]\ncommand = {{ run = \"cat /etc/grub-like >>/srv/updates\", when_changed = [\"grub defaults\"] }}\n\
+             [[step]]\ncommand = {{ run = \"echo follows >>/srv/updates\", when_changed = \"previous\" }}\n"
+        )
+    };
+    let fails = "[[step]]\ncommand = { run = \"exit 7\", unless = \"test -e /srv/fixed\" }\n";
+    site.playbook(&steps("one", ""));
+    assert_eq!(actions(&site), pairs(&[("1", "create"), ("2", "run"), ("3", "run")]));
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/updates"), "one\nfollows");
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/updates"), "one\nfollows", "nothing has changed since");
+
+    // A run that ends before it, and a restart of the host, lose nothing.
+    site.playbook(&steps("two", fails));
+    assert_eq!(site.apply().code, 3);
+    site.on_host("touch /srv/fixed; rm -f /run/none");
+    assert_eq!(actions(&site), pairs(&[("1", "none"), ("2", "none"), ("3", "run"), ("4", "run")]));
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/updates"), "one\nfollows\ntwo\nfollows");
+
+    // What is taken back has nothing to follow it.
+    site.on_host("rm /srv/fixed");
+    site.playbook(&steps("three", fails));
+    assert_eq!(site.apply().code, 3);
+    site.done(&["undo", &site.host.name, "--yes"]);
+    site.on_host("touch /srv/fixed");
+    site.playbook(&steps("two", fails));
+    let plan = site.run(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+
+    for (name, part) in [
+        ("grub default", "did you mean 'grub defaults'?"),
+        ("nothing like it", "no step has the name or the tag 'nothing like it'"),
+    ] {
+        site.playbook(&steps("two", "").replace("[\"grub defaults\"]", &format!("[\"{name}\"]")));
+        let (code, text) = site.told(&["check", "site.toml"]);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains(part) && text.contains("site.toml:"), "{text}");
+    }
+}
+
+#[test]
+fn a_controller_that_dies_between_two_phases_leaves_the_rest_to_resume() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(
+        r#"
+[[step]]
+command = { run = "touch /run/begun; until [ -e /run/go ]; do sleep 0.1; done; echo a=1 >/srv/made", creates = "/srv/made" }
+tags = ["made"]
+[[step]]
+setting = { path = "/srv/made", key = "a", value = 2 }
+[[step]]
+command = { run = "echo ran >>/srv/followed", when_changed = ["made"] }
+"#,
+    );
+    let mut command = site.command(&["apply", "site.toml", "--yes"]);
+    let mut controller = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    site.await_on(0, "[ -e /run/begun ]");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    site.on_host("touch /run/go");
+    site.await_on(0, "grep -qx phase /var/lib/stockade/runs/*/result");
+    let plan = site.run(&["plan", "site.toml"]);
+    assert!(plan.err.contains("the last apply ended between two phases"), "{plan:?}");
+    let text = site.done(&["apply", "site.toml", "--yes", "--resume"]);
+    assert_eq!(site.on_host("cat /srv/made /srv/followed"), "a=2\nran", "{text}");
+    let plan = site.run(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    assert!(!plan.err.contains("between two phases"), "{plan:?}");
+}
+
+/// A unit that takes its configuration up when it is started.
+const HELLO: &str = r#"
+[[step]]
+unit = { name = "hello.service", content = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/hello-start\n" }
+[[step]]
+service = { name = "hello", running = true }
+[[step]]
+file = { path = "/etc/hello.conf", content = "CONTENT\n" }
+restart = ["hello.service"]
+"#;
+
+#[test]
+fn restarts_are_done_before_what_needs_them() {
+    let Some(site) = Project::new() else { return };
+    let hello = |content: &str, rest: &str| site.playbook(&(HELLO.replace("CONTENT", content) + rest));
+    let needs = |content: &str| {
+        format!(
+            "[[step]]\ncommand = {{ run = \"grep -x {content} /run/hello.conf && touch /srv/{content}\", creates = \"/srv/{content}\" }}\n"
+        )
+    };
+    site.on_host("echo none >/etc/hello.conf; printf '#!/bin/sh\\ncp /etc/hello.conf /run/hello.conf\\n' >/usr/local/bin/hello-start; chmod 755 /usr/local/bin/hello-start");
+    hello("one", "");
+    site.converge();
+    assert_eq!(site.on_host("cat /run/hello.conf"), "one");
+
+    // Without a flush the restart comes at the end: the run fails, the next one restarts first.
+    hello("two", &needs("two"));
+    assert_eq!(site.apply().code, 3);
+    let (code, plan) = site.told(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert_eq!(code, 2, "{plan}");
+    let order = |what: &str| plan.find(what).unwrap_or_else(|| panic!("{what}: {plan}"));
+    assert!(order("restart hello.service") < order("(step 4)"), "{plan}");
+    site.converge();
+    assert_eq!(site.on_host("ls /srv/two"), "/srv/two");
+
+    hello("three", &format!("[[step]]\nflush = {{}}\n{}", needs("three")));
+    site.converge();
+    assert_eq!(site.on_host("ls /srv/three"), "/srv/three");
+
+    // A restart that fails until this run has put things right is done in the end.
+    let command = |run: &str| format!("[[step]]\ncommand = {{ run = \"{run}\", unless = \"test -e /srv/four\" }}\n");
+    hello("four", &command("chmod 000 /usr/local/bin/hello-start; exit 9"));
+    assert_eq!(site.apply().code, 3);
+    hello("four", &command("chmod 755 /usr/local/bin/hello-start; touch /srv/four"));
+    site.converge();
+    assert_eq!(site.on_host("cat /run/hello.conf; ls /var/lib/stockade/owed | wc -l"), "four\n0");
+}
+
+#[test]
+fn no_package_is_moved_across_a_step_and_what_it_has_made_is_brought_to_what_is_wanted() {
+    let Some(site) = Project::new() else { return };
+    packages(
+        &site,
+        &[
+            ("tree-like", ":", ":"),
+            (
+                "engine",
+                ":",
+                "getent group engine || echo none >/srv/order; getent group engine || groupadd --system engine",
+            ),
+            (
+                "maker",
+                ":",
+                "groupadd --system made; useradd --system --no-create-home maker; mkdir -p /srv/made; ln -s /nowhere /srv/link",
+            ),
+        ],
+    );
+    site.playbook(
+        r#"
+[[step]]
+package = { name = "tree-like" }
+[[step]]
+group = { name = "engine", system = true }
+[[step]]
+package = { name = "engine" }
+[[step]]
+package = { name = "maker" }
+[[step]]
+group = { name = "made", gid = 4711 }
+[[step]]
+user = { name = "maker", shell = "/bin/bash", home = "/srv/maker", groups = ["made", "engine"], comment = "x y" }
+[[step]]
+directory = { path = "/srv/made", mode = "0750", owner = "maker" }
+[[step]]
+link = { path = "/srv/link", target = "/srv/made" }
+"#,
+    );
+    site.converge();
+    assert_eq!(site.on_host("ls /srv/order 2>/dev/null || echo in order"), "in order");
+    assert_eq!(
+        site.on_host("getent group made | cut -d : -f 3,4; id -nG maker; getent passwd maker | cut -d : -f 5-"),
+        "4711:maker\nmaker engine made\nx y:/srv/maker:/bin/bash"
+    );
+    assert_eq!(
+        site.on_host("stat -c '%a %U' /srv/made /srv/maker; readlink /srv/link"),
+        "750 maker\n750 maker\n/srv/made"
+    );
+    assert_eq!(results(&site), ["ok"]);
+}
