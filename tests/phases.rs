@@ -325,7 +325,7 @@ command = { run = "echo ran >>/srv/followed", when_changed = ["made"] }
 /// A unit that takes its configuration up when it is started.
 const HELLO: &str = r#"
 [[step]]
-unit = { name = "hello.service", content = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/hello-start\n" }
+unit = { name = "hello.service", content = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/hello-start\n" }
 [[step]]
 service = { name = "hello", running = true }
 [[step]]
