@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what cannot be set up must stop the test
 
 use std::collections::{BTreeMap, BTreeSet};
-use stockade::observe::{Candidate, Content, HostState, Known, Module, Package, PathState, Queries, Query, Tree, Unit};
+use stockade::observe::{
+    Candidate, Content, Entry, FileType, HostState, Known, Module, Package, PathState, Queries, Query, Tree, Unit,
+};
 use stockade::plan::{Op, PlanError, Planned, Verb};
 use stockade::resource::{self, Assets, Resource};
-use stockade::values::{EnvKey, Secret, Source, parse_document};
+use stockade::values::{EnvKey, Mode, Secret, Source, parse_document};
 
 struct Nothing;
 
@@ -38,6 +40,19 @@ fn steps(text: &str) -> Vec<Box<dyn Resource>> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect()
 }
 
+/// Directories that every host has.
+const DIRECTORIES: [&str; 4] = ["/etc", "/etc/docker", "/etc/systemd/system", "/etc/sysctl.d"];
+
+fn directory() -> PathState {
+    PathState::Present(Entry {
+        file_type: FileType::Directory,
+        mode: Mode::from_bits(0o755),
+        owner: "root".into(),
+        group: "root".into(),
+        target: None,
+    })
+}
+
 /// A host with systemd on which nothing of what is asked for is there.
 fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
     let mut queries = Queries::new();
@@ -46,10 +61,18 @@ fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
     host.facts.init = "systemd".to_owned();
     for query in queries.iter() {
         match query {
+            Query::Path(path) if DIRECTORIES.contains(&path.as_str()) => host.set_path(path, directory()),
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Names(path) => host.set_names(path, BTreeSet::new()),
             Query::Tree { top, across } => host.set_tree(top, *across, Tree::default()),
+            Query::Fragments(path) => host.set_fragments(path, BTreeMap::new()),
+            Query::DropIns(name) => {
+                host.mark_asked(query.clone());
+                for path in stockade::observe::probe::drop_in_directories(name) {
+                    host.set_fragments(&path, BTreeMap::new());
+                }
+            }
             Query::Package(name) => host.set_package(name, Package::Absent),
             Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
             Query::Unit(name) => {
