@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 use stockade::lab::{Lab, LabError, UpOptions};
-use stockade::observe::{Content, HostState, Known, PathState, Queries, Query, Unit};
+use stockade::observe::{Content, Entry, FileType, HostState, Known, PathState, Queries, Query, Unit};
 use stockade::plan::Op;
 use stockade::resource::{self, Assets};
 use stockade::stage::{Stage, StageName, choose};
@@ -311,6 +311,11 @@ fn prove_the_round_trip(root: &dyn Fn(&str, &[u8]) -> Vec<u8>) {
     env.queries(&mut queries);
     for query in queries.iter() {
         match query {
+            Query::Path(path) if ["/etc", "/etc/systemd/system"].contains(&path.as_str()) => {
+                let (owner, group) = ("root".to_owned(), "root".to_owned());
+                let (file_type, mode) = (FileType::Directory, Mode::from_bits(0o755));
+                host.set_path(path, PathState::Present(Entry { file_type, mode, owner, group, target: None }));
+            }
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Unit(unit) => host.set_unit(unit, Known::Is(Unit::default())),
