@@ -1,5 +1,5 @@
-grep -qP '^PASS_MAX_DAYS\t365$' /etc/login.defs
-grep -qP '^UMASK\t027$' /etc/login.defs
+grep -qE '^PASS_MAX_DAYS[[:space:]]+365$' /etc/login.defs
+grep -qE '^UMASK[[:space:]]+027$' /etc/login.defs
 grep -q '^minlen = 14' /etc/security/pwquality.conf
 [ "$(sysctl -n net.ipv4.conf.all.send_redirects)" = 0 ]
 ! modprobe -n -v sctp 2>/dev/null | grep -q insmod
