@@ -68,7 +68,7 @@ mod tests {
             let shown = diff_files("/x", Some(b"a\n"), Some(large.as_bytes()));
             assert_eq!(shown, format!("content too large to be shown: 2 bytes -> {} bytes\n", large.len()));
         }
-        assert!(diff_files("/x", Some(b"a\n"), Some(long[5..].as_bytes())).starts_with("--- /x\n"));
+        assert!(diff_files("/x", Some(b"a\n"), Some(&long.as_bytes()[5..])).starts_with("--- /x\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) fn answers(args: &mut Args<'_>, names: &[PackageName]) -> Option<Secr
         args.refuse("debconf", format!("'debconf' must be a table of questions, not {}", node.type_name()));
         return None;
     };
-    let Some(owner) = names.first() else { return None };
+    let owner = names.first()?;
     let mut text = String::new();
     for entry in entries {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"/_.+-".contains(&b);
