@@ -393,17 +393,17 @@ fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
     // first time: a connection of that moment that still holds its port has the same effect.
     project.on_host(
         "cat >/usr/local/sbin/ends <<'X'\n#!/bin/sh\nmv /usr/sbin/sshd /usr/sbin/sshd.away\nkill -HUP \"$1\"\n\
-         until [ -s /run/refused ]; do sleep 0.01; done\nmv /usr/sbin/sshd.away /usr/sbin/sshd\necho ended >>/run/ended\nX\n\
+         { until [ -s /run/refused ]; do sleep 0.01; done; mv /usr/sbin/sshd.away /usr/sbin/sshd; echo ended >>/run/ended; } &\nX\n\
          printf '#!/bin/sh\\n/usr/sbin/sshd -t && exit\\necho refused >>/run/refused\\nexit 1\\n' >/usr/local/sbin/begins\n\
          chmod 0755 /usr/local/sbin/ends /usr/local/sbin/begins; mkdir -p /etc/systemd/system/ssh.service.d\n\
          printf '[Service]\\nRestart=no\\nExecStartPre=\\nExecStartPre=/usr/local/sbin/begins\\nExecReload=\\n' >/etc/systemd/system/ssh.service.d/ends.conf\n\
-         printf 'ExecReload=/bin/sh -c \"/usr/local/sbin/ends $MAINPID & :\"\\n' >>/etc/systemd/system/ssh.service.d/ends.conf\n\
+         printf 'ExecReload=/usr/local/sbin/ends $MAINPID\\n' >>/etc/systemd/system/ssh.service.d/ends.conf\n\
          systemctl daemon-reload",
     );
     project.playbook(
         "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"MaxAuthTries 3\\n\" }\nreload = [\"ssh.service\"]\n",
     );
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "60"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(project.on_host("cat /run/ended; systemctl is-active ssh.service"), "ended\nactive");
     assert_eq!(
