@@ -146,8 +146,12 @@ impl Resource for Service {
             Some(false) => work.stopped(),
             None => {}
         }
-        // Stop first: what is disabled may be known by this name no more.
-        work.planned.ops.sort_by_key(|op| matches!(op, Op::Systemctl { verb: Verb::Disable, .. }));
+        // Stop first: what is disabled may be known by this name no more. A socket is
+        // disabled first: a service that requires it only while it is enabled (RequiredBy=,
+        // as with Ubuntu's ssh.socket) would stop with it.
+        if !work.name.as_str().ends_with(".socket") {
+            work.planned.ops.sort_by_key(|op| matches!(op, Op::Systemctl { verb: Verb::Disable, .. }));
+        }
         if *work.name != self.name {
             work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
         }
