@@ -421,3 +421,27 @@ link = { path = "/srv/link", target = "/srv/made" }
     );
     assert_eq!(results(&site), ["ok"]);
 }
+
+#[test]
+fn an_account_that_a_package_or_command_makes_keeps_what_the_step_does_not_name() {
+    let Some(site) = Project::new() else { return };
+    let daemon = "useradd --system --no-create-home --home-dir /var/lib/daemon --shell /usr/sbin/nologin daemon1";
+    packages(&site, &[("daemon", ":", daemon)]);
+    site.playbook(
+        r#"
+[[step]]
+package = { name = "daemon" }
+[[step]]
+command = { run = "groupadd team; useradd -m -d /srv/bob -s /bin/dash -g team bob", unless = "id bob" }
+[[step]]
+user = { name = "daemon1", groups = ["adm"] }
+[[step]]
+user = { name = "bob", groups = ["adm"], comment = "Bob" }
+"#,
+    );
+    site.converge();
+    assert_eq!(
+        site.on_host("getent passwd daemon1 bob | cut -d : -f 5-; id -nG daemon1; id -nG bob; ls -d /home/* /srv/bob"),
+        ":/var/lib/daemon:/usr/sbin/nologin\nBob:/srv/bob:/bin/dash\ndaemon1 adm\nteam adm\n/home/ubuntu\n/srv/bob"
+    );
+}

@@ -255,29 +255,36 @@ group_add() {
   groupadd "$@" -- "$n"
 }
 group_remove() { ! getent group "$1" >/dev/null || groupdel -- "$1"; }
-# user_add NAME PRIMARY-GROUP GROUPS HOME OPTIONS...: empty where it is not given;
-# the options are those that useradd and usermod share, and --system.
+# user_add NAME PRIMARY-GROUP GROUPS HOME SHELL DEFAULTS OPTIONS...: empty where it
+# is not given; the options are those that useradd and usermod share, and --system.
+# DEFAULTS names which of home and shell are defaults for a new account: one that a
+# package or command has made meanwhile keeps its own, and its primary group.
 user_add() {
-  n=$1 g=$2 m=$3 h=$4
-  shift 4
+  n=$1 g=$2 m=$3 h=$4 s=$5 d=$6
+  shift 6
   if getent passwd "$n" >/dev/null; then
     [ "$1" != --system ] || shift
-    [ -z "$g" ] || set -- --gid "$g" "$@"
+    case $d in *home*) h=;; esac
+    case $d in *shell*) s=;; esac
     [ -z "$m" ] || set -- --append --groups "$m" "$@"
     [ -z "$h" ] || set -- --home "$h" "$@"
+    [ -z "$s" ] || set -- --shell "$s" "$@"
     [ $# = 0 ] || { user_is_out "$n"; usermod "$@" -- "$n"; }
     if [ -n "$h" ] && [ ! -e "$h" ]; then
       cp -RT /etc/skel "$h"
       chown -R -- "$n:" "$h"
+      chmod -- 0750 "$h"
     fi
     return
   fi
+  [ -z "$s" ] || set -- --shell "$s" "$@"
   [ -z "$m" ] || set -- --groups "$m" "$@"
   if [ -n "$h" ]; then set -- --create-home --home-dir "$h" "$@"; else set -- --no-create-home "$@"; fi
   if [ -n "$g" ]; then set -- --no-user-group --gid "$g" "$@"
   elif getent group "$n" >/dev/null; then set -- --no-user-group --gid "$n" "$@"
   else set -- --user-group "$@"; fi
   useradd "$@" -- "$n"
+  [ -z "$h" ] || chmod -- 0750 "$h"
 }
 # user_remove NAME OPTIONS...
 user_remove() {

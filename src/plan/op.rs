@@ -150,6 +150,8 @@ pub enum Op {
         system: bool,
         shell: Option<String>,
         home: Option<AbsPath>,
+        /// Which of `shell` and `home` are not the step's but what a new account gets.
+        defaults: Vec<&'static str>,
         comment: Option<String>,
     },
     UserChange {

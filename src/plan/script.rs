@@ -115,27 +115,23 @@ impl OpScript {
                 self.run(Command::new("groupmod").args(["--gid", &gid.to_string(), "--", name.as_str()]));
             }
             Op::GroupRemove { name } => self.run(Command::new("group_remove").arg(name)),
-            Op::UserAdd { name, uid, group, groups, system, shell, home, comment } => {
+            Op::UserAdd { name, uid, group, groups, system, shell, home, defaults, comment } => {
                 let primary = group.as_ref().map_or("", |group| group.as_str());
                 let names: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
                 let at = home.as_ref().map_or("", AbsPath::as_str);
-                let mut command = Command::new("user_add").args([name.as_str(), primary, &names.join(","), at]);
+                let shell = shell.as_deref().unwrap_or("");
+                let mut command = Command::new("user_add");
+                command = command.args([name.as_str(), primary, &names.join(","), at, shell, &defaults.join(" ")]);
                 if *system {
                     command = command.arg("--system");
                 }
                 if let Some(uid) = uid {
                     command = command.args(["--uid", &uid.to_string()]);
                 }
-                if let Some(shell) = shell {
-                    command = command.args(["--shell", shell]);
-                }
                 if let Some(comment) = comment {
                     command = command.args(["--comment", comment]);
                 }
                 self.run(command);
-                if let Some(home) = home {
-                    self.run(Command::new("chmod").args(["--", "0750", home.as_str()]));
-                }
             }
             Op::UserChange { name, uid, group, shell, home, move_home, comment } => {
                 if uid.is_some() || home.is_some() {

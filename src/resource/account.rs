@@ -187,6 +187,10 @@ fn create(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
         system: wanted.system,
         shell: Some(shell),
         home: home.clone().filter(|_| wanted.has_home() && !occupied),
+        defaults: [("shell", wanted.shell.is_none()), ("home", wanted.home.is_none())]
+            .into_iter()
+            .filter_map(|(what, by_default)| by_default.then_some(what))
+            .collect(),
         comment: wanted.comment.clone(),
     });
     // A home that is there is not touched by useradd: neither copied into nor given to the user.
