@@ -445,3 +445,18 @@ user = { name = "bob", groups = ["adm"], comment = "Bob" }
         ":/var/lib/daemon:/usr/sbin/nologin\nBob:/srv/bob:/bin/dash\ndaemon1 adm\nteam adm\n/home/ubuntu\n/srv/bob"
     );
 }
+
+#[test]
+fn what_does_not_run_or_is_gone_has_nothing_to_reload() {
+    let Some(site) = Project::new() else { return };
+    let unit = "[Service]\\nExecStart=/bin/sleep infinity\\nExecReload=/bin/true\\n";
+    site.on_host(&format!("printf '{unit}' >/etc/systemd/system/idle.service; systemctl daemon-reload"));
+    site.playbook("[[step]]\nfile = { path = \"/etc/idle.conf\", content = \"x\" }\nreload = [\"idle.service\"]\n");
+    site.converge();
+    assert_eq!(site.on_host("systemctl is-active idle.service || :; ls -A /var/lib/stockade/owed"), "inactive");
+    // As an earlier run left it, of a unit that somebody has removed since.
+    site.on_host("mkdir -p /var/lib/stockade/owed; cat /proc/sys/kernel/random/boot_id >/var/lib/stockade/owed/restart:gone.service");
+    site.playbook("[[step]]\nfile = { path = \"/etc/other.conf\", content = \"x\" }\n");
+    site.converge();
+    assert_eq!(site.on_host("ls -A /var/lib/stockade/owed"), "");
+}

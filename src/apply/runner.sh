@@ -457,6 +457,13 @@ unit_verb() {
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
   # A unit that is not there is neither running nor enabled.
   case $1 in stop|disable) [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ] || return 0;; esac
+  # What does not run reads its files when it is started: there is nothing to reload.
+  if [ "$1" = reload ] && [ "$(systemctl show -p ActiveState --value -- "$2")" = inactive ] &&
+    [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ]; then
+    echo "$2 does not run: there is nothing to reload"
+    paid "reload:$2"
+    return 0
+  fi
   systemctl "$1" -- "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
   r=$?
   systemctl status --no-pager -l -n 20 -- "$2"
@@ -467,6 +474,8 @@ unit_verb() {
 # fails, it stays due until the end.
 pending() {
   [ -e "$OWED/$1:$2" ] || { [ "$1" = restart ] && [ -e "$OWED/reload:$2" ]; } || not_due
+  # A unit that is gone meanwhile has nothing to take up.
+  if [ "$(systemctl show -p LoadState --value -- "$2")" = not-found ]; then paid "restart:$2"; paid "reload:$2"; not_due; fi
   if [ "$3" = first ]; then
     (unit_verb "$1" "$2") || echo "$2 could not be told to $1 yet: it is tried again at the end of the run"
   else unit_verb "$1" "$2"; fi
