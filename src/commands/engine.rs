@@ -76,11 +76,6 @@ impl Run<'_> {
             let text = crate::apply::ApplyError::Unfinished(run.clone()).to_string();
             self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
         }
-        if let (Some(run), None) = (&state.left.phase, &state.left.running) {
-            let text =
-                format!("the last apply ended between two phases, after run {run}; what is left of it is planned anew");
-            self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
-        }
         if !state.facts.os.is_debian_like() {
             let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
             return Err(RunFailed(format!(
@@ -92,6 +87,12 @@ impl Run<'_> {
         self.reporter.event(&Event::Observing { host: &target.name, questions: state.questions().iter().count() });
         let plan = plan(&target.name, &mut session, &steps, &mut state)?;
         super::reboot::refuse_local(target, &plan.steps)?;
+        // Where nothing differs the phases that were left had nothing to do.
+        if let (Some(run), None, false) = (&state.left.phase, &state.left.running, plan.is_empty()) {
+            let text =
+                format!("the last apply ended between two phases, after run {run}; what is left of it is planned anew");
+            self.reporter.event(&Event::Notice { host: Some(&target.name), text: &text });
+        }
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
         Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None })

@@ -136,7 +136,9 @@ impl Work {
         let name = next.name.clone();
         let decided = next.steps.iter().filter(|step| {
             let shown = self.shown.steps.iter().find(|shown| shown.id == step.id || is_part_of(step, shown));
-            step.action != Action::None && step.open.is_none() && shown.is_some_and(|shown| shown.open.is_some())
+            !matches!(step.action, Action::None | Action::Unknown)
+                && step.open.is_none()
+                && shown.is_some_and(|shown| shown.open.is_some())
         });
         for step in decided {
             let word = report::action_words(step.action).1;
@@ -255,15 +257,20 @@ fn is_opaque(op: &Op) -> bool {
     )
 }
 
+/// What a transaction of apt costs, which is another when it is done in two parts.
+const SIZES: [&str; 2] = ["download", "disk space"];
+
 /// What a plan does that another one, which was shown, does not say, step by step.
 fn beyond(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
+    // Which packages come besides was said to be known after apply.
+    let others_open = |shown: &StepPlan| shown.changes.iter().any(|change| change.field == "other packages");
     let covers = |shown: &StepPlan, now: &StepPlan| {
         shown.action == Action::Unknown
             || shown.action != Action::None
-                && now.changes.iter().all(|change| {
+                && now.changes.iter().filter(|change| !SIZES.contains(&change.field.as_str())).all(|change| {
                     let same = |other: &&crate::plan::FieldChange| other.field == change.field;
                     let told = shown.changes.iter().find(same);
-                    told.is_some_and(|told| {
+                    told.map_or(others_open(shown), |told| {
                         told.after == change.after || told.after.as_deref() == Some(KNOWN_AFTER_APPLY)
                     })
                 })
