@@ -9,6 +9,7 @@ use std::process::Stdio;
 use support::program;
 use support::project::{Project, Ran, ran};
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v a";
 const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
 
 /// Packages in a repository on the host itself; no other repository is asked.
@@ -459,4 +460,64 @@ fn what_does_not_run_or_is_gone_has_nothing_to_reload() {
     site.playbook("[[step]]\nfile = { path = \"/etc/other.conf\", content = \"x\" }\n");
     site.converge();
     assert_eq!(site.on_host("ls -A /var/lib/stockade/owed"), "");
+}
+
+#[test]
+fn what_the_skeleton_gives_a_new_home_is_edited_by_the_same_apply() {
+    let Some(site) = Project::new() else { return };
+    site.on_host(
+        "printf '# of the skeleton\\n' | tee /etc/skel/.bashrc /etc/skel/.profile /etc/skel/.old >/etc/skel/.kept",
+    );
+    site.playbook(&format!(
+        r#"
+[[step]]
+user = {{ name = "gu", authorized_keys = "{KEY}" }}
+[[step]]
+line = {{ path = "/home/gu/.bashrc", line = "export X=1" }}
+[[step]]
+block = {{ path = "/home/gu/.profile", content = "umask 027" }}
+[[step]]
+file = {{ path = "/home/gu/.kept", mode = "0600" }}
+[[step]]
+file = {{ path = "/home/gu/.old", state = "absent" }}
+[[step]]
+file = {{ path = "/home/gu/.vimrc", content = "set nu\n", owner = "gu", group = "gu" }}
+[[step]]
+directory = {{ path = "/home/gu/.config", owner = "gu", group = "gu" }}
+"#
+    ));
+    let plan = site.done(&["plan", "site.toml"]);
+    assert!(plan.contains("decided at its turn: depends on step 1"), "{plan}");
+    let unknown: Vec<String> =
+        actions(&site).into_iter().filter(|(_, action)| action == "unknown").map(|(id, _)| id).collect();
+    assert_eq!(unknown, ["2", "3", "4", "5"], "{plan}");
+    site.converge();
+    assert_eq!(
+        site.on_host("cd /home/gu && cat .bashrc .profile && stat -c '%a %U' .bashrc .kept && ls .old 2>&1 | wc -l"),
+        "# of the skeleton\nexport X=1\n# of the skeleton\n# BEGIN managed by stockade\numask 027\n\
+         # END managed by stockade\n644 gu\n600 gu\n1"
+    );
+    assert_eq!(results(&site), ["phase", "ok"], "two phases, and no more");
+}
+
+#[test]
+fn what_needs_nothing_of_the_skeleton_takes_no_phase() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(&format!(
+        r#"
+[[step]]
+user = {{ name = "gu", authorized_keys = "{KEY}" }}
+[[step]]
+authorized_keys = {{ user = "gu", keys = "{KEY}" }}
+[[step]]
+directory = {{ path = "/home/gu/.ssh", owner = "gu", group = "gu", mode = "0700" }}
+[[step]]
+file = {{ path = "/home/gu/.bashrc", content = "X=1\n", owner = "gu", group = "gu" }}
+[[step]]
+line = {{ path = "/home/gu/.bashrc", line = "X=1" }}
+"#
+    ));
+    site.converge();
+    assert_eq!(site.on_host("cat /home/gu/.bashrc"), "X=1");
+    assert_eq!(results(&site), ["ok"]);
 }

@@ -246,6 +246,8 @@ pub struct HostState {
     pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.
     pub(super) decided: BTreeSet<AbsPath>,
+    /// Homes that the run makes, with the step that does: what /etc/skel puts into them is not known.
+    pub(super) new_homes: BTreeMap<AbsPath, String>,
     /// Sources files whose package lists are planned to be fetched; none of them: all.
     pub(super) lists_fetched: BTreeSet<Option<AbsPath>>,
     /// Set once a kernel module is planned to be loaded: parameters that did
@@ -581,6 +583,7 @@ impl HostState {
         self.changed_by = None;
         self.packages_by = None;
         self.command_by = None;
+        self.new_homes.clear();
         self.perhaps_pending.clear();
     }
 }
@@ -625,9 +628,20 @@ impl HostState {
     }
 
     /// The step that may change the file at this path in a way that is not
-    /// known; none where a step after it has written the file.
+    /// known, or that makes the home it is in; none where a step after it has
+    /// written the file.
     pub fn rewritten_by(&self, path: &AbsPath) -> Option<&str> {
-        self.brought_by().filter(|_| !self.decided.contains(path))
+        if self.decided.contains(path) {
+            return None;
+        }
+        let home = || self.new_homes.iter().find(|(home, _)| path != *home && path.is_within(home));
+        self.brought_by().or_else(|| home().map(|(_, step)| step.as_str()))
+    }
+
+    /// A home will be made, with what /etc/skel of the host holds (useradd(8)).
+    pub fn home_will_be_made(&mut self, home: &AbsPath) {
+        self.decided.retain(|path| !path.is_within(home));
+        self.new_homes.insert(home.clone(), self.this_step());
     }
 
     /// A command of the operator's will run: what it does is not known.
@@ -696,6 +710,7 @@ impl HostState {
     pub fn remove_tree(&mut self, top: &AbsPath) {
         let below: Vec<AbsPath> = self.paths.keys().filter(|path| path.is_within(top)).cloned().collect();
         below.iter().for_each(|path| self.set_path(path, PathState::Absent));
+        self.new_homes.retain(|home, _| !home.is_within(top));
         self.fragments.iter_mut().filter(|(path, _)| path.is_within(top)).for_each(|(_, files)| files.clear());
         self.set_path(top, PathState::Absent);
     }

@@ -68,6 +68,7 @@ impl Op {
                         .iter()
                         .for_each(|path| host.set_path(path, present(FileType::Directory, &Meta::root(0o755), None)));
                     let meta = Meta { owner: name.to_string(), group: primary, mode: Mode::from_bits(0o750) };
+                    host.home_will_be_made(home);
                     host.set_path(home, present(FileType::Directory, &meta, None));
                 }
             }
