@@ -68,6 +68,35 @@ fn steps_that_contradict_each_other_are_refused_with_both_places() {
 }
 
 #[test]
+fn a_restart_of_a_unit_that_nothing_brings_is_refused_at_its_step() {
+    let Some(project) = Project::new() else { return };
+    let file = "file = { path = \"/etc/x\", content = \"1\" }";
+    for field in ["restart", "reload"] {
+        let steps = format!("[[step]]\nname = \"one\"\n{file}\n{field} = [\"nosuch.service\"]\n");
+        let parts = ["step 1 (one) at site.toml:3:", "there is no unit nosuch.service on this host", field];
+        refused(&project, &steps, &parts);
+    }
+    // A step of the run, before it or after it, may bring the unit.
+    project.playbook(&format!(
+        r#"
+[[step]]
+{file}
+restart = ["late.service", "early.service"]
+[[step]]
+command = {{ run = "printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/early.service; systemctl daemon-reload", creates = "/etc/systemd/system/early.service" }}
+[[step]]
+unit = {{ name = "late", content = "[Service]\nExecStart=/bin/sleep infinity\n" }}
+"#
+    ));
+    project.converge();
+    assert_eq!(project.on_host("systemctl is-active early late"), "active\nactive");
+    // What is there already is named as before, and a step that changes nothing restarts nothing.
+    project.playbook(&format!("[[step]]\n{file}\nrestart = [\"nosuch.service\"]\n"));
+    let planned = project.run(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+}
+
+#[test]
 fn steps_that_work_together_or_cannot_be_predicted_are_no_contradiction() {
     let Some(project) = Project::new() else { return };
     project.playbook(

@@ -80,6 +80,7 @@ impl ProbedStep {
         let foreseen = foreseen.into_iter().filter(|step| !step.unknown);
         for step in foreseen.filter_map(|step| wanted(step, stage.as_deref()).ok()) {
             step.resource.queries(&mut asks);
+            asks.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
             followers.extend(step.resource.pending().map(|pending| (pending, step.follows)));
         }
         ProbedStep { later, stage, asks, followers, decided }

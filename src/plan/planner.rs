@@ -5,9 +5,9 @@ use super::transaction::add_transactions;
 use super::{
     Access, Action, FieldChange, HostPlan, Op, PlanError, Planned, StepPlan, Verb, decided_at_its_turn, obstacle,
 };
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, Known, Queries, Query};
 use crate::resource::Resource;
-use crate::values::{Secret, Span, UnitName};
+use crate::values::{AbsPath, Secret, Span, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A step of a playbook, rendered for one host.
@@ -86,6 +86,8 @@ pub struct Forecast {
 pub fn queries(steps: &[Wanted]) -> Queries {
     let mut queries = Queries::new();
     steps.iter().for_each(|step| step.resource.queries(&mut queries));
+    // Whether there is what a step restarts is known before it is done.
+    queries.extend(steps.iter().flat_map(|step| step.restart.iter().chain(&step.reload)).cloned().map(Query::Unit));
     queries
 }
 
@@ -129,7 +131,8 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
                 *source = Some(*step);
             }
         }
-        let errors = contradictions(&sources, &plans, host, &predicted);
+        let mut errors = contradictions(&sources, &plans, host, &predicted);
+        errors.extend(missing_units(&plans, &predicted));
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -304,6 +307,52 @@ fn judge(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Every step that changes something and has a unit restarted or reloaded that
+/// is not on the host and that no step of the run may bring.
+fn missing_units(plans: &[StepPlan], predicted: &HostState) -> Vec<StepError> {
+    if predicted.facts.init != "systemd" {
+        return Vec::new();
+    }
+    let is_missing = |unit: &UnitName| {
+        matches!(predicted.unit(unit), Ok(Known::Is(found)) if found.load == "not-found")
+            && !plans.iter().any(|plan| may_bring(plan, unit))
+    };
+    let mut errors = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.action != Action::None) {
+        for (field, units) in [("restart", &plan.restart), ("reload", &plan.reload)] {
+            for unit in units.iter().filter(|unit| is_missing(unit)) {
+                let error = PlanError::Refused(format!(
+                    "there is no unit {unit} on this host, which '{field}' names: correct the name, or have a step of \
+                     the run bring it: its package, or a 'unit' step"
+                ));
+                errors.push(StepError { id: plan.id.clone(), name: plan.name.clone(), span: plan.span.clone(), error });
+            }
+        }
+    }
+    errors
+}
+
+/// Whether a step may bring a unit in a way that the predicted state does not
+/// show: its turn decides what it does, or it writes what systemd makes the
+/// unit of.
+fn may_bring(plan: &StepPlan, unit: &UnitName) -> bool {
+    let edits_text = matches!(plan.kind, "line" | "block" | "setting" | "replace");
+    let (stem, _) = unit.as_str().rsplit_once('.').unwrap_or((unit.as_str(), ""));
+    let word = stem.split_once('@').map_or(stem, |(template, _)| template);
+    let is_source = |path: &AbsPath| {
+        let place = path.as_str();
+        ["/etc/fstab", "/etc/crypttab"].contains(&place)
+            || (["/systemd/", "/init.d/"].iter().any(|folder| place.contains(folder))
+                && path.file_name().starts_with(word))
+    };
+    let brings = |op: &Op| match op {
+        Op::WriteFile { path, .. } | Op::MakeLink { path, .. } | Op::Download { path, .. } => is_source(path),
+        Op::AptUpgrade { .. } => true,
+        _ => false,
+    };
+    (plan.open.is_some() && !edits_text) || plan.ops.iter().any(brings)
 }
 
 /// The commands that follow each step, by the names under which they are pending.
