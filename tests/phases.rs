@@ -521,3 +521,26 @@ line = {{ path = "/home/gu/.bashrc", line = "X=1" }}
     assert_eq!(site.on_host("cat /home/gu/.bashrc"), "X=1");
     assert_eq!(results(&site), ["ok"]);
 }
+
+#[test]
+fn a_command_that_is_owed_runs_with_the_text_that_is_corrected() {
+    let Some(site) = Project::new() else { return };
+    let steps = |before: &str, content: &str, named: &str, unnamed: &str| {
+        site.playbook(&format!(
+            "{before}[[step]]\nfile = {{ path = \"/srv/conf\", content = \"{content}\\n\" }}\n\
+             [[step]]\nname = \"take it up\"\ncommand = {{ run = \"{named}\", when_changed = \"previous\" }}\n\
+             [[step]]\nfile = {{ path = \"/srv/other\", content = \"{content}\\n\" }}\n\
+             [[step]]\ncommand = {{ run = \"{unnamed}\", when_changed = \"previous\" }}\n"
+        ));
+    };
+    let before = "[[step]]\nfile = { path = \"/srv/first\", content = \"x\\n\" }\n";
+    steps("", "1", "cp /srv/conf /srv/nowhere/", "cp /srv/other /srv/also-taken");
+    assert_ne!(site.apply().code, 0);
+    steps(before, "1", "cp /srv/conf /srv/taken", "cp /srv/other /srv/also-taken; false");
+    assert_ne!(site.apply().code, 0);
+    assert_eq!(site.on_host("cat /srv/taken"), "1", "it was owed though its text is another one");
+    site.on_host("rm /srv/also-taken");
+    steps(before, "1", "cp /srv/conf /srv/taken", "cp /srv/other /srv/also-taken");
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/also-taken; ls /var/lib/stockade/owed | wc -l"), "1\n0");
+}

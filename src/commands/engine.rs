@@ -198,7 +198,8 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };
     let assets = StepAssets { files: &step.files, stage };
-    let resource = resource::build(kind, &step.table, &assets)?;
+    let mut resource = resource::build(kind, &step.table, &assets)?;
+    resource.identify(&step.identity);
     Ok(Wanted {
         id: step.id,
         name: step.name,

@@ -107,6 +107,10 @@ pub struct Step {
     pub id: String,
     /// What it is called.
     pub name: String,
+    /// What tells it from the other steps of a host and stays when its text is
+    /// corrected: its playbook's file, then its name and those of the `use`
+    /// steps around it; without a name its kind and place among those of the kind.
+    pub identity: String,
     /// Its kind.
     pub kind: String,
     /// Where the kind stands.

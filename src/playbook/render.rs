@@ -24,6 +24,8 @@ pub(super) struct Above {
     folders: Vec<Folder>,
     /// See [`Step::id`].
     pub id: String,
+    /// See [`Step::identity`].
+    identity: String,
 }
 
 /// Renders the steps of a playbook for one host.
@@ -55,7 +57,7 @@ impl<'a> Steps<'a> {
             Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
             Folder::Disk(_) => Vec::new(),
         };
-        self.unit(unit, scope, &Above { folders: here, ..Above::default() });
+        self.unit(unit, scope, &Above { folders: here, identity: file_name(unit), ..Above::default() });
     }
 
     fn unit(&mut self, unit: &Arc<Unit>, scope: &Arc<Scope>, above: &Above) {
@@ -75,7 +77,8 @@ impl<'a> Steps<'a> {
             if matches!(step.action, RawAction::Resource { .. }) && !self.tags.wants(&tags) {
                 continue;
             }
-            let above = Above { id, tags, ..above.clone() };
+            let identity = format!("{}\0{}", above.identity, own_identity(unit, number));
+            let above = Above { id, identity, tags, ..above.clone() };
             if self.lazy && !unit.probes.is_empty() {
                 self.pieces.push(Piece::Later(Box::new(Later {
                     unit: Arc::clone(unit),
@@ -108,7 +111,9 @@ impl<'a> Steps<'a> {
     /// A step as it is for one item of its `each`.
     fn of_item(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above, index: usize, item: Var) {
         let scope = Arc::new(scope.above([("item".to_owned(), item)]));
-        self.once(step, &scope, &Above { id: format!("{}[{index}]", above.id), ..above.clone() });
+        let of_item = |text: &str| format!("{text}[{index}]");
+        let (id, identity) = (of_item(&above.id), of_item(&above.identity));
+        self.once(step, &scope, &Above { id, identity, ..above.clone() });
     }
 
     fn once(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
@@ -229,6 +234,7 @@ impl<'a> Steps<'a> {
                 }
                 self.pieces.push(Piece::Step(Box::new(Step {
                     id: above.id,
+                    identity: above.identity,
                     name,
                     kind: kind.clone(),
                     kind_span: kind_span.clone(),
@@ -252,6 +258,28 @@ impl<'a> Steps<'a> {
             }
         }
     }
+}
+
+/// The name of a playbook's file, with its folder where all such files have one name.
+fn file_name(unit: &Unit) -> String {
+    let mut parts = unit.source.name.rsplit('/');
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        (file @ "playbook.toml", Some(folder)) => format!("{folder}/{file}"),
+        (file, _) => file.to_owned(),
+    }
+}
+
+/// What tells a step from the others of its playbook: its name, or else its
+/// kind, and which of those with the same it is.
+fn own_identity(unit: &Unit, number: usize) -> String {
+    let word = |step: &RawStep| match (step.name.as_ref().and_then(Node::as_str), &step.action) {
+        (Some(name), _) => format!("name {name}"),
+        (None, RawAction::Use { unit, .. }) => format!("use {}", file_name(unit)),
+        (None, RawAction::Resource { kind, .. }) => format!("kind {kind}"),
+    };
+    let Some(own) = unit.steps.get(number).map(word) else { return String::new() };
+    let before = unit.steps.iter().take(number).filter(|step| word(step) == own).count();
+    format!("{own}#{before}")
 }
 
 fn type_name(value: &Value) -> &'static str {

@@ -75,10 +75,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let unless =
         args.string("unless").map(|text| Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) });
     let pending = args.node("when_changed").map(|_| {
-        // The same command keeps its name when steps are added before it.
+        // Of what has no step: the same command keeps its name.
         let who = user.as_ref().map_or("root", UserName::as_str);
         let text = format!("{who}\0{}\0{run}", args.string("directory").unwrap_or_default());
-        format!("run:{}", &hex(&Sha256::digest(text))[..16])
+        pending_name(&text)
     });
     Some(Box::new(Shell {
         run,
@@ -90,6 +90,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         user: user.filter(|user| !is_root(user)),
         directory: args.parse("directory"),
     }))
+}
+
+fn pending_name(of: &str) -> String {
+    format!("run:{}", &hex(&Sha256::digest(of))[..16])
 }
 
 fn is_root(user: &UserName) -> bool {
@@ -211,6 +215,13 @@ impl Resource for Shell {
 
     fn pending(&self) -> Option<String> {
         self.pending.clone()
+    }
+
+    fn identify(&mut self, identity: &str) {
+        // What a change has asked for is not forgotten when the text is corrected.
+        if let Some(pending) = &mut self.pending {
+            *pending = pending_name(identity);
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {

@@ -80,6 +80,10 @@ pub trait Resource: Debug + Send + Sync {
         None
     }
 
+    /// Tells it what its step is known by on a host from one run to the next,
+    /// whatever else is corrected in it.
+    fn identify(&mut self, _identity: &str) {}
+
     /// Of what becomes steps only when its turn comes: the commands among them
     /// that follow the changes of others, by the names under which they are
     /// pending, each with the ids of those others.
