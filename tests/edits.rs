@@ -330,3 +330,34 @@ directory = { path = "/srv/app", owner = "ubuntu", recursive = true, directory_m
         "# BEGIN managed by stockade\nb=3\n# END managed by stockade\na=2\nnew\n. ubuntu 755\nconf ubuntu 600\nsub ubuntu 700\nsub/more ubuntu 644\nnone"
     );
 }
+
+#[test]
+fn a_block_and_a_line_of_sshd_are_in_force_for_all_though_blocks_follow() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("printf '\\n# for the backup\\nMatch User backup\\n\\tPermitTTY no\\n' >>/etc/ssh/sshd_config");
+    project.playbook(
+        r#"
+[[step]]
+block = { path = "/etc/ssh/sshd_config", content = "LoginGraceTime 77\nMaxSessions 7\n" }
+[[step]]
+line = { path = "/etc/ssh/sshd_config", line = "ClientAliveInterval 33" }
+[[step]]
+setting = { path = "/etc/ssh/sshd_config", key = "MaxAuthTries", value = 5 }
+[[step]]
+block = { path = "/etc/ssh/sshd_config", name = "of git", content = "Match User git\n\tMaxSessions 3\n" }
+"#,
+    );
+    project.converge();
+    let of = |user: &str, key: &str| {
+        project.on_host(&format!("sshd -T -C user={user},host=x,addr=192.0.2.1 | sed -n 's/^{key} //p'"))
+    };
+    for (key, all, backup) in [
+        ("logingracetime", "77", "77"),
+        ("maxsessions", "7", "7"),
+        ("clientaliveinterval", "33", "33"),
+        ("maxauthtries", "5", "5"),
+        ("permittty", "yes", "no"),
+    ] {
+        assert_eq!((of("ubuntu", key), of("backup", key)), (all.to_owned(), backup.to_owned()), "{key}");
+    }
+}

@@ -36,7 +36,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "insert_after",
             Type::String,
-            "a regular expression: where a new block comes after the last line it matches; default: at the end",
+            "a regular expression: where a new block comes after the last line it matches; default: at the end, in files of ssh before the first 'Match' or 'Host'",
         ),
         Field::optional(
             "insert_before",
@@ -129,7 +129,7 @@ impl Resource for Block {
             (None, None) => {}
             (Some(found), None) => text.retain(|at, _| !found.contains(&at)),
             (None, Some(content)) => {
-                let at = self.place.in_text(&text);
+                let at = self.place.in_text(&self.target.path, &text, content.iter().map(String::as_str));
                 let lines = [&self.begin].into_iter().chain(content).chain([&self.end]);
                 lines.enumerate().for_each(|(below, line)| text.insert(at + below, line));
             }

@@ -6,6 +6,7 @@ use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, parents, setting, text_file};
 use crate::observe::{HostState, Queries};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, PlanError, Planned};
+use crate::values::AbsPath;
 use regex::Regex;
 use text_file::{Target, TextFile};
 
@@ -28,7 +29,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "insert_after",
             Type::String,
-            "a regular expression: where a new line comes after the last line it matches; default: at the end",
+            "a regular expression: where a new line comes after the last line it matches; default: at the end, in files of ssh before the first 'Match' or 'Host'",
         ),
         Field::optional(
             "insert_before",
@@ -77,14 +78,14 @@ impl Place {
         }
     }
 
-    /// The line before which it goes.
-    pub(super) fn in_text(&self, text: &Text) -> usize {
+    /// The line before which new lines go in the file at this path.
+    pub(super) fn in_text<'a>(&self, path: &AbsPath, text: &Text, lines: impl Iterator<Item = &'a str>) -> usize {
         let found = match self {
             Place::End => None,
             Place::After(regex) => text.last(regex).map(|at| at + 1),
             Place::Before(regex) => text.first(regex),
         };
-        found.unwrap_or(text.len())
+        found.unwrap_or_else(|| setting::end_for_all(path, text, lines))
     }
 }
 
@@ -136,8 +137,8 @@ impl Resource for Line {
         }
         let mut planned = Planned::nothing();
         let Some(file) = TextFile::read(host, &self.target, &mut planned)? else { return Ok(planned) };
-        let text = self.edit.of(&file.text);
-        let again = self.edit.of(&text);
+        let text = self.edit.of(&self.target.path, &file.text);
+        let again = self.edit.of(&self.target.path, &text);
         if again != text {
             return text_file::refuse(host, &self.target.path, self.changes_again(&text, &again));
         }
@@ -145,17 +146,6 @@ impl Resource for Line {
             planned
                 .notes
                 .push(format!("no line of {} matches: there is nothing to take groups from", self.target.path));
-        }
-        if let (Some(line), true) = (self.edit.shown(), text.len() > file.text.len())
-            && text.line(file.text.len()) == line
-            && let Some(block) = setting::block_around_end(&self.target.path, &file.text, &line)
-        {
-            planned.notes.push(format!(
-                "the end of {} is in the block \"{}\": there the line counts for that block only; insert_before = \"^(?i)(Match|Host)\" \
-                 puts it before the blocks",
-                self.target.path,
-                block.escape_debug()
-            ));
         }
         file.replace(host, text, &mut planned)?;
         Ok(planned)
@@ -187,7 +177,7 @@ impl Line {
 }
 
 impl Edit {
-    fn of(&self, before: &Text) -> Text {
+    fn of(&self, path: &AbsPath, before: &Text) -> Text {
         let mut text = before.clone();
         match self {
             Edit::Present { line, matching, place } => {
@@ -199,7 +189,8 @@ impl Edit {
                 if let Some((at, line)) = found {
                     text.set(at, &line);
                 } else if !line.has_groups() && !is_there() {
-                    text.insert(place.in_text(&text), &line.signs());
+                    let line = line.signs();
+                    text.insert(place.in_text(path, &text, [line.as_str()].into_iter()), &line);
                 }
             }
             Edit::Absent { line, matching } => text.retain(|_, have| {

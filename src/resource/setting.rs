@@ -149,14 +149,31 @@ fn section(args: &mut Args<'_>, blocks: Blocks) -> Option<String> {
     name
 }
 
-/// The block in which a text ends, in files where a line such as `Match`
-/// begins one: a line that is added there counts for some only. None where
-/// the line begins a block itself, or is indented to stand in one.
-pub(super) fn block_around_end(path: &AbsPath, before: &Text, line: &str) -> Option<String> {
+/// Where lines are added that shall count for all: at the end, but before the
+/// first block in files where a line such as `Match` begins one. Lines that
+/// begin a block themselves, or are indented to stand in one, come at the end.
+pub(super) fn end_for_all<'a>(path: &AbsPath, text: &Text, mut lines: impl Iterator<Item = &'a str>) -> usize {
     let blocks = Format::of(path).blocks;
-    let is_of_block = line.starts_with([' ', '\t', '#']) || blocks.name(line).is_some_and(|name| !name.is_empty());
-    let last = blocks.sections(before).pop().filter(|last| !last.name.is_empty())?;
-    (matches!(blocks, Blocks::Words(_)) && !is_of_block).then_some(last.name)
+    let is_comment = |line: &str| line.trim_start().starts_with('#');
+    let is_said = |line: &&str| !line.trim().is_empty() && !is_comment(line);
+    let is_for_all =
+        |line: &str| !line.starts_with([' ', '\t']) && blocks.name(line).is_none_or(|name| name.is_empty());
+    match (blocks, &blocks.sections(text)[..]) {
+        (Blocks::Words(_), [global, _, ..]) if lines.find(is_said).is_some_and(is_for_all) => {
+            let is_of_head = |at: &usize| is_comment(text.line(*at)) && !ends_marked_lines(text, *at);
+            let above = (0..global.lines.end).rev().take_while(is_of_head);
+            // The comment right above a block is that block's.
+            global.lines.end - above.count()
+        }
+        _ => text.len(),
+    }
+}
+
+/// Whether a line is the second of two markers around lines, as a 'block' step
+/// writes them: it belongs to what is above it.
+fn ends_marked_lines(text: &Text, at: usize) -> bool {
+    let line = text.line(at).trim_end();
+    line.contains("END") && text.iter().take(at).any(|above| above.trim_end() == line.replace("END", "BEGIN"))
 }
 
 impl Resource for Setting {

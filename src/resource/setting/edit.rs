@@ -1,9 +1,9 @@
 //! Where a key stands in a text, and the text with the key as it shall be.
 
-use super::Setting;
 use super::format::Blocks;
 use super::section::Section;
 use super::syntax::{self, Active};
+use super::{Setting, ends_marked_lines};
 use crate::resource::text::Text;
 
 /// A text with the setting in it.
@@ -225,7 +225,8 @@ impl Setting {
 
     /// The first of the comment lines right above a line, or that line.
     fn above_comment(&self, text: &Text, at: usize) -> usize {
-        let comments = (0..at).rev().take_while(|above| self.is_comment(text.line(*above))).count();
+        let is_of_line = |above: &usize| self.is_comment(text.line(*above)) && !ends_marked_lines(text, *above);
+        let comments = (0..at).rev().take_while(is_of_line).count();
         at - comments
     }
 
