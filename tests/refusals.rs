@@ -23,6 +23,10 @@ fn refused(project: &Project, steps: &str, parts: &[&str]) {
 fn steps_that_contradict_each_other_are_refused_with_both_places() {
     let Some(project) = Project::new() else { return };
     project.on_host("printf 'a = 1\\nline\\n' >/etc/app.conf");
+    project.on_host(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' \
+         >/etc/systemd/system/own.service; systemctl daemon-reload",
+    );
     let file = |fields: &str| format!("file = {{ path = \"/etc/x\", {fields} }}");
     let setting = |fields: &str| format!("setting = {{ path = \"/etc/app.conf\", separator = \" = \", {fields} }}");
     let cases = [
@@ -42,6 +46,11 @@ fn steps_that_contradict_each_other_are_refused_with_both_places() {
         (
             "service = { name = \"fstrim.timer\", running = false, enabled = false }".into(),
             "service = { name = \"fstrim.timer\", enabled = true }".into(),
+        ),
+        ("service = { name = \"own\", running = true }".into(), "unit = { name = \"own\", state = \"absent\" }".into()),
+        (
+            "service = { name = \"own\", enabled = true, running = true }".into(),
+            "unit = { name = \"own\", state = \"absent\" }".into(),
         ),
         ("package = { name = \"less\" }".into(), "package = { name = \"less\", state = \"absent\" }".into()),
         (
@@ -64,6 +73,7 @@ fn steps_that_contradict_each_other_are_refused_with_both_places() {
         let steps = format!("[[step]]\nname = \"one\"\n{first}\n[[step]]\nname = \"two\"\n{second}\n");
         refused(&project, &steps, &["step 1 (one) at site.toml:3:", "step 2 (two) at site.toml:6:", "takes back"]);
     }
+    assert_eq!(project.on_host("systemctl is-active own || :"), "inactive");
     assert_eq!(project.on_host("cat /etc/app.conf; ls /etc/x /srv 2>/dev/null || :"), "a = 1\nline\n/srv:");
 }
 

@@ -261,10 +261,10 @@ fn of_unit(name: &UnitName, state: &HostState, found: &HostState) -> Result<Fiel
     let known = |text: &str, value: Value| (text != KNOWN_AFTER_APPLY).then_some(value);
     let active = matches!(unit.active.as_str(), "active" | "reloading");
     Ok(Fields::from([
-        ("exists", Some((unit.load != "not-found").into())),
+        ("exists", known(&unit.load, (unit.load != "not-found").into())),
         ("active", known(&unit.active, active.into())),
         ("enabled", known(&unit.file, matches!(unit.file.as_str(), "enabled" | "enabled-runtime").into())),
-        ("masked", Some((unit.load == "masked" || unit.file.starts_with("masked")).into())),
+        ("masked", known(&unit.load, (unit.load == "masked" || unit.file.starts_with("masked")).into())),
         ("state", known(&unit.active, json!(unit.active))),
     ]))
 }

@@ -66,6 +66,8 @@ fn remains(step: &Wanted, plan: &StepPlan, state: &HostState) -> Option<String> 
     }
     match step.resource.plan(state) {
         Ok(planned) if matches!(planned.action(), Action::None | Action::Unknown | Action::Run) => None,
+        // A unit that was stopped does not run, whatever becomes of its file.
+        Ok(planned) if plan.kind == "service" && stays_stopped(&planned) => Some(differences(&planned)),
         Ok(planned) if is_open(&planned) => None,
         Ok(planned) => Some(differences(&planned)),
         Err(PlanError::Refused(why)) if !why.contains("known after") => Some(format!(" ({why})")),
@@ -89,8 +91,14 @@ fn is_open(planned: &Planned) -> bool {
     planned.changes.iter().any(|change| unknown(&change.before)) || planned.ops == [Op::DaemonReload]
 }
 
+/// Whether a unit is to run that is known not to.
+fn stays_stopped(planned: &Planned) -> bool {
+    planned.changes.iter().any(|change| change.field == "running" && change.before.as_deref() == Some("false"))
+}
+
 fn differences(planned: &Planned) -> String {
-    let shown = planned.changes.iter().take(3).map(|change| {
+    let known = planned.changes.iter().filter(|change| change.before.as_deref() != Some(KNOWN_AFTER_APPLY));
+    let shown = known.take(3).map(|change| {
         let side = |side: &Option<String>| side.as_deref().unwrap_or("nothing").escape_debug().to_string();
         format!("{}: {} instead of {}", change.field, side(&change.before), side(&change.after))
     });

@@ -339,7 +339,16 @@ fn unit_file_changed(host: &mut HostState, path: &AbsPath, content: Option<&[u8]
                 }
                 unit.fragment = fragment;
                 match (content, unit.file.as_str()) {
-                    // What the vendor's file says then is not known.
+                    // Whether there is a vendor's file, and what it says, is not known.
+                    (None, _) if unit.active == "inactive" => {
+                        *unit = Unit {
+                            load: KNOWN_AFTER_APPLY.to_owned(),
+                            file: KNOWN_AFTER_APPLY.to_owned(),
+                            active: unit.active.clone(),
+                            needs_reload: true,
+                            ..Unit::default()
+                        };
+                    }
                     (None, _) => *state = Known::AfterApply,
                     (Some(_), "static" | "disabled" | "") => {
                         unit.file = if installable { "disabled" } else { "static" }.to_owned();
