@@ -20,7 +20,7 @@ pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, last_value, parameter};
 pub(super) use units::{alias_without_link, ask_unit, unit_file};
 
-use crate::observe::{HostState, Queries, Query, StateError};
+use crate::observe::{HostState, PathState, Queries, Query, StateError};
 use crate::plan::{InForce, PlanError};
 use crate::values::AbsPath;
 
@@ -82,11 +82,15 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
     queries.ask(Query::Content(path.clone()));
 }
 
-/// What overrides a file, or a line of it, that a step has written.
+/// What overrides a file, or a line of it, that a step has written; nothing
+/// where there is no such file, as for a step that is skipped without it.
 ///
 /// # Errors
 /// The state cannot tell.
 pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+    if matches!(host.path(path), Ok(PathState::Absent)) {
+        return Ok(InForce::default());
+    }
     match Reader::of(path) {
         Some(Reader::Sysctl) => sysctl::file(host, path, said),
         Some(Reader::Sshd) => sshd::file(host, path, said),

@@ -56,6 +56,8 @@ struct Configuration {
     directives: Vec<Directive>,
     /// The files that were read.
     files: BTreeSet<AbsPath>,
+    /// What it includes: patterns of files.
+    includes: Vec<AbsPath>,
     /// Directories that includes name and nobody has asked about.
     wants: Vec<Query>,
 }
@@ -114,6 +116,7 @@ impl Configuration {
         let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/ssh/{pattern}") };
         let Ok(pattern) = pattern.parse::<AbsPath>() else { return Ok(()) };
         let Some(directory) = pattern.parent() else { return Ok(()) };
+        self.includes.push(pattern.clone());
         let query = Query::Fragments(directory.clone());
         if !host.asked(&query) {
             self.wants.push(query);
@@ -127,6 +130,13 @@ impl Configuration {
             }
         }
         Ok(())
+    }
+
+    /// Whether a pattern of an `Include` line covers a file, there or not.
+    fn includes(&self, path: &AbsPath) -> bool {
+        let covers =
+            |pattern: &AbsPath| pattern.parent() == path.parent() && wildcard(pattern.file_name(), path.file_name());
+        self.includes.iter().any(covers)
     }
 
     /// The first line with a keyword in a scope; `Match all` stands over what is outside of any block.
@@ -201,7 +211,7 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
     let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
     if !configuration.files.contains(path) {
-        if path.file_name().ends_with(".conf") && found.wants.is_empty() {
+        if path.file_name().ends_with(".conf") && found.wants.is_empty() && !configuration.includes(path) {
             let message = format!(
                 "it has no Include line for {path}, so sshd does not read it: add the line \
                  'Include {FRAGMENTS}/*.conf' at its top"
