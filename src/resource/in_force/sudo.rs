@@ -97,9 +97,12 @@ pub(in crate::resource) fn user_right(
     let mut found = InForce { overridden: Vec::new(), wants: sudoers.wants.clone() };
     let rules: Vec<&Rule> =
         of_user(&sudoers, &subject, &host.facts.hostname).filter(|rule| sudoers.as_root(rule)).collect();
+    // The right is the one to all commands: the last rule for all decides it.
+    let all = |rule: &&Rule| sudoers.lists(std::slice::from_ref(&rule.command), &|name| name == "ALL", 0) == Some(true);
+    let decides = rules.iter().rposition(all);
     if right == Right::None {
-        if let Some(rule) = rules.iter().rev().find(|rule| rule.allowed) {
-            let message = format!("this rule lets {user} run {} with sudo: remove it there", rule.command);
+        if let Some(rule) = decides.map(|at| rules[at]).filter(|rule| rule.allowed) {
+            let message = format!("this rule lets {user} run ALL commands with sudo: {}", remedy(rule, &subject));
             found.overridden.push(Override::new(&rule.file, Some(rule.line), message));
         }
         return Ok(found);
@@ -116,14 +119,12 @@ pub(in crate::resource) fn user_right(
         let message = "with '!authenticate' sudo asks for no password at all: remove that setting there";
         found.overridden.push(Override::new(&never.file, Some(never.line), message));
     }
-    let at = rules.iter().rposition(|rule| rule.file == *own).map_or(0, |at| at + 1);
     // An exception for a few commands leaves all others behind the password;
-    // without one, each command that asks for it is one too many.
-    let differs = |rule: &&&Rule| match right {
-        Right::Password => rule.command == "ALL" && (!rule.allowed || !rule.password),
-        Right::None | Right::NoPassword => !rule.allowed || rule.password,
-    };
-    if let Some(rule) = rules[at..].iter().rev().find(differs) {
+    // without one, each command that asks for it later is one too many.
+    let differs = |rule: &&&Rule| !rule.allowed || rule.password != (right == Right::Password);
+    let Some(at) = decides else { return Ok(found) };
+    let end = if right == Right::Password { at + 1 } else { rules.len() };
+    if let Some(rule) = rules[at..end].iter().rev().find(differs) {
         found.overridden.push(by_rule(rule, &format!("for {user}")));
     }
     Ok(found)
@@ -171,6 +172,18 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         }
     }
     Ok(found)
+}
+
+/// What takes from a user what a rule gives.
+fn remedy(rule: &Rule, user: &Subject) -> String {
+    let named = rule.users.iter().rev().find(|word| user.is(word));
+    match named {
+        Some(group) if group.starts_with('%') => {
+            format!("take {} out of the group that this rule is for, {}", user.name, &group[1..])
+        }
+        Some(word) if word != "ALL" => "remove it there".to_owned(),
+        _ => format!("have it leave out {} there, by '!{}' at the end of its users", user.name, user.name),
+    }
 }
 
 fn by_rule(rule: &Rule, whom: &str) -> Override {
