@@ -224,7 +224,9 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let mut told = BTreeSet::new();
     for directive in own.filter(|d| !CUMULATIVE.contains(&d.keyword.as_str())) {
         let Some(first) = configuration.first(&directive.keyword, directive.matching.as_deref()) else { continue };
-        if same(&first.value, &directive.value) || !told.insert((&directive.keyword, &directive.matching)) {
+        if same(&directive.keyword, &first.value, &directive.value)
+            || !told.insert((&directive.keyword, &directive.matching))
+        {
             continue;
         }
         let name = directive.whole.split_whitespace().next().unwrap_or(&directive.keyword);
@@ -238,8 +240,48 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     Ok(found)
 }
 
-fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
+/// Whether two values of a keyword mean the same.
+fn same(keyword: &str, one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || meaning(keyword, one) == meaning(keyword, other)
+}
+
+/// A value in one of the spellings that sshd_config(5) has for it.
+fn meaning(keyword: &str, value: &str) -> String {
+    let value = value.to_ascii_lowercase();
+    let time = |text: &str| seconds(text).map_or_else(|| text.to_owned(), |seconds| seconds.to_string());
+    match (keyword, value.as_str()) {
+        ("permitrootlogin", "without-password") => "prohibit-password".to_owned(),
+        ("compression", "delayed") => "yes".to_owned(),
+        ("allowtcpforwarding" | "allowstreamlocalforwarding", "all") => "yes".to_owned(),
+        ("logingracetime" | "clientaliveinterval", text) => time(text),
+        ("rekeylimit", text) => {
+            let (bytes, interval) = text.split_once(' ').unwrap_or((text, "none"));
+            let interval = time(interval);
+            format!("{bytes} {}", if interval == "0" { "none" } else { &interval })
+        }
+        _ => value,
+    }
+}
+
+/// A time as numbers with their units, such as `1h30m` (sshd_config(5), TIME FORMATS).
+fn seconds(text: &str) -> Option<u64> {
+    let (mut total, mut rest) = (0_u64, text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u64 = rest[..end].parse().ok()?;
+        let mut unit = rest[end..].chars();
+        let factor = match unit.next() {
+            None | Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86_400,
+            Some('w') => 604_800,
+            Some(_) => return None,
+        };
+        total = total.checked_add(number.checked_mul(factor)?)?;
+        rest = unit.as_str();
+    }
+    (!text.is_empty()).then_some(total)
 }
 
 fn shown(name: &str, value: &str) -> String {
@@ -276,7 +318,7 @@ pub(in crate::resource) fn keys_are_read(
         }
     }
     if let Some(line) = configuration.for_user("pubkeyauthentication", user.as_str(), &groups)
-        && same(&line.value, "no")
+        && line.value.eq_ignore_ascii_case("no")
     {
         let message = format!("sshd takes no keys of {user} at all: say 'PubkeyAuthentication yes' there");
         found.overridden.push(Override::new(&line.file, Some(line.line), message));
@@ -317,6 +359,25 @@ mod tests {
         assert_eq!(read("Port = 22"), Some("port|22".into()));
         assert_eq!(read("AuthorizedKeysFile \".ssh/a\" %h/b"), Some("authorizedkeysfile|.ssh/a %h/b".into()));
         assert_eq!(read("#Port 22"), None);
+    }
+
+    #[test]
+    fn values_that_mean_the_same_are_the_same() {
+        for (keyword, one, other, holds) in [
+            ("permitrootlogin", "without-password", "prohibit-password", true),
+            ("permitrootlogin", "yes", "prohibit-password", false),
+            ("compression", "delayed", "yes", true),
+            ("logingracetime", "2m", "120", true),
+            ("logingracetime", "1h30M", "5400s", true),
+            ("clientaliveinterval", "5m", "301", false),
+            ("rekeylimit", "512M 1h", "512m 3600", true),
+            ("rekeylimit", "512M", "512M none", true),
+            ("rekeylimit", "512M 1h", "512M", false),
+            ("logingracetime", "99999999999999999999w", "1", false),
+            ("banner", "5m", "300", false),
+        ] {
+            assert_eq!(same(keyword, one, other), holds, "{keyword} {one} {other}");
+        }
     }
 
     #[test]
