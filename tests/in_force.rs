@@ -219,3 +219,50 @@ fn a_unit_is_changed_by_its_own_name_where_the_step_gives_an_alias() {
         assert_eq!(project.on_host(state), expected, "{fields}: {text}");
     }
 }
+
+#[test]
+fn a_step_is_judged_where_it_counts_and_only_there() {
+    let Some(project) = Project::new() else { return };
+    // A step that is skipped, a rule for one command, a rule that a later one restores.
+    project.on_host(
+        "groupadd ops; useradd -m deploy; useradd -m -G ops both; cd /etc/sudoers.d
+         echo 'deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart app' >app; echo '%ops ALL=(ALL:ALL) ALL' >zy-ops
+         echo 'both ALL=(ALL:ALL) NOPASSWD: ALL' >zz-both; chmod 440 app zy-ops zz-both",
+    );
+    project.playbook(
+        "[[step]]\nsetting = { path = \"/etc/ssh/sshd_config.d/60-x.conf\", key = \"X11Forwarding\", value = \"no\", missing = \"skip\" }\n\
+         [[step]]\nuser = { name = \"deploy\", sudo = \"none\" }\n\
+         [[step]]\nuser = { name = \"both\", sudo = \"nopasswd\" }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host("sudo -l -U both | tail -n 1 | tr -d ' '"), "(ALL:ALL)NOPASSWD:ALL");
+}
+
+#[test]
+fn what_ufw_applies_when_it_starts_overrides_a_parameter() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1");
+    let key = "net.ipv4.conf.all.accept_redirects";
+    let of_ufw = "net/ipv4/conf/all/accept_redirects";
+    let steps = |value: u8, before: &str| {
+        format!(
+            "[[step]]\nsysctl = {{ key = \"{key}\", value = {value} }}\n{before}\
+             [[step]]\nfirewall = {{ rules = [{{ allow = 22 }}] }}\n"
+        )
+    };
+    project.playbook(&steps(1, ""));
+    let plan = project.run(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert!(plan.out.contains("overridden by /etc/ufw/sysctl.conf:"), "{plan:?}");
+    for _ in 0..2 {
+        let applied = project.apply();
+        assert_eq!(applied.code, 3, "{applied:?}");
+        assert_eq!(project.on_host(&format!("ufw reload >/dev/null; sysctl -n {key}")), "0");
+    }
+    // The same value in ufw's file, by a step of the run.
+    let line = format!(
+        "[[step]]\nline = {{ path = \"/etc/ufw/sysctl.conf\", match = \"^{of_ufw}=\", line = \"{of_ufw}=1\" }}\n"
+    );
+    project.playbook(&steps(1, &line));
+    project.converge();
+    assert_eq!(project.on_host(&format!("ufw reload >/dev/null; sysctl -n {key}")), "1");
+}

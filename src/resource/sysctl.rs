@@ -31,9 +31,10 @@ pub(super) const KIND: Kind = Kind {
     build,
 };
 
-/// Files that are applied after ours by others than systemd at boot, by whom.
+/// Files that others than systemd apply after ours, by whom. Where ufw is on,
+/// what its file says overrides ours; the note is for where it may come.
 const LATER: [(&str, &str); 2] =
-    [("/etc/sysctl.conf", "'sysctl --system'"), ("/etc/ufw/sysctl.conf", "ufw, whenever it starts")];
+    [("/etc/sysctl.conf", "'sysctl --system'"), ("/etc/ufw/sysctl.conf", "ufw, whenever it starts,")];
 
 #[derive(Debug)]
 struct Sysctl {
@@ -117,7 +118,8 @@ impl Resource for Sysctl {
             planned.change("live", Some(now.map_or(KNOWN_AFTER_APPLY.to_owned(), normal)), Some(value));
             planned.ops.push(Op::Sysctl { key: self.key.clone(), value: value.clone() });
         }
-        for (path, who) in LATER {
+        let judged = in_force::parameter(host, &self.path, self.key.as_str(), value)?.overridden;
+        for (path, who) in LATER.into_iter().filter(|(path, _)| judged.iter().all(|by| by.file != *path)) {
             let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else {
                 continue;
             };

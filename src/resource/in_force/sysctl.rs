@@ -5,6 +5,9 @@
 //! last file that names a parameter wins; a pattern such as
 //! `net.ipv4.conf.*.rp_filter` never wins over a name, and `-name` without a
 //! value takes the parameter out of what is set.
+//!
+//! Where ufw is on it applies a file of its own whenever it starts, after all
+//! of these (ufw-framework(8)).
 
 use super::{ConfigFile, Said, hidden_by, merged, paths};
 use crate::observe::{Content, HostState, Queries, Query};
@@ -19,6 +22,11 @@ pub(super) const DIRECTORIES: [&str; 5] =
 pub(super) const MAIN: &str = "/etc/sysctl.conf";
 const LINK: &str = "99-sysctl.conf";
 
+/// Whether ufw is on, and where it says which file it applies.
+const UFW: [&str; 2] = ["/etc/ufw/ufw.conf", "/etc/default/ufw"];
+/// What ufw applies, unless IPT_SYSCTL says otherwise.
+const UFW_SYSCTL: &str = "/etc/ufw/sysctl.conf";
+
 /// One line that names a parameter.
 struct Statement<'a> {
     /// As a path below /proc/sys.
@@ -29,9 +37,44 @@ struct Statement<'a> {
     line: usize,
 }
 
-/// Asks for the files in all directories.
+/// Asks for the files in all directories, and for those of ufw.
 pub(in crate::resource) fn ask_sysctl(queries: &mut Queries) {
     queries.extend(paths(&DIRECTORIES).into_iter().map(Query::Fragments));
+    queries.extend(paths(&UFW).into_iter().chain(paths(&[UFW_SYSCTL])).map(Query::Content));
+}
+
+/// A text file, where it is there and known.
+fn known(host: &HostState, path: &str) -> Option<ConfigFile> {
+    let path: AbsPath = path.parse().ok()?;
+    let Ok(Content::Bytes(bytes)) = host.content(&path) else { return None };
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    Some(ConfigFile { path, text })
+}
+
+/// The file of parameters that ufw applies, where ufw is on.
+fn of_ufw(host: &HostState) -> Option<ConfigFile> {
+    let [conf, defaults] = UFW.map(|path| known(host, path));
+    let variable = |file: &ConfigFile, name: &str| {
+        let values =
+            file.lines().filter_map(|(_, line)| line.trim().strip_prefix(name)?.trim_start().strip_prefix('='));
+        values.last().map(|value| value.trim().trim_matches(['"', '\'']).to_ascii_lowercase())
+    };
+    let is_on = conf.and_then(|conf| variable(&conf, "ENABLED")).as_deref() == Some("yes");
+    let other = defaults.and_then(|defaults| variable(&defaults, "IPT_SYSCTL")).is_some_and(|path| path != UFW_SYSCTL);
+    if is_on && !other { known(host, UFW_SYSCTL) } else { None }
+}
+
+/// What ufw sets otherwise whenever it starts.
+fn by_ufw(ufw: Option<&ConfigFile>, key: &str, value: &str) -> Option<Override> {
+    let file = ufw?;
+    let wanted = proc_key(key);
+    let last = file.lines().filter_map(|(at, line)| statement(at, line)).filter(|s| s.key == wanted).last()?;
+    let other = last.value.filter(|other| other != value)?;
+    let message = format!(
+        "ufw applies this file whenever it starts, and it sets {key} to {other}: say the same value there, for example \
+         with a 'line' step, or here"
+    );
+    Some(Override::new(&file.path, Some(last.line), message))
 }
 
 /// The value that a file in the form of sysctl.d(5) gives to a key; the last one counts.
@@ -51,7 +94,8 @@ pub(in crate::resource) fn parameter(
     value: &str,
 ) -> Result<InForce, PlanError> {
     let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
-    Ok(InForce { overridden: later(&files, path.file_name(), key, value).into_iter().collect(), wants: Vec::new() })
+    let by = later(&files, path.file_name(), key, value).or_else(|| by_ufw(of_ufw(host).as_ref(), key, value));
+    Ok(InForce { overridden: by.into_iter().collect(), wants: Vec::new() })
 }
 
 /// What overrides the parameters that a file sets.
@@ -70,13 +114,15 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     }
     let Content::Bytes(bytes) = host.content(path)? else { return Ok(found) };
     let own = ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() };
+    let ufw = of_ufw(host);
     for (number, line) in own.lines().filter(|(_, line)| said.covers(line)) {
         let Some(Statement { key, shown, value: Some(value), .. }) = statement(number, line) else { continue };
         // A later line of the same file is the file's own last word.
         if key.contains(['*', '?', '[']) || last_value(&own.text, shown).as_deref() != Some(value.as_str()) {
             continue;
         }
-        found.overridden.extend(later(&files, read_as, shown, &value));
+        let by = later(&files, read_as, shown, &value).or_else(|| by_ufw(ufw.as_ref(), shown, &value));
+        found.overridden.extend(by);
     }
     Ok(found)
 }
