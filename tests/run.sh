@@ -37,6 +37,12 @@ install_missing() {
     root apt-get -qq update
     root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -y install "${missing[@]}" >/dev/null
   fi
+  # The Engine API's own description, of the version that the gateway's tables are
+  # checked against. Without it that check says SKIP.
+  if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release &&
+    [ ! -e /usr/share/gocode/src/github.com/docker/docker/api/swagger.yaml ]; then
+    root apt-get -qq -y install --no-install-recommends golang-github-docker-docker-dev python3-yaml >/dev/null || true
+  fi
   # The tests start an sshd of their own, which wants this directory.
   root mkdir -p /run/sshd
 }
