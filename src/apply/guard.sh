@@ -152,6 +152,15 @@ start_sshd() {
     sleep 0.2
   done
 }
+# has_ended PROCESS: within half a second.
+has_ended() {
+  i=0
+  while kill -0 "$1" 2>/dev/null; do
+    i=$((i + 1))
+    [ "$i" -lt 25 ] || return 1
+    sleep 0.02
+  done
+}
 # sshd takes up its configuration: ports are the socket's where it listens for sshd.
 sshd_takes_up() {
   if ! is_systemd; then
@@ -178,7 +187,8 @@ sshd_takes_up() {
       case $o in
       # It would not outlive a reload; the next connection starts it anew. Logins stay.
       *ActiveState=active*) systemctl stop "$u" || return ;;
-      *) w=$(listeners "$p"); systemctl reload "$u" && sshd_is_new "$p" "$w" "$u" || return ;;
+      # A reload also fails where sshd ends by it: then it is started.
+      *) w=$(listeners "$p"); { systemctl reload "$u" || has_ended "$p"; } && sshd_is_new "$p" "$w" "$u" || return ;;
       esac ;;
     esac
     break
