@@ -7,11 +7,13 @@
 
 mod apt;
 mod facts;
+mod predict;
 pub mod probe;
 mod query;
 mod reply;
 mod state;
 mod tree;
+mod turn;
 mod witness;
 
 pub use apt::{InstalledPackage, PackageChange, Transaction};

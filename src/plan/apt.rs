@@ -42,10 +42,12 @@ pub struct AptOptions {
 
 /// A mark of apt-mark(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Mark {
+    /// It stays at its version.
     Hold,
+    /// It no longer does.
     Unhold,
+    /// It was installed for another package, and may go with it.
     Auto,
 }
 

@@ -323,7 +323,7 @@ impl Op {
         )
     }
 
-    /// Whether this is part of apt's work (see `planner`: such work is brought together).
+    /// Whether this is part of apt's work (see `schedule`: such steps that follow each other are brought together).
     pub fn is_apt(&self) -> bool {
         matches!(self, Op::AptUpdate { .. } | Op::AptInstall { .. } | Op::AptRemove { .. })
     }

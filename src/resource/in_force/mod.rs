@@ -21,7 +21,7 @@ pub(super) use sysctl::{ask_sysctl, last_value, parameter};
 pub(super) use units::{alias_without_link, ask_unit, unit_file};
 
 use crate::observe::{HostState, PathState, Queries, Query, StateError};
-use crate::plan::{InForce, PlanError};
+use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 
 /// A file of a merged configuration.
@@ -167,8 +167,10 @@ fn paths(directories: &[&str]) -> Vec<AbsPath> {
 }
 
 /// The file of this name that is read in place of `path`, if another one is.
-fn hidden_by<'a>(files: &'a [ConfigFile], path: &AbsPath) -> Option<&'a ConfigFile> {
-    files.iter().find(|file| file.path.file_name() == path.file_name()).filter(|file| file.path != *path)
+fn hidden_by(files: &[ConfigFile], path: &AbsPath) -> Option<Override> {
+    let read = files.iter().find(|file| file.path.file_name() == path.file_name())?;
+    let message = "it has the same name in a directory that comes first, so this file is not read: remove one";
+    (read.path != *path).then(|| Override::new(&read.path, None, message))
 }
 
 /// Whether a text matches a pattern of `*` and `?`.

@@ -60,8 +60,7 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
     let mut found = InForce::default();
     if let Some(by) = hidden_by(&files, path) {
-        let message = "it has the same name in a directory that comes first, so this file is not read: remove one";
-        found.overridden.push(Override::new(&by.path, None, message));
+        found.overridden.push(by);
         return Ok(found);
     }
     let Some(own) = files.iter().find(|file| file.path == *path) else { return Ok(found) };

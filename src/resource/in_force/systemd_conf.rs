@@ -4,7 +4,7 @@
 use super::units::said_otherwise;
 use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{InForce, Override, PlanError};
+use crate::plan::{InForce, PlanError};
 use crate::values::AbsPath;
 
 /// What stands first wins over a file of the same name in what stands later.
@@ -40,8 +40,7 @@ pub(super) fn file(host: &HostState, main: &str, path: &AbsPath, said: Said<'_>)
         let Content::Bytes(bytes) = host.content(path)? else { return Ok(found) };
         files.insert(0, ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() });
     } else if let Some(by) = hidden_by(&files, path) {
-        let message = "it has the same name in a directory that comes first, so this file is not read: remove one";
-        found.overridden.push(Override::new(&by.path, None, message));
+        found.overridden.push(by);
         return Ok(found);
     }
     found.overridden.extend(said_otherwise(&files, path, said));

@@ -131,9 +131,7 @@ pub(in crate::resource) fn unit_file(
     let is_drop_in = path.parent().is_some_and(|parent| parent.file_name().ends_with(".d"));
     if is_drop_in {
         if let Some(by) = hidden_by(&files, path) {
-            let message =
-                "it has the same name in a directory that comes first, so this file is not read: rename one of them";
-            found.overridden.push(Override::new(&by.path, None, message));
+            found.overridden.push(by);
             return Ok(found);
         }
     } else {

@@ -1,0 +1,159 @@
+//! What earlier steps of a run may have changed when a step's turn comes: whether
+//! an assertion still holds, and which step a decision depends on.
+
+use super::{HostState, Known, Output, Run};
+use crate::values::AbsPath;
+
+/// Assertions and the changes that may have made them false.
+impl HostState {
+    /// Whether a looking command that succeeds here still does when its step's
+    /// turn comes: nothing is changed between its last success and that step.
+    pub fn still_holds(&self, run: &Run) -> bool {
+        self.asserted.get(run).copied().unwrap_or(0) == self.changes
+    }
+
+    /// Notes that an operation changes the host.
+    pub fn count_change(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+        self.changed_by = Some(self.this_step());
+    }
+
+    /// Notes that a looking command has succeeded at this point.
+    pub fn set_asserted(&mut self, run: &Run) {
+        self.set_output(run, Known::Is(Output { code: 0, stdout: String::new() }));
+        self.asserted.insert(run.clone(), self.changes);
+    }
+
+    /// Whether a change is planned that no reboot follows.
+    pub fn changed_since_reboot(&self) -> bool {
+        self.changes > self.rebooted_at
+    }
+
+    /// Whether an earlier run ended before its reboot.
+    pub fn owes_reboot(&self) -> bool {
+        self.left.owed.contains("reboot:changed")
+    }
+
+    /// Notes that what is done may ask for a reboot.
+    pub fn reboot_may_become_required(&mut self) {
+        self.reboot_by = Some(self.this_step());
+    }
+
+    /// The host will be restarted, and no restart be pending any more.
+    pub fn will_reboot(&mut self) {
+        self.rebooted_at = self.changes;
+        self.reboot_by = None;
+        self.left.owed.retain(|owed| owed.starts_with("run:"));
+    }
+
+    /// A change will ask for a command that follows it. `open`: the step, where
+    /// only its turn tells whether it changes anything.
+    pub fn will_be_pending(&mut self, pending: &str, open: bool) {
+        if open {
+            self.perhaps_pending.insert(pending.to_owned(), self.this_step());
+        } else {
+            self.left.owed.insert(pending.to_owned());
+        }
+    }
+
+    /// Whether a command that follows a change is pending.
+    pub fn is_pending(&self, pending: &str) -> bool {
+        self.left.owed.contains(pending)
+    }
+
+    /// The step whose turn tells whether a command that follows it is pending.
+    pub fn perhaps_pending_by(&self, pending: &str) -> Option<&str> {
+        self.perhaps_pending.get(pending).map(String::as_str)
+    }
+
+    /// Nothing asks any more for what was pending.
+    pub fn forget_pending(&mut self, pending: &str) {
+        self.left.owed.remove(pending);
+        self.perhaps_pending.remove(pending);
+    }
+
+    /// Takes the predicted state for a found one, for planning once more.
+    pub fn settle(&mut self) {
+        self.changes = 0;
+        self.rebooted_at = 0;
+        self.reboot_by = None;
+        self.asserted.clear();
+        self.changed_by = None;
+        self.packages_by = None;
+        self.command_by = None;
+        self.new_homes.clear();
+        self.perhaps_pending.clear();
+    }
+}
+
+/// Which steps of the run may have changed what a later one asks about. What
+/// no plan can predict is decided when the later step's turn comes.
+impl HostState {
+    /// A step's planning begins; what is played from here on is its work.
+    pub fn begin_step(&mut self, id: &str) {
+        self.step = format!("step {id}");
+    }
+
+    pub(super) fn this_step(&self) -> String {
+        if self.step.is_empty() { "an earlier step".to_owned() } else { self.step.clone() }
+    }
+
+    /// The last step that changes anything, as in "step 3".
+    pub fn changed_by(&self) -> Option<&str> {
+        self.changed_by.as_deref()
+    }
+
+    /// The last step that installs packages.
+    pub fn packages_by(&self) -> Option<&str> {
+        self.packages_by.as_deref()
+    }
+
+    /// The last step that runs a command of the operator's, unless a step after
+    /// it has decided what stands at this path.
+    pub fn commanded_by(&self, path: &AbsPath) -> Option<&str> {
+        self.command_by.as_deref().filter(|_| !self.decided.contains(path))
+    }
+
+    /// The last step whose effect on files, units and accounts is not known: it
+    /// runs a command of the operator's, or else installs packages.
+    pub fn brought_by(&self) -> Option<&str> {
+        self.command_by.as_deref().or(self.packages_by.as_deref())
+    }
+
+    /// The last step that may ask for a reboot.
+    pub fn reboot_by(&self) -> Option<&str> {
+        self.reboot_by.as_deref()
+    }
+
+    /// The step that may change the file at this path in a way that is not
+    /// known, or that makes the home it is in; none where a step after it has
+    /// written the file.
+    pub fn rewritten_by(&self, path: &AbsPath) -> Option<&str> {
+        if self.decided.contains(path) {
+            return None;
+        }
+        let home = || self.new_homes.iter().find(|(home, _)| path != *home && path.is_within(home));
+        self.brought_by().or_else(|| home().map(|(_, step)| step.as_str()))
+    }
+
+    /// A home will be made, with what /etc/skel of the host holds (useradd(8)).
+    pub fn home_will_be_made(&mut self, home: &AbsPath) {
+        self.decided.retain(|path| !path.is_within(home));
+        self.new_homes.insert(home.clone(), self.this_step());
+    }
+
+    /// A command of the operator's will run: what it does is not known.
+    pub fn command_will_run(&mut self) {
+        self.command_by = Some(self.this_step());
+        self.decided.clear();
+        self.units_may_appear();
+    }
+
+    pub(super) fn units_may_appear(&mut self) {
+        for unit in self.units.values_mut() {
+            if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
+                *unit = Known::AfterApply;
+            }
+        }
+    }
+}
