@@ -8,6 +8,7 @@
 mod access;
 mod apt;
 mod contradiction;
+mod due;
 mod effect;
 mod obstacle;
 mod op;
@@ -19,6 +20,7 @@ mod touches;
 mod transaction;
 mod tree;
 mod unified;
+mod whole;
 
 pub use access::Access;
 pub use apt::{AptOptions, AptTarget, Mark};

@@ -1,14 +1,14 @@
 //! From resources and a host's state to that host's plan.
 
 use super::contradiction::contradictions;
+use super::due::owed;
 use super::transaction::add_transactions;
-use super::{
-    Access, Action, FieldChange, HostPlan, Op, PlanError, Planned, StepPlan, Verb, decided_at_its_turn, obstacle,
-};
-use crate::observe::{HostState, Known, Queries, Query};
+use super::whole::{judge, missing_units};
+use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_its_turn, obstacle};
+use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
-use crate::values::{AbsPath, Secret, Span, UnitName};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::values::{Span, UnitName};
+use std::collections::BTreeMap;
 
 /// A step of a playbook, rendered for one host.
 #[derive(Debug)]
@@ -278,83 +278,6 @@ fn later_reboots(plans: &mut [StepPlan], may_become_due: &[bool], predicted: &Ho
     }
 }
 
-/// Says of each step what keeps it from being in force on the state that the
-/// whole run leaves: a later step may take away what overrides an earlier one.
-fn judge(
-    planned: &[(usize, &Wanted)],
-    plans: &mut [StepPlan],
-    predicted: &HostState,
-    wants: &mut Queries,
-) -> Result<(), Vec<StepError>> {
-    let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
-    let layers: BTreeSet<String> = layers.map(ToString::to_string).collect();
-    let mut errors = Vec::new();
-    for (at, step) in planned {
-        // A step that is decided at its turn may have no plan of its own.
-        let Some(plan) = plans.get_mut(*at).filter(|plan| plan.id == step.id && plan.open.is_none()) else { continue };
-        match step.resource.in_force(predicted) {
-            Ok(found) => {
-                wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
-                // A drop-in of the playbook's own says what it overrides on purpose.
-                plan.overridden.extend(found.overridden.into_iter().filter(|by| !layers.contains(&by.file)));
-                if step.sensitive {
-                    plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
-                }
-            }
-            Err(error) => {
-                errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
-            }
-        }
-    }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
-/// Every step that changes something and has a unit restarted or reloaded that
-/// is not on the host and that no step of the run may bring.
-fn missing_units(plans: &[StepPlan], predicted: &HostState) -> Vec<StepError> {
-    if predicted.facts.init != "systemd" {
-        return Vec::new();
-    }
-    let is_missing = |unit: &UnitName| {
-        matches!(predicted.unit(unit), Ok(Known::Is(found)) if found.load == "not-found")
-            && !plans.iter().any(|plan| may_bring(plan, unit))
-    };
-    let mut errors = Vec::new();
-    for plan in plans.iter().filter(|plan| plan.action != Action::None) {
-        for (field, units) in [("restart", &plan.restart), ("reload", &plan.reload)] {
-            for unit in units.iter().filter(|unit| is_missing(unit)) {
-                let error = PlanError::Refused(format!(
-                    "there is no unit {unit} on this host, which '{field}' names: correct the name, or have a step of \
-                     the run bring it: its package, or a 'unit' step"
-                ));
-                errors.push(StepError { id: plan.id.clone(), name: plan.name.clone(), span: plan.span.clone(), error });
-            }
-        }
-    }
-    errors
-}
-
-/// Whether a step may bring a unit in a way that the predicted state does not
-/// show: its turn decides what it does, or it writes what systemd makes the
-/// unit of.
-fn may_bring(plan: &StepPlan, unit: &UnitName) -> bool {
-    let edits_text = matches!(plan.kind, "line" | "block" | "setting" | "replace");
-    let (stem, _) = unit.as_str().rsplit_once('.').unwrap_or((unit.as_str(), ""));
-    let word = stem.split_once('@').map_or(stem, |(template, _)| template);
-    let is_source = |path: &AbsPath| {
-        let place = path.as_str();
-        ["/etc/fstab", "/etc/crypttab"].contains(&place)
-            || (["/systemd/", "/init.d/"].iter().any(|folder| place.contains(folder))
-                && path.file_name().starts_with(word))
-    };
-    let brings = |op: &Op| match op {
-        Op::WriteFile { path, .. } | Op::MakeLink { path, .. } | Op::Download { path, .. } => is_source(path),
-        Op::AptUpgrade { .. } => true,
-        _ => false,
-    };
-    (plan.open.is_some() && !edits_text) || plan.ops.iter().any(brings)
-}
-
 /// The commands that follow each step, by the names under which they are pending.
 fn followers(steps: &[Wanted]) -> BTreeMap<String, Vec<String>> {
     let mut followers: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -365,109 +288,4 @@ fn followers(steps: &[Wanted]) -> BTreeMap<String, Vec<String>> {
         }
     }
     followers
-}
-
-/// Adds the restarts and reloads that the changing steps ask for: each once, at
-/// the next `flush` or else at the end, a restart in place of a reload. Those
-/// that an earlier run has left come first: what this run does may need them.
-/// Those of guarded steps come right after them, under their guard: what a new
-/// login confirms must be what is live.
-fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
-    // A host that is certain to restart restarts its services, whatever was pending.
-    let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
-    let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
-    let (why, resumed_at) = match &host.left.resumed_at {
-        None => ("owed by an earlier run", None),
-        Some(id) => ("owed by an earlier phase of this run", Some(id)),
-    };
-    for (verb, unit) in left_pending(host).filter(|_| last_reboot.is_none()) {
-        left.add(&unit, verb, why.to_owned());
-    }
-    // In a chroot or an image that is being built nothing runs that could be restarted.
-    let live = host.facts.init == "systemd";
-    let mut done = Vec::with_capacity(steps.len());
-    if resumed_at.is_none() {
-        done.extend(left.steps(false, true));
-    }
-    for (index, step) in std::mem::take(steps).into_iter().enumerate() {
-        let changes = step.action != Action::None;
-        if resumed_at == Some(&step.id) {
-            due.take_over(&mut left);
-        }
-        // What a login confirms is confirmed live, before the host goes down.
-        let reboot_follows = !step.guard && last_reboot.is_some_and(|at| index <= at);
-        if changes && !step.guard {
-            done.extend(guarded.steps(true, false));
-        }
-        if changes && live && !reboot_follows {
-            let due = if step.guard { &mut guarded } else { &mut due };
-            let because = || format!("step {} changes", step.id);
-            step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
-            step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
-        }
-        if step.kind == "flush" {
-            done.extend(guarded.steps(true, false));
-            done.extend(due.steps(false, false));
-        }
-        done.push(step);
-    }
-    due.take_over(&mut left);
-    // Checks that end a playbook see the units as they will run.
-    let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
-    let last: Vec<StepPlan> = guarded.steps(true, false).into_iter().chain(due.steps(false, false)).collect();
-    done.splice(end..end, last);
-    let mut seen = BTreeMap::new();
-    for step in done.iter_mut().filter(|step| step.id.contains(':')) {
-        let times = seen.entry(step.id.clone()).or_insert(0);
-        *times += 1;
-        if *times > 1 {
-            step.id = format!("{}#{times}", step.id);
-        }
-    }
-    *steps = done;
-}
-
-/// The restarts and reloads that the host has noted as pending.
-fn left_pending(host: &HostState) -> impl Iterator<Item = (Verb, UnitName)> {
-    host.left.owed.iter().filter_map(|noted| {
-        let (word, unit) = noted.split_once(':')?;
-        let verb = [Verb::Restart, Verb::Reload].into_iter().find(|verb| verb.word() == word)?;
-        Some((verb, unit.parse().ok()?))
-    })
-}
-
-/// Units that are to be restarted or reloaded, with the reasons.
-#[derive(Default)]
-struct Due(BTreeMap<UnitName, (Verb, Vec<String>)>);
-
-impl Due {
-    fn add(&mut self, unit: &UnitName, verb: Verb, because: String) {
-        let entry = self.0.entry(unit.clone()).or_insert((verb, Vec::new()));
-        if verb == Verb::Restart {
-            entry.0 = Verb::Restart;
-        }
-        entry.1.push(because);
-    }
-
-    /// Adds what another one holds, and leaves it empty.
-    fn take_over(&mut self, other: &mut Due) {
-        for (unit, (verb, because)) in std::mem::take(&mut other.0) {
-            because.into_iter().for_each(|because| self.add(&unit, verb, because));
-        }
-    }
-
-    fn steps(&mut self, guard: bool, first: bool) -> Vec<StepPlan> {
-        let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
-            id: format!("{}:{unit}", verb.word()),
-            name: format!("{} {unit}", verb.word()),
-            kind: "service",
-            action: Action::Run,
-            changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
-            // What a guard keeps and puts back, it makes take up the old state again itself.
-            ops: vec![if guard { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
-            guard,
-            ..StepPlan::default()
-        };
-        std::mem::take(&mut self.0).into_iter().map(step).collect()
-    }
 }

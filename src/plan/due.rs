@@ -1,0 +1,111 @@
+//! Restarts and reloads that are due, as steps of a plan.
+
+use super::{Action, FieldChange, Op, StepPlan, Verb};
+use crate::observe::HostState;
+use crate::values::UnitName;
+use std::collections::BTreeMap;
+
+/// Adds the restarts and reloads that the changing steps ask for: each once, at
+/// the next `flush` or else at the end, a restart in place of a reload. Those
+/// that an earlier run has left come first: what this run does may need them.
+/// Those of guarded steps come right after them, under their guard: what a new
+/// login confirms must be what is live.
+pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
+    // A host that is certain to restart restarts its services, whatever was pending.
+    let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
+    let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
+    let (why, resumed_at) = match &host.left.resumed_at {
+        None => ("owed by an earlier run", None),
+        Some(id) => ("owed by an earlier phase of this run", Some(id)),
+    };
+    for (verb, unit) in left_pending(host).filter(|_| last_reboot.is_none()) {
+        left.add(&unit, verb, why.to_owned());
+    }
+    // In a chroot or an image that is being built nothing runs that could be restarted.
+    let live = host.facts.init == "systemd";
+    let mut done = Vec::with_capacity(steps.len());
+    if resumed_at.is_none() {
+        done.extend(left.steps(false, true));
+    }
+    for (index, step) in std::mem::take(steps).into_iter().enumerate() {
+        let changes = step.action != Action::None;
+        if resumed_at == Some(&step.id) {
+            due.take_over(&mut left);
+        }
+        // What a login confirms is confirmed live, before the host goes down.
+        let reboot_follows = !step.guard && last_reboot.is_some_and(|at| index <= at);
+        if changes && !step.guard {
+            done.extend(guarded.steps(true, false));
+        }
+        if changes && live && !reboot_follows {
+            let due = if step.guard { &mut guarded } else { &mut due };
+            let because = || format!("step {} changes", step.id);
+            step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
+            step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
+        }
+        if step.kind == "flush" {
+            done.extend(guarded.steps(true, false));
+            done.extend(due.steps(false, false));
+        }
+        done.push(step);
+    }
+    due.take_over(&mut left);
+    // Checks that end a playbook see the units as they will run.
+    let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
+    let last: Vec<StepPlan> = guarded.steps(true, false).into_iter().chain(due.steps(false, false)).collect();
+    done.splice(end..end, last);
+    let mut seen = BTreeMap::new();
+    for step in done.iter_mut().filter(|step| step.id.contains(':')) {
+        let times = seen.entry(step.id.clone()).or_insert(0);
+        *times += 1;
+        if *times > 1 {
+            step.id = format!("{}#{times}", step.id);
+        }
+    }
+    *steps = done;
+}
+
+/// The restarts and reloads that the host has noted as pending.
+fn left_pending(host: &HostState) -> impl Iterator<Item = (Verb, UnitName)> {
+    host.left.owed.iter().filter_map(|noted| {
+        let (word, unit) = noted.split_once(':')?;
+        let verb = [Verb::Restart, Verb::Reload].into_iter().find(|verb| verb.word() == word)?;
+        Some((verb, unit.parse().ok()?))
+    })
+}
+
+/// Units that are to be restarted or reloaded, with the reasons.
+#[derive(Default)]
+struct Due(BTreeMap<UnitName, (Verb, Vec<String>)>);
+
+impl Due {
+    fn add(&mut self, unit: &UnitName, verb: Verb, because: String) {
+        let entry = self.0.entry(unit.clone()).or_insert((verb, Vec::new()));
+        if verb == Verb::Restart {
+            entry.0 = Verb::Restart;
+        }
+        entry.1.push(because);
+    }
+
+    /// Adds what another one holds, and leaves it empty.
+    fn take_over(&mut self, other: &mut Due) {
+        for (unit, (verb, because)) in std::mem::take(&mut other.0) {
+            because.into_iter().for_each(|because| self.add(&unit, verb, because));
+        }
+    }
+
+    fn steps(&mut self, guard: bool, first: bool) -> Vec<StepPlan> {
+        let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
+            id: format!("{}:{unit}", verb.word()),
+            name: format!("{} {unit}", verb.word()),
+            kind: "service",
+            action: Action::Run,
+            changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
+            // What a guard keeps and puts back, it makes take up the old state again itself.
+            ops: vec![if guard { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
+            guard,
+            ..StepPlan::default()
+        };
+        std::mem::take(&mut self.0).into_iter().map(step).collect()
+    }
+}

@@ -1,0 +1,84 @@
+//! What is judged when all steps are planned: what keeps a step from being in
+//! force, and units that no step of the run brings.
+
+use super::{Action, Op, PlanError, StepError, StepPlan, Wanted};
+use crate::observe::{HostState, Known, Queries};
+use crate::values::{AbsPath, Secret, UnitName};
+use std::collections::BTreeSet;
+
+/// Says of each step what keeps it from being in force on the state that the
+/// whole run leaves: a later step may take away what overrides an earlier one.
+pub(super) fn judge(
+    planned: &[(usize, &Wanted)],
+    plans: &mut [StepPlan],
+    predicted: &HostState,
+    wants: &mut Queries,
+) -> Result<(), Vec<StepError>> {
+    let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
+    let layers: BTreeSet<String> = layers.map(ToString::to_string).collect();
+    let mut errors = Vec::new();
+    for (at, step) in planned {
+        // A step that is decided at its turn may have no plan of its own.
+        let Some(plan) = plans.get_mut(*at).filter(|plan| plan.id == step.id && plan.open.is_none()) else { continue };
+        match step.resource.in_force(predicted) {
+            Ok(found) => {
+                wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
+                // A drop-in of the playbook's own says what it overrides on purpose.
+                plan.overridden.extend(found.overridden.into_iter().filter(|by| !layers.contains(&by.file)));
+                if step.sensitive {
+                    plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
+                }
+            }
+            Err(error) => {
+                errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Every step that changes something and has a unit restarted or reloaded that
+/// is not on the host and that no step of the run may bring.
+pub(super) fn missing_units(plans: &[StepPlan], predicted: &HostState) -> Vec<StepError> {
+    if predicted.facts.init != "systemd" {
+        return Vec::new();
+    }
+    let is_missing = |unit: &UnitName| {
+        matches!(predicted.unit(unit), Ok(Known::Is(found)) if found.load == "not-found")
+            && !plans.iter().any(|plan| may_bring(plan, unit))
+    };
+    let mut errors = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.action != Action::None) {
+        for (field, units) in [("restart", &plan.restart), ("reload", &plan.reload)] {
+            for unit in units.iter().filter(|unit| is_missing(unit)) {
+                let error = PlanError::Refused(format!(
+                    "there is no unit {unit} on this host, which '{field}' names: correct the name, or have a step of \
+                     the run bring it: its package, or a 'unit' step"
+                ));
+                errors.push(StepError { id: plan.id.clone(), name: plan.name.clone(), span: plan.span.clone(), error });
+            }
+        }
+    }
+    errors
+}
+
+/// Whether a step may bring a unit in a way that the predicted state does not
+/// show: its turn decides what it does, or it writes what systemd makes the
+/// unit of.
+fn may_bring(plan: &StepPlan, unit: &UnitName) -> bool {
+    let edits_text = matches!(plan.kind, "line" | "block" | "setting" | "replace");
+    let (stem, _) = unit.as_str().rsplit_once('.').unwrap_or((unit.as_str(), ""));
+    let word = stem.split_once('@').map_or(stem, |(template, _)| template);
+    let is_source = |path: &AbsPath| {
+        let place = path.as_str();
+        ["/etc/fstab", "/etc/crypttab"].contains(&place)
+            || (["/systemd/", "/init.d/"].iter().any(|folder| place.contains(folder))
+                && path.file_name().starts_with(word))
+    };
+    let brings = |op: &Op| match op {
+        Op::WriteFile { path, .. } | Op::MakeLink { path, .. } | Op::Download { path, .. } => is_source(path),
+        Op::AptUpgrade { .. } => true,
+        _ => false,
+    };
+    (plan.open.is_some() && !edits_text) || plan.ops.iter().any(brings)
+}
