@@ -1,154 +1,119 @@
-//! What the proxy needs of tokens, store, policy and service, and nothing more.
-//!
-//! The proxy is written against these; `wire` joins them to the real ones.
+//! All that judges a request: tokens, sessions, policy and token service, as a
+//! configuration describes them.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::watch;
-
-use super::{Build, Docker, Forward, Identity, Refusal, Viewer, Wanted};
-
-/// A future that may move between threads.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Why nobody could be told from a token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unidentified {
-    /// The token is not valid.
-    #[error("{0}")]
-    Refused(String),
-    /// It could not be judged: the store does not answer.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It could not be judged: its issuer's keys are not there.
-    #[error("{0}")]
-    Keys(String),
-}
-
-/// Tokens into identities.
-pub trait Tokens: Send + Sync {
-    /// Whom the token speaks for, if it is valid at `now` (seconds since 1970).
-    fn identify<'a>(&'a self, token: &'a str, now: u64) -> Later<'a, Result<Identity, Unidentified>>;
-    /// Changes when keys change; what was verified before must be verified again.
-    fn generation(&self) -> u64;
-}
-
-/// What the store says of the session that a token belongs to. Times are
-/// seconds since 1970, lengths are seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionState {
-    /// When it was last refreshed, or began.
-    pub refreshed: u64,
-    /// When it ends, however often it is refreshed.
-    pub expires: u64,
-    /// How long an access token of it lives: one that was issued by the last
-    /// refresh ends `lifetime` after `refreshed`.
-    pub lifetime: u64,
-    /// Its tenant; `None` is the operator's own view.
-    pub tenant: Option<String>,
-    /// Its role.
-    pub role: String,
-    /// Whether the session, or the token that was asked with, was revoked.
-    pub revoked: bool,
-}
-
-/// Sessions and what was revoked.
-pub trait Sessions: Send + Sync {
-    /// The session of a token as it is now. `None` if the token has none, if it
-    /// is not known here, or if the token is an outside issuer's. An error when
-    /// the store cannot be asked.
-    fn session<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<Option<SessionState>, String>>;
-    /// Whether the token or its session was revoked; an error when that cannot be told.
-    fn is_revoked<'a>(&'a self, identity: &'a Identity) -> Later<'a, Result<bool, String>>;
-    /// Fires when something was revoked or the store was lost.
-    fn changes(&self) -> watch::Receiver<u64>;
-}
-
-/// How much of a body the policy wants to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
-    /// All of it, at most so many bytes; 0: there must be none.
-    Whole(u64),
-    /// None: it is a stream, bounded by what the policy decides.
-    Stream,
-}
-
-/// A request that was understood.
-pub trait Asked: Send {
-    /// The operation's id.
-    fn operation(&self) -> &'static str;
-    /// What becomes of the body.
-    fn reads(&self) -> Reads;
-    /// Whether the answer may stay open with nothing said.
-    fn follows(&self) -> bool;
-    /// Whether it is allowed, and what is sent.
-    fn decide<'a>(
-        self: Box<Self>,
-        identity: &'a Identity,
-        body: &'a [u8],
-        docker: &'a dyn Docker,
-    ) -> Later<'a, Result<Forward, Refusal>>
-    where
-        Self: 'a;
-}
-
-/// Roles and tenants.
-pub trait Rules: Send + Sync {
-    /// Reads a request strictly.
-    ///
-    /// # Errors
-    /// When it is not one of the known operations in its one spelling.
-    fn parse(&self, parts: &http::request::Parts) -> Result<Box<dyn Asked>, Refusal>;
-    /// Whether a role is there and allows an operation, for what has begun under
-    /// rules that were loaded before these.
-    fn allows(&self, role: &str, operation: &str) -> bool;
-    /// The Dockerfile to build from in place of the client's.
-    fn dockerfile<'a>(
-        &'a self,
-        build: &'a Build,
-        text: &'a [u8],
-        docker: &'a dyn Docker,
-    ) -> Later<'a, Result<Vec<u8>, Refusal>>;
-    /// Leaves of an answer what the tenant owns, of that what was wanted, in its names.
-    ///
-    /// # Errors
-    /// When the daemon's answer is not what it should be.
-    fn filter_json(
-        &self,
-        operation: &'static str,
-        viewer: &Viewer,
-        wanted: &Wanted,
-        body: &[u8],
-    ) -> Result<Vec<u8>, Refusal>;
-    /// Leaves a line of a stream if it is the tenant's, in its names.
-    ///
-    /// # Errors
-    /// When the line is not what it should be.
-    fn filter_line(&self, operation: &'static str, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
-    /// An error of the daemon's in the tenant's names.
-    fn error_for(&self, tenant: &str, body: &[u8]) -> Vec<u8>;
-}
-
-/// The token service's endpoints.
-pub trait Service: Send + Sync {
-    /// Answers a request to one of its paths.
-    fn answer<'a>(&'a self, parts: &'a http::request::Parts, body: Bytes, now: u64)
-    -> Later<'a, http::Response<Bytes>>;
-    /// Answers one line of the administrator's socket.
-    fn admin<'a>(&'a self, line: &'a str, now: u64) -> Later<'a, String>;
-}
+use super::Sharing;
+use super::bearer::Bearer;
+use super::config::{Config, api_version};
+use super::keys::{KeySource, Remotes};
+use super::policy::{self, Policy, RoleError};
+use super::service::{self, Service};
+use super::sessions::Sessions;
+use super::store::{Binding, Store, Tenants};
+use super::token::{IssuerSettings, Nested, NestedKeys, OutsideIssuer, OwnTokens, Signer, Verifier, VerifierConfig};
 
 /// All of it, as it is now; replaced whole on reload.
 pub struct Gate {
-    /// Tokens.
-    pub tokens: Arc<dyn Tokens>,
+    /// Bearer tokens.
+    pub bearer: Bearer,
     /// Sessions.
-    pub sessions: Arc<dyn Sessions>,
-    /// Policy.
-    pub rules: Arc<dyn Rules>,
+    pub sessions: Sessions,
+    /// Roles and tenants.
+    pub policy: Arc<Policy>,
     /// Token service.
-    pub service: Arc<dyn Service>,
+    pub service: Service,
+}
+
+/// Why the parts cannot be had as configured.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct GateError(String);
+
+impl GateError {
+    fn of(error: impl std::fmt::Display) -> GateError {
+        GateError(error.to_string())
+    }
+}
+
+impl Gate {
+    /// All parts, with the keys and roles as they are now; `engine` is the
+    /// daemon's version, if it is known.
+    ///
+    /// # Errors
+    /// When keys, issuers or roles cannot be used.
+    pub async fn load(
+        config: &Config,
+        engine: Option<&str>,
+        store: &dyn Store,
+        tenants: Arc<Tenants>,
+        remotes: &Remotes,
+    ) -> Result<Gate, GateError> {
+        let store = store.bound_to(&Binding::new(&config.issuer, &config.audience));
+        let keys = KeySource::follow_dir(&config.keys).map_err(GateError::of)?;
+        let verifier = Arc::new(verifier(config, keys.clone(), remotes)?);
+        let signer = Signer::new(&config.issuer, &config.audience, keys)
+            .with_max_lifetime(Duration::from_secs(config.token.max_lifetime));
+        let own = OwnTokens::new(signer, Arc::clone(&verifier));
+        let mut settings = service::Settings::new(&config.issuer);
+        settings.lifetime = settings.lifetime.min(config.token.max_lifetime);
+        settings.longest_lifetime = config.token.max_lifetime;
+        let sharing = Sharing::new(config.shared_images.clone(), Arc::clone(&tenants));
+        let policy = policy(config, engine).map_err(GateError::of)?.with_sharing(Arc::new(sharing));
+        settings.roles = Some(policy.roles().keys().cloned().collect());
+        let service = Service::new(Arc::clone(&store), own, settings).with_tenants(Arc::clone(&tenants));
+        for named in verifier.config().issuers.iter().flat_map(OutsideIssuer::tenants) {
+            // A store that is away is asked again before anybody is identified.
+            if tenants.remember(Some(named)).await.is_err() {
+                break;
+            }
+        }
+        let issuer = config.issuer.clone();
+        Ok(Gate {
+            sessions: Sessions::new(Arc::clone(&store), issuer.clone()),
+            bearer: Bearer { verifier, store, tenants, issuer },
+            policy: Arc::new(policy),
+            service,
+        })
+    }
+}
+
+/// The verifier that a configuration describes; outside issuers' keys that come
+/// from URLs are among `remotes`.
+///
+/// # Errors
+/// When keys or an outside issuer's settings cannot be used.
+pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<Verifier, GateError> {
+    let mut settings = VerifierConfig::new(&config.issuer, &config.audience);
+    settings.max_lifetime = Duration::from_secs(config.token.max_lifetime);
+    settings.leeway = Duration::from_secs(config.token.leeway);
+    if config.token.nested {
+        settings.nested = Nested::Accept(NestedKeys { signed: None, encrypted: Some(keys.clone()) });
+    }
+    for table in &config.outside {
+        let of_issuer: IssuerSettings =
+            table.clone().try_into().map_err(|error| GateError(format!("[[issuers]]: {error}")))?;
+        settings.issuers.push(OutsideIssuer::open(of_issuer, remotes).map_err(GateError::of)?);
+    }
+    Ok(Verifier::new(settings, keys))
+}
+
+/// The policy of a configuration; `engine` is the daemon's version, if it is known.
+///
+/// # Errors
+/// When its roles cannot be used.
+pub fn policy(config: &Config, engine: Option<&str>) -> Result<Policy, RoleError> {
+    let policy = match &config.roles {
+        Some(path) => Policy::load(path)?,
+        None => Policy::bundled()?,
+    };
+    let minor = |text: &str| api_version(text).map(|(_, minor)| minor);
+    let (oldest, newest) = (minor(&config.docker_api.min), minor(&config.docker_api.max));
+    let pinned = config.docker_api.pinned.as_deref().and_then(minor);
+    let policy = policy.with_api(oldest.unwrap_or(policy::OLDEST), newest.unwrap_or(policy::NEWEST), pinned);
+    Ok(match engine {
+        Some(version) => policy.with_engine(version),
+        None => policy,
+    })
 }

@@ -15,12 +15,12 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bearer;
 pub mod build;
 pub mod cli;
 mod config;
 mod decision;
 mod gate;
-mod grant;
 mod http1;
 mod identity;
 pub mod keys;
@@ -28,20 +28,18 @@ mod limits;
 mod metrics;
 pub mod policy;
 mod proxy;
-mod rules;
 mod run;
 mod server;
 pub mod service;
+mod sessions;
 pub mod store;
 pub mod tenant;
 mod tls;
 pub mod token;
 mod upstream;
-mod wire;
 
 pub use decision::{
     Body, Build, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Sharing, Turn,
     Viewer, Wanted,
 };
-pub use grant::{Grant, Issue, IssueError, Issued, TokenRef};
 pub use identity::{Identity, TokenVerified};

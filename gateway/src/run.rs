@@ -10,13 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::audit::{Audit, Record, Sink};
 use super::config::{Config, api_version};
-use super::gate::Gate;
+use super::gate::{self, Gate, GateError};
 use super::keys::Remotes;
 use super::proxy::{Proxy, now};
 use super::server::Server;
 use super::store::{self, Store, Tenants};
 use super::upstream::Upstream;
-use super::{service, tls, wire};
+use super::{service, tls};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -37,8 +37,8 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         tls::server_config(files)?;
     }
     let keys = super::keys::KeySource::follow_dir(&config.keys)?;
-    wire::verifier(config, keys, &Remotes::default())?;
-    super::rules::load(config, None)?;
+    gate::verifier(config, keys, &Remotes::default())?;
+    gate::policy(config, None)?;
     Ok(())
 }
 
@@ -161,8 +161,8 @@ struct Shared {
 }
 
 impl Shared {
-    async fn gate(&self, config: &Config, engine: Option<&str>) -> Result<Gate, wire::WireError> {
-        wire::gate(config, engine, &*self.store, Arc::clone(&self.tenants), &self.remotes).await
+    async fn gate(&self, config: &Config, engine: Option<&str>) -> Result<Gate, GateError> {
+        Gate::load(config, engine, &*self.store, Arc::clone(&self.tenants), &self.remotes).await
     }
 }
 

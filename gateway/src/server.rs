@@ -185,7 +185,12 @@ impl Server {
             return serde_json::json!({ "metrics": self.proxy.metrics.render(self.proxy.audit.failures()) })
                 .to_string();
         }
-        self.proxy.gate().service.admin(&serde_json::Value::Object(request).to_string(), now()).await
+        self.proxy
+            .gate()
+            .service
+            .admin_line(serde_json::Value::Object(request).to_string().as_bytes(), now())
+            .await
+            .to_string()
     }
 
     /// Accepts no more, lets requests end, and after `patience` ends them.

@@ -128,6 +128,14 @@ impl Policy {
         &self.roles
     }
 
+    /// Whether a role is there and allows an operation, for what has begun under
+    /// roles that were loaded before these.
+    pub fn allows(&self, role: &str, operation: &str) -> bool {
+        let route = routes::ROUTES.iter().find(|route| route.id == operation);
+        let role = self.roles.get(role);
+        route.zip(role).is_some_and(|(route, role)| role.allows(route).is_some())
+    }
+
     /// Decides a call: the request to send instead, or why not. `body` is the
     /// whole body where the operation takes JSON (at most
     /// [`Call::body_limit`]), and empty otherwise.

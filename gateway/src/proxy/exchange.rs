@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::http1::{Decoder, Framing, Head, Piece, chunk_end, chunk_start};
 use crate::metrics::Open;
 use crate::upstream::{Answer, Link, read_answer};
-use crate::{Body, Build, Forward, Refusal, ResponseRule, Turn};
+use crate::{Body, Build, Forward, Refusal, ResponseRule, Turn, policy, tenant};
 
 /// How long an owner's turn is kept for an answer that nobody waits for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -324,7 +324,7 @@ impl Proxy {
                 }
                 Some((text, answer)) = asked.recv() => {
                     // Who asks has ended where it does not wait any more.
-                    let _ = answer.send(gate.rules.dockerfile(build, &text, &self.upstream).await);
+                    let _ = answer.send(gate.policy.dockerfile(build, &text, &self.upstream).await);
                 }
                 piece = output.next() => match piece {
                     Some(Ok(piece)) => {
@@ -407,11 +407,11 @@ impl Proxy {
             match &forward.response {
                 ResponseRule::FilterJson { operation, viewer, wanted } if passed(answer.status) && !head_only => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let body = gate.rules.filter_json(operation, viewer, wanted, &body).map_err(Trouble::Refused)?;
+                    let body = policy::filter_json(operation, viewer, wanted, &body).map_err(Trouble::Refused)?;
                     relay.whole(&answer, &body).await?;
                 }
                 ResponseRule::FilterLines { operation, viewer } if passed(answer.status) && !head_only => {
-                    let filter = |line: &[u8]| gate.rules.filter_line(operation, viewer, line);
+                    let filter = |line: &[u8]| policy::filter_line(operation, viewer, line);
                     relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
                 }
                 _ if answer.status == 500 && TAKES_PORTS.contains(&forward.operation) => {
@@ -419,11 +419,11 @@ impl Proxy {
                     if progress.tries_another_port(&body) {
                         return Ok(Done::PortTaken { keep: answer.keep });
                     }
-                    relay.whole(&answer, &told(gate, forward, body)).await?;
+                    relay.whole(&answer, &told(forward, body)).await?;
                 }
                 _ if (answer.status >= 400 || forward.replace.is_some()) && !head_only && forward.tenant.is_some() => {
                     let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    relay.whole(&answer, &told(gate, forward, body)).await?;
+                    relay.whole(&answer, &told(forward, body)).await?;
                 }
                 _ => relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?,
             }
@@ -449,9 +449,9 @@ impl Proxy {
 }
 
 /// An answer of the daemon in the names that the client uses.
-fn told(gate: &Gate, forward: &Forward, body: Vec<u8>) -> Vec<u8> {
+fn told(forward: &Forward, body: Vec<u8>) -> Vec<u8> {
     let Some(tenant) = forward.tenant.as_deref() else { return body };
-    let body = gate.rules.error_for(tenant, &body);
+    let body = tenant::names::own_text(tenant, &String::from_utf8_lossy(&body)).into_bytes();
     match &forward.replace {
         Some((from, to)) => String::from_utf8_lossy(&body).replace(from, to).into_bytes(),
         None => body,

@@ -10,7 +10,8 @@ use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::body::refused;
 use super::{Proxy, now};
-use crate::gate::{Gate, Unidentified};
+use crate::bearer::Unidentified;
+use crate::gate::Gate;
 use crate::{Identity, Refusal};
 
 /// Most tokens remembered.
@@ -89,13 +90,13 @@ impl Proxy {
     /// Whom a request is made for.
     pub(super) async fn identify(&self, gate: &Gate, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
         let token = bearer(headers)?;
-        let (now, generation) = (now(), gate.tokens.generation());
+        let (now, generation) = (now(), gate.bearer.generation());
         let mut hash = [0; 32];
         hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         if let Some(identity) = self.known.find(&hash, generation, now) {
             return Ok(identity);
         }
-        match gate.tokens.identify(token, now).await {
+        match gate.bearer.identify(token, now).await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
                 let entry = Entry { identity: Arc::clone(&identity), generation, verified: Instant::now() };

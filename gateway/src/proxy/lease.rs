@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{Proxy, now};
 use crate::Identity;
-use crate::gate::Sessions;
+use crate::sessions::Sessions;
 
 /// The wall clock may jump; it is looked at again after this long.
 const LOOK: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ impl End {
 pub(super) struct Lease<'a> {
     proxy: &'a Proxy,
     identity: &'a Identity,
-    sessions: &'a dyn Sessions,
+    sessions: &'a Sessions,
     changes: watch::Receiver<u64>,
     /// What is done under it, once that is decided.
     operation: Option<&'static str>,
@@ -69,11 +69,7 @@ pub(super) struct Lease<'a> {
 impl<'a> Lease<'a> {
     /// A lease and whether it holds now. Changes are followed from before the
     /// question, so that none is missed after it.
-    pub(super) async fn begin(
-        proxy: &'a Proxy,
-        identity: &'a Identity,
-        sessions: &'a dyn Sessions,
-    ) -> Result<Self, End> {
+    pub(super) async fn begin(proxy: &'a Proxy, identity: &'a Identity, sessions: &'a Sessions) -> Result<Self, End> {
         let mut changes = sessions.changes();
         changes.mark_unchanged();
         let lease = Self { proxy, identity, sessions, changes, operation: None, until: identity.expires };
@@ -123,7 +119,7 @@ impl<'a> Lease<'a> {
             return Err(if self.until > self.identity.expires { End::SessionEnded } else { End::Expired });
         }
         // Of the policy as it is now, not as it was when the stream began.
-        if state.tenant != self.identity.tenant || !self.proxy.gate().rules.allows(&state.role, operation) {
+        if state.tenant != self.identity.tenant || !self.proxy.gate().policy.allows(&state.role, operation) {
             return Err(End::Narrowed);
         }
         let until = state.refreshed.saturating_add(state.lifetime).min(state.expires);

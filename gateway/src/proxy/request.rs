@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::body::refused;
 use super::lease::{End, Lease};
 use super::{Client, Next, Proxy, answer, now};
 use crate::audit::Record;
-use crate::gate::{Gate, Reads};
+use crate::gate::Gate;
 use crate::http1::{BadHead, Framing, Head};
 use crate::service::Service;
-use crate::{Forward, Identity, Refusal};
+use crate::{Forward, Identity, Refusal, policy};
 
 /// Largest body of the token service.
 const SERVICE_BODY: u64 = 8 * 1024;
@@ -53,7 +52,7 @@ impl Proxy {
         record.tenant.clone_from(&identity.tenant);
         record.role = Some(identity.role.clone());
         record.token_id = Some(identity.token_id.clone());
-        let mut lease = match Lease::begin(self, &identity, gate.sessions.as_ref()).await {
+        let mut lease = match Lease::begin(self, &identity, &gate.sessions).await {
             Ok(lease) => lease,
             Err(end) => return self.refuse(client, &head, of_end(end), record, started).await,
         };
@@ -138,18 +137,16 @@ impl Proxy {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let asked = gate.rules.parse(&head.parts)?;
-        let (streamed, follows) = (asked.reads() == Reads::Stream, asked.follows());
-        let operation = asked.operation();
-        let body = match asked.reads() {
-            Reads::Stream => Vec::new(),
-            Reads::Whole(limit) => {
-                let patience = Duration::from_secs(self.limits().body_seconds);
-                let body = client.whole_body(head.framing, head.expects, limit, patience).await;
-                body.map_err(|refused| Refusal { operation: Some(operation), ..refused })?
-            }
+        let call = policy::parse(&head.parts)?;
+        let (streamed, follows) = (call.streams_body(), call.follows());
+        let body = if streamed {
+            Vec::new()
+        } else {
+            let patience = Duration::from_secs(self.limits().body_seconds);
+            let body = client.whole_body(head.framing, head.expects, call.body_limit(), patience).await;
+            body.map_err(|refused| Refusal { operation: Some(call.route.id), ..refused })?
         };
-        let forward = asked.decide(identity, &body, &self.upstream).await?;
+        let forward = gate.policy.decide(identity, call, &body, &self.upstream).await?;
         match (streamed, forward.body.is_streamed()) {
             (true, true) | (false, false) => Ok((forward, follows)),
             (true, false) if head.framing == Framing::None => Ok((forward, follows)),
@@ -236,7 +233,7 @@ impl Proxy {
             Ok(body) => body,
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
-        let response = gate.service.answer(&head.parts, Bytes::from(body), now()).await;
+        let response = gate.service.handle(&head.parts, &body, now()).await;
         record.status = response.status().as_u16();
         record.decision = if response.status().is_success() { "allow" } else { "refuse" };
         record.rule = "service".into();

@@ -57,7 +57,7 @@ pub struct IssueRequest {
 }
 
 /// Why a request of the operator was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The request is wrong.
     #[error("{0}")]
@@ -67,7 +67,7 @@ pub enum AdminError {
     Store(#[from] StoreError),
     /// No token could be signed.
     #[error(transparent)]
-    Issue(#[from] crate::IssueError),
+    Issue(#[from] crate::token::SignError),
 }
 
 /// The longest name of a subject, tenant or role, in bytes.

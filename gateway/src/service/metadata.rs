@@ -1,4 +1,4 @@
-//! Public keys and metadata (RFC 7517, RFC 8414).
+//! The service's metadata (RFC 8414).
 
 use bytes::Bytes;
 use http::Response;
@@ -6,11 +6,6 @@ use serde_json::json;
 
 use super::answer::public;
 use super::{JWKS_PATH, REVOKE_PATH, Settings, TOKEN_PATH};
-use crate::Issue;
-
-pub(super) fn jwks(issue: &dyn Issue) -> Response<Bytes> {
-    public(&issue.jwks())
-}
 
 pub(super) fn metadata(settings: &Settings) -> Response<Bytes> {
     let issuer = settings.issuer.trim_end_matches('/');

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Response};
 
-use super::Issue;
 use super::store::{Store, Tenants};
-use answer::{method_not_allowed, oauth_error};
+use super::token::OwnTokens;
+use answer::{method_not_allowed, oauth_error, public};
 pub use form::LARGEST_FORM;
 
 /// Where refresh tokens are exchanged.
@@ -71,15 +71,15 @@ impl Settings {
 pub struct Service {
     store: Arc<dyn Store>,
     tenants: Arc<Tenants>,
-    issue: Arc<dyn Issue>,
+    own: OwnTokens,
     settings: Settings,
 }
 
 impl Service {
     /// A service over a store and a signer.
-    pub fn new(store: Arc<dyn Store>, issue: Arc<dyn Issue>, settings: Settings) -> Service {
+    pub fn new(store: Arc<dyn Store>, own: OwnTokens, settings: Settings) -> Service {
         let tenants = Arc::new(Tenants::new(Arc::clone(&store)));
-        Service { store, tenants, issue, settings }
+        Service { store, tenants, own, settings }
     }
 
     /// The same, which tells these of the tenants that it issues sessions for.
@@ -106,7 +106,7 @@ impl Service {
                 Ok(form) => self.revoke(&form, now).await,
                 Err(answer) => answer,
             },
-            (JWKS_PATH, &Method::GET | &Method::HEAD) => metadata::jwks(&*self.issue),
+            (JWKS_PATH, &Method::GET | &Method::HEAD) => public(&self.own.jwks()),
             (METADATA_PATH, &Method::GET | &Method::HEAD) => metadata::metadata(&self.settings),
             _ if Service::serves(parts.uri.path()) => method_not_allowed(if post { "POST" } else { "GET, HEAD" }),
             _ => oauth_error(404, "invalid_request", "there is nothing at this path"),

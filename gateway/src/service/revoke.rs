@@ -35,7 +35,7 @@ impl Service {
         if let Some(opaque) = self.store.opaque(&hash, now).await? {
             return self.store.revoke_token(&opaque.token_id, opaque.expires, now).await;
         }
-        match self.issue.identify(token, now) {
+        match self.own.identify(token, now) {
             Some(known) => self.store.revoke_token(&known.token_id, known.expires, now).await,
             None => Ok(()),
         }

@@ -1,5 +1,7 @@
 //! `POST /token`: a refresh token for an access token and the next refresh token.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Response;
 use secrecy::ExposeSecret as _;
@@ -9,8 +11,7 @@ use super::Service;
 use super::answer::{oauth_error, private, store_gone, try_again};
 use super::form::Form;
 use crate::store::{RACE_SECONDS, REFRESH_PREFIX, Rotation, Session, TokenHash, fresh_token};
-use crate::token::is_tenant;
-use crate::{Grant, IssueError, Issued};
+use crate::token::{Grant, Issued, SignError, is_tenant};
 
 impl Service {
     pub(super) async fn token(&self, form: &Form, now: u64) -> Response<Bytes> {
@@ -95,15 +96,15 @@ impl Service {
     }
 
     /// An access token of a session, which it never outlives.
-    pub(super) fn access_token(&self, session: &Session, now: u64) -> Result<Issued, IssueError> {
+    pub(super) fn access_token(&self, session: &Session, now: u64) -> Result<Issued, SignError> {
         let lifetime = session.lifetime.min(self.settings.longest_lifetime).min(session.expires.saturating_sub(now));
         let grant = Grant {
             subject: session.subject.clone(),
             tenant: session.tenant.clone(),
             role: session.role.clone(),
             session: Some(session.id.clone()),
-            lifetime,
+            lifetime: Duration::from_secs(lifetime),
         };
-        self.issue.issue(&grant, now)
+        self.own.issue(&grant, now)
     }
 }
