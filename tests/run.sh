@@ -80,7 +80,9 @@ unset STOCKADE_RECORD
 log=$(mktemp)
 trap 'rm -rf "$log" "$state"' EXIT
 code=0
-cargo test --workspace --locked --no-fail-fast -- --show-output >"$log" 2>&1 || code=$?
+cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$state/built"
+python3 tests/programs.py "$log" <"$state/built" || code=$?
+cargo test --workspace --locked --doc >>"$log" 2>&1 || code=$?
 if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|test |test result|SKIP)' "$log"; fi
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$log"; }
 echo
