@@ -184,3 +184,48 @@ fn probes_cost_no_session_and_are_asked_once() {
     assert_eq!(project.sessions() - before, 1);
     assert_eq!(project.on_host("wc -l </tmp/asked"), "1");
 }
+
+#[test]
+fn what_is_wrong_whatever_the_probes_find_is_refused_before_anything_is_done() {
+    let Some(project) = Project::new() else { return };
+    let head = "[probes]\nlate = { path = \"/srv/late\" }\nsaid = { command = \"cat /srv/said\" }\n\
+                [[step]]\ncommand = { run = \"echo x >/srv/late\", creates = \"/srv/late\" }\n";
+    for (step, says) in [
+        ("when = \"probes.late.exists\"\nfile = { path = \"/srv/a\", content = \"x\", mode = \"0999\" }", "0999"),
+        ("when = \"probes.late.exists\"\nfile = { path = \"srv/a\", content = \"x\" }", "srv/a"),
+        ("when = \"probes.late.exists\"\nuser = { name = \"no good\" }", "no good"),
+        ("when = \"probes.late.exists\"\nservice = { name = \"no good\", running = true }", "no good"),
+        ("when = \"probes.late.exists\"\npackage = { name = \"No_Good\" }", "No_Good"),
+        ("when = \"probes.late.exists\"\npackage = { name = \"bc\", version = \"no good\" }", "no good"),
+        ("when = \"probes.late.exists\"\nfile = { path = \"/srv/a\", source = \"not-there\" }", "not-there"),
+        ("file = { path = \"/srv/a\", content = \"{{ probes.late.exists }}\", mode = \"0999\" }", "0999"),
+        ("file = { path = \"/srv/{{ probes.said.output }}\", content = \"x\", mode = \"0999\" }", "0999"),
+        ("package = { names = [\"{{ probes.said.output }}\", \"No_Good\"] }", "No_Good"),
+        ("package = { name = \"{{ probes.said.output }}\", version = \"no good\" }", "no good"),
+        ("user = { name = \"{{ probes.said.output }}\", groups = [\"no:good\"] }", "no:good"),
+        ("line = { path = \"/srv/{{ probes.said.output }}\", match = \"[\", line = \"x\" }", "regular expression"),
+        (
+            "each = \"{{ probes.said.output | split(pat=\\\" \\\") }}\"\nfile = { path = \"/srv/{{ item }}\", content = \"x\", mode = \"0999\" }",
+            "0999",
+        ),
+        (
+            "each = \"{{ probes.said.output | split(pat=\\\" \\\") }}\"\nlink = { path = \"srv/a\", target = \"x\" }",
+            "srv/a",
+        ),
+    ] {
+        project.playbook(&format!("{head}[[step]]\n{step}\n"));
+        for arguments in [&["check", "site.toml"][..], &["plan", "site.toml"], &["apply", "site.toml", "--yes"]] {
+            let ran = project.run(arguments);
+            assert_eq!(ran.code, 1, "{arguments:?} {step}: {ran:?}");
+            assert!(ran.err.contains(says) && ran.err.contains("site.toml:"), "{arguments:?} {step}: {ran:?}");
+        }
+        assert_eq!(project.on_host("ls /srv"), "", "{step}");
+    }
+    // What depends on what is found is not told before it is found.
+    project.playbook(&format!(
+        "{head}[[step]]\nwhen = \"probes.late.exists\"\npackage = {{ name = \"bc\", state = \"{{{{ probes.said.output }}}}\", purge = true }}\n\
+         [[step]]\nwhen = \"probes.said.output == 'x'\"\nfile = {{ path = \"/srv/b\", content = \"{{{{ probes.said.output }}}}\", mode = \"0600\" }}\n"
+    ));
+    assert_eq!(project.run(&["check", "site.toml"]).code, 0);
+    assert_eq!(project.run(&["plan", "site.toml"]).code, 0);
+}

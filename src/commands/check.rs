@@ -1,6 +1,6 @@
 //! `check`: everything that is wrong with a playbook, without touching a host.
 
-use super::engine::wanted;
+use super::engine::{known_of, wanted};
 use super::select::{SelectArgs, Selection};
 use super::{Exit, InputErrors};
 use crate::playbook::Step;
@@ -48,7 +48,7 @@ pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
 /// What is wrong with a step as far as it can be told without the host's facts.
 fn wrong_with(step: Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
     match resource::kind(&step.kind) {
-        Some(kind) if step.unknown => resource::check(kind, &step.table),
+        Some(kind) if step.unknown => known_of(kind, &step, stage),
         _ => wanted(step, stage).err().unwrap_or_default(),
     }
 }

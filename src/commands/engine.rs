@@ -214,6 +214,11 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
     })
 }
 
+/// What is certain to be wrong with a step of which not all is known yet.
+pub(super) fn known_of(kind: &'static resource::Kind, step: &Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
+    resource::check_known(kind, &step.table, &StepAssets { files: &step.files, stage })
+}
+
 /// Does the same for all hosts, `forks` at a time; the results are in the
 /// hosts' order. A host's failure is its own.
 pub fn for_each_host<T: Send, R: Send>(

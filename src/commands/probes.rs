@@ -5,7 +5,7 @@
 //! run makes is predicted; what an earlier step may change in a way that
 //! nobody can predict is not known, and never guessed.
 
-use super::engine::wanted;
+use super::engine::{known_of, wanted};
 use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run, StateError};
 use crate::plan::{DesiredAtTurn, KNOWN_AFTER_APPLY, PlanError, Planned, Wanted};
 use crate::playbook::{Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
@@ -68,6 +68,9 @@ struct ProbedStep {
     asks: Queries,
     /// See [`Resource::foreseen_followers`].
     followers: Vec<(String, Vec<String>)>,
+    /// What is wrong with it whatever the probes find; it counts unless they
+    /// are known to leave the step out.
+    wrong: Vec<Diagnostic>,
     decided: Decided,
 }
 
@@ -76,14 +79,28 @@ impl ProbedStep {
         let (mut asks, mut followers) = (Queries::new(), Vec::new());
         let (foreseen, inner) = later.foreseen();
         later.probes().iter().chain(&inner).for_each(|probe| asks.ask(query(&probe.question)));
-        // What is wrong with a step counts only if its turn comes.
-        let foreseen = foreseen.into_iter().filter(|step| !step.unknown);
-        for step in foreseen.filter_map(|step| wanted(step, stage.as_deref()).ok()) {
-            step.resource.queries(&mut asks);
-            asks.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
-            followers.extend(step.resource.pending().map(|pending| (pending, step.follows)));
+        let mut wrong = Vec::new();
+        for step in foreseen {
+            if step.unknown {
+                wrong.extend(
+                    resource::kind(&step.kind).map(|kind| known_of(kind, &step, stage.as_deref())).unwrap_or_default(),
+                );
+                continue;
+            }
+            // What a template file holds may be what is not known.
+            let template = step.table.get("template").map(|node| node.span.clone());
+            match wanted(step, stage.as_deref()) {
+                Ok(step) => {
+                    step.resource.queries(&mut asks);
+                    asks.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
+                    followers.extend(step.resource.pending().map(|pending| (pending, step.follows)));
+                }
+                Err(errors) => {
+                    wrong.extend(errors.into_iter().filter(|error| template.is_none() || error.span != template));
+                }
+            }
         }
-        ProbedStep { later, stage, asks, followers, decided }
+        ProbedStep { later, stage, asks, followers, wrong, decided }
     }
 
     /// The steps that answers make of it, and the probes that it depends on
@@ -152,6 +169,9 @@ impl ProbedStep {
         if open.is_empty() {
             self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answers);
             return Ok(DesiredAtTurn::Steps(steps));
+        }
+        if !self.wrong.is_empty() {
+            return Err(PlanError::Refused(in_lines(&self.wrong)));
         }
         let names: Vec<&str> = open.iter().map(String::as_str).collect();
         let note = format!("what the probe {} finds is known then", names.join(", "));

@@ -177,6 +177,8 @@ impl<'a> Steps<'a> {
                     ));
                     None
                 }
+                // What is wrong with the step whatever its items are is told all the same.
+                Outcome::Unknown if !self.lazy => Some(vec![Var::Unknown]),
                 Outcome::Unknown | Outcome::Bad => None,
             },
             NodeValue::Array(nodes) => Some(

@@ -83,7 +83,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     // sources.list(5): apt ignores files with other characters in their names.
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.bytes().all(legal) || name.len() > 100 {
-        args.refuse(
+        args.wrong_value(
             "name",
             format!("'{}' is not a name for a repository: use letters, digits and '_-.'", name.escape_debug()),
         );
@@ -185,15 +185,15 @@ fn uris(args: &mut Args<'_>) -> Vec<String> {
     let uris: Vec<String> = words(args, "uris", true).into_iter().map(|uri| archive_of(&uri).unwrap_or(uri)).collect();
     for uri in &uris {
         let Some((scheme, rest)) = uri.split_once(':') else {
-            args.refuse("uris", format!("'{}' is not an address such as https://host/path", uri.escape_debug()));
+            args.wrong_value("uris", format!("'{}' is not an address such as https://host/path", uri.escape_debug()));
             continue;
         };
         if !["http", "https", "file", "copy", "mirror+http", "mirror+https", "mirror+file"].contains(&scheme) {
-            args.refuse("uris", format!("apt does not fetch from '{}:' addresses", scheme.escape_debug()));
+            args.wrong_value("uris", format!("apt does not fetch from '{}:' addresses", scheme.escape_debug()));
         }
         let authority = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
         if authority.contains('@') {
-            args.refuse(
+            args.wrong_value(
                 "uris",
                 "a password does not belong in an address that every user can read: put it in /etc/apt/auth.conf.d",
             );

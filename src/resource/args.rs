@@ -11,12 +11,14 @@ pub struct Args<'a> {
     /// The project's files.
     pub assets: &'a dyn Assets,
     errors: Vec<Diagnostic>,
+    /// Of the errors, those that are due to one value, whatever the others are.
+    values: Vec<Diagnostic>,
 }
 
 impl<'a> Args<'a> {
     /// Access to a table that has passed [`super::check`].
     pub fn new(kind: &'static Kind, table: &'a Node, assets: &'a dyn Assets) -> Args<'a> {
-        Args { kind, table, assets, errors: Vec::new() }
+        Args { kind, table, assets, errors: Vec::new(), values: Vec::new() }
     }
 
     /// The value of a field, if given.
@@ -33,6 +35,22 @@ impl<'a> Args<'a> {
     /// Says that a field's value (or its absence) is wrong.
     pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(Diagnostic::new(self.span(field), message));
+    }
+
+    /// Says that a field's value is wrong, whatever those of other fields are.
+    pub fn wrong_value(&mut self, field: &str, message: impl Into<String>) {
+        self.wrong_at(self.span(field), message.into());
+    }
+
+    fn wrong_at(&mut self, span: Span, message: String) {
+        let error = Diagnostic::new(span, message);
+        self.values.push(error.clone());
+        self.errors.push(error);
+    }
+
+    /// What was found wrong of values for themselves.
+    pub(super) fn into_wrong_values(self) -> Vec<Diagnostic> {
+        self.values
     }
 
     /// Says that something is wrong, with place and advice.
@@ -69,7 +87,7 @@ impl<'a> Args<'a> {
         if (least..=most).contains(&number) {
             return Some(number);
         }
-        self.refuse(field, format!("'{field}' must be from {least} to {most}, not {number}"));
+        self.wrong_value(field, format!("'{field}' must be from {least} to {most}, not {number}"));
         None
     }
 
@@ -79,7 +97,7 @@ impl<'a> Args<'a> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.refuse(field, error.to_string());
+                self.wrong_value(field, error.to_string());
                 None
             }
         }
@@ -96,7 +114,7 @@ impl<'a> Args<'a> {
         for item in items {
             match item.as_str().map(str::parse::<T>) {
                 Some(Ok(value)) => values.push(value),
-                Some(Err(error)) => self.errors.push(Diagnostic::new(item.span.clone(), error.to_string())),
+                Some(Err(error)) => self.wrong_at(item.span.clone(), error.to_string()),
                 None => self.errors.push(Diagnostic::new(
                     item.span.clone(),
                     format!("'{field}' takes strings, not {}", item.type_name()),

@@ -41,12 +41,12 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let source = args.string("source")?;
     let path: Option<AbsPath> = args.parse("path");
     let wanted = digest(args, "sha256");
-    let content = args.assets.read(&source).map_err(|why| args.refuse("source", why)).ok()?;
+    let content = args.assets.read(&source).map_err(|why| args.wrong_value("source", why)).ok()?;
     let found = file::hex(&Sha256::digest(&content));
     if wanted.is_some_and(|wanted| wanted != found) {
         args.refuse("sha256", format!("'{source}' has the digest {found}, not the one given here"));
     }
-    let needs = Needs::read(&content).map_err(|why| args.refuse("source", format!("'{source}' {why}"))).ok()?;
+    let needs = Needs::read(&content).map_err(|why| args.wrong_value("source", format!("'{source}' {why}"))).ok()?;
     let meta = ownership::meta(args, 0o755);
     let path = path?;
     ignored::refuse(args, &path);
@@ -60,7 +60,7 @@ pub(super) fn digest(args: &mut Args<'_>, field: &str) -> Option<String> {
     if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some(text);
     }
-    args.refuse(field, format!("'{field}' must be a SHA-256 of 64 hexadecimal digits"));
+    args.wrong_value(field, format!("'{field}' must be a SHA-256 of 64 hexadecimal digits"));
     None
 }
 

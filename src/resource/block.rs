@@ -69,7 +69,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let target = Target::of(args);
     let marker = args.string("marker").unwrap_or_else(|| "# {mark} {name}".to_owned());
     if !marker.contains("{mark}") || marker.contains(['\n', '\r', '\0']) {
-        args.refuse("marker", "'marker' must be one line with {mark}, which stands for BEGIN and END");
+        args.wrong_value("marker", "'marker' must be one line with {mark}, which stands for BEGIN and END");
     }
     let name = args.string("name");
     if name.is_some() && !marker.contains("{name}") {
@@ -77,7 +77,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let name = name.unwrap_or_else(|| "managed by stockade".to_owned());
     if name.trim().is_empty() || name.contains(['\n', '\r', '\0']) {
-        args.refuse("name", "'name' must be one line and not empty");
+        args.wrong_value("name", "'name' must be one line and not empty");
     }
     let line = |mark: &str| marker.replace("{mark}", mark).replace("{name}", &name).trim_end().to_owned();
     let (begin, end) = (line("BEGIN"), line("END"));
@@ -96,11 +96,14 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         return None;
     };
     if content.contains('\0') {
-        args.refuse("content", "'content' must be text");
+        args.wrong_value("content", "'content' must be text");
     }
     let content: Vec<String> = content.lines().map(str::to_owned).collect();
     if let Some(line) = content.iter().find(|line| [&begin, &end].contains(&&line.trim_end().to_owned())) {
-        args.refuse("content", format!("'content' must not hold the block's own marker \"{}\"", line.escape_debug()));
+        args.wrong_value(
+            "content",
+            format!("'content' must not hold the block's own marker \"{}\"", line.escape_debug()),
+        );
     }
     Some(Box::new(Block { target: target?, begin, end, content: Some(content), place }))
 }

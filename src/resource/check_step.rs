@@ -66,7 +66,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let (what, script) = match made? {
         Ok(made) => made,
         Err(error) => {
-            args.refuse(field, error.to_string());
+            args.wrong_value(field, error.to_string());
             return None;
         }
     };
@@ -112,7 +112,7 @@ fn address(text: &str) -> Option<(&str, u16)> {
 fn tcp(args: &mut Args<'_>) -> Made {
     let text = args.string("tcp")?;
     let Some((host, port)) = address(&text) else {
-        args.refuse("tcp", format!("'{}' is not \"host:port\"", text.escape_debug()));
+        args.wrong_value("tcp", format!("'{}' is not \"host:port\"", text.escape_debug()));
         return None;
     };
     // bash is essential on Debian and Ubuntu; nc and curl are not (bash(1), REDIRECTION).
@@ -127,7 +127,7 @@ fn unit(args: &mut Args<'_>) -> Made {
         name => match format!("{name}.service").parse() {
             Ok(name) => name,
             Err(error) => {
-                args.refuse("unit", format!("{error}"));
+                args.wrong_value("unit", format!("{error}"));
                 return None;
             }
         },
@@ -160,7 +160,7 @@ fn http(args: &mut Args<'_>) -> Made {
     };
     let scheme = ["http://", "https://"].into_iter().find(|scheme| http.url.starts_with(scheme));
     if scheme.is_none() || http.url.chars().any(|c| c.is_control() || c == ' ' || c == '"') {
-        args.refuse("http", format!("'{}' is not a URL of http or https", http.url.escape_debug()));
+        args.wrong_value("http", format!("'{}' is not a URL of http or https", http.url.escape_debug()));
     }
     if before && !args.is_clean() {
         return None;

@@ -59,7 +59,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     for field in ["run", "unless"] {
         if args.string(field).is_some_and(|text| text.contains('\0')) {
-            args.refuse(field, format!("'{field}' holds a NUL byte, which no shell can take"));
+            args.wrong_value(field, format!("'{field}' holds a NUL byte, which no shell can take"));
         }
     }
     if ["creates", "removes", "unless", "when_changed"].iter().all(|field| args.node(field).is_none()) {

@@ -93,7 +93,7 @@ pub(super) fn check_daemon_json(args: &mut Args<'_>, field: &str, path: &AbsPath
         return;
     }
     match Listens::from_json(content) {
-        Err(why) => args.refuse(field, format!("dockerd cannot start with this {DAEMON_JSON}: {why}")),
+        Err(why) => args.wrong_value(field, format!("dockerd cannot start with this {DAEMON_JSON}: {why}")),
         Ok(listens) => {
             if let (Some(address), false) = (listens.network(), listens.tls_verify) {
                 args.refuse(field, open_api(address));

@@ -39,7 +39,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let url = args.string("url")?;
     let shown = shown(&url);
     if shown.is_none() {
-        args.refuse("url", "'url' must be an http or https URL without spaces, quotes and control characters");
+        args.wrong_value("url", "'url' must be an http or https URL without spaces, quotes and control characters");
     }
     let sha256 = binary::digest(args, "sha256");
     let path: Option<AbsPath> = args.parse("path");

@@ -43,7 +43,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let stem = name.strip_suffix(".conf").unwrap_or(&name);
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-:@+".contains(&b);
     if stem.is_empty() || stem.starts_with(['.', '-']) || !stem.bytes().all(legal) || stem.len() > 200 {
-        args.refuse(
+        args.wrong_value(
             "name",
             format!("'{}' is not a name for a drop-in: use letters, digits and '_.-:@+'", name.escape_debug()),
         );
@@ -57,7 +57,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         if unit.as_ref().is_some_and(|unit| unit.as_str().ends_with(".service"))
             && let Err(why) = one_command(&parsed)
         {
-            args.refuse(file::content_field(args), why);
+            args.wrong_value(file::content_field(args), why);
         }
         Some((bytes, parsed))
     };
@@ -81,7 +81,7 @@ pub(super) fn unit_content(args: &mut Args<'_>) -> Option<(Vec<u8>, UnitFile)> {
     match parsed {
         Ok(parsed) => Some((bytes, parsed)),
         Err(why) => {
-            args.refuse(field, format!("systemd cannot use this content: {why}"));
+            args.wrong_value(field, format!("systemd cannot use this content: {why}"));
             None
         }
     }

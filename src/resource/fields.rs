@@ -149,7 +149,7 @@ pub fn check(kind: &Kind, table: &Node) -> Vec<Diagnostic> {
     errors
 }
 
-fn is_template(node: &Node) -> bool {
+pub(super) fn is_template(node: &Node) -> bool {
     node.as_str().is_some_and(|text| text.contains("{{") || text.contains("{%"))
 }
 

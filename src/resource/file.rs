@@ -74,7 +74,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let content = content(args);
     let validate = args.string("validate");
     if validate.as_ref().is_some_and(|text| !text.contains("%s")) {
-        args.refuse("validate", "'validate' must name the file to check as %s");
+        args.wrong_value("validate", "'validate' must name the file to check as %s");
     }
     let meta = ownership::meta(args, 0o644);
     if let (Some(path), Some(content)) = (&path, &content) {
@@ -94,7 +94,10 @@ fn existing(args: &mut Args<'_>, path: AbsPath) -> Option<Box<dyn Resource>> {
         }
     }
     if directory::is_system(&path) {
-        args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
+        args.wrong_value(
+            "path",
+            format!("{path} is part of the system: its owner and mode are not a playbook's to set"),
+        );
     }
     Some(Box::new(File::Existing { path, given, skip: text_file::skips(args) }))
 }
@@ -129,7 +132,7 @@ pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
         "source" => args.assets.read(&text),
         _ => args.assets.render(&text).map(String::into_bytes),
     };
-    loaded.map_err(|why| args.refuse(field, why)).ok()
+    loaded.map_err(|why| args.wrong_value(field, why)).ok()
 }
 
 impl Resource for File {

@@ -50,7 +50,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let gid = args.integer("gid", 0, MAX_ID).and_then(|gid| u32::try_from(gid).ok());
     let system = args.bool("system").unwrap_or(false);
     if name.as_ref().is_some_and(|name| name.as_str().len() > LONGEST) {
-        args.refuse("name", format!("the name of a group of this host cannot be longer than {LONGEST} characters"));
+        args.wrong_value(
+            "name",
+            format!("the name of a group of this host cannot be longer than {LONGEST} characters"),
+        );
     }
     Some(Box::new(Group::Present { name: name?, gid, system }))
 }

@@ -26,7 +26,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let name: HostName = args.parse("value")?;
     // hostname(7): the kernel keeps 64 characters.
     if name.as_str().len() > 64 {
-        args.refuse("value", format!("'{name}' is longer than the 64 characters a host name may have"));
+        args.wrong_value("value", format!("'{name}' is longer than the 64 characters a host name may have"));
     }
     let (hostname, hosts) = ("/etc/hostname".parse().ok()?, "/etc/hosts".parse().ok()?);
     Some(Box::new(Name { name, hostname, hosts }))

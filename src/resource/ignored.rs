@@ -57,7 +57,7 @@ fn run_parts(name: &str) -> bool {
 pub(super) fn refuse(args: &mut Args<'_>, path: &AbsPath) {
     let name = path.file_name();
     if is_in(path, "/etc/sudoers.d") && (name.contains('.') || name.ends_with('~')) {
-        args.refuse(
+        args.wrong_value(
             "path",
             format!("sudo ignores {path}: the name of a file in /etc/sudoers.d may not hold '.' nor end in '~'"),
         );

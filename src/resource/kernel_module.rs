@@ -57,7 +57,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let given = args.string("name")?;
     let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if given.is_empty() || given.starts_with('-') || given.len() > 55 || !given.bytes().all(legal) {
-        args.refuse(
+        args.wrong_value(
             "name",
             format!("'{}' is not a name of a kernel module: use letters, digits, '_' and '-'", given.escape_debug()),
         );

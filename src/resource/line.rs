@@ -92,7 +92,7 @@ impl Place {
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let line = args.string("line");
     if line.as_ref().is_some_and(|line| line.contains(['\n', '\r', '\0'])) {
-        args.refuse("line", "'line' must be one line: give each line a step of its own");
+        args.wrong_value("line", "'line' must be one line: give each line a step of its own");
     }
     let matching = pattern::of_line(args, "match");
     let place = Place::of(args);

@@ -46,7 +46,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     };
     // symlink(7): a target has at most PATH_MAX - 1 bytes.
     if target.is_empty() || target.len() > 4095 || target.chars().any(char::is_control) {
-        args.refuse("target", "'target' must be a path of 1 to 4095 bytes without control characters");
+        args.wrong_value("target", "'target' must be a path of 1 to 4095 bytes without control characters");
     }
     let path = path?;
     ignored::refuse(args, &path);

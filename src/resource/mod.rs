@@ -31,6 +31,7 @@ mod in_force;
 mod kernel_module;
 mod key_file;
 mod keyring;
+mod known;
 mod line;
 mod link;
 mod ownership;
@@ -54,10 +55,11 @@ mod user;
 
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
+pub use known::check_known;
 
 use crate::observe::{HostState, Queries};
 use crate::plan::{DesiredAtTurn, InForce, PlanError, Planned};
-use crate::values::{AbsPath, EnvKey, Node, Secret};
+use crate::values::{AbsPath, EnvKey, Node, PackageName, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -78,6 +80,11 @@ pub trait Resource: Debug + Send + Sync {
     /// command that follows the changes of others.
     fn pending(&self) -> Option<String> {
         None
+    }
+
+    /// The packages that it wants to be there.
+    fn named_packages(&self) -> &[PackageName] {
+        &[]
     }
 
     /// Tells it what its step is known by on a host from one run to the next,

@@ -166,13 +166,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let given = version(args, latest, names.len());
     let origin = args.string("origin");
     if origin.as_ref().is_some_and(|part| part.is_empty() || part.contains(char::is_whitespace)) {
-        args.refuse("origin", "'origin' must be a part of an address, without blanks");
+        args.wrong_value("origin", "'origin' must be a part of an address, without blanks");
     }
     let release = args.string("default_release");
     if let Some(text) = &release {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_./=*".contains(&b);
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.bytes().all(legal) {
-            args.refuse("default_release", format!("'{}' is not the name of a release", text.escape_debug()));
+            args.wrong_value("default_release", format!("'{}' is not the name of a release", text.escape_debug()));
         }
         if latest {
             args.refuse(
@@ -216,7 +216,7 @@ fn version(args: &mut Args<'_>, latest: bool, names: usize) -> Option<String> {
     }
     // With a last '*' as apt-get(8) takes it.
     if !is_version(text.strip_suffix('*').unwrap_or(&text)) {
-        args.refuse("version", format!("'{}' is not a version of a package", text.escape_debug()));
+        args.wrong_value("version", format!("'{}' is not a version of a package", text.escape_debug()));
     }
     Some(text)
 }
@@ -238,7 +238,7 @@ fn local_file(args: &mut Args<'_>) -> Option<(PackageName, String, Vec<u8>)> {
         _ => None,
     };
     let Some((name, version)) = named else {
-        args.refuse(
+        args.wrong_value(
             "deb",
             format!("'{}' must be named as dpkg names packages: NAME_VERSION_ARCHITECTURE.deb", file.escape_debug()),
         );
@@ -252,9 +252,9 @@ fn local_file(args: &mut Args<'_>) -> Option<(PackageName, String, Vec<u8>)> {
     if args.string("state").is_some_and(|state| state != "present") {
         args.refuse("state", "'deb' is for state = \"present\"");
     }
-    let content = args.assets.read(&path).map_err(|why| args.refuse("deb", why)).ok()?;
+    let content = args.assets.read(&path).map_err(|why| args.wrong_value("deb", why)).ok()?;
     if !content.starts_with(b"!<arch>\ndebian-binary") {
-        args.refuse("deb", format!("'{}' is not a Debian package", path.escape_debug()));
+        args.wrong_value("deb", format!("'{}' is not a Debian package", path.escape_debug()));
         return None;
     }
     Some((name, version, content))

@@ -8,7 +8,7 @@ use regex::{Captures, Regex, RegexBuilder};
 pub(super) fn of_line(args: &mut Args<'_>, field: &str) -> Option<Regex> {
     let text = args.string(field)?;
     if text.is_empty() || text.contains(['\0', '\n']) {
-        args.refuse(field, format!("'{field}' must be an expression for one line, and not empty"));
+        args.wrong_value(field, format!("'{field}' must be an expression for one line, and not empty"));
         return None;
     }
     parse(args, field, &text)
@@ -31,7 +31,7 @@ fn parse(args: &mut Args<'_>, field: &str, text: &str) -> Option<Regex> {
         Err(error) => {
             let shown = error.to_string();
             let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            args.refuse(field, format!("'{field}' is not a regular expression: {reason}"));
+            args.wrong_value(field, format!("'{field}' is not a regular expression: {reason}"));
             None
         }
     }

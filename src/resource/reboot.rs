@@ -43,7 +43,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let timeout = args.integer("timeout", 1, 86_400).unwrap_or(600);
     let message = args.string("message").unwrap_or_else(|| MESSAGE.to_owned());
     if message.chars().any(char::is_control) {
-        args.refuse("message", "'message' must be one line without control characters");
+        args.wrong_value("message", "'message' must be one line without control characters");
     }
     Some(Box::new(Reboot {
         required: args.string("if").as_deref() != Some("changed"),

@@ -57,7 +57,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let (after, before) = (pattern::of_text(args, "after"), pattern::of_text(args, "before"));
     let with = args.string("with")?;
     if with.contains('\0') {
-        args.refuse("with", "'with' must be text");
+        args.wrong_value("with", "'with' must be text");
     }
     let matching = matching?;
     let with = Replacement::of(args, "with", &with, &matching);

@@ -39,7 +39,7 @@ pub(super) fn unit_name(args: &mut Args<'_>, field: &str) -> Option<UnitName> {
     match text.parse().or_else(|error| format!("{text}.service").parse().map_err(|_| error)) {
         Ok(name) => Some(name),
         Err(error) => {
-            args.refuse(field, error.to_string());
+            args.wrong_value(field, error.to_string());
             None
         }
     }

@@ -91,7 +91,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             return None;
         };
         if value.chars().any(|c| c.is_control() && c != '\t') {
-            args.refuse("value", "'value' must be one line");
+            args.wrong_value("value", "'value' must be one line");
         }
         if value.trim().is_empty() && syntax.sign.is_empty() {
             args.refuse("value", "a value that blanks separate from its key cannot be empty");
@@ -121,7 +121,7 @@ fn syntax(args: &mut Args<'_>, key: String, format: Format) -> Syntax {
     });
     let sign = separator.map_or("=", str::trim).to_owned();
     if !sign.is_empty() && key.contains(&sign) {
-        args.refuse("key", format!("'key' must not hold the separator \"{}\"", sign.escape_debug()));
+        args.wrong_value("key", format!("'key' must not hold the separator \"{}\"", sign.escape_debug()));
     }
     let comments = match comment {
         Some(comment) => vec![comment.trim().to_owned()],

@@ -62,7 +62,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             None => args.scalar("value").unwrap_or_default(),
         };
         if text.chars().any(|c| c.is_control() && c != '\t') {
-            args.refuse("value", "'value' must be one line");
+            args.wrong_value("value", "'value' must be one line");
         }
         let value = normal(&text);
         if value.is_empty() {

@@ -28,7 +28,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let parts: Vec<&str> = name.split('/').collect();
     // Abbreviations such as EST are kept by the database for old times only; UTC is what it says.
     if !(2..=3).contains(&parts.len()) && name != "UTC" || !parts.iter().all(|p| part(p)) {
-        args.refuse(
+        args.wrong_value(
             "value",
             format!(
                 "'{}' is not a time zone: write Area/City, such as \"Europe/Berlin\", or \"Etc/UTC\"",

@@ -181,13 +181,13 @@ fn password(args: &mut Args<'_>) -> Option<crate::values::PasswordHash> {
 fn expires(args: &mut Args<'_>) -> Option<Option<i64>> {
     let node = args.node("expires")?;
     let (NodeValue::String(text) | NodeValue::Datetime(text)) = &node.value else {
-        args.refuse("expires", format!("'expires' must be a date, not {}", node.type_name()));
+        args.wrong_value("expires", format!("'expires' must be a date, not {}", node.type_name()));
         return None;
     };
     if text == "never" {
         return Some(None);
     }
-    account::day(text).map(Some).map_err(|why| args.refuse("expires", why)).ok()
+    account::day(text).map(Some).map_err(|why| args.wrong_value("expires", why)).ok()
 }
 
 impl Resource for User {

@@ -10,7 +10,7 @@ const TYPES: [&str; 6] = ["string", "boolean", "select", "multiselect", "passwor
 pub(super) fn answers(args: &mut Args<'_>, names: &[PackageName]) -> Option<Secret> {
     let node = args.node("debconf")?;
     let Some(entries) = node.as_table() else {
-        args.refuse("debconf", format!("'debconf' must be a table of questions, not {}", node.type_name()));
+        args.wrong_value("debconf", format!("'debconf' must be a table of questions, not {}", node.type_name()));
         return None;
     };
     let owner = names.first()?;
@@ -18,7 +18,7 @@ pub(super) fn answers(args: &mut Args<'_>, names: &[PackageName]) -> Option<Secr
     for entry in entries {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"/_.+-".contains(&b);
         if !entry.key.contains('/') || !entry.key.bytes().all(legal) {
-            args.refuse(
+            args.wrong_value(
                 "debconf",
                 format!("'{}' is not a question such as \"package/question\"", entry.key.escape_debug()),
             );
@@ -29,9 +29,9 @@ pub(super) fn answers(args: &mut Args<'_>, names: &[PackageName]) -> Option<Secr
                 text.push_str(&format!("{} {} {kind} {value}\n", owner.bare(), entry.key));
             }
             Some((kind, _)) if !TYPES.contains(&kind.as_str()) => {
-                args.refuse("debconf", format!("'{}' is not a type of question: {}", kind.escape_debug(), TYPES.join(", ")));
+                args.wrong_value("debconf", format!("'{}' is not a type of question: {}", kind.escape_debug(), TYPES.join(", ")));
             }
-            _ => args.refuse(
+            _ => args.wrong_value(
                 "debconf",
                 format!("the answer to '{}' must be one line: a string, a boolean, a number, an array of strings, or a table {{ type, value }}", entry.key),
             ),

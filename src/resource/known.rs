@@ -1,0 +1,99 @@
+//! What is wrong with a step of which not all is known yet.
+//!
+//! A value that depends on facts or probes is rendered when they are known.
+//! What the other values are wrong for can be told before that, so that a run
+//! is not half done when it comes to light. The resource is made with stand-ins
+//! for what is not known; of what it finds wrong, only that counts which is due
+//! to one known value, whatever the others will be.
+
+use super::fields::is_template;
+use super::{Args, Assets, Field, Kind, Type, check};
+use crate::values::{Diagnostic, Node, NodeValue, Span, TableEntry};
+
+/// Stand-ins for strings: what a field takes may be a name, a path, a unit or a mode.
+const STAND_INS: [&str; 4] = ["stand-in", "/stand-in", "stand-in.service", "0644"];
+
+/// Everything that is certain to be wrong with a table in which strings may be
+/// templates that are not rendered yet.
+pub fn check_known(kind: &'static Kind, table: &Node, assets: &dyn Assets) -> Vec<Diagnostic> {
+    let mut errors = check(kind, table);
+    if !errors.is_empty() {
+        return errors;
+    }
+    let mut unknown = Vec::new();
+    templates(table, &mut unknown);
+    // The text of a template's file may be what is not known.
+    unknown.extend(table.get("template").map(|node| node.span.clone()));
+    for at in 0..STAND_INS.len() {
+        let table = with_stand_ins(kind, table, at);
+        let mut args = Args::new(kind, &table, assets);
+        _ = (kind.build)(&mut args);
+        for error in args.into_wrong_values() {
+            let is_known = error.span.as_ref().is_some_and(|span| !unknown.iter().any(|other| overlap(other, span)));
+            if is_known && !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
+    }
+    errors
+}
+
+fn overlap(one: &Span, other: &Span) -> bool {
+    one.range.start < other.range.end && other.range.start < one.range.end
+}
+
+/// The places of all strings that are not known.
+fn templates(node: &Node, found: &mut Vec<Span>) {
+    match &node.value {
+        NodeValue::Array(items) => items.iter().for_each(|item| templates(item, found)),
+        NodeValue::Table(entries) => entries.iter().for_each(|entry| templates(&entry.node, found)),
+        _ if is_template(node) => found.push(node.span.clone()),
+        _ => {}
+    }
+}
+
+/// The table with values of the fields' types in place of those that are not known.
+fn with_stand_ins(kind: &Kind, table: &Node, at: usize) -> Node {
+    let entry = |entry: &TableEntry| {
+        let field = kind.fields.iter().find(|field| field.name == entry.key)?;
+        let node = if is_template(&entry.node) { of_type(field, &entry.node, at)? } else { within(&entry.node, at) };
+        Some(TableEntry { key: entry.key.clone(), key_span: entry.key_span.clone(), node })
+    };
+    let entries = table.as_table().unwrap_or_default().iter().filter_map(entry);
+    Node { span: table.span.clone(), value: NodeValue::Table(entries.collect()) }
+}
+
+/// A stand-in for a field's whole value; none where it is left out.
+fn of_type(field: &Field, node: &Node, at: usize) -> Option<Node> {
+    let text = |text: &str| NodeValue::String(text.to_owned());
+    let word = STAND_INS[at % STAND_INS.len()];
+    let value = match field.ty {
+        Type::String | Type::StringOrStrings | Type::Scalar => text(word),
+        Type::Bool => NodeValue::Bool(at.is_multiple_of(2)),
+        Type::Integer => NodeValue::Integer(1),
+        Type::Enum(words) => text(words.get(at % words.len().max(1))?),
+        Type::Strings => NodeValue::Array(vec![Node { span: node.span.clone(), value: text(word) }]),
+        Type::Map | Type::Tables | Type::Any => return None,
+    };
+    Some(Node { span: node.span.clone(), value })
+}
+
+/// A value with stand-ins for the strings in it that are not known.
+fn within(node: &Node, at: usize) -> Node {
+    let value = match &node.value {
+        NodeValue::Array(items) => NodeValue::Array(items.iter().map(|item| within(item, at)).collect()),
+        NodeValue::Table(entries) => NodeValue::Table(
+            entries
+                .iter()
+                .map(|entry| TableEntry {
+                    key: entry.key.clone(),
+                    key_span: entry.key_span.clone(),
+                    node: within(&entry.node, at),
+                })
+                .collect(),
+        ),
+        _ if is_template(node) => NodeValue::String(STAND_INS[at % STAND_INS.len()].to_owned()),
+        other => other.clone(),
+    };
+    Node { span: node.span.clone(), value }
+}
