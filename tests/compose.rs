@@ -74,7 +74,7 @@ fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
                 }
             }
             Query::Package(name) => host.set_package(name, Package::Absent),
-            Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
+            Query::Candidate(name) => host.set_candidate(name, Candidate::default()),
             Query::Unit(name) => {
                 let (load, active) = ("not-found".to_owned(), "inactive".to_owned());
                 host.set_unit(name, Known::Is(Unit { load, active, ..Unit::default() }));

@@ -67,6 +67,28 @@ fn state(site: &Project, names: &str) -> String {
     ))
 }
 
+/// A playbook of one package step after the other.
+fn steps(site: &Project, packages: &[&str]) {
+    let step = |package: &&str| format!("[[step]]\npackage = {{ {package} }}\n");
+    site.playbook(&packages.iter().map(step).collect::<String>());
+}
+
+/// A playbook that is refused with all of these words and none of those, and touches nothing.
+fn refused_for(site: &Project, blamed: &[&str], innocent: &[&str]) {
+    let before = packages(site);
+    for arguments in [&["plan", "site.toml"][..], &["apply", "site.toml", "--yes"]] {
+        let ran = site.run(arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for part in blamed {
+            assert!(ran.err.contains(part), "{part}: {ran:?}");
+        }
+        for part in innocent {
+            assert!(!ran.err.contains(part), "{part}: {ran:?}");
+        }
+    }
+    assert_eq!(before, packages(site));
+}
+
 const FIREWALLS: &str = "wall 1.0 Depends: wall-lib\nwall-lib 1.0\ntables 2.0 Depends: tables-lib; Conflicts: wall\ntables-lib 2.0\nneeds-wall 1.0 Depends: wall\n";
 
 #[test]
@@ -132,6 +154,18 @@ fn a_package_goes_only_with_those_that_the_playbook_names() {
     assert!(planned.out.contains("decided at its turn"), "{planned:?}");
     site.converge();
     assert_eq!(state(&site, "left left-lib"), "none\nnone");
+
+    // What the playbook names stays, though it came for another package.
+    converge(&site, "name = \"left\"");
+    site.playbook(
+        "[[step]]\npackage = { name = \"left-lib\" }\n[[step]]\npackage = { name = \"left\", state = \"absent\" }\n\
+         [[step]]\npackage = { autoremove = true }\n",
+    );
+    site.converge();
+    assert_eq!(state(&site, "left left-lib"), "none\nii 1.0");
+    site.playbook("[[step]]\npackage = { autoremove = true }\n[[step]]\npackage = { name = \"left-lib\" }\n");
+    site.converge();
+    assert_eq!(state(&site, "left-lib"), "ii 1.0");
 }
 
 #[test]
@@ -192,6 +226,12 @@ fn names_mean_what_apt_means_by_them() {
     converge(&site, "name = \"mta-two\"");
     assert_eq!(plan(&site, "name = \"mta\"").code, 0, "one of them is there");
 
+    // A name is no expression.
+    step(&site, "name = \"nat.ve\"");
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert_eq!(state(&site, "native"), "none");
+
     converge(&site, "name = \"strong\", recommends = false");
     assert_eq!(state(&site, "strong weak"), "ii 1.0\nnone");
     site.on_host("apt-get -qq -y purge strong >/dev/null");
@@ -203,9 +243,9 @@ fn names_mean_what_apt_means_by_them() {
 
 #[test]
 fn versions_go_down_only_where_that_is_permitted_and_holds_are_kept() {
-    let Some(site) =
-        site("app 1.0\napp 1.1\napp 2.0\nsuite testing\nfresh 5.0\nsuite stable\nfresh 4.0\nleft-conf 1.0\n")
-    else {
+    let Some(site) = site(
+        "app 1.0\napp 1.1\napp 2.0\nsuite testing\nfresh 5.0\nsuite stable\nfresh 4.0\nleft-conf 1.0\nruled-out 1.0\n",
+    ) else {
         return;
     };
     converge(&site, "name = \"app\", version = \"1.1\"");
@@ -228,6 +268,20 @@ fn versions_go_down_only_where_that_is_permitted_and_holds_are_kept() {
     assert!(planned.out.contains("package app: 1.1 → 2.0"), "{planned:?}");
     site.converge();
     assert_eq!(state(&site, "app"), "ii 2.0");
+
+    // What the host's preferences rule out is not said to be unknown.
+    site.on_host("printf 'Package: ruled-out\\nPin: version *\\nPin-Priority: -1\\n' >/etc/apt/preferences.d/no");
+    refused(&site, "name = \"ruled-out\"", &["preferences", "(1.0)"]);
+    site.playbook(
+        "[[step]]\nfile = { path = \"/etc/apt/preferences.d/no\", state = \"absent\" }\n\
+         [[step]]\nfile = { path = \"/etc/apt/preferences.d/new\", content = \"Package: fresh\\nPin: release a=testing\\nPin-Priority: 999\\n\" }\n\
+         [[step]]\npackage = { names = [\"ruled-out\", \"fresh\"] }\n",
+    );
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("fresh: (known after apply)"), "no version by the preferences before: {planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "ruled-out fresh"), "ii 1.0\nii 5.0");
+    site.on_host("rm /etc/apt/preferences.d/new; apt-get -qq -y purge fresh >/dev/null");
 
     let planned = plan(&site, "name = \"fresh\", default_release = \"testing\"");
     assert!(planned.out.contains("version: 5.0"), "{planned:?}");
@@ -300,4 +354,93 @@ fn a_dead_repository_is_named_and_does_not_decide_whether_lists_were_there_befor
     );
     let applied = site.apply();
     assert_eq!(applied.code, 3, "{applied:?}");
+}
+
+#[test]
+fn the_steps_that_apt_refuses_are_the_ones_that_are_named() {
+    let Some(site) = site(
+        "one 1.0\ntwo 1.0\nthree 1.0\nmail-a 1.0 Provides: mta; Conflicts: mta\nmail-b 1.0 Provides: mta; Conflicts: mta\n\
+         broken 1.0 Depends: not-there\nold-wall 1.0\nnew-wall 1.0 Conflicts: old-wall\nlib 1.0\nlib 2.0\n\
+         tied 1.0 Depends: lib (= 1.0)\npinned 1.0 Depends: lib (>= 2)\n",
+    ) else {
+        return;
+    };
+    // What cannot be installed at all.
+    steps(&site, &["name = \"one\"", "name = \"broken\"", "name = \"two\""]);
+    refused_for(&site, &["step 2 (package broken) at site.toml:5", "not-there"], &["step 1 ", "step 3 ", "together"]);
+    // A version that does not exist.
+    steps(&site, &["name = \"one\"", "name = \"two\"", "name = \"three\", version = \"0.7\""]);
+    refused_for(&site, &["step 3 (package three) at site.toml:7", "was not found"], &["step 1 ", "step 2 "]);
+    // Two that exclude each other, with another between them.
+    steps(&site, &["name = \"mail-a\"", "name = \"one\"", "name = \"mail-b\""]);
+    refused_for(
+        &site,
+        &["step 3 (package mail-b) at site.toml:7", "together with step 1 (package mail-a) at site.toml:3"],
+        &["step 2 "],
+    );
+    // Two at once, which have nothing to do with each other.
+    steps(&site, &["name = \"broken\"", "name = \"one\"", "name = \"two\", version = \"0.7\""]);
+    refused_for(&site, &["step 1 (package broken)", "step 3 (package two)"], &["step 2 ", "together"]);
+    // What one wants in one version and the other needs in another.
+    steps(&site, &["name = \"lib\", version = \"1.0\"", "name = \"tied\"", "name = \"pinned\""]);
+    refused_for(&site, &["step 3 (package pinned)", "together with step 1 (package lib)"], &["step 2 "]);
+    // What can only be had beside another step is not to blame.
+    steps(&site, &["name = \"tied\"", "name = \"lib\", version = \"1.0\"", "name = \"one\", version = \"0.7\""]);
+    refused_for(&site, &["step 3 (package one)"], &["step 1 ", "step 2 "]);
+    // What is removed without being named.
+    converge(&site, "name = \"old-wall\"");
+    steps(&site, &["name = \"one\"", "name = \"new-wall\"", "name = \"two\""]);
+    refused_for(
+        &site,
+        &["step 2 (package new-wall)", "apt would also remove old-wall 1.0", "may_remove"],
+        &["step 1 ", "step 3 "],
+    );
+    // What is held keeps another step from what it needs.
+    converge(&site, "name = \"lib\", version = \"1.0\", held = true");
+    steps(&site, &["name = \"one\"", "name = \"pinned\""]);
+    refused_for(&site, &["step 2 (package pinned)", "lib"], &["step 1 "]);
+    // A removal takes along what another step installs.
+    site.on_host("apt-mark unhold lib >/dev/null");
+    steps(&site, &["name = \"lib\", state = \"absent\"", "name = \"one\"", "name = \"tied\""]);
+    refused_for(&site, &["step 3 (package tied)", "step 1 (package lib)"], &["step 2 "]);
+
+    // Where only the host can know, it is asked again once it has failed there.
+    steps(&site, &["name = \"one\"", "name = \"broken\"", "name = \"two\""]);
+    site.on_host("rm -rf /var/lib/apt/lists/*");
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(format!("{applied:?}").contains("step 2 (package broken) at site.toml:5"), "{applied:?}");
+    // Newer lists could have had this version.
+    steps(&site, &["name = \"one\"", "name = \"two\"", "name = \"three\", version = \"7\""]);
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(applied.err.contains("about step 3 (package three) at site.toml:7"), "{applied:?}");
+}
+
+#[test]
+fn what_goes_with_a_package_is_not_wanted_by_another_step() {
+    let Some(site) = site("daemon-conf 1.0 Unit: yes\nother 1.0\n") else { return };
+    converge(&site, "names = [\"daemon-conf\", \"other\"]");
+    assert_eq!(site.on_host("systemctl is-active daemon-conf"), "active");
+    let absent = "[[step]]\npackage = { name = \"daemon-conf\", state = \"absent\" }\n";
+    let purged = "[[step]]\npackage = { name = \"daemon-conf\", state = \"absent\", purge = true }\n";
+    let service = "[[step]]\nservice = { name = \"daemon-conf\", running = true }\n";
+    let enabled = "[[step]]\nservice = { name = \"daemon-conf\", enabled = true }\n";
+    let line = "[[step]]\nline = { path = \"/etc/daemon-conf.conf\", line = \"y\" }\n";
+    let meta = "[[step]]\nfile = { path = \"/etc/daemon-conf.conf\", mode = \"0600\" }\n";
+    for (first, last) in [(service, absent), (enabled, absent), (service, purged), (line, purged), (meta, purged)] {
+        site.playbook(&format!("{first}{last}"));
+        refused_for(&site, &["site.toml:3", "site.toml:5", "takes back"], &[]);
+    }
+    for (first, last) in [(absent, service), (absent, enabled), (purged, meta)] {
+        site.playbook(&format!("{first}{last}"));
+        refused_for(&site, &["step 2 ", "site.toml:5"], &[]);
+    }
+    // What agrees is done.
+    let stopped = "[[step]]\nservice = { name = \"daemon-conf\", running = false, enabled = false }\n";
+    site.playbook(&format!("{line}{stopped}{absent}"));
+    site.converge();
+    assert_eq!(state(&site, "daemon-conf other"), "rc 1.0\nii 1.0");
+    assert_eq!(site.on_host("cat /etc/daemon-conf.conf"), "x\ny");
+    assert_eq!(site.on_host("systemctl is-active daemon-conf || :"), "inactive");
 }

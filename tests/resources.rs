@@ -254,11 +254,12 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             Query::Accounts => host.mark_asked(Query::Accounts),
             Query::User(_) | Query::Group(_) => host.mark_asked(query.clone()),
             Query::Package(name) => host.set_package(name, Package::Absent),
-            Query::Candidate(name) => host.set_candidate(name, Candidate { version: None, origins: vec![] }),
+            Query::Candidate(name) => host.set_candidate(name, Candidate::default()),
             Query::Provided(name) => host.set_provided(name, []),
             Query::Providers(name) => host.set_providers(name, BTreeSet::new()),
             Query::Transaction(words) => host.set_transaction(words, Transaction::default()),
             Query::Packages => host.mark_asked(Query::Packages),
+            Query::Shipped(name) => host.set_shipped(name, ShippedFiles::default()),
             Query::Unit(name) => host.set_unit(
                 name,
                 Known::Is(Unit { load: "not-found".into(), active: "inactive".into(), ..Unit::default() }),
@@ -293,7 +294,8 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
         host.set_package(&name, package);
     }
     for entry in entries(given, "candidates") {
-        let candidate = Candidate { version: text(&entry.node, "version"), origins: list(&entry.node, "origins") };
+        let (version, origins) = (text(&entry.node, "version"), list(&entry.node, "origins"));
+        let candidate = Candidate { version, origins, ..Candidate::default() };
         host.set_candidate(&entry.key.parse().unwrap(), candidate);
     }
     for entry in entries(given, "provided") {

@@ -311,9 +311,10 @@ apt_waits() {
     timeout 600 cloud-init status --wait || :
   fi
 }
+# A name is a name: without Pattern-Only one that no package has, such as "python3.9", is taken for an expression.
 apt_run() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Cmd::Pattern-Only=true "$@"
 }
 # What apt writes of its marks while it simulates goes to a copy.
 apt_simulates() {

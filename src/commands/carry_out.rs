@@ -3,7 +3,7 @@
 
 use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
-use crate::plan::{HostPlan, Op};
+use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::TransportError;
 use std::time::Instant;
@@ -94,6 +94,7 @@ pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, 
             outcome.runs.push(run.to_string());
             let ran = execute(&mut host.reach(), plan, &program, &run, reporter);
             let end = judge(plan, ran, &mut outcome);
+            explain(plan, host, &mut outcome, reporter);
             Part { outcome, end, record: Some(program.undo.record) }
         }
     }
@@ -113,6 +114,41 @@ pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
         }
         _ => {}
     }
+}
+
+/// Which of the steps that share a transaction apt refuses is told by a plan
+/// with the package lists that the host has by then.
+fn explain(plan: &HostPlan, host: &mut impl Worked, outcome: &mut HostOutcome, reporter: &dyn Reporter) {
+    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
+    let Some(failure) = outcome.failure.as_mut().filter(|failure| installs(&failure.step)) else { return };
+    if plan.steps.iter().filter(|step| installs(step)).count() < 2 {
+        return;
+    }
+    let found = match look_again(host, &plan.name, reporter) {
+        Err(error) => format!("planned again, the host says: {error:#}"),
+        // Then the host's words tell, as far as they name packages.
+        Ok(_) => {
+            let said: Vec<&str> =
+                failure.output.split(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).collect();
+            let is_told = |step: &&StepPlan| {
+                step.ops.iter().any(|op| match op {
+                    Op::AptInstall { packages, .. } => packages.iter().any(|target| said.contains(&target.name.bare())),
+                    _ => false,
+                })
+            };
+            let told = plan.steps.iter().filter(|step| installs(step)).filter(is_told);
+            let place = |step: &StepPlan| step.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
+            let told: Vec<String> =
+                told.map(|step| format!("step {} ({}){}", step.id, step.name, place(step))).collect();
+            if told.is_empty() {
+                return;
+            }
+            format!("what it says is about {}", told.join(" and "))
+        }
+    };
+    let text = format!("several steps install packages together; {found}");
+    reporter.event(&Event::Notice { host: Some(&plan.name), text: &text });
+    failure.message = format!("{}; {text}", failure.message);
 }
 
 /// What came of a run's operations.

@@ -160,7 +160,7 @@ fn plan(name: &str, session: &mut Session, steps: &[Wanted], state: &mut HostSta
     let begun = state.left.resumed_at.is_some();
     let wrong = |errors: Vec<StepError>| refusal(name, &errors, begun);
     // Answers may raise further questions, but not for ever.
-    for _ in 0..8 {
+    for _ in 0..16 {
         let Forecast { plan, wants, .. } = plan_host(name, steps, state).map_err(wrong)?;
         if wants.is_empty() {
             return Ok(plan);

@@ -100,6 +100,16 @@ impl HostState {
         self.apt.providers.insert(name.clone(), providers);
     }
 
+    /// The packages that the steps of the plan want to be there.
+    pub fn named_packages(&self) -> &BTreeSet<PackageName> {
+        &self.named_packages
+    }
+
+    /// Sets the packages that the steps of a plan want to be there.
+    pub fn set_named_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
+        self.named_packages = names.into_iter().collect();
+    }
+
     /// What apt was found to do is from here on known after apply.
     pub(crate) fn forget_transactions(&mut self) {
         self.apt.transactions.clear();

@@ -11,6 +11,7 @@ mod predict;
 pub mod probe;
 mod query;
 mod reply;
+mod shipped;
 mod state;
 mod tree;
 mod turn;
@@ -20,6 +21,7 @@ pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
 pub use query::{Queries, Query, Run, Text};
 pub use reply::Malformed;
+pub use shipped::ShippedFiles;
 pub use state::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
     StateError, Unit,

@@ -8,7 +8,7 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, apt, reply};
+use super::{Facts, HostState, Queries, Query, Run, Text, apt, reply, shipped};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -67,11 +67,19 @@ q_installed() {
   [ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 }
     /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states
 }
+# Without what is large and no step's.
+q_shipped() {
+  f=$1
+  shift
+  dpkg-query -W -f "$f" -- "$@" 2>/dev/null |
+    sed -e '/^ \/usr\/share\/\(doc\|man\|locale\)\//d' -e '/^ \/usr\/\(src\|include\)\//d' -e '/^ \(\/usr\)\?\/lib\/modules\//d'
+}
 # What apt writes of its marks goes to a copy.
 q_transaction() {
   d=$(mktemp -d) || return
   cat /var/lib/apt/extended_states >"$d/marks" 2>/dev/null || :
-  apt-get -s -y -q -o Debug::NoLocking=1 -o Dir::State::extended_states="$d/marks" -o APT::Get::AutomaticRemove=false "$@" >"$d/out"
+  apt-get -s -y -q -o Debug::NoLocking=1 -o Dir::State::extended_states="$d/marks" -o APT::Get::AutomaticRemove=false \
+    -o APT::Cmd::Pattern-Only=true "$@" >"$d/out"
   r=$?
   cat "$d/out"
   if [ "$r" = 0 ]; then
@@ -163,6 +171,8 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     if queries.contains(&Query::Packages) {
         script.line("section installed q_installed");
     }
+    let shipped = words(|q| if let Query::Shipped(p) = q { Some(p.bare()) } else { None });
+    called(&mut script, Command::new("section shipped q_shipped").arg(shipped::FORMAT), &shipped);
     for (number, words) in apt::calls(queries).enumerate() {
         script.run(Command::new("section").arg(format!("transaction{number}")).arg("q_transaction").args(words));
     }

@@ -50,6 +50,9 @@ pub enum Query {
     Providers(PackageName),
     /// All installed packages, with their versions and marks.
     Packages,
+    /// The files of an installed package, and which of them outlast its
+    /// removal as long as it is not purged.
+    Shipped(PackageName),
     /// A unit's load, active and enabled state.
     Unit(UnitName),
     /// The live value of a kernel parameter.
@@ -121,6 +124,7 @@ impl fmt::Display for Query {
             Query::Provided(name) => write!(f, "installed packages that provide {name}"),
             Query::Providers(name) => write!(f, "packages that provide {name}"),
             Query::Packages => write!(f, "installed packages"),
+            Query::Shipped(name) => write!(f, "files of package {name}"),
             Query::Unit(name) => write!(f, "unit {name}"),
             Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
             Query::Module(name) => write!(f, "kernel module {name}"),

@@ -3,12 +3,12 @@
 //! A question without an answer is an error or an explicit "unreadable", never
 //! "absent": absent is only what the host itself called absent.
 
-use super::apt;
 use super::probe::{drop_in_directories, runs};
 use super::{
     Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
     Query, Shadow, Unit,
 };
+use super::{apt, shipped};
 use crate::values::{AbsPath, Mode, Secret, UnitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
@@ -127,6 +127,9 @@ pub(super) fn fill(
     }
     if queries.contains(&Query::Packages) {
         apt::installed(host, section("installed")?);
+    }
+    if asks(|q| matches!(q, Query::Shipped(_))) {
+        shipped::read(host, queries, section("shipped")?);
     }
     for (number, words) in apt::calls(queries).enumerate() {
         apt::transaction(host, words, section(&format!("transaction{number}"))?);
@@ -429,23 +432,29 @@ fn packages(host: &mut HostState, queries: &Queries, section: &Section) {
 
 fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
     let mut found: HashMap<String, Candidate> = HashMap::new();
-    let (mut current, mut in_candidate) = (String::new(), false);
+    let (mut current, mut listed) = (String::new(), None);
     for line in section.text().lines() {
         let depth = line.len() - line.trim_start().len();
         let text = line.trim();
         if depth == 0 && text.ends_with(':') {
             current = text.trim_end_matches(':').to_owned();
-            found.insert(current.clone(), Candidate { version: None, origins: Vec::new() });
+            found.insert(current.clone(), Candidate::default());
+            listed = None;
         }
         let Some(candidate) = found.get_mut(&current) else { continue };
         if let Some(version) = text.strip_prefix("Candidate: ") {
             candidate.version = (version != "(none)").then(|| version.to_owned());
-        } else if depth == 4 || depth == 5 {
+        } else if depth == 5 || text.starts_with("*** ") {
             // " *** 5.2.15 500" or "     5.2.15 500": a version of the table.
-            let version = text.trim_start_matches("*** ").split_whitespace().next();
-            in_candidate = version.is_some() && version == candidate.version.as_deref();
-        } else if depth >= 8 && in_candidate {
-            candidate.origins.push(text.split_once(' ').map_or(text, |(_, origin)| origin).to_owned());
+            listed = text.trim_start_matches("*** ").split_whitespace().next().map(str::to_owned);
+        } else if depth >= 8 {
+            let origin = text.split_once(' ').map_or(text, |(_, origin)| origin);
+            if listed == candidate.version {
+                candidate.origins.push(origin.to_owned());
+            }
+            // What only dpkg knows is installed and nowhere to be had.
+            let is_offered = origin != "/var/lib/dpkg/status";
+            candidate.offered.extend(listed.clone().filter(|one| is_offered && !candidate.offered.contains(one)));
         }
     }
     for query in queries.iter() {
@@ -453,10 +462,9 @@ fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
         if section.code != 0 {
             host.set_unreadable(query.clone(), section.errors.clone());
         } else {
-            let none = Candidate { version: None, origins: Vec::new() };
             // apt names a package without its architecture where that is the host's own.
             let own = name.takes(&host.facts.arch, &host.facts.arch).then(|| found.get(name.bare())).flatten();
-            let candidate = found.get(name.as_str()).or(own).cloned().unwrap_or(none);
+            let candidate = found.get(name.as_str()).or(own).cloned().unwrap_or_default();
             host.set_candidate(name, candidate);
         }
     }

@@ -155,12 +155,14 @@ pub enum Package {
 }
 
 /// What apt would install.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Candidate {
     /// The version; none if apt knows no package of the name.
     pub version: Option<String>,
     /// The repositories that offer the candidate, as `apt-cache policy` shows them.
     pub origins: Vec<String>,
+    /// All versions that a repository offers.
+    pub offered: Vec<String>,
 }
 
 /// The state of a unit, in systemctl(1)'s words.
@@ -230,6 +232,10 @@ pub struct HostState {
     pub(super) packages: BTreeMap<PackageName, Package>,
     pub(super) candidates: BTreeMap<PackageName, Candidate>,
     pub(super) apt: super::apt::AptState,
+    /// The packages that the steps of the plan want.
+    pub(super) named_packages: BTreeSet<PackageName>,
+    /// The files of packages that may go.
+    pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     pub(super) modules: BTreeMap<String, Module>,

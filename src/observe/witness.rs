@@ -89,6 +89,9 @@ impl HostState {
                 self.providers(name).map_or_else(unknown, |by| by.iter().cloned().collect::<Vec<_>>().join(" "))
             }
             Query::Packages => self.installed_packages().map_or_else(unknown, |all| salted(salt, &format!("{all:?}"))),
+            Query::Shipped(name) => {
+                self.shipped(name).map_or_else(unknown, |files| salted(salt, &format!("{files:?}")))
+            }
             Query::Unit(name) => self.unit(name).map_or_else(unknown, |unit| match unit {
                 Known::Is(unit) => format!("{} {} {}", unit.load, unit.active, unit.file),
                 Known::AfterApply => "known after apply".into(),

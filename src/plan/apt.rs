@@ -103,9 +103,12 @@ impl Op {
                 // As apt(8) upgrades: what an update newly needs is installed, nothing is removed.
                 words.extend((!full).then(|| "--with-new-pkgs".to_owned()));
             }
-            Op::AptAutoremove { purge } => {
+            Op::AptAutoremove { purge, keep } => {
                 words.push("autoremove".to_owned());
                 words.extend(purge.then(|| "--purge".to_owned()));
+                // apt-get(8): a name followed by a plus sign is to be installed, and so stays.
+                words.extend((!keep.is_empty()).then(|| "--".to_owned()));
+                words.extend(keep.iter().map(|name| format!("{name}+")));
             }
             _ => return None,
         }

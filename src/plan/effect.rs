@@ -16,6 +16,9 @@ impl Op {
         if self.may_require_reboot() {
             host.reboot_may_become_required();
         }
+        if self.configures_apt() {
+            host.forget_candidates();
+        }
         match self {
             Op::WriteFile { path, content, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
@@ -147,6 +150,7 @@ impl Op {
                 let there = |target: &AptTarget| matches!(host.package(&target.name), Ok(Package::Installed { .. }));
                 let brings_more = !packages.iter().all(there);
                 host.forget_transactions();
+                remove.iter().for_each(|name| host.shipped_files_go(name, false));
                 for target in packages {
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
@@ -170,6 +174,7 @@ impl Op {
                 host.forget_transactions();
                 let left = if *purge { Package::Absent } else { Package::ConfigFiles };
                 packages.iter().for_each(|name| host.set_package(name, left.clone()));
+                packages.iter().for_each(|name| host.shipped_files_go(name, *purge));
             }
             Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
                 if matches!(self, Op::AptUpgrade { .. })
@@ -236,6 +241,18 @@ impl Op {
 }
 
 impl Op {
+    /// Whether it may change which packages apt offers, and in which versions:
+    /// sources, preferences and settings.
+    pub(super) fn configures_apt(&self) -> bool {
+        match self {
+            Op::WriteFile { path, .. }
+            | Op::Download { path, .. }
+            | Op::MakeLink { path, .. }
+            | Op::Remove { path, .. } => path.as_str().starts_with("/etc/apt/"),
+            _ => false,
+        }
+    }
+
     /// Whether packages, units or the operator's own text, which this makes
     /// run, may ask for a reboot.
     fn may_require_reboot(&self) -> bool {

@@ -7,6 +7,8 @@
 
 mod access;
 mod apt;
+pub(crate) mod blame;
+mod calls;
 mod contradiction;
 mod due;
 mod effect;

@@ -220,6 +220,8 @@ pub enum Op {
     /// Removes what was installed only for packages that are gone.
     AptAutoremove {
         purge: bool,
+        /// Those that the playbook names, and that stay for that.
+        keep: Vec<PackageName>,
     },
     /// Marks packages.
     AptMark {

@@ -1,6 +1,6 @@
 //! From resources and a host's state to that host's plan.
 
-use super::contradiction::contradictions;
+use super::contradiction::{contradictions, taken_along};
 use super::due::owed;
 use super::transaction::add_transactions;
 use super::whole::{judge, missing_units};
@@ -110,6 +110,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         errors: Vec::new(),
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
     };
+    planning.predicted.set_named_packages(steps.iter().flat_map(|step| step.resource.named_packages()).cloned());
     let mut planned: Vec<(usize, &Wanted)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));
@@ -123,14 +124,14 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     later_reboots(&mut plans, &may_become_due, &predicted);
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
     judge(&planned, &mut plans, &predicted, &mut wants)?;
+    let mut sources = vec![None; plans.len()];
+    for (at, step) in &planned {
+        if let Some(source) = sources.get_mut(*at) {
+            *source = Some(*step);
+        }
+    }
     // While answers are missing, a step may plan otherwise than it will.
     if wants.is_empty() && !incomplete {
-        let mut sources = vec![None; plans.len()];
-        for (at, step) in &planned {
-            if let Some(source) = sources.get_mut(*at) {
-                *source = Some(*step);
-            }
-        }
         let mut errors = contradictions(&sources, &plans, host, &predicted);
         errors.extend(missing_units(&plans, &predicted));
         if !errors.is_empty() {
@@ -138,14 +139,22 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         }
     }
     // What apt would do is asked once it is certain which packages are wanted.
-    let transactions =
-        if wants.is_empty() { add_transactions(host, &access.packages(), &mut plans, &mut wants) } else { Ok(()) };
-    if let Err(refused) = transactions {
-        let named = |(at, error): (usize, PlanError)| {
-            let StepPlan { id, name, span, .. } = &plans[at];
-            StepError { id: id.clone(), name: name.clone(), span: span.clone(), error }
-        };
-        return Err(refused.into_iter().map(named).collect());
+    if wants.is_empty() {
+        match add_transactions(host, &access.packages(), &mut plans, &mut wants) {
+            Ok(removals) => {
+                let errors = taken_along(&sources, &plans, &removals, host, &mut wants);
+                if !errors.is_empty() {
+                    return Err(errors);
+                }
+            }
+            Err(refused) => {
+                let named = |(at, error): (usize, PlanError)| {
+                    let StepPlan { id, name, span, .. } = &plans[at];
+                    StepError { id: id.clone(), name: name.clone(), span: span.clone(), error }
+                };
+                return Err(refused.into_iter().map(named).collect());
+            }
+        }
     }
     owed(&mut plans, host);
     predicted.left.owed.clear();

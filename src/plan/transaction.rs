@@ -7,10 +7,11 @@
 //! lists are updated first, or apt's configuration changes, the answer is known
 //! after apply; the host then asks apt once more before it does anything.
 
-use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan};
-use crate::observe::{HostState, Package, PackageChange, Queries, Query, Transaction};
+use super::calls::{Call, calls, joined};
+use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
+use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
 use crate::values::{PackageName, Secret};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// apt's lists are updated before an install when they are older (seconds);
 /// the runner's `apt_has_lists` has the same limit.
@@ -19,7 +20,11 @@ pub(crate) const LISTS_ARE_OLD: u64 = 86_400;
 /// A refusal, and the index of the step that it belongs to.
 pub(super) type Refused = (usize, PlanError);
 
-/// Adds to the steps what apt does besides. Questions that are open go to
+/// A package that goes besides those that a step names as its own, and the
+/// index of the step for which it does.
+pub(super) type Removal = (usize, PackageName);
+
+/// Adds to the steps what apt does besides, and gives what it removes besides. Questions that are open go to
 /// `wants`; a plan that waits for an answer is made again when it is there.
 ///
 /// # Errors
@@ -29,115 +34,106 @@ pub(super) fn add_transactions(
     protected: &[&'static str],
     steps: &mut [StepPlan],
     wants: &mut Queries,
-) -> Result<(), Vec<Refused>> {
+) -> Result<Vec<Removal>, Vec<Refused>> {
     let calls = calls(host, steps);
+    let mut removals = Vec::new();
     if calls.is_empty() {
-        return Ok(());
+        return Ok(removals);
     }
     let named = Named::of(host, steps);
-    let mut shown = BTreeSet::new();
-    let mut refused = Vec::new();
     // What a step releases is still held when apt is asked; the apply asks again without this.
     let is_release = |op: &Op| matches!(op, Op::AptMark { mark: Mark::Unhold, .. });
     let releases = steps.iter().flat_map(|step| &step.ops).any(is_release);
+    let mut apt = Simulation { host, protected, named: &named, releases, wants };
+    let mut shown = BTreeSet::new();
+    let mut refused = Vec::new();
     for call in calls {
-        let Call { step, op, known } = call;
+        let first = call.first();
         // What the operator's own commands do before may be what apt lacks now.
-        let after_command = steps[..step].iter().any(|step| step.ops.iter().any(|op| matches!(op, Op::Run { .. })));
-        let Some(mut words) = op.apt_words().filter(|_| known) else {
-            open(&mut steps[step]);
-            continue;
-        };
-        if releases {
-            words.insert(1, "--allow-change-held-packages".to_owned());
-        }
-        let query = Query::Transaction(words.clone());
-        if !host.asked(&query) {
-            wants.ask(query);
+        let after_command = steps[..first].iter().any(|step| step.ops.iter().any(|op| matches!(op, Op::Run { .. })));
+        if !call.known {
+            open(&mut steps[first]);
             continue;
         }
-        match host.transaction(&words) {
-            Err(error) => refused.push((step, error.into())),
-            Ok(found) if found.refusal.is_some() && after_command => open(&mut steps[step]),
-            Ok(found) => match judge(&op, found, &named, protected) {
-                Err(why) => refused.push((step, PlanError::Refused(why))),
-                Ok(()) => show(steps, step, found, &named, &mut shown),
+        match apt.ask(&call.op()) {
+            None => {}
+            Some(Err(error)) => refused.push((first, error.into())),
+            Some(Ok(found)) if found.refusal.is_some() && after_command => open(&mut steps[first]),
+            Some(Ok(found)) => match apt.judge(&call.op(), found) {
+                Some(why) => refused.extend(apt.blame(&call, steps, &why).unwrap_or_default()),
+                None => {
+                    show(steps, first, found, &named, &mut shown);
+                    let gone = found.changes.iter().filter(|change| change.after.is_none());
+                    let unshown = gone.filter(|change| !named.shown.contains(&change.name));
+                    removals.extend(unshown.filter_map(|change| Some((first, change.name.parse().ok()?))));
+                }
             },
         }
     }
-    if refused.is_empty() { Ok(()) } else { Err(refused) }
+    if refused.is_empty() { Ok(removals) } else { Err(refused) }
 }
 
-/// One call of apt-get, and whether its result can be told now.
-struct Call {
-    /// The first step that it belongs to.
-    step: usize,
-    op: Op,
-    known: bool,
+/// apt's answers, and what may be done of what it would do.
+struct Simulation<'a> {
+    host: &'a HostState,
+    protected: &'a [&'static str],
+    named: &'a Named,
+    /// Whether a step of the run releases what is held.
+    releases: bool,
+    wants: &'a mut Queries,
 }
 
-/// The calls that a plan makes. What goes and what comes is one question: a
-/// package may go without what depends on it because another takes its place.
-fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
-    let ops = || steps.iter().enumerate().flat_map(|(index, step)| step.ops.iter().map(move |op| (index, op)));
-    let changes_apt = |op: &Op| match op {
-        Op::AptUpdate { .. } => true,
-        Op::WriteFile { path, .. }
-        | Op::Download { path, .. }
-        | Op::MakeLink { path, .. }
-        | Op::Remove { path, .. } => path.as_str().starts_with("/etc/apt/"),
-        _ => false,
-    };
-    let fresh = host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
-    let lists_stay = fresh && !ops().any(|(_, op)| changes_apt(op));
-    let whole = !host.facts.apt.interrupted;
-    let mut calls: Vec<Call> = Vec::new();
-    let mut removals: Vec<(usize, &Op)> = Vec::new();
-    for (index, op) in ops() {
-        match op {
-            Op::AptInstall { packages, remove, options, .. } => {
-                let broken = |name: &PackageName| matches!(host.package(name), Ok(Package::Broken(_)));
-                let from_file = packages.iter().any(|target| target.file.is_some());
-                let is_known = lists_stay && whole && !from_file && !packages.iter().any(|one| broken(&one.name));
-                let same =
-                    calls.iter_mut().find(|call| matches!(&call.op, Op::AptInstall { options: o, .. } if o == options));
-                match same {
-                    Some(Call { op: Op::AptInstall { packages: all, remove: gone, .. }, known, .. }) => {
-                        *known &= is_known;
-                        all.extend(packages.iter().filter(|one| !all.contains(one)).cloned().collect::<Vec<_>>());
-                        gone.extend(remove.iter().filter(|one| !gone.contains(one)).cloned().collect::<Vec<_>>());
-                    }
-                    _ => calls.push(Call { step: index, op: op.clone(), known: is_known }),
-                }
-            }
-            Op::AptRemove { .. } => removals.push((index, op)),
-            // Both go by what is there when their turn comes.
-            Op::AptUpgrade { .. } => calls.push(Call { step: index, op: op.clone(), known: lists_stay && whole }),
-            Op::AptAutoremove { .. } => {
-                let first =
-                    !ops().any(|(at, other)| at < index && (other.is_apt() || matches!(other, Op::AptUpgrade { .. })));
-                calls.push(Call { step: index, op: op.clone(), known: whole && first });
-            }
-            _ => {}
+impl<'a> Simulation<'a> {
+    /// What apt would do; none if that is still to be asked.
+    fn ask(&mut self, op: &Op) -> Option<Result<&'a Transaction, StateError>> {
+        let mut words = op.apt_words()?;
+        if self.releases {
+            words.insert(1, "--allow-change-held-packages".to_owned());
         }
+        let query = Query::Transaction(words.clone());
+        if !self.host.asked(&query) {
+            self.wants.ask(query);
+            return None;
+        }
+        Some(self.host.transaction(&words))
     }
-    let gone = || {
-        removals
-            .iter()
-            .filter_map(|(_, op)| if let Op::AptRemove { packages, .. } = op { Some(packages) } else { None })
-    };
-    match (calls.iter_mut().find(|call| matches!(call.op, Op::AptInstall { .. })), removals.first()) {
-        (Some(Call { op: Op::AptInstall { remove, .. }, .. }), Some(_)) => {
-            remove.extend(gone().flatten().cloned());
-        }
-        (_, Some((index, _))) => {
-            let packages = gone().flatten().cloned().collect();
-            let op = Op::AptRemove { packages, purge: false, may_remove: Vec::new() };
-            calls.push(Call { step: *index, op, known: whole });
-        }
-        _ => {}
+
+    /// Why apt may not do this; none if it may.
+    fn judge(&self, op: &Op, found: &Transaction) -> Option<String> {
+        judge(op, found, self.named, self.protected).err()
     }
-    calls
+
+    /// The steps to which it is due that a call may not be made, each with the
+    /// reason; none if apt is still to be asked.
+    fn blame(&mut self, call: &Call, steps: &[StepPlan], why: &str) -> Option<Vec<Refused>> {
+        let Call { parts, .. } = call;
+        let op = |chosen: &[usize]| joined(chosen.iter().filter_map(|at| parts.get(*at)).map(|(_, op)| op));
+        let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
+        let groups = blame::groups(parts.len(), |chosen| {
+            let op = op(chosen);
+            let why = self.ask(&op)?.map_or_else(|error| Some(error.to_string()), |found| self.judge(&op, found));
+            let is_faulty = why.is_some();
+            reasons.extend(why.map(|why| (chosen.to_vec(), why)));
+            Some(is_faulty)
+        })?;
+        let place = |step: &StepPlan| {
+            let place = step.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
+            format!("step {} ({}){place}", step.id, step.name)
+        };
+        let refused = groups.into_iter().filter_map(|group| {
+            let why = reasons.get(&group).map_or(why, String::as_str);
+            let (last, others) = group.split_last()?;
+            let others: BTreeSet<usize> =
+                others.iter().filter_map(|at| parts.get(*at)).map(|(step, _)| *step).collect();
+            let (last, _) = parts.get(*last)?;
+            let others: Vec<String> =
+                others.iter().filter(|step| *step != last).map(|step| place(&steps[*step])).collect();
+            let together =
+                if others.is_empty() { String::new() } else { format!("together with {}: ", others.join(" and ")) };
+            Some((*last, PlanError::Refused(format!("{together}{why}"))))
+        });
+        Some(refused.collect())
+    }
 }
 
 /// The packages that the steps name, as apt writes them.

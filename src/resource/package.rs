@@ -268,6 +268,10 @@ impl Resource for Packages {
         }
     }
 
+    fn named_packages(&self) -> &[PackageName] {
+        if matches!(self.wanted, Wanted::Present(_)) { &self.names } else { &[] }
+    }
+
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
@@ -302,6 +306,7 @@ impl Packages {
             if let Some((before, held)) = installed(host, name)? {
                 refuse_held(name, held, "removed as a conflict")?;
                 planned.change(format!("conflict {name}"), Some(before), None::<&str>);
+                ask_what_goes(host, name, planned);
                 remove.push(name.clone());
             }
         }
@@ -368,6 +373,7 @@ impl Packages {
             if let Some((before, held)) = installed(host, name)?.or(left.map(|left| (left, false))) {
                 refuse_held(name, held, "removed")?;
                 planned.change(field(name, "version", self.names.len() > 1), Some(before), None::<&str>);
+                ask_what_goes(host, name, planned);
                 packages.push(name.clone());
             }
         }
@@ -390,6 +396,15 @@ fn installed(host: &HostState, name: &PackageName) -> Result<Option<(String, boo
         Package::Installed { version: Known::Is(version), held } => Ok(Some((version.clone(), *held))),
         Package::Installed { version: Known::AfterApply, held } => Ok(Some((KNOWN_AFTER_APPLY.to_owned(), *held))),
         Package::Broken(state) => Ok(Some((state.clone(), false))),
+    }
+}
+
+/// What goes with a package may be what another step wants.
+fn ask_what_goes(host: &HostState, name: &PackageName, planned: &mut Planned) {
+    let is_there =
+        matches!(host.package(name), Ok(Package::Installed { version: Known::Is(_), .. } | Package::ConfigFiles));
+    if is_there && host.shipped(name).is_err() {
+        planned.wants.push(Query::Shipped(name.clone()));
     }
 }
 

@@ -116,6 +116,12 @@ impl PackageName {
         self.0.split(':').next().unwrap_or(&self.0)
     }
 
+    /// Whether this is what apt on a host calls `name`: it leaves out the
+    /// architecture where that is the host's own, `native`.
+    pub fn names(&self, name: &str, native: &str) -> bool {
+        self.0 == name || (self.takes(native, native) && self.bare() == name)
+    }
+
     /// Whether a package of this name and architecture is the one that is meant
     /// on a host whose own is `native`, as apt reads it: `:all` and `:native`
     /// stand for the host's own, of which the packages for all architectures are.

@@ -136,9 +136,16 @@ impl<'a> Install<'a> {
                 _ => unknown(),
             };
         };
-        let (version, origins) = (candidate.version.clone(), candidate.origins.clone());
+        let Candidate { version, origins, offered } = candidate.clone();
         match (version, by) {
             (None, Some(by)) => Ok(First::Provided(by)),
+            (None, None) if !offered.is_empty() && self.present.options.default_release.is_none() => {
+                Err(PlanError::Refused(format!(
+                    "apt's preferences on this host (/etc/apt/preferences.d) rule out every version of {name} that is \
+                     offered ({}): change them in a step before this one, or name a version with 'version'",
+                    offered.join(", ")
+                )))
+            }
             (None, None) => self.by_provider(name, planned),
             // Its version is that of the release, which the candidate is not of.
             (Some(_), _) if self.present.options.default_release.is_some() => unknown(),

@@ -1,9 +1,10 @@
 //! Steps without names: all packages up to date, and those that nothing needs gone.
 
 use super::INTERRUPTED;
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, PackageChange, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Op, PlanError, Planned};
 use crate::resource::{Args, Resource};
+use crate::values::PackageName;
 
 #[derive(Debug)]
 struct All {
@@ -30,7 +31,7 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let (needs_lists, op) = match upgrade.as_deref() {
         Some(word) => (true, Op::AptUpgrade { full: word == "full", may_remove }),
-        None => (false, Op::AptAutoremove { purge: args.bool("purge").unwrap_or(false) }),
+        None => (false, Op::AptAutoremove { purge: args.bool("purge").unwrap_or(false), keep: Vec::new() }),
     };
     Some(Box::new(All { op, needs_lists }))
 }
@@ -42,7 +43,9 @@ impl Resource for All {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        let words = self.op.apt_words().unwrap_or_default();
+        let (op, wants) = self.with_what_stays(host);
+        let words = op.apt_words().unwrap_or_default();
+        planned.wants.extend(wants);
         let fresh = !self.needs_lists || host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
         let found = host.transaction(&words).ok().filter(|_| fresh && !host.facts.apt.interrupted);
         // Where packages or lists change earlier in the run, the answer is gone.
@@ -56,15 +59,32 @@ impl Resource for All {
             Some(_) => {}
             None => planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY)),
         }
-        planned.action = Some(match (&self.op, found) {
+        planned.action = Some(match (&op, found) {
             (_, None) => Action::Unknown,
             (Op::AptAutoremove { .. }, _) => Action::Delete,
             _ => Action::Update,
         });
-        planned.ops.push(self.op.clone());
+        planned.ops.push(op);
         if host.facts.apt.interrupted {
             planned.notes.push(INTERRUPTED.to_owned());
         }
         Ok(planned)
+    }
+}
+
+impl All {
+    /// What the playbook names is not removed because no other package needs
+    /// it, however it was installed. Where apt would, it is asked once more.
+    fn with_what_stays(&self, host: &HostState) -> (Op, Option<Query>) {
+        let Op::AptAutoremove { purge, .. } = self.op else { return (self.op.clone(), None) };
+        let found = self.op.apt_words().and_then(|words| host.transaction(&words).ok());
+        let goes = |name: &PackageName| {
+            let is_it = |change: &PackageChange| change.after.is_none() && name.names(&change.name, &host.facts.arch);
+            found.is_some_and(|found| found.changes.iter().any(is_it))
+        };
+        let keep: Vec<PackageName> = host.named_packages().iter().filter(|name| goes(name)).cloned().collect();
+        let op = Op::AptAutoremove { purge, keep };
+        let query = op.apt_words().map(Query::Transaction).filter(|query| !host.asked(query));
+        (op, query)
     }
 }

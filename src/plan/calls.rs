@@ -1,0 +1,102 @@
+//! The calls of apt-get that a plan makes, and what each step adds to them.
+
+use super::transaction::LISTS_ARE_OLD;
+use super::{Op, StepPlan};
+use crate::observe::{HostState, Package};
+use crate::values::PackageName;
+
+/// One call of apt-get, and whether its result can be told now.
+pub(super) struct Call {
+    /// What each step adds to it, in their order.
+    pub(super) parts: Vec<(usize, Op)>,
+    pub(super) known: bool,
+}
+
+impl Call {
+    /// The first step that it belongs to.
+    pub(super) fn first(&self) -> usize {
+        self.parts.first().map_or(0, |(step, _)| *step)
+    }
+
+    pub(super) fn op(&self) -> Op {
+        joined(self.parts.iter().map(|(_, op)| op))
+    }
+}
+
+/// What several operations on packages are as one. What goes and what comes is
+/// one question: a package may go without what depends on it because another
+/// takes its place.
+pub(super) fn joined<'a>(ops: impl Iterator<Item = &'a Op>) -> Op {
+    fn join<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+        let new: Vec<T> = more.iter().filter(|one| !all.contains(one)).cloned().collect();
+        all.extend(new);
+    }
+    let mut all = Op::AptRemove { packages: Vec::new(), purge: false, may_remove: Vec::new() };
+    for op in ops {
+        match (&mut all, op) {
+            (Op::AptInstall { packages, remove, .. }, Op::AptInstall { packages: more, remove: gone, .. }) => {
+                join(packages, more);
+                join(remove, gone);
+            }
+            (Op::AptInstall { remove, .. }, Op::AptRemove { packages: gone, .. }) => join(remove, gone),
+            (Op::AptRemove { packages: gone, .. }, Op::AptRemove { packages: more, .. }) => join(gone, more),
+            (Op::AptRemove { packages: gone, .. }, Op::AptInstall { .. }) => {
+                let mut op = op.clone();
+                if let Op::AptInstall { remove, .. } = &mut op {
+                    join(remove, gone);
+                }
+                all = op;
+            }
+            _ => all = op.clone(),
+        }
+    }
+    all
+}
+
+/// The calls that a plan makes.
+pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
+    let ops = || steps.iter().enumerate().flat_map(|(index, step)| step.ops.iter().map(move |op| (index, op)));
+    let changes_apt = |op: &Op| matches!(op, Op::AptUpdate { .. }) || op.configures_apt();
+    let fresh = host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
+    let lists_stay = fresh && !ops().any(|(_, op)| changes_apt(op));
+    let whole = !host.facts.apt.interrupted;
+    let mut calls: Vec<Call> = Vec::new();
+    let mut removals: Vec<(usize, Op)> = Vec::new();
+    for (index, op) in ops() {
+        match op {
+            Op::AptInstall { packages, options, .. } => {
+                let broken = |name: &PackageName| matches!(host.package(name), Ok(Package::Broken(_)));
+                let from_file = packages.iter().any(|target| target.file.is_some());
+                let known = lists_stay && whole && !from_file && !packages.iter().any(|one| broken(&one.name));
+                let goes_with = |call: &&mut Call| matches!(call.parts.first(), Some((_, Op::AptInstall { options: o, .. })) if o == options);
+                match calls.iter_mut().find(goes_with) {
+                    Some(call) => {
+                        call.known &= known;
+                        call.parts.push((index, op.clone()));
+                    }
+                    None => calls.push(Call { parts: vec![(index, op.clone())], known }),
+                }
+            }
+            Op::AptRemove { .. } => removals.push((index, op.clone())),
+            // Both go by what is there when their turn comes.
+            Op::AptUpgrade { .. } => {
+                calls.push(Call { parts: vec![(index, op.clone())], known: lists_stay && whole });
+            }
+            Op::AptAutoremove { .. } => {
+                let first =
+                    !ops().any(|(at, other)| at < index && (other.is_apt() || matches!(other, Op::AptUpgrade { .. })));
+                calls.push(Call { parts: vec![(index, op.clone())], known: whole && first });
+            }
+            _ => {}
+        }
+    }
+    match calls.iter_mut().find(|call| matches!(call.parts.first(), Some((_, Op::AptInstall { .. })))) {
+        Some(call) => {
+            call.parts.extend(removals);
+            call.parts.sort_by_key(|(step, _)| *step);
+        }
+        None if removals.is_empty() => {}
+        None => calls.push(Call { parts: removals, known: whole }),
+    }
+    calls
+}
