@@ -418,6 +418,59 @@ fn the_steps_that_apt_refuses_are_the_ones_that_are_named() {
 }
 
 #[test]
+fn undo_brings_packages_to_their_former_versions() {
+    let Some(site) = site("app 1.0 Depends: app-lib\napp-lib 1.0\nlost 1.0\nlocked 1.0\n") else { return };
+    converge(&site, "names = [\"app\", \"lost\", \"locked\"]");
+    let marks = site.on_host("apt-mark showauto | sort");
+    offer(&site, "app 2.0 Depends: app-lib (= 2.0), app-more\napp-lib 2.0\napp-more 1.0\nlost 2.0\nlocked 2.0\n");
+    // Nobody offers the old version of this one any more.
+    site.on_host(
+        "cd /srv/repository/dists/stable/main/binary-* && awk 'BEGIN { RS = \"\"; ORS = \"\\n\\n\" } !(/Package: lost\\n/ && /Version: 1.0\\n/)' \
+         Packages >/root/new && cat /root/new >Packages && echo 'other 1.0' | sh /root/repository.sh /srv/repository",
+    );
+    steps(
+        &site,
+        &[
+            "name = \"app\", state = \"latest\"",
+            "name = \"lost\", state = \"latest\"",
+            "name = \"locked\", state = \"latest\"",
+            "name = \"locked\", held = true",
+        ],
+    );
+    site.converge();
+    let all = "app app-lib app-more lost locked";
+    assert_eq!(state(&site, all), "ii 2.0\nii 2.0\nii 1.0\nii 2.0\nhi 2.0");
+    let name = site.host.name.clone();
+    let left = site.done(&["undo", &name, "--plan"]);
+    assert!(left.contains("app-lib") && left.contains("only with --packages"), "{left}");
+    let shown = site.done(&["undo", &name, "--packages", "--plan"]);
+    for part in ["2.0 → 1.0", "no repository offers 1.0 any more", "app-more"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(state(&site, all), "ii 2.0\nii 2.0\nii 1.0\nii 2.0\nhi 2.0", "--plan only shows");
+    site.done(&["undo", &name, "--packages", "--yes"]);
+    assert_eq!(state(&site, all), "ii 1.0\nii 1.0\nnone\nii 2.0\nii 1.0");
+    assert_eq!(site.on_host("apt-mark showauto | sort"), marks);
+    assert_eq!(site.on_host("apt-mark showhold"), "");
+}
+
+#[test]
+fn undo_leaves_a_version_that_another_package_needs_by_now() {
+    let Some(site) = site("lib 1.0\nalone 1.0\n") else { return };
+    converge(&site, "names = [\"lib\", \"alone\"]");
+    offer(&site, "lib 2.0\nalone 2.0\nuser 1.0 Depends: lib (>= 2)\n");
+    converge(&site, "names = [\"lib\", \"alone\"], state = \"latest\"");
+    let run = site.done(&["history"]);
+    let run = run.lines().rfind(|line| line.contains("Test")).and_then(|line| line.split_whitespace().next()).unwrap();
+    converge(&site, "name = \"user\"");
+    let undo = ["undo", &site.host.name.clone(), run, "--packages"];
+    let shown = site.done(&[&undo[..], &["--plan"]].concat());
+    assert!(shown.contains("apt refuses the way back") && shown.contains("user"), "{shown}");
+    site.done(&[&undo[..], &["--yes"]].concat());
+    assert_eq!(state(&site, "lib alone user"), "ii 2.0\nii 1.0\nii 1.0");
+}
+
+#[test]
 fn what_goes_with_a_package_is_not_wanted_by_another_step() {
     let Some(site) = site("daemon-conf 1.0 Unit: yes\nother 1.0\n") else { return };
     converge(&site, "names = [\"daemon-conf\", \"other\"]");

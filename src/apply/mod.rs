@@ -16,6 +16,7 @@ mod program;
 mod record;
 mod schedule;
 mod undo;
+mod undo_packages;
 
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
 pub use follow::{Line, Question, Reach, Told, Watch, follow};
@@ -23,4 +24,4 @@ pub use guard::Phase;
 pub use program::{LOCK, Program};
 pub use record::{About, Record};
 pub use schedule::{Scheduled, one_phase, schedule};
-pub use undo::{States, plan_undo};
+pub use undo::{States, UndoPackages, UndoPlan, plan_undo};

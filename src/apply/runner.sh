@@ -408,10 +408,19 @@ apt_again() {
   n=$#
   while [ "$n" -gt 0 ]; do
     w=$1
-    case $w in *=*) [ -n "$(apt-cache show -- "$w" 2>/dev/null)" ] || { echo "$w is no longer offered"; w=${w%%=*}; };; esac
     shift
-    set -- "$@" "$w"
     n=$((n - 1))
+    case $w in
+    -*) ;;
+    *=*)
+      [ -n "$(apt-cache show -- "$w" 2>/dev/null)" ] || {
+        echo "$w is no longer offered"
+        w=${w%%=*}
+        # What is there in another version stays as it is.
+        case $(dpkg-query -W -f '${db:Status-Status}' -- "$w" 2>/dev/null) in installed*) continue;; esac
+      } ;;
+    esac
+    set -- "$@" "$w"
   done
   apt_get "$@"
 }

@@ -6,12 +6,11 @@
 //! else and is skipped, with the reason; the rest is put back.
 
 use super::Record;
-use crate::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, Query, StateError, Unit};
-use crate::plan::{
-    ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, FieldChange, HostPlan, Mark, Meta, Op, StepPlan, Verb,
-};
-use crate::values::{AbsPath, PackageName, UnitName};
+use crate::observe::{Content, Entry, FileType, HostState, Known, PathState, Queries, Query, StateError, Unit};
+use crate::plan::{ACCOUNT_FILES, Access, Action, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
+use crate::values::{AbsPath, UnitName};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The states that decide.
 #[derive(Debug)]
@@ -24,13 +23,46 @@ pub struct States {
     pub now: HostState,
 }
 
+/// What becomes of the packages of a run that is taken back.
+#[derive(Debug, Clone)]
+pub enum UndoPackages {
+    /// They are left alone.
+    Leave,
+    /// They are put back, but for those that apt refuses to bring to their
+    /// former version, with its reason.
+    Restore(BTreeMap<String, String>),
+}
+
+/// A plan that takes a run back.
+#[derive(Debug)]
+pub struct UndoPlan {
+    /// The steps.
+    pub plan: HostPlan,
+    /// Questions whose answers the plan takes; it is made again with them.
+    pub wants: Queries,
+    /// Packages whose former versions apt refuses, with its reason: they are to be left out.
+    pub refused: BTreeMap<String, String>,
+}
+
 /// The steps that take a run back, newest change first where order matters.
-/// Packages are left alone unless `packages` says otherwise.
 ///
 /// # Errors
 /// A state does not hold what the record says was asked.
-pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -> Result<HostPlan, StateError> {
-    let mut undo = Undo { record, states, now: states.now.clone(), steps: Vec::new(), accounts_stay: false };
+pub fn plan_undo(
+    host: &str,
+    record: &Record,
+    states: &States,
+    packages: &UndoPackages,
+) -> Result<UndoPlan, StateError> {
+    let mut undo = Undo {
+        record,
+        states,
+        now: states.now.clone(),
+        steps: Vec::new(),
+        accounts_stay: false,
+        wants: Queries::new(),
+        refused: BTreeMap::new(),
+    };
     undo.quiet_units()?;
     undo.firewall_off()?;
     undo.files()?;
@@ -42,40 +74,57 @@ pub fn plan_undo(host: &str, record: &Record, states: &States, packages: bool) -
     undo.remarks();
     let access = Access::of(&states.now);
     undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
-    Ok(HostPlan { spared: access.packages(), ..HostPlan::new(host, undo.steps) })
+    let plan = HostPlan { spared: access.packages(), ..HostPlan::new(host, undo.steps) };
+    Ok(UndoPlan { plan, wants: undo.wants, refused: undo.refused })
 }
 
-struct Undo<'a> {
-    record: &'a Record,
-    states: &'a States,
+pub(super) struct Undo<'a> {
+    pub(super) record: &'a Record,
+    pub(super) states: &'a States,
     /// What will be, as far as the steps so far go.
     now: HostState,
     steps: Vec<StepPlan>,
     /// Somebody else has changed users or groups since: those of the run stay, with their homes.
     accounts_stay: bool,
+    /// See [`UndoPlan::wants`].
+    pub(super) wants: Queries,
+    /// See [`UndoPlan::refused`].
+    pub(super) refused: BTreeMap<String, String>,
 }
 
 const CHANGED_SINCE: &str = "left alone: it has been changed since by someone else";
 
 impl Undo<'_> {
-    fn step(&mut self, kind: &'static str, name: String, action: Action, change: Option<FieldChange>, ops: Vec<Op>) {
+    pub(super) fn step(
+        &mut self,
+        kind: &'static str,
+        name: String,
+        action: Action,
+        changes: impl IntoIterator<Item = FieldChange>,
+        ops: Vec<Op>,
+    ) {
         ops.iter().for_each(|op| op.effect(&mut self.now));
         self.steps.push(StepPlan {
             id: format!("{}", self.steps.len() + 1),
             name,
             kind,
             action: if ops.is_empty() { Action::None } else { action },
-            changes: change.into_iter().collect(),
+            changes: changes.into_iter().collect(),
             ops,
             sensitive: true,
             ..StepPlan::default()
         });
     }
 
-    fn skip(&mut self, kind: &'static str, name: String, why: &str) {
+    pub(super) fn skip(&mut self, kind: &'static str, name: String, why: &str) {
         self.step(kind, name, Action::None, None, Vec::new());
+        self.note(why);
+    }
+
+    /// Says something of the last step.
+    pub(super) fn note(&mut self, text: &str) {
         if let Some(step) = self.steps.last_mut() {
-            step.notes.push(why.to_owned());
+            step.notes.push(text.to_owned());
         }
     }
 
@@ -395,59 +444,6 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// All packages that came or went with the run, also those that it did not
-    /// name; none that has changed since.
-    fn packages(&mut self, wanted: bool) -> Result<(), StateError> {
-        let mut moved = Moved::default();
-        let questions = self.record.questions();
-        if questions.contains(&Query::Packages) {
-            moved.compare(self.states)?;
-        }
-        // What runs before this form have kept: the packages that they named.
-        for query in questions.iter() {
-            let Query::Package(name) = query else { continue };
-            match (self.states.before.package(name)?, self.states.now.package(name)?) {
-                (Package::Absent | Package::ConfigFiles, Package::Installed { .. }) => moved.came.push(name.clone()),
-                (Package::Installed { .. }, Package::Absent | Package::ConfigFiles) => {
-                    moved.went.push(AptTarget::new(name.clone()));
-                }
-                _ => {}
-            }
-        }
-        let Moved { came, went, automatic, changed } = moved;
-        let names = |list: &[PackageName]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let back = went.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
-        if !wanted {
-            if !came.is_empty() || !back.is_empty() {
-                let all = names(&[came, back].concat());
-                self.skip("package", all, "left alone: packages are put back only with --packages");
-            }
-            return Ok(());
-        }
-        if !back.is_empty() {
-            let versions: Vec<&str> = went.iter().filter_map(|target| target.version.as_deref()).collect();
-            let after = if versions.is_empty() { "present".to_owned() } else { versions.join(", ") };
-            let change = FieldChange::new("version", None::<&str>, Some(after));
-            let options = AptOptions { any_version: true, recommends: Some(false), ..AptOptions::default() };
-            // What the run installed in their place goes for them.
-            let mut ops =
-                vec![Op::AptInstall { packages: went, remove: Vec::new(), may_remove: came.clone(), options }];
-            if !automatic.is_empty() {
-                ops.push(Op::AptMark { packages: automatic, mark: Mark::Auto });
-            }
-            self.step("package", names(&back), Action::Create, Some(change), ops);
-        }
-        if !came.is_empty() {
-            let change = FieldChange::new("state", Some("present"), Some("absent"));
-            let op = Op::AptRemove { packages: came.clone(), purge: true, may_remove: Vec::new() };
-            self.step("package", names(&came), Action::Delete, Some(change), vec![op]);
-        }
-        for (name, text) in changed {
-            self.skip("package", name, &text);
-        }
-        Ok(())
-    }
-
     /// What the run's changes ask for and nobody has done is not asked for any more.
     fn pending(&mut self) {
         let noted = &self.states.now.left.owed;
@@ -467,42 +463,6 @@ impl Undo<'_> {
                 format!("the run carried out {} commands; what they did is not known and stays", self.record.commands);
             self.skip("command", "commands".into(), &text);
         }
-    }
-}
-
-/// Packages that differ from how they were before a run.
-#[derive(Default)]
-struct Moved {
-    came: Vec<PackageName>,
-    went: Vec<AptTarget>,
-    /// Of those that went, the ones that only others needed.
-    automatic: Vec<PackageName>,
-    /// Those that are there in another version, with what is said of them.
-    changed: Vec<(String, String)>,
-}
-
-impl Moved {
-    fn compare(&mut self, states: &States) -> Result<(), StateError> {
-        let (before, after) = (states.before.installed_packages()?, states.after.installed_packages()?);
-        let now = states.now.installed_packages()?;
-        for (name, was) in before {
-            let Ok(package) = name.parse::<PackageName>() else { continue };
-            match (after.get(name), now.get(name)) {
-                (None, None) => {
-                    let version = Some(was.version.clone());
-                    self.went.push(AptTarget { version, ..AptTarget::new(package.clone()) });
-                    self.automatic.extend(was.automatic.then_some(package));
-                }
-                (Some(then), Some(_)) if then.version != was.version => {
-                    let text = format!("left alone: the run brought it from {} to {}", was.version, then.version);
-                    self.changed.push((name.clone(), text));
-                }
-                _ => {}
-            }
-        }
-        let new = after.keys().filter(|name| !before.contains_key(*name) && now.contains_key(*name));
-        self.came.extend(new.filter_map(|name| name.parse().ok()));
-        Ok(())
     }
 }
 

@@ -3,13 +3,14 @@
 
 use super::RunFailed;
 use super::engine::look;
-use crate::apply::{LOCK, Line, Reach, Record, States, Watch, follow, plan_undo};
+use crate::apply::{LOCK, Line, Reach, Record, States, UndoPackages, Watch, follow, plan_undo};
 use crate::observe::{HostState, Query};
 use crate::plan::HostPlan;
 use crate::report::{Event, Reporter};
 use crate::shell::Script;
 use crate::transport::Session;
 use anyhow::Context;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the program that settles a run ends with if somebody else is at work.
@@ -96,8 +97,19 @@ impl<'a> Runs<'a> {
         if self.never_began(record)? {
             return Ok(HostPlan::new(self.name, Vec::new()));
         }
-        let states = self.states(record)?;
-        plan_undo(self.name, record, &states, packages).map_err(|error| RunFailed(error.to_string()).into())
+        let mut states = self.states(record)?;
+        let mut refused = BTreeMap::new();
+        // What apt is asked may raise further questions, but not for ever.
+        for _ in 0..16 {
+            let how = if packages { UndoPackages::Restore(refused.clone()) } else { UndoPackages::Leave };
+            let undo = plan_undo(self.name, record, &states, &how).map_err(|error| RunFailed(error.to_string()))?;
+            if undo.wants.is_empty() && undo.refused.is_empty() {
+                return Ok(undo.plan);
+            }
+            refused.extend(undo.refused);
+            look(self.session, &mut states.now, &undo.wants, false)?;
+        }
+        Err(RunFailed(format!("{}: apt on this host gives other answers each time it is asked", self.name)).into())
     }
 }
 

@@ -24,7 +24,7 @@ pub struct UndoArgs {
     run: Option<String>,
     #[command(flatten)]
     hosts: HostArgs,
-    /// Remove packages that the run installed, and bring back those it removed.
+    /// Remove packages that the run installed, bring back those it removed, and others to their former versions.
     #[arg(long)]
     packages: bool,
     /// Only show what would be put back.

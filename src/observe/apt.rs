@@ -37,6 +37,8 @@ pub struct InstalledPackage {
     pub version: String,
     /// Whether it was installed only because another one needs it (apt-mark(8)).
     pub automatic: bool,
+    /// Whether it is held at its version.
+    pub held: bool,
 }
 
 /// The answers about apt.
@@ -241,10 +243,15 @@ pub(super) fn installed(host: &mut HostState, section: &Section) {
     host.apt.installed = packages
         .lines()
         .filter_map(|line| {
-            let [name, arch, version, "installed"] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+            // Runs before this form have kept nothing of holds.
+            let (name, arch, version, held) = match line.split('\t').collect::<Vec<_>>()[..] {
+                [name, arch, version, "installed"] => (name, arch, version, false),
+                [name, arch, version, "installed", want] => (name, arch, version, want == "hold"),
+                _ => return None,
+            };
             let bare = name.split(':').next().unwrap_or(name);
             let automatic = marks.contains(format!("{bare}:{arch}").as_str());
-            Some((name.to_owned(), InstalledPackage { version: version.to_owned(), automatic }))
+            Some((name.to_owned(), InstalledPackage { version: version.to_owned(), automatic, held }))
         })
         .collect();
 }

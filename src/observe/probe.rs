@@ -62,7 +62,7 @@ q_sysctl() { n=$#
     close(f) } }' "$@"; }
 q_provided() { dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Provides}\n'; }
 q_installed() {
-  dpkg-query -W -f '${binary:Package}\t${Architecture}\t${Version}\t${db:Status-Status}\n' || return
+  dpkg-query -W -f '${binary:Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${db:Status-Want}\n' || return
   printf '%s\n' --
   [ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 }
     /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states

@@ -53,7 +53,11 @@ impl Op {
             | Op::Join { .. }
             | Op::Leave { .. } => files(&ACCOUNT_FILES),
             // What goes or comes with a package is known only when it has happened.
-            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
+            Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::AptMark { .. } => {
                 vec![Query::Packages]
             }
             Op::Systemctl { unit, .. } | Op::Pending { unit, .. } => vec![Query::Unit(unit.clone())],
@@ -69,7 +73,6 @@ impl Op {
                 held.collect()
             }
             Op::AptUpdate { .. }
-            | Op::AptMark { .. }
             | Op::Debconf { .. }
             | Op::DaemonReload
             | Op::Forget { .. }

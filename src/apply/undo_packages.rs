@@ -1,0 +1,279 @@
+//! The packages of a run that is taken back: what came goes, what went comes
+//! back, and what has another version gets the one that it had.
+//!
+//! A version that no repository offers any more cannot be had. That is said
+//! before anything is done; the rest is put back.
+
+use super::undo::{Undo, UndoPackages};
+use crate::observe::{HostState, InstalledPackage, Package, Query, StateError, Transaction};
+use crate::plan::{Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, blame};
+use crate::values::PackageName;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Packages that differ from how they were before a run.
+#[derive(Default)]
+pub(super) struct Moved {
+    came: Vec<PackageName>,
+    went: Vec<AptTarget>,
+    /// Those that the run brought to another version: the one that is there now, and the former one.
+    changed: Vec<(PackageName, String, String)>,
+    /// Those that were there only because others need them.
+    automatic: Vec<PackageName>,
+    /// Those that the run released, or held.
+    released: Vec<PackageName>,
+    held: Vec<PackageName>,
+}
+
+impl Undo<'_> {
+    /// All packages that the run changed, also those that it did not name; none
+    /// that has changed since.
+    pub(super) fn packages(&mut self, how: &UndoPackages) -> Result<(), StateError> {
+        let mut moved = Moved::default();
+        let questions = self.record.questions();
+        if questions.contains(&Query::Packages) {
+            let (before, after) = (self.states.before.installed_packages()?, self.states.after.installed_packages()?);
+            moved.compare(before, after, self.states.now.installed_packages()?);
+        }
+        // What runs before this form have kept: the packages that they named.
+        for query in questions.iter() {
+            let Query::Package(name) = query else { continue };
+            match (self.states.before.package(name)?, self.states.now.package(name)?) {
+                (Package::Absent | Package::ConfigFiles, Package::Installed { .. }) => moved.came.push(name.clone()),
+                (Package::Installed { .. }, Package::Absent | Package::ConfigFiles) => {
+                    moved.went.push(AptTarget::new(name.clone()));
+                }
+                _ => {}
+            }
+        }
+        match how {
+            UndoPackages::Leave => {
+                let all = moved.names();
+                if !all.is_empty() {
+                    let why = "left alone: packages are put back only with --packages";
+                    self.skip("package", names(&all), why);
+                }
+            }
+            UndoPackages::Restore(refused) => self.restore(moved, refused),
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, moved: Moved, refused: &BTreeMap<String, String>) {
+        let Moved { came, mut went, changed, mut automatic, released, held } = moved;
+        let mut notes = Vec::new();
+        for target in &mut went {
+            let Some(version) = target.version.clone() else { continue };
+            match self.offers(&target.name, &version) {
+                Some(false) => {
+                    let name = &target.name;
+                    notes.push(format!(
+                        "no repository offers {name} {version} any more: it comes in the version that there is"
+                    ));
+                    target.version = None;
+                }
+                Some(true) | None => {}
+            }
+        }
+        let (mut back, mut stay) = (Vec::new(), Vec::new());
+        for (name, now, former) in changed {
+            let brought = format!("left alone: the run brought it from {former} to {now}, and");
+            match (refused.get(name.as_str()), self.offers(&name, &former)) {
+                (Some(why), _) => stay.push((name, format!("{brought} apt refuses the way back: {why}"))),
+                (None, Some(false)) => stay.push((name, format!("{brought} no repository offers {former} any more"))),
+                (None, known) => {
+                    if known.is_none() {
+                        notes.push(format!(
+                            "whether {name} {former} is still offered is known after the package lists are updated; it stays at {now} if not"
+                        ));
+                    }
+                    back.push((name, now, former));
+                }
+            }
+        }
+        automatic.retain(|name| !stay.iter().any(|(other, _)| other == name));
+        let releases = !released.is_empty();
+        if releases {
+            self.marks(&released, Mark::Hold, Mark::Unhold);
+        }
+        if !went.is_empty() || !back.is_empty() {
+            let action = if back.is_empty() { Action::Create } else { Action::Update };
+            let all = went.iter().map(|target| &target.name).chain(back.iter().map(|(name, _, _)| name));
+            let all: Vec<PackageName> = all.cloned().collect();
+            let field = |name: &PackageName| if all.len() == 1 { "version".to_owned() } else { name.to_string() };
+            let present = |target: &AptTarget| {
+                let version = target.version.clone().unwrap_or_else(|| "present".to_owned());
+                FieldChange::new(field(&target.name), None::<&str>, Some(version))
+            };
+            let older = |(name, now, former): &(PackageName, String, String)| {
+                FieldChange::new(field(name), Some(now), Some(former))
+            };
+            let changes: Vec<FieldChange> = went.iter().map(present).chain(back.iter().map(older)).collect();
+            let target = |(name, _, former): &(PackageName, String, String)| AptTarget {
+                version: Some(former.clone()),
+                ..AptTarget::new(name.clone())
+            };
+            let options = AptOptions {
+                any_version: true,
+                recommends: Some(false),
+                allow_downgrade: !back.is_empty(),
+                ..AptOptions::default()
+            };
+            let packages = went.iter().cloned().chain(back.iter().map(target)).collect();
+            // What the run installed in their place goes for them.
+            let install = Op::AptInstall { packages, remove: Vec::new(), may_remove: came.clone(), options };
+            self.judge(&install, &went, &back, &came, releases);
+            let mut ops = vec![install];
+            if !automatic.is_empty() {
+                ops.push(Op::AptMark { packages: automatic, mark: Mark::Auto });
+            }
+            self.step("package", names(&all), action, changes, ops);
+            notes.iter().for_each(|note| self.note(note));
+        }
+        if !came.is_empty() {
+            let change = FieldChange::new("state", Some("present"), Some("absent"));
+            let op = Op::AptRemove { packages: came.clone(), purge: true, may_remove: Vec::new() };
+            self.step("package", names(&came), Action::Delete, [change], vec![op]);
+        }
+        if !held.is_empty() {
+            self.marks(&held, Mark::Unhold, Mark::Hold);
+        }
+        for (name, why) in stay {
+            self.skip("package", name.to_string(), &why);
+        }
+    }
+
+    fn marks(&mut self, packages: &[PackageName], before: Mark, after: Mark) {
+        let word = |mark| Some((mark == Mark::Hold).to_string());
+        let change = FieldChange::new("held", word(before), word(after));
+        let op = Op::AptMark { packages: packages.to_vec(), mark: after };
+        self.step("package", names(packages), Action::Update, [change], vec![op]);
+    }
+
+    /// Whether a repository offers a version; none where the lists on the host
+    /// cannot tell, or have not been asked yet.
+    fn offers(&mut self, name: &PackageName, version: &str) -> Option<bool> {
+        if !lists_are_fresh(&self.states.now) {
+            return None;
+        }
+        match self.states.now.candidate(name) {
+            Ok(candidate) => Some(candidate.offered.iter().any(|offered| offered == version)),
+            Err(_) => {
+                self.wants.ask(Query::Candidate(name.clone()));
+                None
+            }
+        }
+    }
+
+    /// Asks apt whether it would do it. Where it would not, the former versions
+    /// to which that is due are left out.
+    fn judge(
+        &mut self,
+        install: &Op,
+        went: &[AptTarget],
+        back: &[(PackageName, String, String)],
+        came: &[PackageName],
+        releases: bool,
+    ) {
+        if back.is_empty() || !self.wants.is_empty() || !lists_are_fresh(&self.states.now) {
+            return;
+        }
+        let arch = self.states.now.facts.arch.clone();
+        let Op::AptInstall { packages, options, .. } = install else { return };
+        let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
+        let mut is_refused = |chosen: &[usize]| -> Option<bool> {
+            let chosen_back = chosen.iter().filter_map(|at| packages.get(went.len() + at));
+            let op = Op::AptInstall {
+                packages: packages.iter().take(went.len()).chain(chosen_back).cloned().collect(),
+                remove: Vec::new(),
+                may_remove: Vec::new(),
+                options: options.clone(),
+            };
+            let mut words = op.apt_words()?;
+            // What this undo releases is still held when apt is asked.
+            if releases {
+                words.insert(1, "--allow-change-held-packages".to_owned());
+            }
+            let why = match self.states.now.transaction(&words) {
+                Ok(found) => objection(found, came, &arch),
+                Err(StateError::NotAsked(_)) => {
+                    self.wants.ask(Query::Transaction(words));
+                    return None;
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            let is_refused = why.is_some();
+            reasons.extend(why.map(|why| (chosen.to_vec(), why)));
+            Some(is_refused)
+        };
+        let all: Vec<usize> = (0..back.len()).collect();
+        if is_refused(&all) != Some(true) {
+            return;
+        }
+        let Some(groups) = blame::groups(back.len(), is_refused) else { return };
+        for group in groups {
+            let why = reasons.get(&group).or_else(|| reasons.get(&all)).cloned().unwrap_or_default();
+            let names = group.iter().filter_map(|at| back.get(*at)).map(|(name, _, _)| name.to_string());
+            self.refused.extend(names.map(|name| (name, why.clone())));
+        }
+    }
+}
+
+impl Moved {
+    fn compare(
+        &mut self,
+        before: &BTreeMap<String, InstalledPackage>,
+        after: &BTreeMap<String, InstalledPackage>,
+        now: &BTreeMap<String, InstalledPackage>,
+    ) {
+        for (name, was) in before {
+            let Ok(package) = name.parse::<PackageName>() else { continue };
+            match (after.get(name), now.get(name)) {
+                (None, None) => {
+                    let version = Some(was.version.clone());
+                    self.went.push(AptTarget { version, ..AptTarget::new(package.clone()) });
+                    self.automatic.extend(was.automatic.then_some(package));
+                }
+                (Some(then), Some(is)) => {
+                    if then.held == is.held && is.held != was.held {
+                        let list = if was.held { &mut self.held } else { &mut self.released };
+                        list.push(package.clone());
+                    }
+                    if then.version != was.version && then.version == is.version {
+                        self.changed.push((package.clone(), is.version.clone(), was.version.clone()));
+                        self.automatic.extend(was.automatic.then_some(package));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let new = after.keys().filter(|name| !before.contains_key(*name) && now.contains_key(*name));
+        self.came.extend(new.filter_map(|name| name.parse().ok()));
+    }
+
+    fn names(&self) -> Vec<PackageName> {
+        let went = self.went.iter().map(|target| &target.name);
+        let changed = self.changed.iter().map(|(name, _, _)| name);
+        let marks = self.released.iter().chain(&self.held);
+        let all = self.came.iter().chain(went).chain(changed).chain(marks);
+        all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn lists_are_fresh(host: &HostState) -> bool {
+    host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD)
+}
+
+/// Why apt may not do it: it refuses, or takes away what the run did not bring.
+fn objection(found: &Transaction, came: &[PackageName], arch: &str) -> Option<String> {
+    if let Some(refusal) = &found.refusal {
+        return Some(refusal.clone());
+    }
+    let brought = |name: &str| came.iter().any(|one| one.names(name, arch));
+    let gone = found.changes.iter().filter(|change| change.after.is_none() && !brought(&change.name));
+    let gone: Vec<&str> = gone.map(|change| change.name.as_str()).collect();
+    (!gone.is_empty()).then(|| format!("it would also remove {}", gone.join(", ")))
+}
+
+fn names(list: &[PackageName]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
