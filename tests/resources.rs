@@ -23,10 +23,10 @@
 //! of names, `packages` (version, held, "absent" or "config-files"), `candidates` (version, origins),
 //! `provided` and `providers` (of a virtual package: names), `transactions`
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
-//! (load, active, file, needs_reload), `sysctl` (string), `modules` (loaded,
+//! (load, active, file, needs_reload, unmet), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
-//! login_user, login_from, login_port, lists_age, interrupted), `may_appear = true` (a
+//! login_user, login_from, login_port, cloud_init, lists_age, interrupted), `may_appear = true` (a
 //! package is planned before), `changed = true` (a change is), `command = true`
 //! (a command runs before), `owed` (by an
 //! earlier run). `files` of the case are the project's files.
@@ -195,6 +195,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             "timezone" => facts.timezone = value_text(),
             "login_user" => facts.login_user = value_text(),
             "login_from" => facts.login_from = value_text(),
+            "cloud_init" => facts.cloud_init = value_text(),
             "login_port" => {
                 facts.login_port = number(given.unwrap().get("facts").unwrap(), "login_port").unwrap() as u16
             }
@@ -326,6 +327,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             fragment: text(node, "fragment").unwrap_or_default(),
             drop_ins: list(node, "drop_ins"),
             result: text(node, "result").unwrap_or_default(),
+            unmet: text(node, "unmet").unwrap_or_default(),
         };
         host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
     }

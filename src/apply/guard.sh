@@ -62,6 +62,7 @@ gone() {
 keep_unit() { ! is_systemd || systemctl show -p ActiveState -p UnitFileState -- "$2" >"$K/$1"; }
 # start UNIT: a socket does not listen while its service runs without it.
 start() {
+  systemctl -q reset-failed -- "$1" 2>/dev/null
   systemctl start -- "$1" && return
   case $1 in *.socket) systemctl stop -- "$(systemctl show -p Triggers --value -- "$1")"; systemctl start -- "$1";; esac
 }

@@ -467,15 +467,35 @@ unit_verb() {
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
   # A unit that is not there is neither running nor enabled.
   case $1 in stop|disable) [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ] || return 0;; esac
-  # What does not run reads its files when it is started: there is nothing to reload.
-  if [ "$1" = reload ] && [ "$(systemctl show -p ActiveState --value -- "$2")" = inactive ] &&
-    [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ]; then
-    echo "$2 does not run: there is nothing to reload"
-    paid "reload:$2"
+  s=$(systemctl show -p LoadState -p ActiveState -p SubState -p CanReload -- "$2") v=$1 down=
+  case $s in *ActiveState=inactive* | *ActiveState=failed* | *SubState=auto-restart*) down=1;; esac
+  case $1:$s in
+  *LoadState=not-found*) ;;
+  reload:*)
+    # What does not run reads its files when it is started: there is nothing to reload.
+    if [ -n "$down" ]; then
+      echo "$2 does not run: there is nothing to reload"
+      paid "reload:$2"
+      return 0
+    fi
+    # One that cannot reload (no ExecReload=) takes up what is new by a restart.
+    case $s in *CanReload=no*) echo "$2 cannot reload: it is restarted"; v=restart;; esac ;;
+  # Attempts of earlier runs count to systemd's limit of starts (StartLimitBurst=).
+  start:* | restart:*) systemctl -q reset-failed -- "$2" 2>/dev/null || : ;;
+  esac
+  systemctl "$v" -- "$2" && r=0 || r=$?
+  if [ "$r" = 0 ]; then
+    paid "$1:$2"
+    # What holds until the next boot only has links of its own.
+    case $1 in disable | unmask)
+      case $1:$(systemctl is-enabled -- "$2" 2>/dev/null) in
+      disable:enabled-runtime | unmask:masked-runtime) systemctl "$1" --runtime -- "$2";;
+      esac ;;
+    esac
+    # What was down has started with all that is there by now.
+    case $v:$down in restart:* | start:1) paid "restart:$2"; paid "reload:$2";; esac
     return 0
   fi
-  systemctl "$1" -- "$2" && { paid "$1:$2"; [ "$1" != restart ] || paid "reload:$2"; return 0; }
-  r=$?
   systemctl status --no-pager -l -n 20 -- "$2"
   exit "$r"
 }

@@ -1,7 +1,7 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
 use super::{Action, FieldChange, Op, StepPlan, Verb};
-use crate::observe::HostState;
+use crate::observe::{HostState, Known};
 use crate::values::UnitName;
 use std::collections::BTreeMap;
 
@@ -19,7 +19,10 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
         Some(id) => ("owed by an earlier phase of this run", Some(id)),
     };
     for (verb, unit) in left_pending(host).filter(|_| last_reboot.is_none()) {
-        left.add(&unit, verb, why.to_owned());
+        // What does not run and is brought up by this run starts once, with what is new by then.
+        let due_at_the_end = is_down(host, &unit) && steps.iter().any(|step| brings_up(step, &unit));
+        let when = if due_at_the_end { &mut due } else { &mut left };
+        when.add(&unit, verb, why.to_owned());
     }
     // In a chroot or an image that is being built nothing runs that could be restarted.
     let live = host.facts.init == "systemd";
@@ -43,6 +46,8 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
             step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
             step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
         }
+        // It starts with all that is there by then.
+        starts(&step).for_each(|unit| _ = due.0.remove(unit));
         if step.kind == "flush" {
             done.extend(guarded.steps(true, false));
             done.extend(due.steps(false, false));
@@ -63,6 +68,28 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
         }
     }
     *steps = done;
+}
+
+/// Whether a unit is known not to run, before the run.
+fn is_down(host: &HostState, unit: &UnitName) -> bool {
+    matches!(host.unit(unit), Ok(Known::Is(found)) if matches!(found.active.as_str(), "inactive" | "failed"))
+}
+
+/// Whether a step starts a unit, or has it restarted at the end.
+fn brings_up(step: &StepPlan, unit: &UnitName) -> bool {
+    step.action != Action::None && (step.restart.contains(unit) || starts(step).any(|started| started == unit))
+}
+
+/// The units that a step starts for certain: they are known not to run at its turn.
+fn starts(step: &StepPlan) -> impl Iterator<Item = &UnitName> {
+    let is_down = |change: &FieldChange| {
+        change.field == "running" && matches!(change.before.as_deref(), Some("false" | "failed"))
+    };
+    let certain = step.changes.iter().any(is_down);
+    step.ops.iter().filter(move |_| certain).filter_map(|op| match op {
+        Op::Systemctl { verb: Verb::Start, unit } => Some(unit),
+        _ => None,
+    })
 }
 
 /// The restarts and reloads that the host has noted as pending.

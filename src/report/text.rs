@@ -134,7 +134,9 @@ pub fn subject(step: &StepPlan) -> String {
 
 /// Whether this is no step of the playbook but a restart or reload that is due.
 fn is_due(step: &StepPlan) -> bool {
-    step.action == Action::Run && step.id == step.name.replacen(' ', ":", 1)
+    // One that is due several times, before and after a 'flush' say, has a number behind '#'.
+    let id = step.id.split_once('#').map_or(step.id.as_str(), |(id, _)| id);
+    step.action == Action::Run && id == step.name.replacen(' ', ":", 1)
 }
 
 fn step_text(text: &mut String, step: &StepPlan, color: bool) {

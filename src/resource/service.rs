@@ -122,7 +122,9 @@ impl Resource for Service {
                         self.name, unit.fragment
                     )));
                 }
-                if !masked {
+                if unit.file == "masked-runtime" {
+                    work.say(Verb::Mask, "masked", "until the next boot", "true");
+                } else if !masked {
                     work.say(Verb::Mask, "masked", "false", "true");
                 }
                 return Ok(work.planned);
@@ -219,7 +221,17 @@ impl Work<'_> {
                 let note = format!("systemd does not run here: {} is not started", self.name);
                 self.planned.notes.push(note);
             }
-            "inactive" => self.say(Verb::Start, "running", "false", "true"),
+            "inactive" => {
+                self.say(Verb::Start, "running", "false", "true");
+                if !self.unit.unmet.is_empty() {
+                    let note = format!(
+                        "systemd does not start {} while {} is not met",
+                        self.name,
+                        self.unit.unmet.escape_debug()
+                    );
+                    self.planned.notes.push(note);
+                }
+            }
             before => {
                 self.say(Verb::Start, "running", before, "true");
                 if !self.unit.result.is_empty() {
