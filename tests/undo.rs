@@ -131,3 +131,47 @@ fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
     site.done(&["undo", &site.host.name, "--yes"]);
     assert_eq!(on_host(&site.host, "cat /etc/fifty"), "first");
 }
+
+#[test]
+fn access_control_lists_come_back_with_what_a_run_or_a_guard_takes_away() {
+    let Some(site) = site() else { return };
+    site.on_host(
+        "apt-get -qq install -y acl >/dev/null 2>&1
+         echo old >/etc/acl.conf; chmod 640 /etc/acl.conf; setfacl -m u:nobody:r /etc/acl.conf
+         mkdir /etc/acl.d; setfacl -m u:nobody:rx -d -m u:nobody:r /etc/acl.d
+         echo '# x' >/etc/ssh/sshd_config.d/90-acl.conf
+         setfacl -m u:nobody:r /etc/ssh/sshd_config.d/90-acl.conf",
+    );
+    let lists =
+        || site.on_host("getfacl -p /etc/acl.conf /etc/acl.d /etc/ssh/sshd_config.d/90-acl.conf; cat /etc/acl.conf");
+    let before = lists();
+    assert_eq!(before.matches("user:nobody").count(), 4, "{before}");
+    site.playbook(
+        r#"
+[[step]]
+file = { path = "/etc/acl.conf", state = "absent" }
+[[step]]
+directory = { path = "/etc/acl.d", state = "absent" }
+"#,
+    );
+    site.done(&["apply", "site.toml", "--yes"]);
+    site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(lists(), before);
+
+    // The new configuration lets nobody in: the guard puts the file back.
+    site.playbook(
+        r#"
+[[step]]
+file = { path = "/etc/ssh/sshd_config.d/90-acl.conf", state = "absent" }
+guard = true
+[[step]]
+directory = { path = "/etc/acl.d", state = "absent" }
+guard = true
+[[step]]
+file = { path = "/etc/ssh/sshd_config.d/91-deny.conf", content = "DenyUsers ubuntu\n" }
+"#,
+    );
+    let applied = site.run(&["apply", "site.toml", "--yes", "--guard-timeout", "30"]);
+    assert_eq!(applied.code, 5, "{applied:?}");
+    assert_eq!(lists(), before);
+}

@@ -19,7 +19,13 @@ WANTED=/etc/systemd/system/sysinit.target.wants/$TIMER.service
 
 is_systemd() { [ -d /run/systemd/system ]; }
 is_dir() { [ -d "$1" ] && [ ! -L "$1" ]; }
-alike() { chown --reference="$1" -- "$2"; chmod --reference="$1" -- "$2"; }
+# alike FROM TO: of directories, with access control list and extended attributes.
+alike() {
+  { tar --acls --xattrs --no-recursion -C "$1" -c -f - . | tar --acls --xattrs -p -x -f - -C "$2"; } 2>/dev/null
+  chown --reference="$1" -- "$2"; chmod --reference="$1" -- "$2"
+}
+# attributes FILE: type, mode, owner and group, and whether it has an access control list.
+attributes() { stat -c '%f %u %g' -- "$1"; ls -ld -- "$1" | cut -c 11; }
 
 # copy_tree FROM TO: what is in a directory, without what is mounted there. Links
 # take no room, where both are on one file system; a directory that goes is not written to.
@@ -42,7 +48,7 @@ there() {
     return
   fi
   if [ ! -L "$2" ] && [ ! -L "$K/$1" ] && cmp -s -- "$K/$1" "$2" &&
-    [ "$(stat -c '%f %u %g' -- "$K/$1")" = "$(stat -c '%f %u %g' -- "$2")" ]; then return 0; fi
+    [ "$(attributes "$K/$1")" = "$(attributes "$2")" ]; then return 0; fi
   ! is_dir "$2" || rm -rf --one-file-system -- "$2"
   t=${2%/*}/.stockade-$ID-guard
   rm -f -- "$t"

@@ -2,8 +2,9 @@
 
 use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
-use crate::plan::{HostPlan, OpScript, StepPlan};
+use crate::plan::{HostPlan, Op, OpScript, StepPlan};
 use crate::shell::{Command, NulByte, RUN_TEXT, Script};
+use crate::values::AbsPath;
 use std::collections::BTreeSet;
 
 /// The shell's function `take_lock SECONDS`: one run at a time on a host.
@@ -51,12 +52,21 @@ impl Program {
         let mut script = Script::new();
         script
             .set("ID", run.as_str())
+            .set("UNDOES", about.undid.as_deref().unwrap_or_default())
             .set("WHO", &about.who)
             .set("SPARED", &plan.spared.join(" "))
             .set("MAY_GO", &plan.named_removals().into_iter().collect::<Vec<_>>().join(" "))
             .line(LOCK)
             .line(RUN_TEXT)
             .line(include_str!("runner.sh"));
+        let removed = operations.iter().filter_map(|scheduled| match &scheduled.op {
+            Op::Remove { path, recursive: false } | Op::MakeLink { path, .. } => Some(path),
+            _ => None,
+        });
+        let removed: Vec<&AbsPath> = removed.collect();
+        if !removed.is_empty() {
+            script.run(Command::new("keep_removed").args(removed));
+        }
         // A run that ends before its reboot owes it; another boot pays it.
         if operations.iter().any(|scheduled| scheduled.op.reboots()) {
             script.run(Command::new("owe").arg("reboot:changed"));

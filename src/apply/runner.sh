@@ -1,7 +1,8 @@
 # The runner: carries out one run's operations, detached from the connection.
-# Set before this text: ID (the run), WHO (for the lock), SPARED (packages that
-# must stay), MAY_GO (packages that the playbook names to go). Every operation
-# runs in a subshell under set -e; its begin and end go to the journal.
+# Set before this text: ID (the run), UNDOES (the run that it takes back, or
+# empty), WHO (for the lock), SPARED (packages that must stay), MAY_GO (packages
+# that the playbook names to go). Every operation runs in a subshell under
+# set -e; its begin and end go to the journal.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C HOME=/root LIMIT=
 DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
@@ -145,8 +146,9 @@ put() {
   t=${2%/*}/.stockade-$ID-$1
   trap 'rm -rf -- "$t"' EXIT
   [ -d "$2" ] && [ ! -L "$2" ] && { echo "$2 is a directory"; exit 1; }
-  n=$t
-  if [ -f "$2" ] && [ ! -L "$2" ]; then
+  n=$t k=$2
+  { [ -f "$2" ] && [ ! -L "$2" ]; } || k=$REMOVED$2
+  if [ -f "$k" ] && [ ! -L "$k" ]; then
     # Where others may write, the new file is made out of their reach.
     if ! is_roots "${2%/*}/"; then
       (umask 077; mkdir -- "$t")
@@ -155,7 +157,7 @@ put() {
       n=new
     fi
     (umask 077; set -C; : >"$n")
-    keep_attributes "$2" "$n"
+    keep_attributes "$k" "$n"
     chmod -- 600 "$n"
     cat <"$P/$1" >"$n"
     # Set-id bits come after the owner: chown(2) clears them.
@@ -187,6 +189,10 @@ is_roots() {
 keep_attributes() {
   cp --attributes-only --preserve=mode,xattr -- "$1" "$2" 2>/dev/null || cp --attributes-only --preserve=mode -- "$1" "$2"
 }
+# keep_removed PATH...: the same of what this run takes away, for a run that brings it back.
+keep_removed() { (umask 077; mkdir -p -- "$R/undo/attributes"; cp -a --attributes-only --parents -t "$R/undo/attributes" -- "$@") >/dev/null 2>&1 </dev/null 9>&-; }
+# Where the run that is undone has kept them.
+REMOVED=${UNDOES:+/var/lib/stockade/runs/$UNDOES/undo/attributes}
 # replace NEW PATH: at once, by a rename. A file that is itself a mount point,
 # such as /etc/hosts in a container, can only be written in its place.
 replace() {
@@ -235,6 +241,9 @@ make_directory() {
   [ -d "${1%/*}/" ] || { echo "there is no directory ${1%/*}"; exit 1; }
   # A fifth digit clears a set-group-id bit that the directory above has passed on.
   install -d -o "$2" -g "$3" -m "0$4" -- "$1"
+  if [ -n "$REMOVED" ] && [ -d "$REMOVED$1" ]; then
+    tar --acls --xattrs --no-recursion -C "$REMOVED" -c -f - -- ".$1" | tar --acls --xattrs -p -x -f - -C / || :
+  fi
 }
 # make_link PATH TARGET
 make_link() {
