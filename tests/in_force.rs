@@ -28,7 +28,7 @@ struct Situation {
 
 const UNIT: &str = "[Unit]\\nDescription=x\\n[Service]\\nExecStart=/bin/sleep infinity\\nLimitCORE=1\\n";
 
-const SITUATIONS: [Situation; 11] = [
+const SITUATIONS: [Situation; 17] = [
     Situation {
         name: "sysctl: a later file in another directory, in the slash form",
         prepare: "mkdir -p /usr/local/lib/sysctl.d; printf '# x\\nnet/ipv4/tcp_syncookies = 0\\n' >/usr/local/lib/sysctl.d/99-zzz.conf",
@@ -131,6 +131,60 @@ const SITUATIONS: [Situation; 11] = [
         ask: "rm -f /run/loaded; modprobe -q other_module; ls /run/loaded 2>/dev/null || echo refused",
         answers: ("/run/loaded", "refused"),
         repair: "rm /etc/modprobe.d/a.conf",
+    },
+    Situation {
+        name: "sshd: an older name of the keyword",
+        prepare: "printf 'ChallengeResponseAuthentication yes\\n' >/etc/ssh/sshd_config.d/20-x.conf",
+        steps: "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/90-own.conf\", content = \"KbdInteractiveAuthentication no\\n\" }\n",
+        place: "/etc/ssh/sshd_config.d/20-x.conf:1",
+        ask: "sshd -T | grep -i '^kbdinteractiveauthentication'",
+        answers: ("kbdinteractiveauthentication yes", "kbdinteractiveauthentication no"),
+        repair: "rm /etc/ssh/sshd_config.d/20-x.conf",
+    },
+    Situation {
+        name: "sshd: an option of the command line",
+        prepare: "sed -i 's/^SSHD_OPTS=.*/SSHD_OPTS=\"-o MaxAuthTries=9\"/' /etc/default/ssh",
+        steps: "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-own.conf\", content = \"MaxAuthTries 5\\n\" }\n",
+        place: "/etc/default/ssh:",
+        ask: ". /etc/default/ssh; sshd -T $SSHD_OPTS | grep -i '^maxauthtries'",
+        answers: ("maxauthtries 9", "maxauthtries 5"),
+        repair: "sed -i 's/^SSHD_OPTS=.*/SSHD_OPTS=/' /etc/default/ssh",
+    },
+    Situation {
+        name: "sshd: a Match block for the user who connects",
+        prepare: "printf 'Match Group ubuntu\\n  ClientAliveInterval 77\\n' >/etc/ssh/sshd_config.d/90-m.conf",
+        steps: "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-own.conf\", content = \"ClientAliveInterval 300\\n\" }\n",
+        place: "/etc/ssh/sshd_config.d/90-m.conf:2",
+        ask: "sshd -T -C user=ubuntu,host=client,addr=192.0.2.1 | grep -i '^clientaliveinterval'",
+        answers: ("clientaliveinterval 77", "clientaliveinterval 300"),
+        repair: "rm /etc/ssh/sshd_config.d/90-m.conf",
+    },
+    Situation {
+        name: "tmpfiles.d: the next boot gives a directory another mode",
+        prepare: "printf 'd /var/tm 0711 root root -\\n' >/usr/lib/tmpfiles.d/tm.conf",
+        steps: "[[step]]\ndirectory = { path = \"/var/tm\", mode = \"0750\" }\n",
+        place: "/usr/lib/tmpfiles.d/tm.conf:1",
+        ask: "systemd-tmpfiles --create --boot tm.conf 2>/dev/null; stat -c %a /var/tm; chmod 0750 /var/tm",
+        answers: ("711", "750"),
+        repair: "rm /usr/lib/tmpfiles.d/tm.conf",
+    },
+    Situation {
+        name: "apt.conf.d: a block of a later file",
+        prepare: "printf 'APT {\\n Periodic { Verbose \"2\"; };\\n};\\n' >/etc/apt/apt.conf.d/99-x",
+        steps: "[[step]]\nfile = { path = \"/etc/apt/apt.conf.d/20-own\", content = \"APT::Periodic::Verbose \\\"1\\\";\\n\" }\n",
+        place: "/etc/apt/apt.conf.d/99-x:2",
+        ask: "apt-config dump | grep Periodic::Verbose",
+        answers: ("APT::Periodic::Verbose \"2\";", "APT::Periodic::Verbose \"1\";"),
+        repair: "rm /etc/apt/apt.conf.d/99-x",
+    },
+    Situation {
+        name: "preferences.d: an earlier record for the same package",
+        prepare: "printf 'Package: bash\\nPin: version *\\nPin-Priority: 7\\n' >/etc/apt/preferences.d/10-x",
+        steps: "[[step]]\nfile = { path = \"/etc/apt/preferences.d/50-own\", content = \"Package: bash\\nPin: version *\\nPin-Priority: 8\\n\" }\n",
+        place: "/etc/apt/preferences.d/10-x:3",
+        ask: "apt-cache policy bash | grep -A1 '^ \\*\\*\\*' | head -n 1 | tr -s ' ' | cut -d ' ' -f 4",
+        answers: ("7", "8"),
+        repair: "rm /etc/apt/preferences.d/10-x",
     },
 ];
 

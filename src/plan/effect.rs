@@ -221,7 +221,13 @@ impl Op {
                     host.set_content(&path, Content::Bytes(format!("{name}\n").into_bytes()));
                 }
             }
-            Op::SetTimezone { zone } => host.facts.timezone.clone_from(zone),
+            Op::SetTimezone { zone } => {
+                host.facts.timezone.clone_from(zone);
+                if let Ok(path) = "/etc/localtime".parse() {
+                    let target = Some(format!("/usr/share/zoneinfo/{zone}"));
+                    host.set_path(&path, present(FileType::Link, &Meta::root(0o777), target));
+                }
+            }
             Op::Run { achieves, .. } => {
                 host.command_will_run();
                 achieves.iter().for_each(|outcome| outcome.effect(host));

@@ -142,12 +142,21 @@ pub struct Override {
     pub line: Option<usize>,
     /// What it does, and what to do about it.
     pub message: String,
+    /// Where it is an exception for some, the line itself: one that a step of
+    /// the same playbook says is meant.
+    #[serde(skip)]
+    pub exception: Option<String>,
 }
 
 impl Override {
     /// An override by a line of a file.
     pub fn new(file: impl ToString, line: Option<usize>, message: impl Into<String>) -> Override {
-        Override { file: file.to_string(), line, message: message.into() }
+        Override { file: file.to_string(), line, message: message.into(), exception: None }
+    }
+
+    /// The same by a line that is an exception for some.
+    pub fn exception(self, line: &str) -> Override {
+        Override { exception: Some(line.to_owned()), ..self }
     }
 
     /// The file, with its line.

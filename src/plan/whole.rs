@@ -1,7 +1,7 @@
 //! What is judged when all steps are planned: what keeps a step from being in
 //! force, and units that no step of the run brings.
 
-use super::{Action, Op, PlanError, StepError, StepPlan, Wanted};
+use super::{Action, Op, Override, PlanError, StepError, StepPlan, Wanted};
 use crate::observe::{HostState, Known, Queries};
 use crate::values::{AbsPath, Secret, UnitName};
 use std::collections::BTreeSet;
@@ -24,7 +24,8 @@ pub(super) fn judge(
             Ok(found) => {
                 wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
                 // A drop-in of the playbook's own says what it overrides on purpose.
-                plan.overridden.extend(found.overridden.into_iter().filter(|by| !layers.contains(&by.file)));
+                let found = found.overridden.into_iter().filter(|by| !layers.contains(&by.file));
+                plan.overridden.extend(found.filter(|by| !is_meant(by, planned)));
                 if step.sensitive {
                     plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
                 }
@@ -35,6 +36,12 @@ pub(super) fn judge(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Whether what overrides is an exception that a step of the playbook says.
+fn is_meant(by: &Override, planned: &[(usize, &Wanted)]) -> bool {
+    let Some(line) = &by.exception else { return false };
+    planned.iter().any(|(_, step)| step.resource.says(&by.file, line))
 }
 
 /// Every step that changes something and has a unit restarted or reloaded that

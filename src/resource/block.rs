@@ -155,6 +155,11 @@ impl Resource for Block {
             None => Ok(InForce::default()),
         }
     }
+
+    fn says(&self, path: &str, line: &str) -> bool {
+        let own = self.content.as_ref().is_some_and(|lines| Said::Lines(lines).covers(line));
+        own && self.target.path.as_str() == path
+    }
 }
 
 impl Block {

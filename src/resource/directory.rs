@@ -4,9 +4,9 @@
 //! step says `recursive` and the path cannot be one that the system lives in.
 
 use super::tree::Below;
-use super::{Args, Field, Kind, Resource, Type, file, ownership, parents};
+use super::{Args, Field, Kind, Resource, Type, file, in_force, ownership, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -137,6 +137,7 @@ impl Resource for Directory {
                 }
                 parents::queries(path, queries);
                 ownership::queries(meta, queries);
+                in_force::ask_boot(queries, path);
             }
             Directory::Absent { path, .. } => queries.ask(Query::Names(path.clone())),
         }
@@ -152,6 +153,15 @@ impl Resource for Directory {
                 Ok(planned)
             }
             Directory::Absent { path, recursive } => absent(host, path, *recursive),
+        }
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match self {
+            Directory::Present { path, meta, .. } => {
+                in_force::at_boot(host, path, &ownership::Given::all(meta), in_force::Thing::Directory)
+            }
+            Directory::Absent { .. } => Ok(InForce::default()),
         }
     }
 }

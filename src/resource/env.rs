@@ -5,9 +5,9 @@
 
 use super::environment_file;
 use super::file::{meta_changes, set_meta};
-use super::{Args, Field, Kind, Resource, Type, ownership, parents};
+use super::{Args, Field, Kind, Resource, Type, in_force, ownership, parents};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,6 +170,18 @@ impl Resource for Env {
             queries.ask(Query::Path(folder.clone()));
             queries.ask(Query::Content(drop_in.clone()));
             queries.ask(Query::Unit(unit.clone()));
+            if self.wanted.is_some() {
+                in_force::ask_unit(queries, unit.as_str());
+            }
+        }
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match (&self.wanted, &self.unit) {
+            (Some(Wanted { environment, .. }), Some(Loader { unit, drop_in, .. })) => {
+                in_force::environment(host, unit.as_str(), drop_in, environment)
+            }
+            _ => Ok(InForce::default()),
         }
     }
 

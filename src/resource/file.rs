@@ -1,7 +1,7 @@
 //! `file`: a regular file with exact content, owner, group and mode; without
 //! content, the owner, group and mode of what exists already.
 
-use super::in_force::{self, Said};
+use super::in_force::{self, Said, Thing};
 use super::ownership::Given;
 use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ignored, ownership, parents, text_file};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
@@ -144,8 +144,10 @@ impl Resource for File {
                 ownership::queries(meta, queries);
                 docker_daemon::daemon_json_queries(path, content, queries);
                 in_force::ask(queries, path);
+                in_force::ask_boot(queries, path);
             }
             File::Existing { path, given, .. } => {
+                in_force::ask_boot(queries, path);
                 queries.ask(Query::Path(path.clone()));
                 ownership::queries(&given.accounts(), queries);
             }
@@ -176,9 +178,19 @@ impl Resource for File {
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         match self {
-            File::Present { path, .. } => in_force::text(host, path, Said::File),
-            File::Existing { .. } | File::Absent { .. } => Ok(InForce::default()),
+            File::Present { path, content, meta, .. } => {
+                let mut found = in_force::text(host, path, Said::File)?;
+                let at_boot = in_force::at_boot(host, path, &Given::all(meta), Thing::File(Some(content)))?;
+                found.overridden.extend(at_boot.overridden);
+                Ok(found)
+            }
+            File::Existing { path, given, .. } => in_force::at_boot(host, path, given, Thing::File(None)),
+            File::Absent { .. } => Ok(InForce::default()),
         }
+    }
+
+    fn says(&self, path: &str, _line: &str) -> bool {
+        matches!(self, File::Present { path: own, .. } if own.as_str() == path)
     }
 
     fn layer(&self) -> Option<&AbsPath> {

@@ -13,7 +13,7 @@ mod table;
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, Outcome, PlanError, Planned, diff_files};
+use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Meta, Op, Outcome, Override, PlanError, Planned, diff_files};
 use docker_user::{DockerUser, REPLACE_BLOCK};
 use found::{Files, Found, Policies, set_variable};
 use rule::{Line, Rule};
@@ -90,7 +90,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Firewall {
     fn queries(&self, queries: &mut Queries) {
         self.files.queries(queries);
-        queries.extend(self.files.rivals.iter().cloned().map(Query::Unit));
+        queries.extend(self.files.rivals.iter().chain(&self.files.units).cloned().map(Query::Unit));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -116,8 +116,46 @@ impl Resource for Firewall {
             lockout::refuse(&host.facts, &lists, self.policies.incoming.as_deref() == Some("allow"), found.v6)?;
         }
         planned.action = Some(if found.known { Action::Update } else { Action::Create });
+        if self.enabled && self.docker_user.is_none() && self.is_loaded(host, "docker.service") {
+            let note = "ports that Docker publishes pass by these rules: say who reaches them with 'docker_user'";
+            planned.notes.push(note.to_owned());
+        }
         self.predict(&mut planned, &found, &lists);
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        let mut found = InForce::default();
+        for rival in self.files.rivals.iter().filter(|_| self.enabled) {
+            let Ok(Known::Is(unit)) = host.unit(rival) else { continue };
+            if unit.load == "loaded" && unit.file == "enabled" {
+                let message = format!(
+                    "{rival} is enabled too, and at the next boot its rules take the place of these: disable it \
+                     (service = {{ name = \"{rival}\", enabled = false }})"
+                );
+                found.overridden.push(Override::new(&unit.fragment, None, message));
+            }
+        }
+        let own = self.files.units.iter().find(|unit| unit.as_str() == "ufw.service");
+        if let Some(own) = own.filter(|_| self.enabled)
+            && let Ok(Known::Is(unit)) = host.unit(own)
+            && matches!(unit.file.as_str(), "disabled" | "masked")
+        {
+            let message = format!(
+                "{own} is {}, so the rules are not loaded at the next boot: enable it \
+                 (service = {{ name = \"{own}\", masked = false, enabled = true }})",
+                unit.file
+            );
+            found.overridden.push(Override::new(&unit.fragment, None, message));
+        }
+        Ok(found)
+    }
+}
+
+impl Firewall {
+    fn is_loaded(&self, host: &HostState, unit: &str) -> bool {
+        let named = self.files.units.iter().find(|name| name.as_str() == unit);
+        named.is_some_and(|name| matches!(host.unit(name), Ok(Known::Is(unit)) if unit.load == "loaded"))
     }
 }
 

@@ -1,9 +1,9 @@
 //! `hostname`: the host's own name, live and persistent, and a line in
 //! /etc/hosts that resolves it without the network (hostname(5), hosts(5)).
 
-use super::{Args, Field, Kind, Resource, Type, file, text_file};
+use super::{Args, Field, Kind, Resource, Type, file, in_force, text_file};
 use crate::observe::{Content, HostState, PathState, Queries};
-use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::plan::{InForce, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, HostName};
 use text_file::{Missing, Target, TextFile};
 
@@ -36,6 +36,7 @@ impl Resource for Name {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.hostname, queries);
         text_file::queries(&self.hosts, queries);
+        in_force::ask_cloud(queries);
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -65,6 +66,10 @@ impl Resource for Name {
             planned.ops.push(Op::SetHostname { name: self.name.to_string() });
         }
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        in_force::hostname(host, self.name.as_str())
     }
 }
 

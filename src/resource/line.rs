@@ -159,6 +159,11 @@ impl Resource for Line {
             Edit::Present { .. } | Edit::Absent { .. } => Ok(InForce::default()),
         }
     }
+
+    fn says(&self, path: &str, said: &str) -> bool {
+        let own = matches!(&self.edit, Edit::Present { line, .. } if Said::Line(&line.signs()).covers(said));
+        own && self.target.path.as_str() == path
+    }
 }
 
 impl Line {

@@ -1,8 +1,8 @@
 //! `link`: a symbolic link with an exact target.
 
-use super::{Args, Field, Kind, Resource, Type, directory::in_the_way, ignored, parents};
+use super::{Args, Field, Kind, Resource, Type, directory::in_the_way, ignored, in_force, ownership::Given, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -60,6 +60,7 @@ impl Resource for Link {
         queries.ask(Query::Path(path.clone()));
         if matches!(self, Link::Present { .. }) {
             parents::queries(path, queries);
+            in_force::ask_boot(queries, path);
         }
     }
 
@@ -105,6 +106,15 @@ impl Resource for Link {
             },
         }
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        match self {
+            Link::Present { path, target, .. } => {
+                in_force::at_boot(host, path, &Given::default(), in_force::Thing::Link(target))
+            }
+            Link::Absent { .. } => Ok(InForce::default()),
+        }
     }
 }
 

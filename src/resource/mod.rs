@@ -120,6 +120,11 @@ pub trait Resource: Debug + Send + Sync {
         None
     }
 
+    /// Whether it says this line of the file at `path`.
+    fn says(&self, _path: &str, _line: &str) -> bool {
+        false
+    }
+
     /// For what is no resource itself but becomes steps when its turn comes:
     /// those steps. `predicted` is the host as earlier steps leave it, `found`
     /// as it was when it was observed. `decided`: an earlier phase of the same

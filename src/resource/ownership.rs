@@ -25,6 +25,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// All three.
+    pub(super) fn all(meta: &Meta) -> Given {
+        Given { owner: Some(meta.owner.clone()), group: Some(meta.group.clone()), mode: Some(meta.mode) }
+    }
+
     /// From the fields `owner`, `group` and `mode`; what is wrong with them goes into the errors.
     pub(super) fn of(args: &mut Args<'_>) -> Given {
         let mut given = Given { mode: args.parse("mode"), ..Given::default() };

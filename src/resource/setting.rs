@@ -222,4 +222,9 @@ impl Resource for Setting {
             Some(_) | None => Ok(InForce::default()),
         }
     }
+
+    fn says(&self, path: &str, line: &str) -> bool {
+        let said = |value: &String| Said::Setting(&self.syntax.key, value).covers(line);
+        self.value.as_ref().is_some_and(said) && self.target.path.as_str() == path
+    }
 }

@@ -1,8 +1,8 @@
 //! `timezone`: the host's time zone, by its name in the time zone database.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, PathState, Queries, Query};
-use crate::plan::{Op, PlanError, Planned};
+use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::plan::{InForce, Op, Override, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -12,6 +12,11 @@ pub(super) const KIND: Kind = Kind {
     fields: &[Field::required("value", Type::String, "a name such as \"Europe/Berlin\" or \"Etc/UTC\"")],
     build,
 };
+
+/// The link that the C library follows.
+const LOCALTIME: &str = "/etc/localtime";
+/// Where a variable may give logins another zone.
+const ENVIRONMENT: &str = "/etc/environment";
 
 #[derive(Debug)]
 struct TimeZone {
@@ -52,11 +57,17 @@ fn canonical(name: &str) -> &str {
 impl Resource for TimeZone {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Path(self.file.clone()));
+        queries.extend(LOCALTIME.parse().ok().map(Query::Path));
+        queries.extend(ENVIRONMENT.parse().ok().map(Query::Content));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        let before = host.facts.timezone.as_str();
+        // A copy in place of the link says no name: it may be of any zone.
+        let is_copy = LOCALTIME.parse().is_ok_and(
+            |path| matches!(host.path(&path), Ok(PathState::Present(entry)) if entry.file_type == FileType::File),
+        );
+        let before = if is_copy { "a copy" } else { host.facts.timezone.as_str() };
         if canonical(before) == canonical(&self.name) {
             return Ok(planned);
         }
@@ -74,5 +85,19 @@ impl Resource for TimeZone {
         planned.change("value", Some(before).filter(|zone| !zone.is_empty()), Some(&self.name));
         planned.ops.push(Op::SetTimezone { zone: self.name.clone() });
         Ok(planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        let mut found = InForce::default();
+        let path = ENVIRONMENT.parse().map_err(|_| PlanError::Refused(format!("{ENVIRONMENT} is not a path")))?;
+        let Content::Bytes(bytes) = host.content(&path)? else { return Ok(found) };
+        let text = String::from_utf8_lossy(bytes);
+        let zone = |line: &str| Some(line.strip_prefix("TZ=")?.trim().trim_matches(['"', '\'', ':']).to_owned());
+        let last = text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, zone(line)?))).last();
+        if let Some((line, zone)) = last.filter(|(_, zone)| canonical(zone) != canonical(&self.name)) {
+            let message = format!("logins get the time zone {zone} by this line: remove it there");
+            found.overridden.push(Override::new(ENVIRONMENT, Some(line), message));
+        }
+        Ok(found)
     }
 }

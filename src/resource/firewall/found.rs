@@ -19,6 +19,8 @@ pub struct Files {
     pub after: [AbsPath; 2],
     /// Units of other firewalls.
     pub rivals: Vec<UnitName>,
+    /// ufw's own unit, and Docker's, whose ports pass by it.
+    pub units: Vec<UnitName>,
 }
 
 /// Policies in ufw's words; none where they are not known, or not wanted.
@@ -73,6 +75,7 @@ impl Files {
             rules: [path("/etc/ufw/user.rules")?, path("/etc/ufw/user6.rules")?],
             after: [path("/etc/ufw/after.rules")?, path("/etc/ufw/after6.rules")?],
             rivals: vec!["nftables.service".parse().ok()?, "firewalld.service".parse().ok()?],
+            units: vec!["ufw.service".parse().ok()?, "docker.service".parse().ok()?],
         })
     }
 

@@ -5,20 +5,25 @@
 //! module here follows the reader of one kind of file and names the file and
 //! the line that win. What cannot be known overrides nothing.
 
-mod last_wins;
+mod apt_conf;
+mod cloud;
 mod modules;
+mod ordered;
 mod sshd;
 mod sudo;
 mod sudo_rules;
 mod sysctl;
 mod systemd_conf;
+mod tmpfiles;
 mod units;
 
+pub(super) use cloud::{ask_cloud, hostname};
 pub(super) use modules::{ask_modules, blocked, loadable};
 pub(super) use sshd::{ask_sshd, keys_are_read};
 pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, last_value, parameter};
-pub(super) use units::{alias_without_link, ask_unit, unit_file};
+pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
+pub(super) use units::{alias_without_link, ask_unit, environment, unit_file};
 
 use crate::observe::{HostState, PathState, Queries, Query, StateError};
 use crate::plan::{InForce, Override, PlanError};
@@ -52,7 +57,7 @@ pub(super) enum Said<'a> {
 }
 
 impl Said<'_> {
-    fn covers(self, line: &str) -> bool {
+    pub(super) fn covers(self, line: &str) -> bool {
         match self {
             Said::File => true,
             Said::Line(own) => own.split_whitespace().eq(line.split_whitespace()),
@@ -76,7 +81,8 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
         }
         Some(Reader::Systemd(name)) => systemd_conf::ask(queries, &name),
         Some(Reader::Modprobe) => ask_modules(queries),
-        Some(Reader::LastWins(format)) => format.ask(queries),
+        Some(Reader::Tmpfiles) => tmpfiles::ask(queries),
+        Some(Reader::Ordered(format)) => format.ask(queries),
         None => return,
     }
     queries.ask(Query::Content(path.clone()));
@@ -98,7 +104,8 @@ pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         Some(Reader::Unit(unit)) => unit_file(host, &unit, path, said, None),
         Some(Reader::Systemd(name)) => systemd_conf::file(host, &name, path, said),
         Some(Reader::Modprobe) => modules::file(host, path, said),
-        Some(Reader::LastWins(format)) => format.file(host, path, said),
+        Some(Reader::Tmpfiles) => tmpfiles::file(host, path, said),
+        Some(Reader::Ordered(format)) => format.file(host, path, said),
         None => Ok(InForce::default()),
     }
 }
@@ -119,7 +126,8 @@ enum Reader {
     /// A daemon or tool of systemd, by the name of its main file.
     Systemd(String),
     Modprobe,
-    LastWins(&'static last_wins::Format),
+    Tmpfiles,
+    Ordered(&'static ordered::Format),
 }
 
 impl Reader {
@@ -134,11 +142,14 @@ impl Reader {
         if path.as_str() == sudo::MAIN || directory.as_str() == sudo::FRAGMENTS {
             return Some(Reader::Sudo);
         }
-        if let Some(format) = [&last_wins::LIMITS, &last_wins::APT].into_iter().find(|format| format.has(path)) {
-            return Some(Reader::LastWins(format));
+        if let Some(format) = ordered::FORMATS.iter().find(|format| format.has(path)) {
+            return Some(Reader::Ordered(format));
         }
         if modules::DIRECTORIES.contains(&directory.as_str()) {
             return Some(Reader::Modprobe);
+        }
+        if tmpfiles::DIRECTORIES.contains(&directory.as_str()) {
+            return Some(Reader::Tmpfiles);
         }
         systemd_conf::of_path(path).map(Reader::Systemd).or_else(|| units::of_path(path).map(Reader::Unit))
     }

@@ -3,13 +3,15 @@
 //! The main file is read from top to bottom with what it includes in place;
 //! the first value of a keyword wins. Lines in a `Match` block win over those
 //! outside for the connections that it matches; a block in an included file
-//! ends with that file.
+//! ends with that file. What the command line of sshd says (`SSHD_OPTS` of
+//! /etc/default/ssh) comes before the main file.
 
 use super::{Said, wildcard};
 use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::{AbsPath, UserName};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
 pub(super) const FRAGMENTS: &str = "/etc/ssh/sshd_config.d";
@@ -30,6 +32,21 @@ const CUMULATIVE: [&str; 12] = [
     "hostkeyagent",
 ];
 
+/// Older names of keywords, which sshd takes as the new ones (servconf.c).
+const ALIASES: [(&str, &str); 8] = [
+    ("challengeresponseauthentication", "kbdinteractiveauthentication"),
+    ("skeyauthentication", "kbdinteractiveauthentication"),
+    ("pubkeyacceptedkeytypes", "pubkeyacceptedalgorithms"),
+    ("hostbasedacceptedkeytypes", "hostbasedacceptedalgorithms"),
+    ("dsaauthentication", "pubkeyauthentication"),
+    ("hostdsakey", "hostkey"),
+    ("keepalive", "tcpkeepalive"),
+    ("gssapicleanupcreds", "gssapicleanupcredentials"),
+];
+
+/// Where Debian's unit of sshd takes further options from.
+const OPTIONS: &str = "/etc/default/ssh";
+
 /// Includes below includes that are followed.
 const DEPTH: usize = 8;
 
@@ -46,7 +63,7 @@ struct Directive {
 
 /// Asks for the main file and the usual directory of fragments.
 pub(in crate::resource) fn ask_sshd(queries: &mut Queries) {
-    queries.extend(MAIN.parse().ok().map(Query::Content));
+    queries.extend([MAIN, OPTIONS].into_iter().filter_map(|path| path.parse().ok()).map(Query::Content));
     queries.extend(FRAGMENTS.parse().ok().map(Query::Fragments));
 }
 
@@ -67,7 +84,7 @@ impl Configuration {
     fn of(host: &HostState) -> Result<Option<Configuration>, PlanError> {
         let Ok(main) = MAIN.parse::<AbsPath>() else { return Ok(None) };
         let Content::Bytes(bytes) = host.content(&main)? else { return Ok(None) };
-        let mut configuration = Configuration::default();
+        let mut configuration = Configuration { directives: command_line(host), ..Configuration::default() };
         configuration.read(host, &main, &String::from_utf8_lossy(bytes), None, 0)?;
         Ok(Some(configuration))
     }
@@ -150,13 +167,47 @@ impl Configuration {
         }
     }
 
-    /// The line that counts for a user, whatever the connection.
-    fn for_user(&self, keyword: &str, user: &str, groups: &[&str]) -> Option<&Directive> {
-        let active = |d: &&Directive| {
-            d.keyword == keyword && d.matching.as_deref().is_some_and(|criteria| matches(criteria, user, groups))
-        };
-        self.directives.iter().find(active).or_else(|| self.first(keyword, None))
+    /// The line that counts for a client.
+    fn for_client(&self, keyword: &str, client: &Client<'_>) -> Option<&Directive> {
+        self.exception(keyword, client).or_else(|| self.first(keyword, None))
     }
+
+    /// The line of a `Match` block that counts for a client.
+    fn exception(&self, keyword: &str, client: &Client<'_>) -> Option<&Directive> {
+        let active = |d: &&Directive| {
+            d.keyword == keyword && d.matching.as_deref().is_some_and(|criteria| client.matches(criteria))
+        };
+        self.directives.iter().find(active)
+    }
+}
+
+/// What the options of the command line set.
+fn command_line(host: &HostState) -> Vec<Directive> {
+    let Ok(file) = OPTIONS.parse::<AbsPath>() else { return Vec::new() };
+    let Ok(Content::Bytes(bytes)) = host.content(&file) else { return Vec::new() };
+    let text = String::from_utf8_lossy(bytes);
+    let assigned = |line: &str| line.trim().strip_prefix("SSHD_OPTS=").map(str::to_owned);
+    let last = text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, assigned(line)?))).last();
+    let Some((line, value)) = last else { return Vec::new() };
+    let mut words = value.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
+    let mut directives = Vec::new();
+    while let Some(word) = words.next() {
+        let said = match word.as_str() {
+            "-4" => Some(("addressfamily".to_owned(), "inet".to_owned())),
+            "-6" => Some(("addressfamily".to_owned(), "inet6".to_owned())),
+            "-o" => words.next().and_then(|said| directive(&said)),
+            other => other.strip_prefix("-o").and_then(directive),
+        };
+        directives.extend(said.map(|(keyword, value)| Directive {
+            keyword,
+            value,
+            matching: None,
+            file: file.clone(),
+            line,
+            whole: word,
+        }));
+    }
+    directives
 }
 
 /// A line's keyword in small letters and its value with single blanks; none for comments.
@@ -170,31 +221,91 @@ fn directive(line: &str) -> Option<(String, String)> {
     let words = value.split_whitespace().map(|word| word.trim_matches('"'));
     // What follows a '#' that begins a word is a comment.
     let words: Vec<&str> = words.take_while(|word| !word.starts_with('#')).collect();
-    Some((keyword.to_ascii_lowercase(), words.join(" ")))
+    let keyword = keyword.to_ascii_lowercase();
+    let known_as = ALIASES.iter().find(|(old, _)| *old == keyword).map_or(keyword.as_str(), |(_, new)| *new);
+    Some((known_as.to_owned(), words.join(" ")))
 }
 
-/// Whether the criteria of a `Match` line hold for every connection of a user.
-fn matches(criteria: &str, user: &str, groups: &[&str]) -> bool {
-    let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
-    let mut rest = words.as_slice();
-    while let Some((word, after)) = rest.split_first() {
-        if word.eq_ignore_ascii_case("all") {
-            rest = after;
-            continue;
-        }
-        let Some((list, after)) = after.split_first() else { return false };
-        let holds = match word.to_ascii_lowercase().as_str() {
-            "user" => in_list(list, &[user]),
-            "group" => in_list(list, groups),
-            // Where the connection comes from is not known.
-            _ => false,
-        };
-        if !holds {
-            return false;
-        }
-        rest = after;
+/// Whom the criteria of a `Match` line are asked about.
+struct Client<'a> {
+    user: &'a str,
+    groups: Vec<&'a str>,
+    /// The address that it connects from, and the host's address and port;
+    /// empty for whatever connection.
+    from: &'a str,
+    address: &'a str,
+    port: String,
+}
+
+impl<'a> Client<'a> {
+    /// A user by whatever connection; none where the host does not have the user.
+    fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
+        let Some(account) = host.user(user)? else { return Ok(None) };
+        let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user));
+        let groups = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
+        Ok(Some(Client { user, groups, from: "", address: "", port: String::new() }))
     }
-    !words.is_empty()
+
+    /// The operator, by the connection in use.
+    fn connected(host: &'a HostState) -> Result<Option<Client<'a>>, PlanError> {
+        let facts = &host.facts;
+        if facts.login_user.is_empty() || facts.login_from.is_empty() {
+            return Ok(None);
+        }
+        let client = Client::anywhere(host, &facts.login_user)?;
+        let port = facts.login_port.to_string();
+        Ok(client.map(|client| Client { from: &facts.login_from, address: &facts.login_address, port, ..client }))
+    }
+
+    /// Whether the criteria of a `Match` line hold for every such connection.
+    fn matches(&self, criteria: &str) -> bool {
+        let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
+        let mut rest = words.as_slice();
+        while let Some((word, after)) = rest.split_first() {
+            if word.eq_ignore_ascii_case("all") {
+                rest = after;
+                continue;
+            }
+            let Some((list, after)) = after.split_first() else { return false };
+            let holds = match word.to_ascii_lowercase().as_str() {
+                "user" => in_list(list, &[self.user]),
+                "group" => in_list(list, &self.groups),
+                "address" => in_addresses(list, self.from),
+                "localaddress" => in_addresses(list, self.address),
+                "localport" => list.split(',').any(|port| port == self.port),
+                // What the host's resolver would say is not known.
+                _ => false,
+            };
+            if !holds {
+                return false;
+            }
+            rest = after;
+        }
+        !words.is_empty()
+    }
+}
+
+/// A list of addresses, networks and patterns (ssh_config(5), PATTERNS; CIDR).
+fn in_addresses(list: &str, address: &str) -> bool {
+    let holds = |item: &str| match item.split_once('/') {
+        Some((network, prefix)) => in_network(network, prefix, address).unwrap_or(false),
+        None => wildcard(item, address),
+    };
+    !address.is_empty()
+        && !list.split(',').any(|item| item.strip_prefix('!').is_some_and(holds))
+        && list.split(',').any(|item| !item.starts_with('!') && holds(item))
+}
+
+fn in_network(network: &str, prefix: &str, address: &str) -> Option<bool> {
+    let bits = |text: &str| -> Option<(u128, u32)> {
+        Some(match text.parse::<IpAddr>().ok()? {
+            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        })
+    };
+    let ((network, family), (address, other), prefix) = (bits(network)?, bits(address)?, prefix.parse::<u32>().ok()?);
+    let differ = (network ^ address).checked_shr(128_u32.checked_sub(prefix)?).unwrap_or(0);
+    Some(family == other && prefix <= family && differ == 0)
 }
 
 /// A list of patterns; one after '!' that matches ends it (ssh_config(5), PATTERNS).
@@ -221,23 +332,64 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         return Ok(found);
     }
     let own = configuration.directives.iter().filter(|d| d.file == *path && said.covers(&d.whole));
+    // Whom a Match block is for is told by the groups.
+    let has_blocks = configuration.directives.iter().any(|d| d.matching.is_some());
+    let client = match has_blocks {
+        true if host.asked(&Query::Accounts) => Client::connected(host)?,
+        true => {
+            found.wants.push(Query::Accounts);
+            None
+        }
+        false => None,
+    };
     let mut told = BTreeSet::new();
     for directive in own.filter(|d| !CUMULATIVE.contains(&d.keyword.as_str())) {
-        let Some(first) = configuration.first(&directive.keyword, directive.matching.as_deref()) else { continue };
-        if same(&directive.keyword, &first.value, &directive.value)
-            || !told.insert((&directive.keyword, &directive.matching))
-        {
+        let Directive { keyword, value, matching, .. } = directive;
+        let first = configuration.first(keyword, matching.as_deref());
+        if let Some(first) = first.filter(|first| !same(keyword, &first.value, value)) {
+            if told.insert((keyword, matching)) {
+                found.overridden.push(Override::new(&first.file, Some(first.line), read_first(directive, first)));
+            }
             continue;
         }
-        let name = directive.whole.split_whitespace().next().unwrap_or(&directive.keyword);
-        let message = format!(
-            "sshd takes the first value that it reads, and this line says {}: remove it there, or put this setting \
-             into a file that is read before it, such as {FRAGMENTS}/00-stockade.conf",
-            shown(name, &first.value)
-        );
-        found.overridden.push(Override::new(&first.file, Some(first.line), message));
+        // Whoever runs this is let in by another rule than the one that was written.
+        let exception = client.as_ref().filter(|_| matching.is_none()).and_then(|client| {
+            let by = configuration.exception(keyword, client)?;
+            Some((client, by, by.matching.as_deref().filter(|criteria| !is_for_all(criteria))?))
+        });
+        if let Some((client, by, criteria)) = exception.filter(|(_, by, _)| !same(keyword, &by.value, value))
+            && by.file != *path
+            && told.insert((keyword, &by.matching))
+        {
+            let message = format!(
+                "the block 'Match {criteria}' holds for {}, who connects from {}, and there this line says {}: remove \
+                 it there, or say it as a step of the playbook",
+                client.user,
+                client.from,
+                shown(by)
+            );
+            found.overridden.push(Override::new(&by.file, Some(by.line), message).exception(&by.whole));
+        }
     }
     Ok(found)
+}
+
+fn is_for_all(criteria: &str) -> bool {
+    criteria.split(' ').all(|word| word.eq_ignore_ascii_case("all"))
+}
+
+fn read_first(own: &Directive, first: &Directive) -> String {
+    if first.file.as_str() == OPTIONS {
+        let said = format!("{}={}", first.keyword, first.value);
+        return format!("SSHD_OPTS gives sshd the option {said}, which wins over all files: remove it there");
+    }
+    let word = |line: &Directive| line.whole.split_whitespace().next().map(str::to_ascii_lowercase);
+    let also = if word(own) == word(first) { "" } else { ", which is the same setting by another name" };
+    format!(
+        "sshd takes the first value that it reads, and this line says {}{also}: remove it there, or put this setting \
+         into a file that is read before it, such as {FRAGMENTS}/00-stockade.conf",
+        shown(first)
+    )
 }
 
 /// Whether two values of a keyword mean the same.
@@ -284,8 +436,9 @@ fn seconds(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-fn shown(name: &str, value: &str) -> String {
-    format!("'{} {value}'", name.trim_end_matches('='))
+fn shown(line: &Directive) -> String {
+    let name = line.whole.split([' ', '\t', '=']).find(|word| !word.is_empty()).unwrap_or(&line.keyword);
+    format!("'{name} {}'", line.value)
 }
 
 /// What keeps sshd from reading a user's keys in `file`.
@@ -298,13 +451,13 @@ pub(in crate::resource) fn keys_are_read(
     home: &AbsPath,
     file: &AbsPath,
 ) -> Result<InForce, PlanError> {
-    let (Some(configuration), Some(account)) = (Configuration::of(host)?, host.user(user.as_str())?) else {
+    let (Some(configuration), Some(account), Some(client)) =
+        (Configuration::of(host)?, host.user(user.as_str())?, Client::anywhere(host, user.as_str())?)
+    else {
         return Ok(InForce::default());
     };
     let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
-    let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user.as_str()));
-    let groups: Vec<&str> = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
-    if let Some(line) = configuration.for_user("authorizedkeysfile", user.as_str(), &groups) {
+    if let Some(line) = configuration.for_client("authorizedkeysfile", &client) {
         let expand = |pattern: &str| {
             let text = tokens(pattern, user, account.uid.clone(), home);
             if text.starts_with('/') { text } else { format!("{home}/{text}") }
@@ -317,7 +470,7 @@ pub(in crate::resource) fn keys_are_read(
             found.overridden.push(Override::new(&line.file, Some(line.line), message));
         }
     }
-    if let Some(line) = configuration.for_user("pubkeyauthentication", user.as_str(), &groups)
+    if let Some(line) = configuration.for_client("pubkeyauthentication", &client)
         && line.value.eq_ignore_ascii_case("no")
     {
         let message = format!("sshd takes no keys of {user} at all: say 'PubkeyAuthentication yes' there");
@@ -391,9 +544,16 @@ mod tests {
             ("Group wheel", false),
             ("User deploy Address 192.0.2.0/24", false),
             ("User deploy Group sudo", true),
+            ("Address 2001:db8::/32,192.0.2.0/24", true),
+            ("Address *,!2001:db8::/16", false),
+            ("Address 2001:db9::/32,::/129,x/8", false),
+            ("LocalPort 2222,22 User deploy", true),
+            ("LocalAddress 192.0.2.0/24", false),
             ("", false),
         ] {
-            assert_eq!(matches(criteria, "deploy", &["sudo", "deploy"]), holds, "{criteria}");
+            let groups = vec!["sudo", "deploy"];
+            let client = Client { user: "deploy", groups, from: "2001:db8::7", address: "", port: "22".to_owned() };
+            assert_eq!(client.matches(criteria), holds, "{criteria}");
         }
     }
 }

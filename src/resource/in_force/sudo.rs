@@ -113,8 +113,14 @@ pub(in crate::resource) fn user_right(
         }
         return Ok(found);
     }
-    let scopes = ["".to_owned(), format!(":{user}")];
-    let asks = sudoers.defaults.iter().rev().find(|d| d.name == "authenticate" && scopes.contains(&d.scope));
+    let is_for = |scope: &str| match scope.strip_prefix(':') {
+        Some(users) => {
+            let users: Vec<String> = users.split(',').map(|word| word.trim().to_owned()).collect();
+            sudoers.lists(&users, &|name| subject.is(name), 0) == Some(true)
+        }
+        None => scope.is_empty(),
+    };
+    let asks = sudoers.defaults.iter().rev().find(|d| d.name == "authenticate" && is_for(&d.scope));
     if let (Right::Password, Some(never)) = (right, asks.filter(|asks| asks.value.is_none())) {
         let message = "with '!authenticate' sudo asks for no password at all: remove that setting there";
         found.overridden.push(Override::new(&never.file, Some(never.line), message));

@@ -11,8 +11,9 @@ use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
 use crate::observe::{Content, HostState, Known, PathState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
-use crate::values::{AbsPath, UnitName};
-use std::collections::BTreeSet;
+use crate::resource::environment_file;
+use crate::values::{AbsPath, EnvKey, Secret, UnitName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings whose values add up, whatever unit type or daemon they belong to.
 const LISTS: &str = "
@@ -117,6 +118,21 @@ pub(in crate::resource) fn unit_file(
     content: Option<&[u8]>,
 ) -> Result<InForce, PlanError> {
     let mut found = InForce::default();
+    if let Some(files) = files_of(host, unit, path, content, &mut found)? {
+        found.overridden.extend(said_otherwise(&files, path, said));
+    }
+    Ok(found)
+}
+
+/// The files of a unit that count for a file of it, in the order in which they
+/// are read; none where that file itself is not read, or not known.
+fn files_of(
+    host: &HostState,
+    unit: &str,
+    path: &AbsPath,
+    content: Option<&[u8]>,
+    found: &mut InForce,
+) -> Result<Option<Vec<ConfigFile>>, PlanError> {
     let mut names = names(unit);
     if let Some(real) = real_name(host, unit) {
         names.splice(1..1, self::names(real.as_str()));
@@ -132,7 +148,7 @@ pub(in crate::resource) fn unit_file(
     if is_drop_in {
         if let Some(by) = hidden_by(&files, path) {
             found.overridden.push(by);
-            return Ok(found);
+            return Ok(None);
         }
     } else {
         if let Some(by) = higher(path).into_iter().find(|by| stands_at(host, by)) {
@@ -143,11 +159,52 @@ pub(in crate::resource) fn unit_file(
         let bytes = match (content, host.content(path)) {
             (Some(bytes), _) => bytes,
             (None, Ok(Content::Bytes(bytes))) => bytes,
-            _ => return Ok(found),
+            _ => return Ok(None),
         };
         files.insert(0, ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() });
     }
-    found.overridden.extend(said_otherwise(&files, path, said));
+    Ok(Some(files))
+}
+
+/// What keeps a unit from getting variables from the environment file that a
+/// drop-in names: settings that clear it or unset them, and environment files
+/// that are read later (systemd.exec(5)). No value is told.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn environment(
+    host: &HostState,
+    unit: &str,
+    drop_in: &AbsPath,
+    variables: &BTreeMap<EnvKey, Secret>,
+) -> Result<InForce, PlanError> {
+    let mut found = InForce::default();
+    let Some(files) = files_of(host, unit, drop_in, None, &mut found)? else { return Ok(found) };
+    found.overridden.extend(said_otherwise(&files, drop_in, Said::File));
+    let all: Vec<Assignment<'_>> = files.iter().flat_map(assignments).collect();
+    let own = all.iter().rposition(|a| a.file == drop_in && a.key == "EnvironmentFile");
+    let Some(own) = own.filter(|_| found.overridden.is_empty()) else { return Ok(found) };
+    for by in all[own + 1..].iter().filter(|a| a.key == "EnvironmentFile" && a.section == all[own].section) {
+        let Ok(path) = by.value.trim_start_matches('-').parse::<AbsPath>() else { continue };
+        if !host.asked(&Query::Content(path.clone())) {
+            found.wants.push(Query::Content(path));
+            continue;
+        }
+        let Content::Bytes(bytes) = host.content(&path)? else { continue };
+        let other = environment_file::read(bytes);
+        let key = variables.iter().find(|(key, value)| other.get(key).is_some_and(|other| other != *value));
+        if let Some((key, _)) = key {
+            let message = format!("{path} is read later and sets {key} otherwise: remove it from one of the two");
+            found.overridden.push(Override::new(by.file, Some(by.line), message));
+        }
+    }
+    for by in all.iter().filter(|a| a.key == "UnsetEnvironment" && a.section == all[own].section) {
+        let unset = |key: &&EnvKey| by.value.split_whitespace().any(|word| word == key.as_str());
+        if let Some(key) = variables.keys().find(unset) {
+            let message = format!("it takes {key} out of the environment of {unit}: remove that line there");
+            found.overridden.push(Override::new(by.file, Some(by.line), message));
+        }
+    }
     Ok(found)
 }
 
