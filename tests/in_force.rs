@@ -198,7 +198,7 @@ fn what_overrides_a_step_is_named_and_the_host_has_not_converged() {
         }
         project.on_host(&format!("{} || :", situation.repair));
     }
-    eprintln!("{} situations", SITUATIONS.len());
+    eprintln!("situations: {}", SITUATIONS.len());
     assert!(failures.is_empty(), "{} of {}:\n\n{}", failures.len(), SITUATIONS.len(), failures.join("\n\n"));
 }
 

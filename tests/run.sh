@@ -99,5 +99,6 @@ if [ $code != 0 ]; then
   ' "$log" "$log"
   grep -E '^test .* \.\.\. FAILED$' "$log" || true
 fi
+python3 tests/situations.py "$log"
 echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code

@@ -46,6 +46,8 @@ impl TestLab {
         let base: Base =
             std::env::var("STOCKADE_LAB_BASE").as_deref().unwrap_or("debootstrap:bookworm").parse().unwrap();
         let hosts = lab.lab.up(&UpOptions { count, base: Some(base), ..UpOptions::default() }).unwrap();
+        // tests/run.sh counts the tests that say so.
+        eprintln!("on a real host: {}", std::thread::current().name().unwrap_or("test"));
         Some((lab, hosts))
     }
 }
