@@ -398,3 +398,32 @@ impl Schemas {
         Ok(())
     }
 }
+
+#[test]
+fn a_note_of_several_steps_is_shown_once_with_the_steps() {
+    let noted = |id: &str, action: Action, notes: &[&str]| {
+        let mut step = step(id, &format!("file /etc/{id}"), action);
+        step.notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        step
+    };
+    let steps = vec![
+        noted("1", Action::Create, &["all three", "only the first"]),
+        noted("2", Action::None, &["all three"]),
+        noted("3", Action::Update, &["all three", "two"]),
+        noted("4", Action::Delete, &["two"]),
+    ];
+    let plan = HostPlan::new("web1", steps);
+    let text = plan_text(std::slice::from_ref(&plan), TextOptions::default());
+    let notes: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("note: ")).collect();
+    assert_eq!(
+        notes,
+        ["all three (the same for the steps 2, 3)", "only the first", "two (the same for step 4)"],
+        "{text}"
+    );
+    // A step that has nothing else to say is not shown for it.
+    assert!(!text.contains("/etc/2"), "{text}");
+    // In a comment only steps that differ are shown.
+    let comment = plan_markdown(None, "site.toml", &[plan]);
+    assert_eq!(comment.matches("all three").count(), 1, "{comment}");
+    assert!(comment.contains("all three (the same for step 3)"), "{comment}");
+}

@@ -184,7 +184,10 @@ pub(super) fn not_converged(outcome: &mut HostOutcome, rest: HostPlan, reporter:
     outcome.ending = Ending::NotConverged;
     let mut reasons = Vec::new();
     if !rest.is_empty() {
-        reasons.push(format!("{} steps still differ after the apply", rest.summary.differing()));
+        reasons.push(match rest.summary.differing() {
+            1 => "1 step still differs after the apply".to_owned(),
+            count => format!("{count} steps still differ after the apply"),
+        });
     }
     match rest.overridden().count() {
         0 => {}

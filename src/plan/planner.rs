@@ -223,7 +223,7 @@ impl Planning<'_> {
             action: planned.action(),
             changes: planned.changes,
             diff: planned.diff,
-            notes: planned.notes,
+            notes: each_once(planned.notes),
             overridden: Vec::new(),
             ops: planned.ops,
             open: planned.open,
@@ -297,4 +297,15 @@ fn followers(steps: &[Wanted]) -> BTreeMap<String, Vec<String>> {
         }
     }
     followers
+}
+
+/// The notes of a step without repetitions, in their order.
+fn each_once(notes: Vec<String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::with_capacity(notes.len());
+    for note in notes {
+        if !once.contains(&note) {
+            once.push(note);
+        }
+    }
+    once
 }

@@ -5,7 +5,7 @@
 //! (and so notify) anybody. GitHub Flavored Markdown 0.29, 4.5, 4.10 and 6.3.
 
 use super::outcome::{Ending, HostOutcome};
-use super::text::{action_words, advice, group, is_told, summary};
+use super::text::{Note, action_words, advice, group, is_told, notes, summary};
 use super::visible::{last_lines, one_line, visible};
 use crate::plan::{HostPlan, StepPlan};
 
@@ -38,7 +38,7 @@ pub fn plan_markdown(stage: Option<&str>, playbook: &str, plans: &[HostPlan]) ->
     for (hosts, plan) in group(plans).into_iter().filter(|(_, plan)| !plan.is_converged()) {
         let mut section = String::new();
         open(&mut section, &format!("{hosts}: {}", summary(plan)));
-        plan.steps.iter().filter(|step| is_told(step)).for_each(|step| step_markdown(&mut section, step));
+        steps_markdown(&mut section, plan.steps.iter().filter(|step| is_told(step)));
         section.push_str("\n</details>\n");
         push_section(&mut text, &section);
     }
@@ -78,7 +78,7 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
             fence(&mut section, "", error);
         }
         let left = outcome.remaining.iter().flat_map(|plan| &plan.steps);
-        left.filter(|step| is_told(step)).for_each(|step| step_markdown(&mut section, step));
+        steps_markdown(&mut section, left.filter(|step| is_told(step)));
         if let Some(advice) = advice(outcome) {
             section.push_str(&format!("\nWhat to do: {}\n", html(&advice)));
         }
@@ -101,7 +101,15 @@ fn step_title(step: &StepPlan) -> String {
     format!("{} (step {})", code(&format!("{}: {}", step.kind, step.name)), code(&step.id))
 }
 
-fn step_markdown(text: &mut String, step: &StepPlan) {
+fn steps_markdown<'p>(text: &mut String, steps: impl Iterator<Item = &'p StepPlan> + Clone) {
+    let notes = notes(steps.clone());
+    for step in steps {
+        let own: Vec<&Note<'_>> = notes.iter().filter(|note| note.first == step.id).collect();
+        step_markdown(text, step, &own);
+    }
+}
+
+fn step_markdown(text: &mut String, step: &StepPlan, notes: &[&Note<'_>]) {
     let (sign, word, _) = action_words(step.action);
     text.push_str(&format!("\n**{word}** {}\n", step_title(step)));
     let mut lines: Vec<String> = Vec::new();
@@ -124,8 +132,8 @@ fn step_markdown(text: &mut String, step: &StepPlan) {
     for by in &step.overridden {
         text.push_str(&format!("\nOverridden by {}: {}\n", code(&by.place()), code(&by.message)));
     }
-    for note in &step.notes {
-        text.push_str(&format!("\nNote: {}\n", code(note)));
+    for note in notes {
+        text.push_str(&format!("\nNote: {}\n", code(&note.text)));
     }
 }
 

@@ -22,15 +22,17 @@ pub fn plan_text(plans: &[HostPlan], options: TextOptions) -> String {
     let groups = group(plans);
     let mut text = String::new();
     for (hosts, plan) in &groups {
+        let notes = notes(plan.steps.iter());
+        let own = |step: &StepPlan| notes.iter().filter(|note| note.first == step.id).collect::<Vec<_>>();
         let shown: Vec<&StepPlan> =
-            plan.steps.iter().filter(|step| options.verbose || is_told(step) || !step.notes.is_empty()).collect();
+            plan.steps.iter().filter(|step| options.verbose || is_told(step) || !own(step).is_empty()).collect();
         if shown.is_empty() {
             continue;
         }
         text.push_str(&Paint::Bold.over(hosts, options.color));
         text.push('\n');
         for step in shown {
-            step_text(&mut text, step, options.color);
+            step_text(&mut text, step, &own(step), options.color);
         }
         text.push('\n');
     }
@@ -139,7 +141,38 @@ fn is_due(step: &StepPlan) -> bool {
     step.action == Action::Run && id == step.name.replacen(' ', ":", 1)
 }
 
-fn step_text(text: &mut String, step: &StepPlan, color: bool) {
+/// A note of a plan, at the first step that has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Note<'p> {
+    /// The id of that step.
+    pub first: &'p str,
+    /// What it says, with the other steps that say the same.
+    pub text: String,
+}
+
+/// The notes of steps, each once.
+pub(super) fn notes<'p>(steps: impl Iterator<Item = &'p StepPlan>) -> Vec<Note<'p>> {
+    let mut found: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for step in steps {
+        for note in &step.notes {
+            match found.iter_mut().find(|(_, text, _)| text == note) {
+                Some((first, _, others)) if *first != step.id && !others.contains(&step.id.as_str()) => {
+                    others.push(&step.id);
+                }
+                Some(_) => {}
+                None => found.push((&step.id, note, Vec::new())),
+            }
+        }
+    }
+    let note = |text: &str, others: &[&str]| match others {
+        [] => text.to_owned(),
+        [other] => format!("{text} (the same for step {other})"),
+        _ => format!("{text} (the same for the steps {})", others.join(", ")),
+    };
+    found.into_iter().map(|(first, text, others)| Note { first, text: note(text, &others) }).collect()
+}
+
+fn step_text(text: &mut String, step: &StepPlan, notes: &[&Note<'_>], color: bool) {
     let (sign, word, paint) = action_words(step.action);
     text.push_str(&format!("  {} {}\n", paint.over(&format!("{sign} {word:<7}"), color), title(step)));
     for change in &step.changes {
@@ -150,8 +183,8 @@ fn step_text(text: &mut String, step: &StepPlan, color: bool) {
         text.push_str(&format!("      {}\n", diff_line(&visible(line), color)));
     }
     overridden_text(text, step, "      ", color);
-    for note in &step.notes {
-        let note = visible(note).replace('\n', "\n            ");
+    for note in notes {
+        let note = visible(&note.text).replace('\n', "\n            ");
         text.push_str(&format!("      {} {note}\n", Paint::Yellow.over("note:", color)));
     }
 }

@@ -324,7 +324,8 @@ fn groups(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
                     "there is no group '{group}' on the host for '{name}' to be in; add a step before this one: group = {{ name = \"{group}\" }}"
                 ));
             }
-            draft.note(format!("group '{group}': {KNOWN_AFTER_APPLY}; a package of this run is expected to bring it"));
+            let by = draft.host().brought_by().unwrap_or("an earlier step").to_owned();
+            draft.note(format!("group '{group}': {KNOWN_AFTER_APPLY}; {by} is expected to bring it"));
         }
         local_group(draft, name, group.as_str())?;
         after.insert(group.to_string());
