@@ -224,3 +224,107 @@ fn every_schema_is_json_and_every_shell_is_served() {
         }
     }
 }
+
+/// An error as it is printed: its place, its message and its advice.
+fn told_errors(shown: &str) -> Vec<(String, String, String)> {
+    let part = |block: &str, before: &str| {
+        let line = block.lines().find_map(|line| line.trim_start().strip_prefix(before));
+        line.unwrap_or_default().to_owned()
+    };
+    let blocks = shown.split("\n\n").filter(|block| block.starts_with("error: "));
+    blocks.map(|block| (part(block, "--> "), part(block, "error: "), part(block, "help: "))).collect()
+}
+
+/// Each file of `tests/playbooks/wrong` says in its first lines what `check`
+/// must tell of it: all of that, in that order, nothing else and nothing twice.
+/// `# expect: LINE:COLUMN MESSAGE`, or `FILE:LINE:COLUMN` for another file than
+/// its own; `# help: ADVICE` of the error before.
+#[test]
+fn all_that_is_wrong_with_a_playbook_is_told_in_one_run_and_in_order() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playbooks/wrong");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file() && path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    assert!(files.len() >= 20, "{}", files.len());
+    let mut wrong = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut wanted: Vec<(String, &str, &str)> = Vec::new();
+        for line in text.lines().take_while(|line| line.starts_with("# ")) {
+            if let Some(rest) = line.strip_prefix("# expect: ") {
+                let (place, message) = rest.split_once(' ').unwrap();
+                let own = place.matches(':').count() == 1;
+                wanted.push((if own { format!("{name}:{place}") } else { place.to_owned() }, message, ""));
+            } else if let Some(help) = line.strip_prefix("# help: ") {
+                wanted.last_mut().unwrap().2 = help;
+            }
+        }
+        assert!(!wanted.is_empty(), "{name} expects nothing");
+        let (code, out, shown) = stockade(&folder, &["check", name]);
+        let told = told_errors(&shown);
+        let fits = told.len() == wanted.len()
+            && told.iter().zip(&wanted).all(|((at, message, help), (place, part, advice))| {
+                at == place && message.contains(part) && help.contains(advice)
+            });
+        if !fits || (code, out.as_str()) != (1, "") {
+            wrong.push(format!("{name}: code {code}, wanted {wanted:#?}, told {told:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn files_that_are_no_text_of_toml_are_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (bytes, place, says) in [
+        (utf16("\u{feff}[[step]]\n"), "p.toml:1:1", "this file is UTF-16, not UTF-8"),
+        (b"# caf\xe9\n".to_vec(), "p.toml:1:6", "this file is not UTF-8: byte 5 is 0xe9"),
+        (b"[[step]]\nfile = { path = \"/a\0\" }\n".to_vec(), "p.toml:2:20", "a control character (0x00) stands here"),
+        (b"\xef\xbb\xbf[[step]]\nfiel = {}\n".to_vec(), "p.toml:2:1", "unknown kind 'fiel' in a step"),
+        (b"[[step]]\r\n\tfiel = {}\r\n".to_vec(), "p.toml:2:2", "unknown kind 'fiel' in a step"),
+    ] {
+        std::fs::write(folder.path().join("p.toml"), bytes).unwrap();
+        let (code, out, shown) = stockade(folder.path(), &["check", "p.toml"]);
+        let told = told_errors(&shown);
+        assert_eq!((code, out.as_str(), told.len()), (1, "", 1), "{shown}");
+        assert_eq!((told[0].0.as_str(), told[0].1.as_str()), (place, says), "{shown}");
+        assert!(!told[0].2.is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn a_wrong_inventory_stage_or_host_hides_nothing_that_is_wrong_with_the_playbook() {
+    let project = project(&[
+        (
+            "p.toml",
+            "hosts = [\"webs\"]\n[vars]\nmode = \"to be set by the inventory\"\n[[step]]\nwhen = \"stage == 'prod'\"\nfile = { path = \"x\", contents = \"{{ of_the_inventory }}\", mode = \"{{ mode }}\" }\n[[step]]\nfile = { path = \"/a\", content = \"{{ host.nmae }}{{ item }}\" }\n",
+        ),
+        ("broken.toml", "[hosts.web1]\nadress = '192.0.2.1'\n"),
+        ("right.toml", "[hosts.web1]\naddress = '192.0.2.1'\ngroups = ['web']\n"),
+        ("staged.toml", "[hosts.web1]\naddress = '192.0.2.1'\ngroups = ['webs']\nstage = 'prd'\n"),
+        ("stages/prod.toml", "[vars]\n"),
+    ]);
+    for (inventory, says) in [
+        ("broken.toml", "unknown key 'adress'"),
+        ("right.toml", "there is no host or group 'webs'"),
+        ("staged.toml", "there is no stage 'prd'"),
+        ("gone.toml", "cannot read the inventory 'gone.toml'"),
+    ] {
+        let (code, _, shown) = stockade(project.path(), &["check", "p.toml", "-i", inventory]);
+        let told = told_errors(&shown);
+        assert_eq!(code, 1, "{shown}");
+        for says in [
+            says,
+            "'x' is not a usable path",
+            "unknown key 'contents' in 'file'",
+            "'host.nmae' is undefined",
+            "undefined variable 'item'",
+        ] {
+            assert_eq!(told.iter().filter(|(_, message, _)| message.contains(says)).count(), 1, "{says}: {shown}");
+        }
+        // Of variables that the inventory sets nothing is said.
+        assert_eq!(told.len(), 5, "{shown}");
+    }
+}

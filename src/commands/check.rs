@@ -33,10 +33,9 @@ pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
             let (steps, found) = playbook.render_all(&host.scope);
             count = count.max(steps.len());
             errors.extend(found);
-            errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.stage.as_deref())));
+            errors.extend(steps.into_iter().flat_map(|step| wrong_with(step, host.scope.open, host.stage.as_deref())));
         }
     }
-    let errors = each_once(errors);
     if !errors.is_empty() {
         return Err(InputErrors(errors).into());
     }
@@ -46,20 +45,9 @@ pub fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Exit> {
 }
 
 /// What is wrong with a step as far as it can be told without the host's facts.
-fn wrong_with(step: Step, stage: Option<&Stage>) -> Vec<Diagnostic> {
+fn wrong_with(step: Step, partly: bool, stage: Option<&Stage>) -> Vec<Diagnostic> {
     match resource::kind(&step.kind) {
-        Some(kind) if step.unknown => known_of(kind, &step, stage),
+        Some(kind) if step.unknown || partly => known_of(kind, &step, stage),
         _ => wanted(step, stage).err().unwrap_or_default(),
     }
-}
-
-/// Hosts mostly share what is wrong.
-fn each_once(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut once: Vec<Diagnostic> = Vec::new();
-    for error in errors {
-        if !once.contains(&error) {
-            once.push(error);
-        }
-    }
-    once
 }

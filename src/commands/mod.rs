@@ -74,12 +74,39 @@ impl std::error::Error for InputErrors {}
 
 impl fmt::Display for InputErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for diagnostic in &self.0 {
+        let errors = in_order(&self.0);
+        for diagnostic in &errors {
             writeln!(f, "{diagnostic}\n")?;
         }
-        let count = self.0.len();
+        let count = errors.len();
         write!(f, "{count} error{}; nothing was touched", if count == 1 { "" } else { "s" })
     }
+}
+
+/// Each error once, in the order of the files that were read and of their lines;
+/// those of no file come last.
+fn in_order(errors: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let mut files: Vec<&str> = Vec::new();
+    let mut once: Vec<&Diagnostic> = Vec::new();
+    for error in errors {
+        if let Some(span) = &error.span
+            && !files.contains(&span.source.name.as_str())
+        {
+            files.push(&span.source.name);
+        }
+        // Hosts mostly share what is wrong.
+        if !once.contains(&error) {
+            once.push(error);
+        }
+    }
+    let place = |error: &&Diagnostic| match &error.span {
+        Some(span) => {
+            (files.iter().position(|file| *file == span.source.name).unwrap_or(files.len()), span.range.start)
+        }
+        None => (files.len(), 0),
+    };
+    once.sort_by_key(place);
+    once
 }
 
 /// A step failed or a host did not converge; exit code 3.

@@ -4,6 +4,7 @@
 
 use super::InputErrors;
 use crate::inventory::{Host, Inventory};
+use crate::observe::Facts;
 use crate::playbook::{self, HostScope, Playbook, StepFiles, TagFilter, Vars};
 use crate::resource::{Assets, KINDS};
 use crate::stage::{self, Stage, StageName};
@@ -192,12 +193,18 @@ impl SelectArgs {
         if let Some(playbook) = playbook.as_ref().filter(|_| readable) {
             keep(self.unknown_tags(playbook));
         }
-        let (Some(playbook), Some(inventory)) = (playbook, inventory) else { return (None, errors) };
+        let Some(playbook) = playbook else { return (None, errors) };
+        // Where the hosts cannot be told, the playbook is judged all the same.
+        let without_hosts = |playbook: Playbook, cli: &Vars| {
+            let hosts = if any { self.any_host(cli) } else { Vec::new() };
+            Some(Selection { playbook, hosts, inputs: Vec::new() })
+        };
+        let Some(inventory) = inventory else { return (without_hosts(playbook, &cli), errors) };
         let hosts = match inventory.select(&playbook.hosts, &self.at.limit) {
             Ok(hosts) => hosts,
             Err(found) => {
                 errors.extend(found);
-                return (None, errors);
+                return (without_hosts(playbook, &cli), errors);
             }
         };
         let mut inputs = inventory.inputs().to_vec();
@@ -213,7 +220,7 @@ impl SelectArgs {
         errors.append(&mut wrong);
         // Without its stage a host's variables are not known.
         if broken {
-            return (None, errors);
+            return (without_hosts(playbook, &cli), errors);
         }
         let hosts = hosts.into_iter().zip(stages).map(|(host, stage)| self.selected(host, stage, &cli)).collect();
         (Some(Selection { playbook, hosts, inputs }), errors)
@@ -309,6 +316,19 @@ impl SelectArgs {
             .unwrap_or_else(|| PathBuf::from("."))
     }
 
+    /// A host that stands for those that cannot be told.
+    fn any_host(&self, cli: &Vars) -> Vec<SelectedHost> {
+        let source = Source::new("any host", "all");
+        let all = Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) };
+        let hosts = Inventory::from_hosts(&["any".to_owned()]).and_then(|inventory| inventory.select(&[all], &[]));
+        let open = |host| {
+            let mut selected = self.selected(host, None, cli);
+            selected.scope.open = true;
+            selected
+        };
+        hosts.unwrap_or_default().into_iter().map(open).collect()
+    }
+
     fn selected(&self, host: Host, stage: Option<Arc<Stage>>, cli: &Vars) -> SelectedHost {
         let stage_vars = |stage: &Arc<Stage>| (stage.name.to_string(), stage.vars.iter().cloned().collect());
         SelectedHost {
@@ -321,6 +341,8 @@ impl SelectArgs {
                 stage: stage.as_ref().map(stage_vars),
                 cli: cli.clone(),
                 facts: None,
+                known_facts: serde_json::to_value(Facts::example()).ok(),
+                open: false,
                 tags: TagFilter { only: self.tags.clone(), skip: self.skip_tags.clone() },
             },
             stage,

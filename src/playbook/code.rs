@@ -4,41 +4,79 @@
 //! whether the author reckons with a value that may be missing. This finds
 //! both. It never decides whether code is valid; the engine does.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A dotted path in template code, such as `item.shell`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathUse {
-    /// Its names.
+    /// Its names, from a variable on; what a loop or `set` names is replaced by
+    /// what it stands for, an element of an array by [`ELEMENT`].
     pub names: Vec<String>,
+    /// As it is written, with dots.
+    pub written: String,
     /// Where it stands, in bytes of the text.
     pub range: Range<usize>,
+    /// The place, where that is in another file than the text.
+    pub elsewhere: Option<String>,
     /// Whether it may be missing: `| default`, `is defined`, `?.` follow it.
     pub guarded: bool,
+    /// Whether its value is needed whatever other values are: it stands in no
+    /// branch, loop or condition.
+    pub certain: bool,
 }
+
+/// Stands in [`PathUse::names`] for an element of an array.
+pub(super) const ELEMENT: &str = "[]";
 
 /// The paths that a text with `{{ }}` and `{% %}` in it names.
 pub(super) fn paths_in_text(text: &str) -> Vec<PathUse> {
-    let mut found = Vec::new();
+    let mut reader = Reader::default();
     let mut at = 0;
-    while let Some(open) = text[at..].find("{{").into_iter().chain(text[at..].find("{%")).min() {
-        let start = at + open + 2;
-        let close = if text[start - 1..].starts_with('{') { "}}" } else { "%}" };
-        let end = end_of_code(text, start, close).unwrap_or(text.len());
-        scan(&text[start..end], start, &mut found);
+    while let Some((start, close)) = next_code(text, at) {
+        let end = match close {
+            "#}" => text[start..].find(close).map_or(text.len(), |length| start + length),
+            _ => end_of_code(text, start, close).unwrap_or(text.len()),
+        };
         at = (end + 2).min(text.len());
         while !text.is_char_boundary(at) {
             at += 1;
         }
+        match close {
+            "}}" => reader.expression(&text[start..end], start),
+            "%}" if reader.tag(&text[start..end], start) == "raw" => at = end_of_raw(text, at),
+            _ => {}
+        }
     }
-    found
+    reader.found
 }
 
 /// The paths that a bare expression names.
 pub(super) fn paths_in_expression(text: &str) -> Vec<PathUse> {
-    let mut found = Vec::new();
-    scan(text, 0, &mut found);
-    found
+    let mut reader = Reader::default();
+    reader.expression(text, 0);
+    reader.found
+}
+
+/// Where the next code of a text begins, and what closes it.
+fn next_code(text: &str, from: usize) -> Option<(usize, &'static str)> {
+    let opens = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
+    let places = opens.into_iter().filter_map(|(open, close)| Some((text[from..].find(open)? + from + 2, close)));
+    places.min()
+}
+
+/// Where the text goes on after `{% raw %}`.
+fn end_of_raw(text: &str, from: usize) -> usize {
+    let mut at = from;
+    while let Some(open) = text[at..].find("{%") {
+        let start = at + open + 2;
+        let Some(length) = text[start..].find("%}") else { break };
+        at = start + length + 2;
+        if text[start..start + length].trim_matches(['-', ' ', '\t', '\n']) == "endraw" {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// Where the code that begins at `start` ends: at `close` outside quotes.
@@ -73,48 +111,143 @@ const KEYWORDS: [&str; 16] = [
     "None",
 ];
 
-fn scan(code: &str, base: usize, found: &mut Vec<PathUse>) {
-    let mut at = 0;
-    let mut before = ' ';
-    while let Some(c) = code[at..].chars().next() {
-        if matches!(c, '"' | '\'' | '`') {
-            let body = at + 1;
-            at = code[body..].find(c).map_or(code.len(), |length| body + length + 1);
-            before = c;
-            continue;
+/// Reads code from the beginning of a text to its end.
+#[derive(Default)]
+struct Reader {
+    found: Vec<PathUse>,
+    /// The names that loops and `set` give, with the path that they stand for
+    /// where it is one.
+    locals: BTreeMap<String, Option<Vec<String>>>,
+    /// For each loop around: the names outside of it.
+    outside: Vec<BTreeMap<String, Option<Vec<String>>>>,
+    branches: usize,
+}
+
+impl Reader {
+    fn expression(&mut self, code: &str, base: usize) {
+        let words = || code.split(|c| !is_word(c));
+        let choice = words().any(|word| matches!(word, "if" | "and" | "or"));
+        self.scan(code, base, self.is_certain() && !choice);
+    }
+
+    fn is_certain(&self) -> bool {
+        self.branches == 0 && self.outside.is_empty()
+    }
+
+    /// Reads what stands in `{% %}`; gives the first word of it.
+    fn tag<'c>(&mut self, code: &'c str, base: usize) -> &'c str {
+        let start = code.len() - code.trim_start_matches(['-', ' ', '\t', '\n']).len();
+        let end = word_end(code, start);
+        let (word, rest, at) = (&code[start..end], &code[end..], base + end);
+        match word {
+            "for" => {
+                let Some(named) = rest.find(" in ") else { return word };
+                let value = self.value(&rest[named + 4..], at + named + 4);
+                self.outside.push(self.locals.clone());
+                let names: Vec<&str> = rest[..named].split(',').map(str::trim).collect();
+                let element = value.filter(|_| names.len() == 1).map(|path| [path, vec![ELEMENT.to_owned()]].concat());
+                self.locals.extend(names.iter().map(|name| ((*name).to_owned(), element.clone())));
+                self.locals.insert("loop".to_owned(), None);
+            }
+            "endfor" => {
+                if let Some(outside) = self.outside.pop() {
+                    self.locals = outside;
+                }
+            }
+            "set" | "set_global" => {
+                let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+                let value = self.value(value, at + rest.len() - value.len());
+                self.locals.insert(name.trim().to_owned(), value);
+            }
+            "if" => {
+                self.branches += 1;
+                self.scan(rest, at, false);
+            }
+            "elif" => self.scan(rest, at, false),
+            "endif" => self.branches = self.branches.saturating_sub(1),
+            _ => self.scan(rest, at, self.is_certain()),
         }
-        if !is_start(c) || is_word(before) || before == '.' || before == '|' {
-            if !c.is_whitespace() || before != '|' {
+        word
+    }
+
+    /// Reads an expression; gives the path that it is, if it is nothing else.
+    fn value(&mut self, code: &str, base: usize) -> Option<Vec<String>> {
+        let before = self.found.len();
+        self.expression(code, base);
+        let whole = code.trim_end_matches('-').trim();
+        match &self.found[before..] {
+            [path] if path.range.len() == whole.len() => Some(path.names.clone()),
+            _ => None,
+        }
+    }
+
+    /// Notes a path, by what it stands for.
+    fn note(&mut self, mut path: PathUse) {
+        match self.locals.get(&path.names[0]) {
+            Some(None) => return,
+            Some(Some(meant)) => _ = path.names.splice(..1, meant.iter().cloned()),
+            None => {}
+        }
+        self.found.push(path);
+    }
+
+    fn scan(&mut self, code: &str, base: usize, certain: bool) {
+        let mut at = 0;
+        let mut before = ' ';
+        while let Some(c) = code[at..].chars().next() {
+            if matches!(c, '"' | '\'' | '`') {
+                let body = at + 1;
+                at = code[body..].find(c).map_or(code.len(), |length| body + length + 1);
                 before = c;
+                continue;
             }
-            at += c.len_utf8();
-            continue;
-        }
-        let start = at;
-        let mut names = Vec::new();
-        loop {
-            let end = word_end(code, at);
-            names.push(code[at..end].to_owned());
+            if !is_start(c) || is_word(before) || before == '.' || before == '|' {
+                if !c.is_whitespace() || before != '|' {
+                    before = c;
+                }
+                at += c.len_utf8();
+                continue;
+            }
+            let start = at;
+            let (names, end) = path_at(code, start);
             at = end;
-            let mut rest = code[at..].chars();
-            if rest.next() == Some('.') && rest.next().is_some_and(is_start) {
-                at += 1;
-            } else {
-                break;
+            before = 'x';
+            let rest = code[at..].trim_start();
+            let assigned = rest.starts_with('=') && !rest.starts_with("==");
+            let called = rest.starts_with('(');
+            if assigned || called || names.len() == 1 && KEYWORDS.contains(&names[0].as_str()) {
+                // A filter or test name after `is` is no path either.
+                if names[0] == "is" {
+                    at += tested_name(&code[at..]);
+                }
+                continue;
             }
+            let (written, range) = (names.join("."), base + start..base + at);
+            self.note(PathUse { names, written, range, elsewhere: None, guarded: guards(rest), certain });
         }
-        before = 'x';
-        let rest = code[at..].trim_start();
-        let assigned = rest.starts_with('=') && !rest.starts_with("==");
-        let called = rest.starts_with('(');
-        if assigned || called || names.len() == 1 && KEYWORDS.contains(&names[0].as_str()) {
-            // A filter or test name after `is` is no path either.
-            if names[0] == "is" {
-                at += tested_name(&code[at..]);
-            }
-            continue;
+    }
+}
+
+/// The names of the path that begins at a place, with `a["b"]` as `a.b`, and
+/// where it ends.
+fn path_at(code: &str, start: usize) -> (Vec<String>, usize) {
+    let mut at = word_end(code, start);
+    let mut names = vec![code[start..at].to_owned()];
+    loop {
+        let rest = &code[at..];
+        if rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(is_start)) {
+            let end = word_end(code, at + 1);
+            names.push(code[at + 1..end].to_owned());
+            at = end;
+        } else if let Some(inner) = rest.strip_prefix('[').filter(|inner| inner.starts_with(['"', '\'']))
+            && let Some((name, _)) = inner[1..].split_once(&inner[..1])
+            && inner[name.len() + 2..].starts_with(']')
+        {
+            names.push(name.to_owned());
+            at += name.len() + 4;
+        } else {
+            return (names, at);
         }
-        found.push(PathUse { names, range: base + start..base + at, guarded: guards(rest) });
     }
 }
 
@@ -169,7 +302,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_a_loop_stands_for_the_elements() {
+        let text = "{% for d in facts.disks %}{{ d.mount }}{{ loop.index }}{% endfor %}{{ d.x }}{% set o = facts.os %}{{ o.id }}{% for k, v in t %}{{ k }}{{ v.a }}{% endfor %}{{ a['b'].c }}";
+        assert_eq!(
+            shown(paths_in_text(text)),
+            ["facts.disks", "facts.disks.[].mount", "d.x", "facts.os", "facts.os.id", "t", "a.b.c"]
+        );
+    }
+
+    #[test]
+    fn what_stands_in_a_branch_is_not_certain() {
+        let text = "{{ a }}{% if b %}{{ c }}{% elif d %}{% endif %}{{ e }}{{ f if g else h }}{% for i in j %}{{ k }}{% endfor %}";
+        let certain = paths_in_text(text).into_iter().filter(|path| path.certain).map(|path| path.written);
+        assert_eq!(certain.collect::<Vec<_>>(), ["a", "e", "j"]);
+    }
+
+    #[test]
     fn only_what_stands_in_code_counts() {
+        assert_eq!(shown(paths_in_text("{% raw %}{{ a }}{%- endraw -%}{{ b }}{# {{ c }} #}{{ d }}")), ["b", "d"]);
         assert_eq!(shown(paths_in_text("é a {{ b | upper }} c {% if d.e == '}}' %} {{ x?.y }}")), ["b", "d.e", "x?"]);
         assert_eq!(shown(paths_in_text("{{ unfinished")), ["unfinished"]);
     }

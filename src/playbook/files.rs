@@ -163,11 +163,11 @@ impl StepFiles {
     /// facts that are not known, its text comes back as it is.
     ///
     /// # Errors
-    /// The file or one that it includes is missing, or the template is wrong;
-    /// says where.
+    /// The file or one that it includes is missing, or the template is wrong:
+    /// all that is, a line each, with its place.
     pub fn render(&self, path: &str) -> Result<String, String> {
         let files = self.with_includes(path)?;
-        self.scope.render_files(&files)
+        self.scope.render_files(&files).map_err(|wrong| wrong.join("\n"))
     }
 
     /// The probes whose answers the step's templates needed and that are not

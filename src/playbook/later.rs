@@ -8,7 +8,7 @@ use super::changes::Follows;
 use super::files::{Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, ProbeAnswers};
-use super::render::{Above, Steps, default_name};
+use super::render::{Above, Depth, Steps, default_name};
 use super::scope::{Scope, Var};
 use super::template::{Form, form};
 use super::{Step, TagFilter, told_once};
@@ -97,7 +97,7 @@ impl Later {
     /// What it becomes where the probes have these answers.
     pub fn at_turn(&self, answers: ProbeAnswers) -> Turn {
         let scope = Arc::new(self.scope.at_turn(answers));
-        let mut steps = Steps::new(&self.tags, &self.record, true);
+        let mut steps = Steps::new(&self.tags, &self.record, Depth::AtTurn);
         steps.later(self, &scope);
         steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
         Turn { pieces: steps.pieces, open: scope.open_probes(), errors: told_once(steps.errors) }
@@ -107,7 +107,7 @@ impl Later {
     /// probes of the playbooks that they are of. Where a step's own table depends
     /// on probes it is marked as unknown.
     pub fn foreseen(&self) -> (Vec<Step>, Vec<Probe>) {
-        let mut steps = Steps::new(&self.tags, &self.record, false);
+        let mut steps = Steps::new(&self.tags, &self.record, Depth::All);
         steps.later(self, &self.scope);
         steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
         (steps.pieces.into_iter().filter_map(Piece::into_step).collect(), steps.probes)

@@ -23,7 +23,10 @@ pub(super) enum Place {
 impl Place {
     fn show(&self) -> String {
         match self {
-            Place::Disk(path) => path.display().to_string(),
+            Place::Disk(path) => {
+                let parts: PathBuf = path.components().filter(|part| *part != std::path::Component::CurDir).collect();
+                parts.display().to_string()
+            }
             Place::Bundled(name, file) if file == "playbook.toml" => format!("bundled:{name}"),
             Place::Bundled(name, file) => format!("bundled:{name}/{file}"),
         }
@@ -95,11 +98,16 @@ impl<'k> Loader<'k> {
         let identity = place.identity();
         if let Some(start) = self.chain.iter().position(|known| known.identity() == identity) {
             let circle: Vec<String> = self.chain[start..].iter().chain([&place]).map(Place::show).collect();
-            self.say(from, format!("'use' goes in a circle: {}", circle.join(" → ")));
+            self.say(from, format!("'use' goes in a circle: {}", circle.join(" → "))).help =
+                Some("a playbook cannot use itself: remove one of these 'use' steps".to_owned());
             return None;
         }
-        if let Some(done) = self.done.get(&identity) {
-            return done.clone();
+        if let Some(done) = self.done.get(&identity).cloned() {
+            if done.is_none() {
+                // What cannot be read is told at each place that names it.
+                self.read(&place, from);
+            }
+            return done;
         }
         let unit = self.read(&place, from).and_then(|source| {
             self.chain.push(place.clone());

@@ -8,10 +8,12 @@
 mod bundled;
 mod changes;
 mod code;
+mod fault;
 mod files;
 mod later;
 mod literal;
 mod load;
+mod members;
 mod model;
 mod parse;
 mod probes;
@@ -30,6 +32,7 @@ use crate::values::{Diagnostic, Node, Span, UnitName};
 use changes::Follows;
 use files::{Folder, Record};
 use model::{RawAction, Unit};
+use render::Depth;
 use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -76,6 +79,11 @@ pub struct HostScope {
     /// What the host says of itself; none before it is asked, and what depends
     /// on it then stays unrendered.
     pub facts: Option<serde_json::Value>,
+    /// An example of facts: what has no such member is wrong before any host is asked.
+    pub known_facts: Option<serde_json::Value>,
+    /// Whether it stands for hosts of which nothing is known: all variables are
+    /// then expected from elsewhere, and only what is said outright is judged.
+    pub open: bool,
     /// Which steps are wanted.
     pub tags: TagFilter,
 }
@@ -172,14 +180,15 @@ impl Playbook {
     /// # Errors
     /// All that is wrong for this host.
     pub fn render(&self, host: &HostScope) -> Result<Vec<Step>, Vec<Diagnostic>> {
-        let (steps, errors) = self.render_all(host);
+        let (pieces, errors) = self.rendered(host, Depth::Known);
+        let steps = pieces.into_iter().filter_map(Piece::into_step).collect();
         if errors.is_empty() { Ok(steps) } else { Err(errors) }
     }
 
     /// The steps of a host that can be rendered, and all that is wrong with the
     /// others: for checks, which tell as much as they can.
     pub fn render_all(&self, host: &HostScope) -> (Vec<Step>, Vec<Diagnostic>) {
-        let (pieces, errors) = self.rendered(host, false);
+        let (pieces, errors) = self.rendered(host, Depth::All);
         (pieces.into_iter().filter_map(Piece::into_step).collect(), errors)
     }
 
@@ -189,21 +198,21 @@ impl Playbook {
     /// # Errors
     /// All that is wrong for this host and is known to be before any probe is answered.
     pub fn pieces(&self, host: &HostScope) -> Result<Vec<Piece>, Vec<Diagnostic>> {
-        let (pieces, mut errors) = self.rendered(host, true);
+        let (pieces, mut errors) = self.rendered(host, Depth::AtTurn);
         if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
-            errors.extend(self.rendered(host, false).1);
+            errors.extend(self.rendered(host, Depth::All).1);
         }
         if errors.is_empty() { Ok(pieces) } else { Err(told_once(errors)) }
     }
 
-    fn rendered(&self, host: &HostScope, lazy: bool) -> (Vec<Piece>, Vec<Diagnostic>) {
+    fn rendered(&self, host: &HostScope, depth: Depth) -> (Vec<Piece>, Vec<Diagnostic>) {
         let scope = Arc::new(Scope::new(&self.engine, &self.unit, host));
-        let mut steps = render::Steps::new(&host.tags, &self.record, lazy);
+        let mut steps = render::Steps::new(&host.tags, &self.record, depth);
         steps.playbook(&self.unit, &scope);
         let (mut pieces, mut errors) = (steps.pieces, steps.errors);
         if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
             // Which step follows which is known before any of them is decided.
-            let foreseen = self.rendered(host, false).0.into_iter().filter_map(Piece::into_step);
+            let foreseen = self.rendered(host, Depth::All).0.into_iter().filter_map(Piece::into_step);
             let follows: Arc<Follows> = Arc::new(foreseen.map(|step| (step.id, step.follows)).collect());
             pieces.iter_mut().for_each(|piece| piece.follow(&follows));
         } else {

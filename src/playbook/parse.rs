@@ -11,7 +11,7 @@ use super::scope::diagnose;
 use super::template::{Form, form};
 use super::{COMMON_KEYS, TOP_KEYS, Vars};
 use crate::values::{
-    Diagnostic, Node, NodeValue, Source, TableEntry, check_variable, parse_document, possible_keys, suggest,
+    Diagnostic, Document, Node, NodeValue, Source, TableEntry, check_variable, possible_keys, suggest,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use std::sync::Arc;
 impl Loader<'_> {
     /// The playbook that a text says; none if it is no TOML.
     pub fn parse(&mut self, place: &Place, source: Arc<Source>) -> Option<Unit> {
-        let (root, errors) = parse_document(&source);
-        if !errors.is_empty() {
-            self.errors.extend(errors);
+        let Document { root, syntax, values } = Document::parse(&source);
+        let readable = syntax.is_empty();
+        self.errors.extend(syntax.into_iter().chain(values));
+        if !readable {
             return None;
         }
         let mut unit = Unit {
@@ -41,7 +42,7 @@ impl Loader<'_> {
                 "vars" => unit.vars = self.vars(entry),
                 "probes" => unit.probes = self.probes(entry),
                 "step" => {
-                    for node in self.tables(entry) {
+                    for node in self.tables(entry).iter().filter(|node| node.as_table().is_some()) {
                         let step = self.step(place, node);
                         unit.steps.extend(step);
                     }
@@ -84,7 +85,11 @@ impl Loader<'_> {
             NodeValue::String(_) => std::slice::from_ref(&entry.node),
             NodeValue::Array(items) if items.iter().all(|item| item.as_str().is_some()) => items,
             _ => {
-                self.wrong_type(entry, "a string or an array of strings");
+                let other = entry.node.as_array().and_then(|items| items.iter().find(|item| item.as_str().is_none()));
+                let within = other.map_or(String::new(), |other| format!(" with {} in it", other.type_name()));
+                let found = entry.node.type_name();
+                let message = format!("'{}' must be a string or an array of strings, not {found}{within}", entry.key);
+                self.say(Some(&entry.node.span), message);
                 return Vec::new();
             }
         };
@@ -93,11 +98,17 @@ impl Loader<'_> {
 
     fn tables<'n>(&mut self, entry: &'n TableEntry) -> &'n [Node] {
         match &entry.node.value {
-            NodeValue::Array(items) if items.iter().all(|item| item.as_table().is_some()) => items,
-            _ => {
+            NodeValue::Array(items) => {
+                for item in items.iter().filter(|item| item.as_table().is_none()) {
+                    let message = format!("'{}' takes tables, not {}", entry.key, item.type_name());
+                    self.say(Some(&item.span), message).help = Some(format!("write [[{}]]", entry.key));
+                }
+                items
+            }
+            other => {
                 let message = format!("'{}' must be an array of tables, not {}", entry.key, entry.node.type_name());
                 self.say(Some(&entry.key_span), message).help = Some(format!("write [[{}]]", entry.key));
-                &[]
+                if matches!(other, NodeValue::Table(_)) { std::slice::from_ref(&entry.node) } else { &[] }
             }
         }
     }
@@ -123,7 +134,8 @@ impl Loader<'_> {
                     Form::Expression(code, offset) => (self.engine.expression_needs(code), offset),
                     Form::Text => (self.engine.text_needs(text), 0),
                 };
-                self.errors.extend(checked.err().map(|fault| diagnose(node, offset, fault)));
+                let faults = checked.err().unwrap_or_default();
+                self.errors.extend(faults.into_iter().map(|fault| diagnose(node, offset, fault)));
             }
             NodeValue::Array(items) => items.iter().for_each(|item| self.syntax(item)),
             NodeValue::Table(entries) => entries.iter().for_each(|entry| self.syntax(&entry.node)),
@@ -138,9 +150,8 @@ impl Loader<'_> {
             Form::Expression(code, offset) => (code, offset),
             _ => (text, 0),
         };
-        if let Err(fault) = self.engine.expression_needs(code) {
-            self.errors.push(diagnose(node, offset, fault));
-        }
+        let faults = self.engine.expression_needs(code).err().unwrap_or_default();
+        self.errors.extend(faults.into_iter().map(|fault| diagnose(node, offset, fault)));
     }
 
     fn step(&mut self, place: &Place, node: &Node) -> Option<RawStep> {
@@ -243,6 +254,9 @@ impl Loader<'_> {
         }
         if entry.node.as_table().is_none() {
             self.wrong_type(entry, "a table");
+            if let Some(error) = self.errors.last_mut() {
+                error.help = Some(format!("write {0} = {{ }}, with the keys of '{0}' between the braces", entry.key));
+            }
             return None;
         }
         Some(RawAction::Resource {

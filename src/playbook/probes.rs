@@ -6,9 +6,10 @@
 //! `probes.name.field` is an error in `check`.
 
 use super::code::PathUse;
+use super::fault::Fault;
 use super::load::Loader;
 use super::scope::{Renderer, Scope};
-use super::template::{Fault, Needs};
+use super::template::Needs;
 use crate::values::{
     AbsPath, Diagnostic, Node, NodeValue, PackageName, Span, TableEntry, UnitName, UserName, check_variable,
     possible_keys, suggest,
@@ -317,19 +318,28 @@ impl SeenProbes {
     }
 
     /// What `probes` stands for in a template; none if it is not known.
-    pub fn value(&self, needs: &Needs) -> Result<Option<Value>, Fault> {
+    pub fn value(&self, needs: &Needs) -> Result<Option<Value>, Vec<Fault>> {
         let paths: Vec<&PathUse> = needs.paths.iter().filter(|path| path.names[0] == "probes").collect();
         if self.declared.is_empty() {
             let range = paths.first().map(|path| path.range.start..path.range.start + "probes".len());
             let help = self.refused.unwrap_or("probes stand under [probes] of the playbook that uses them");
-            return Err(Fault {
+            return Err(vec![Fault {
                 help: Some(help.to_owned()),
+                file: paths.first().and_then(|path| path.elsewhere.clone()),
                 ..Fault::new("there are no probes here".to_owned(), range)
-            });
+            }]);
         }
         let mut asked: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut faults: Vec<Fault> = Vec::new();
         for path in &paths {
-            asked.extend(self.asked(path)?);
+            match self.asked(path) {
+                Ok(fields) => asked.extend(fields),
+                Err(fault) if faults.iter().any(|known| known.message == fault.message) => {}
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         if paths.is_empty() {
             asked.extend(self.all());
@@ -362,16 +372,17 @@ impl SeenProbes {
     fn asked(&self, path: &PathUse) -> Result<Vec<(&str, &'static str)>, Fault> {
         // `probes.name.field`: where the second and the third word stand.
         let place = |depth: usize| -> Range<usize> {
+            if path.written.len() != path.range.len() {
+                return path.range.clone();
+            }
             let before: usize = path.names[..depth].iter().map(|name| name.len() + 1).sum();
             let start = path.range.start + before;
             start..start + path.names[depth].len()
         };
         let wrong = |message: String, depth: usize, wrong: &str, names: Vec<&str>, listed: &str| {
-            let help = match suggest(wrong, names.iter().copied()) {
-                Some(near) => format!("did you mean '{near}'?"),
-                None => format!("{listed}: {}", names.join(", ")),
-            };
-            Fault { help: Some(help), ..Fault::new(message, Some(place(depth))) }
+            let possible = Some(format!("{listed}: {}", names.join(", ")));
+            let help = suggest(wrong, names).map(|near| format!("did you mean '{near}'?"));
+            Fault { help, possible, file: path.elsewhere.clone(), ..Fault::new(message, Some(place(depth))) }
         };
         let Some(name) = path.names.get(1) else { return Ok(self.all().collect()) };
         let Some((name, kind)) = self.declared.get_key_value(name) else {
@@ -386,6 +397,12 @@ impl SeenProbes {
             let message = format!("the probe '{name}' asks for a {} and has no field '{wanted}'", kind.key);
             return Err(wrong(message, 2, wanted, names, "its fields"));
         };
+        if path.names.len() > 3 {
+            let message = format!("'{}' is undefined", path.written);
+            let help = format!("'probes.{name}.{wanted}' is a {} and has no members", found.ty);
+            let range = Some(path.range.clone());
+            return Err(Fault { help: Some(help), file: path.elsewhere.clone(), ..Fault::new(message, range) });
+        }
         Ok(vec![(name.as_str(), found.name)])
     }
 }

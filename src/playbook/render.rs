@@ -28,14 +28,25 @@ pub(super) struct Above {
     identity: String,
 }
 
+/// How far steps are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Those of a playbook with probes are left for their turn.
+    AtTurn,
+    /// What is not known is left out.
+    Known,
+    /// One item stands for those of an `each` that are not known: for checks.
+    All,
+}
+
 /// Renders the steps of a playbook for one host.
 pub(super) struct Steps<'a> {
     /// Which steps are wanted.
     pub tags: &'a TagFilter,
     /// The files read so far.
     pub record: &'a Arc<Record>,
-    /// Whether the steps of a playbook with probes are left for their turn.
-    pub lazy: bool,
+    /// How far steps are read.
+    depth: Depth,
     /// The steps, so far.
     pub pieces: Vec<Piece>,
     /// The probes of the playbooks that were come by.
@@ -46,8 +57,8 @@ pub(super) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// Nothing rendered yet.
-    pub fn new(tags: &'a TagFilter, record: &'a Arc<Record>, lazy: bool) -> Steps<'a> {
-        Steps { tags, record, lazy, pieces: Vec::new(), probes: Vec::new(), errors: Vec::new() }
+    pub fn new(tags: &'a TagFilter, record: &'a Arc<Record>, depth: Depth) -> Steps<'a> {
+        Steps { tags, record, depth, pieces: Vec::new(), probes: Vec::new(), errors: Vec::new() }
     }
 
     /// Renders all steps of a playbook.
@@ -79,7 +90,7 @@ impl<'a> Steps<'a> {
             }
             let identity = format!("{}\0{}", above.identity, own_identity(unit, number));
             let above = Above { id, identity, tags, ..above.clone() };
-            if self.lazy && !unit.probes.is_empty() {
+            if self.depth == Depth::AtTurn && !unit.probes.is_empty() {
                 self.pieces.push(Piece::Later(Box::new(Later {
                     unit: Arc::clone(unit),
                     number,
@@ -101,7 +112,7 @@ impl<'a> Steps<'a> {
         match &step.each {
             None => self.once(step, scope, above),
             Some(each) => {
-                for (index, item) in self.items(each, scope).unwrap_or_default().into_iter().enumerate() {
+                for (index, item) in self.items(each, scope).into_iter().enumerate() {
                     self.of_item(step, scope, above, index, item);
                 }
             }
@@ -128,8 +139,8 @@ impl<'a> Steps<'a> {
         match (&step.each, &later.item) {
             (Some(_), Some((index, item))) => self.of_item(step, scope, &later.above, *index, item.clone()),
             // Each item has a turn of its own.
-            (Some(each), None) if self.lazy => {
-                for (index, item) in self.items(each, scope).unwrap_or_default().into_iter().enumerate() {
+            (Some(each), None) if self.depth == Depth::AtTurn => {
+                for (index, item) in self.items(each, scope).into_iter().enumerate() {
                     let later = Later { item: Some((index, item)), ..later.clone() };
                     self.pieces.push(Piece::Later(Box::new(later)));
                 }
@@ -157,45 +168,42 @@ impl<'a> Steps<'a> {
                     Diagnostic::new(when.span.clone(), error)
                         .with_help("compare it: \"x == 'y'\", \"x is defined\", \"x | length > 0\""),
                 );
-                false
+                true
             }
-            Outcome::Unknown => true,
-            Outcome::Bad => false,
+            // What is wrong in a step is told whether or not its condition is right.
+            Outcome::Unknown(_) | Outcome::Bad => true,
         }
     }
 
-    /// The items of `each`; none if they are wrong or not known.
-    fn items(&mut self, each: &Node, scope: &Scope) -> Option<Vec<Var>> {
+    /// The items of `each`; where they are wrong or not known there are none, but
+    /// for checks.
+    fn items(&mut self, each: &Node, scope: &Scope) -> Vec<Var> {
         let mut renderer = Renderer::new(scope);
+        let any =
+            |example: Option<Value>| if self.depth == Depth::All { vec![Var::Unknown(example)] } else { Vec::new() };
         let items = match &each.value {
             NodeValue::String(text) => match renderer.expression(each, text, false) {
-                Outcome::Value(Value::Array(items)) => Some(items.into_iter().map(Var::Ready).collect()),
+                Outcome::Value(Value::Array(items)) => items.into_iter().map(Var::Ready).collect(),
                 Outcome::Value(other) => {
-                    renderer.errors.push(Diagnostic::new(
-                        each.span.clone(),
-                        format!("'each' must give an array, not {}", type_name(&other)),
-                    ));
-                    None
+                    renderer.errors.push(
+                        Diagnostic::new(
+                            each.span.clone(),
+                            format!("'each' must give an array, not {}", type_name(&other)),
+                        )
+                        .with_help("write [a, b], or the name of a variable that holds an array"),
+                    );
+                    any(None)
                 }
-                // What is wrong with the step whatever its items are is told all the same.
-                Outcome::Unknown if !self.lazy => Some(vec![Var::Unknown]),
-                Outcome::Unknown | Outcome::Bad => None,
+                Outcome::Unknown(example) => {
+                    any(example.and_then(|example| example.as_array().and_then(|items| items.first().cloned())))
+                }
+                Outcome::Bad => any(None),
             },
-            NodeValue::Array(nodes) => Some(
-                nodes
-                    .iter()
-                    .filter_map(|node| {
-                        renderer.unknown = false;
-                        let node = renderer.node(node)?;
-                        Some(if renderer.unknown { Var::Unknown } else { Var::Ready(node.to_json()) })
-                    })
-                    .collect(),
-            ),
-            _ => None,
+            NodeValue::Array(nodes) => nodes.iter().filter_map(|node| renderer.var(node)).collect(),
+            _ => Vec::new(),
         };
-        let clean = renderer.errors.is_empty();
         self.errors.append(&mut renderer.errors);
-        items.filter(|_| clean)
+        items
     }
 
     fn one(&mut self, step: &RawStep, scope: &Arc<Scope>, above: &Above) {
@@ -213,27 +221,18 @@ impl<'a> Steps<'a> {
                 above.within.extend(text(&mut renderer, "name", step.name.as_ref()));
                 let mut given = Vec::new();
                 for entry in with {
-                    renderer.unknown = false;
-                    if let Some(node) = renderer.node(&entry.node) {
-                        let var = if renderer.unknown { Var::Unknown } else { Var::Ready(node.to_json()) };
-                        given.push((entry.key.clone(), var));
-                    }
+                    given.extend(renderer.var(&entry.node).map(|var| (entry.key.clone(), var)));
                 }
-                let clean = renderer.errors.is_empty();
                 self.errors.append(&mut renderer.errors);
-                if clean {
-                    self.unit(unit, &Arc::new(scope.inside(unit, given)), &above);
-                }
+                self.unit(unit, &Arc::new(scope.inside(unit, given)), &above);
             }
             RawAction::Resource { kind, kind_span, table } => {
                 let told = text(&mut renderer, "name", step.name.as_ref());
                 let rendered = renderer.node(table).unwrap_or_else(|| table.clone());
                 let name = told.unwrap_or_else(|| default_name(kind, &rendered));
-                let unknown = renderer.unknown;
-                if !renderer.errors.is_empty() {
-                    self.errors.append(&mut renderer.errors);
-                    return;
-                }
+                // What could not be rendered is told, and the rest of the step judged.
+                let unknown = renderer.unknown || !renderer.errors.is_empty();
+                self.errors.append(&mut renderer.errors);
                 self.pieces.push(Piece::Step(Box::new(Step {
                     id: above.id,
                     identity: above.identity,

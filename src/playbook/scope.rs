@@ -6,15 +6,16 @@
 //! known is not known either, and never an error.
 
 use super::code::PathUse;
+use super::fault::{Fault, RAW, is_foreign};
 use super::literal::locate;
+use super::members::{OWN_TABLES, clearer, dead_ends, no_such_members};
 use super::model::Unit;
 use super::probes::{ProbeAnswers, SeenProbes};
-use super::template::{Engine, Fault, FileTemplate, Form, Needs, RAW, form, is_foreign};
+use super::template::{Engine, FileTemplate, Form, Needs, form};
 use super::{HostScope, Vars};
 use crate::values::{Diagnostic, Node, NodeValue, TableEntry, suggest};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tera::Context;
 
@@ -25,8 +26,9 @@ pub(super) enum Var {
     Written(Node),
     /// A value.
     Ready(Value),
-    /// Depends on facts or probes that are not known.
-    Unknown,
+    /// Depends on facts or probes that are not known; an example of what it will
+    /// be, where its members are known.
+    Unknown(Option<Value>),
     /// A variable of the playbook that uses this one, which speaks of that one's probes.
     Outer(Arc<Scope>),
 }
@@ -35,7 +37,8 @@ pub(super) enum Var {
 #[derive(Debug, Clone)]
 enum Found {
     Value(Value),
-    Unknown,
+    /// See [`Var::Unknown`].
+    Unknown(Option<Value>),
     Nothing,
     /// Its own value is wrong, which has been told.
     Bad,
@@ -51,6 +54,8 @@ pub(super) struct Scope {
     layers: Vec<Arc<Layer>>,
     probes: Arc<SeenProbes>,
     rendered: Mutex<BTreeMap<String, Found>>,
+    /// See [`HostScope::open`].
+    open: bool,
 }
 
 fn written(vars: &Vars) -> Arc<Layer> {
@@ -62,17 +67,23 @@ impl Scope {
     pub fn new(engine: &Engine, playbook: &Unit, host: &HostScope) -> Scope {
         let stage = host.stage.as_ref();
         let own = json!({ "name": host.host, "address": host.address, "groups": host.groups });
+        let facts = host.facts.clone().map_or_else(|| Var::Unknown(host.known_facts.clone()), Var::Ready);
+        // Of a host that stands for others the members are known, not the values.
+        let given = |value: Value| if host.open { Var::Unknown(Some(value)) } else { Var::Ready(value) };
         let known = Layer::from([
-            ("host".to_owned(), Var::Ready(own)),
-            ("stage".to_owned(), Var::Ready(stage.map_or("", |(name, _)| name).into())),
-            ("facts".to_owned(), host.facts.clone().map_or(Var::Unknown, Var::Ready)),
+            ("host".to_owned(), given(own)),
+            ("stage".to_owned(), given(stage.map_or("", |(name, _)| name).into())),
+            ("facts".to_owned(), facts),
         ]);
-        let mut layers = vec![written(&playbook.vars), written(&host.vars)];
-        layers.extend(stage.map(|(_, vars)| written(vars)));
-        layers.push(written(&host.cli));
+        let mut layers = Vec::new();
+        if !host.open {
+            layers.extend([written(&playbook.vars), written(&host.vars)]);
+            layers.extend(stage.map(|(_, vars)| written(vars)));
+            layers.push(written(&host.cli));
+        }
         layers.push(Arc::new(known));
         let probes = SeenProbes::of(&playbook.probes);
-        Scope { engine: engine.clone(), layers, probes, rendered: Mutex::default() }
+        Scope { engine: engine.clone(), layers, probes, rendered: Mutex::default(), open: host.open }
     }
 
     /// This scope with variables above all others.
@@ -86,7 +97,10 @@ impl Scope {
     /// those given by `with` above; the caller's `item` and probes are not seen.
     pub fn inside(self: &Arc<Self>, unit: &Unit, with: impl IntoIterator<Item = (String, Var)>) -> Scope {
         let hidden = |layer: &&Arc<Layer>| !layer.contains_key("item");
-        let mut layers = vec![written(&unit.vars)];
+        let mut layers = Vec::new();
+        if !self.open {
+            layers.push(written(&unit.vars));
+        }
         layers.extend(self.layers.iter().filter(hidden).map(|layer| self.kept(layer)));
         layers.push(Arc::new(with.into_iter().collect()));
         self.with(layers, SeenProbes::of(&unit.probes))
@@ -119,7 +133,7 @@ impl Scope {
     }
 
     fn with(&self, layers: Vec<Arc<Layer>>, probes: Arc<SeenProbes>) -> Scope {
-        Scope { engine: self.engine.clone(), layers, probes, rendered: Mutex::default() }
+        Scope { engine: self.engine.clone(), layers, probes, rendered: Mutex::default(), open: self.open }
     }
 
     fn names(&self) -> BTreeSet<&str> {
@@ -128,41 +142,30 @@ impl Scope {
     }
 
     /// Renders a template file (the first) with those it includes.
-    pub fn render_files(&self, files: &[(String, String)]) -> Result<String, String> {
+    ///
+    /// # Errors
+    /// All that is wrong, each with its place.
+    pub fn render_files(&self, files: &[(String, String)]) -> Result<String, Vec<String>> {
         let (name, text) = files.first().map_or(("", ""), |(name, text)| (name, text));
         let place = |fault: &Fault| match (&fault.file, &fault.range) {
             (Some(elsewhere), _) => elsewhere.clone(),
-            (None, Some(range)) => {
-                let before = text.get(..range.start).unwrap_or("");
-                let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-                format!("{name}:{}:{column}", before.matches('\n').count() + 1)
-            }
+            (None, Some(range)) => place_in(name, text, range.start),
             (None, None) => name.to_owned(),
         };
         let said = |fault: Fault| {
-            let help = fault.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
+            let help = fault.help.as_ref().or(fault.possible.as_ref());
+            let help = help.map_or(String::new(), |help| format!("; {help}"));
             format!("{}: {}{help}", place(&fault), fault.message)
         };
-        let template: FileTemplate = self.engine.files(files).map_err(said)?;
+        let all = |faults: Vec<Fault>| faults.into_iter().map(said).collect::<Vec<_>>();
+        let template: FileTemplate = self.engine.files(files).map_err(all)?;
         let mut renderer = Renderer::new(self);
-        match renderer.context(&template.needs) {
-            Ok(context) => template.render(&context).map_err(|fault| said(clearer(fault, &template.needs, &context))),
+        match renderer.context(text, &template.needs) {
+            Ok(context) => template.render(&context).map_err(|faults| all(clearer(faults, &template.needs, &context))),
             Err(Miss::Unknown) => Ok(text.to_owned()),
-            Err(Miss::Wrong(fault)) => {
-                // The places of paths are those of their own file, which need not be this one.
-                let here = |range: &Range<usize>| text.get(range.clone()).is_some_and(|t| fault.message.contains(t));
-                let range = fault.range.clone().filter(here);
-                Err(said(Fault { range, ..fault }))
-            }
-            Err(Miss::Told) => Err(renderer.errors.iter().map(|e| e.message.clone()).collect::<Vec<_>>().join("; ")),
-            Err(Miss::Undefined(name, help)) => {
-                let word = template.needs.paths.iter().find(|path| path.names[0] == name);
-                // The places of paths are those of their own file, which need not be this one.
-                let here = |range: &Range<usize>| text.get(range.clone()).is_some_and(|t| t.starts_with(&name));
-                let range = word.map(|path| path.range.clone()).filter(here);
-                let foreign = range.as_ref().is_some_and(|range| is_foreign(text, range.start));
-                let help = if foreign { Some(RAW.to_owned()) } else { help };
-                Err(said(Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) }))
+            Err(Miss::Wrong(faults)) => {
+                let told = renderer.errors.iter().map(|error| error.message.clone());
+                Err(told.chain(all(faults)).collect())
             }
         }
     }
@@ -172,12 +175,8 @@ impl Scope {
 enum Miss {
     /// It depends on facts or probes that are not known.
     Unknown,
-    /// What is wrong has been told.
-    Told,
-    /// What is wrong with the template.
-    Wrong(Fault),
-    /// A variable is not defined; with advice.
-    Undefined(String, Option<String>),
+    /// What is wrong with the template, beside what has been told.
+    Wrong(Vec<Fault>),
 }
 
 /// One rendering: what went wrong, and whether anything is not known.
@@ -187,6 +186,8 @@ pub(super) struct Renderer<'s> {
     pub errors: Vec<Diagnostic>,
     /// Whether something was left as it is for want of facts or probes.
     pub unknown: bool,
+    /// Of the last string that was left as it is: see [`Var::Unknown`].
+    example: Option<Value>,
     trail: Vec<String>,
 }
 
@@ -194,8 +195,8 @@ pub(super) struct Renderer<'s> {
 pub(super) enum Outcome {
     /// This.
     Value(Value),
-    /// Not known without facts or probes.
-    Unknown,
+    /// Not known without facts or probes; see [`Var::Unknown`].
+    Unknown(Option<Value>),
     /// An error, which has been told.
     Bad,
 }
@@ -203,7 +204,7 @@ pub(super) enum Outcome {
 impl<'s> Renderer<'s> {
     /// A rendering in a scope.
     pub fn new(scope: &'s Scope) -> Renderer<'s> {
-        Renderer { scope, errors: Vec::new(), unknown: false, trail: Vec::new() }
+        Renderer { scope, errors: Vec::new(), unknown: false, example: None, trail: Vec::new() }
     }
 
     /// Renders every string in a value. None: the value is null and stands for
@@ -233,26 +234,42 @@ impl<'s> Renderer<'s> {
         match outcome {
             Outcome::Value(Value::Null) => None,
             Outcome::Value(value) => Some(Node::from_json(&value, &node.span)),
-            Outcome::Unknown => {
+            Outcome::Unknown(example) => {
                 self.unknown = true;
+                self.example = example;
                 Some(node.clone())
             }
             Outcome::Bad => Some(node.clone()),
         }
     }
 
+    /// A rendered value as a variable.
+    pub fn var(&mut self, node: &Node) -> Option<Var> {
+        self.unknown = false;
+        let told = self.errors.len();
+        let rendered = self.node(node)?;
+        Some(match (self.unknown, &node.value) {
+            // What is wrong here says nothing of what is made of it.
+            _ if self.errors.len() > told => Var::Unknown(None),
+            (false, _) => Var::Ready(rendered.to_json()),
+            (true, NodeValue::String(_)) => Var::Unknown(self.example.take()),
+            (true, _) => Var::Unknown(None),
+        })
+    }
+
     fn text(&mut self, node: &Node, text: &str) -> Outcome {
         let needs = match self.scope.engine.text_needs(text) {
             Ok(needs) => needs,
-            Err(fault) => return self.fault(node, 0, fault),
+            Err(faults) => return self.faults(node, 0, faults),
         };
-        let context = match self.context_at(node, 0, &needs) {
+        let context = match self.context(text, &needs) {
             Ok(context) => context,
-            Err(outcome) => return outcome,
+            Err(Miss::Unknown) => return Outcome::Unknown(None),
+            Err(Miss::Wrong(faults)) => return self.faults(node, 0, faults),
         };
         match self.scope.engine.text(text, &context) {
             Ok(text) => Outcome::Value(text.into()),
-            Err(fault) => self.fault(node, 0, clearer(fault, &needs, &context)),
+            Err(faults) => self.faults(node, 0, clearer(faults, &needs, &context)),
         }
     }
 
@@ -268,69 +285,93 @@ impl<'s> Renderer<'s> {
     fn code(&mut self, node: &Node, code: &str, offset: usize, strict: bool) -> Outcome {
         let needs = match self.scope.engine.expression_needs(code) {
             Ok(needs) => needs,
-            Err(fault) => return self.fault(node, offset, fault),
+            Err(faults) => return self.faults(node, offset, faults),
         };
-        let context = match self.context_at(node, offset, &needs) {
+        let context = match self.context(code, &needs) {
             Ok(context) => context,
-            Err(outcome) => return outcome,
+            Err(Miss::Unknown) => return Outcome::Unknown(self.example_of(code, &needs)),
+            Err(Miss::Wrong(faults)) => return self.faults(node, offset, faults),
         };
-        if strict && let Some(fault) = dead_end(&needs, &context) {
-            return self.fault(node, offset, fault);
+        if strict {
+            let faults = dead_ends(&needs, &context, |_| true);
+            if !faults.is_empty() {
+                return self.faults(node, offset, faults);
+            }
         }
         match self.scope.engine.value(code, &context) {
             Ok(value) => Outcome::Value(value),
-            Err(fault) => self.fault(node, offset, clearer(fault, &needs, &context)),
+            Err(faults) => self.faults(node, offset, clearer(faults, &needs, &context)),
         }
     }
 
     /// Tells what is wrong with a string of the playbook.
-    fn fault(&mut self, node: &Node, offset: usize, fault: Fault) -> Outcome {
-        self.errors.push(diagnose(node, offset, fault));
+    fn faults(&mut self, node: &Node, offset: usize, faults: Vec<Fault>) -> Outcome {
+        self.errors.extend(faults.into_iter().map(|fault| diagnose(node, offset, fault)));
         Outcome::Bad
     }
 
-    fn context_at(&mut self, node: &Node, offset: usize, needs: &Needs) -> Result<Context, Outcome> {
-        self.context(needs).map_err(|miss| match miss {
-            Miss::Unknown => Outcome::Unknown,
-            Miss::Told => Outcome::Bad,
-            Miss::Wrong(fault) => self.fault(node, offset, fault),
-            Miss::Undefined(name, help) => {
-                let range = needs.paths.iter().find(|path| path.names[0] == name).map(|path| path.range.clone());
-                let range = range.map(|r| r.start..r.start + name.len());
-                let text = node.as_str().unwrap_or_default();
-                let foreign = range.as_ref().is_some_and(|range| is_foreign(text, range.start + offset));
-                let help = if foreign { Some(RAW.to_owned()) } else { help };
-                let fault = Fault { help, ..Fault::new(format!("undefined variable '{name}'"), range) };
-                self.fault(node, offset, fault)
-            }
-        })
+    /// An example of the value of an expression that is one path.
+    fn example_of(&mut self, code: &str, needs: &Needs) -> Option<Value> {
+        let path = match &needs.paths[..] {
+            [path] if path.range.len() == code.trim().len() => path,
+            _ => return None,
+        };
+        let Found::Unknown(Some(example)) = self.variable(&path.names[0]) else { return None };
+        path.names[1..].iter().try_fold(example, |mut value, name| value.get_mut(name).map(Value::take))
     }
 
-    /// The values of the variables a template needs.
-    fn context(&mut self, needs: &Needs) -> Result<Context, Miss> {
+    /// The values of the variables that the template `text` needs.
+    fn context(&mut self, text: &str, needs: &Needs) -> Result<Context, Miss> {
         let mut context = Context::new();
-        let mut unknown = false;
+        let (mut unknown, mut bad) = (false, false);
+        let mut faults = Vec::new();
         for name in &needs.variables {
             if name == "probes" {
-                match self.scope.probes.value(needs).map_err(Miss::Wrong)? {
-                    Some(value) => context.insert(name.clone(), &value),
-                    None => unknown = true,
+                match self.scope.probes.value(needs) {
+                    Ok(Some(value)) => context.insert(name.clone(), &value),
+                    Ok(None) => unknown = true,
+                    Err(found) => faults.extend(found),
                 }
                 continue;
             }
             match self.variable(name) {
                 Found::Value(value) => context.insert(name.clone(), &value),
-                Found::Unknown => unknown = true,
-                Found::Bad => return Err(Miss::Told),
+                Found::Unknown(example) => {
+                    unknown = true;
+                    if let Some(example) = example {
+                        faults.extend(no_such_members(needs, name, &example));
+                    }
+                }
+                Found::Bad => bad = true,
                 Found::Nothing => {
                     let guarded = |path: &PathUse| path.names.len() == 1 && path.names[0] == *name && path.guarded;
                     if !needs.paths.iter().any(guarded) {
-                        return Err(Miss::Undefined(name.clone(), self.advice(name)));
+                        faults.push(self.undefined(name, text, needs));
                     }
                 }
             }
         }
+        // What the program itself gives has the same members everywhere. Of other
+        // values a path that leads nowhere counts where its value is needed.
+        let own = |path: &PathUse| OWN_TABLES.contains(&path.names[0].as_str());
+        let incomplete = unknown || bad || !faults.is_empty();
+        faults.extend(dead_ends(needs, &context, |path| own(path) || incomplete && path.certain));
+        if bad || !faults.is_empty() {
+            faults.sort_by_key(|fault| (fault.file.clone(), fault.range.as_ref().map_or(0, |range| range.start)));
+            return Err(Miss::Wrong(faults));
+        }
         if unknown { Err(Miss::Unknown) } else { Ok(context) }
+    }
+
+    fn undefined(&self, name: &str, text: &str, needs: &Needs) -> Fault {
+        let message = format!("undefined variable '{name}'");
+        let Some(path) = needs.paths.iter().find(|path| path.names[0] == name) else {
+            return Fault { help: self.advice(name), ..Fault::new(message, None) };
+        };
+        let range = path.range.start..path.range.start + name.len();
+        let foreign = path.elsewhere.is_none() && is_foreign(text, range.start);
+        let help = if foreign { Some(RAW.to_owned()) } else { self.advice(name) };
+        Fault { help, file: path.elsewhere.clone(), ..Fault::new(message, Some(range)) }
     }
 
     fn advice(&self, name: &str) -> Option<String> {
@@ -366,11 +407,12 @@ impl<'s> Renderer<'s> {
             return found.clone();
         }
         let Some(var) = self.scope.layers.iter().rev().find_map(|layer| layer.get(name)) else {
-            return Found::Nothing;
+            let elsewhere = self.scope.open && !["item", "env"].contains(&name);
+            return if elsewhere { Found::Unknown(None) } else { Found::Nothing };
         };
         let node = match var {
             Var::Ready(value) => return Found::Value(value.clone()),
-            Var::Unknown => return Found::Unknown,
+            Var::Unknown(example) => return Found::Unknown(example.clone()),
             Var::Outer(scope) => {
                 let mut outer = Renderer::new(scope);
                 let found = outer.variable(name);
@@ -391,7 +433,9 @@ impl<'s> Renderer<'s> {
         let rendered = self.node(node);
         let found = match rendered {
             _ if self.errors.len() > told => Found::Bad,
-            _ if self.unknown => Found::Unknown,
+            _ if self.unknown => {
+                Found::Unknown(self.example.take().filter(|_| matches!(node.value, NodeValue::String(_))))
+            }
             Some(node) => Found::Value(node.to_json()),
             None => Found::Value(Value::Null),
         };
@@ -411,46 +455,18 @@ pub(super) fn diagnose(node: &Node, offset: usize, fault: Fault) -> Diagnostic {
         (Some(range), Some(text)) => locate(&node.span, text, &(range.start + offset..range.end + offset)),
         _ => node.span.clone(),
     };
+    let advice = fault.advice();
     let place = fault.file.map_or(String::new(), |file| format!("{file}: "));
     let error = Diagnostic::new(span, format!("{place}{}", fault.message));
-    match fault.help {
-        Some(help) => error.with_help(help),
+    match advice {
+        Some(advice) => error.with_help(advice),
         None => error,
     }
 }
 
-/// A fault in the engine's words, in ours where it is about an undefined value.
-fn clearer(fault: Fault, needs: &Needs, context: &Context) -> Fault {
-    let about = ["is undefined", "is not defined", "undefined value"];
-    if fault.file.is_some() || !about.iter().any(|words| fault.message.contains(words)) {
-        return fault;
-    }
-    dead_end(needs, context).unwrap_or(fault)
-}
-
-/// The first path that leads to nothing though nothing says it may.
-fn dead_end(needs: &Needs, context: &Context) -> Option<Fault> {
-    let guarded: Vec<&[String]> = needs.paths.iter().filter(|p| p.guarded).map(|p| p.names.as_slice()).collect();
-    needs.paths.iter().find_map(|path| {
-        let mut value = context.get(&path.names[0]).filter(|_| needs.variables.contains(&path.names[0]))?;
-        for (depth, name) in path.names.iter().enumerate().skip(1) {
-            let so_far = &path.names[..=depth];
-            match value.get_from_path(name) {
-                Some(inner) if !inner.is_undefined() => value = inner,
-                _ if guarded.iter().any(|known| so_far.starts_with(known) || known.starts_with(so_far)) => return None,
-                _ => {
-                    let names = value.as_map().map(|map| map.keys().filter_map(|key| key.as_str()));
-                    let names: Vec<&str> = names.into_iter().flatten().collect();
-                    let help = match suggest(name, names.iter().copied()) {
-                        Some(near) => Some(format!("did you mean '{near}'?")),
-                        None if names.is_empty() => None,
-                        None => Some(format!("'{}' has: {}", path.names[..depth].join("."), names.join(", "))),
-                    };
-                    let message = format!("'{}' is undefined", path.names.join("."));
-                    return Some(Fault { help, ..Fault::new(message, Some(path.range.clone())) });
-                }
-            }
-        }
-        None
-    })
+/// `file:line:column` of a place in a text.
+pub(super) fn place_in(name: &str, text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or("");
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    format!("{name}:{}:{column}", before.matches('\n').count() + 1)
 }

@@ -4,31 +4,12 @@
 //! value that is not defined is an error wherever it would be written out.
 
 use super::code::{PathUse, end_of_code, paths_in_expression, paths_in_text};
+use super::fault::{Fault, UNDEFINED, faults};
+use super::scope::place_in;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tera::{Context, ErrorKind, Kwargs, State, Tera};
-
-/// What is wrong with a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// What.
-    pub message: String,
-    /// Where, in bytes of the text.
-    pub range: Option<Range<usize>>,
-    /// In which file, if it is not the text itself.
-    pub file: Option<String>,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-impl Fault {
-    /// A fault at a place of the text.
-    pub fn new(message: String, range: Option<Range<usize>>) -> Fault {
-        Fault { message, range, file: None, help: None }
-    }
-}
+use tera::{Context, Kwargs, State, Tera};
 
 /// What a text needs.
 #[derive(Debug, Clone)]
@@ -66,7 +47,7 @@ pub(super) fn form(text: &str) -> Form<'_> {
 }
 
 /// By text: what it needs, or what is wrong with it.
-type Learnt = HashMap<String, Result<Arc<Needs>, Fault>>;
+type Learnt = HashMap<String, Result<Arc<Needs>, Vec<Fault>>>;
 
 /// The template engine, with what it has learnt of texts.
 #[derive(Clone)]
@@ -82,15 +63,9 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Advice for what is written as in other template languages.
-const NAMED: &str = "arguments of filters and tests have names: default(value='x'), starting_with(pat='x')";
-/// Advice for text that holds `{{ }}` of another template language.
-pub(super) const RAW: &str =
-    "text with {{ }} of its own, as of Go templates or GitHub Actions, stands between {% raw %} and {% endraw %}";
 const SLOT: &str = "text";
 /// What stands before an expression when it is evaluated.
 const LEAD: &str = "{{ (";
-const UNDEFINED: &str = "the value is undefined";
 
 fn wrapped(expression: &str) -> String {
     format!("{LEAD}{expression}) | stockade_data }}}}")
@@ -117,16 +92,22 @@ impl Engine {
     }
 
     /// What a text with code in it needs.
-    pub fn text_needs(&self, text: &str) -> Result<Arc<Needs>, Fault> {
+    pub fn text_needs(&self, text: &str) -> Result<Arc<Needs>, Vec<Fault>> {
         self.needs(text, text, 0, paths_in_text)
     }
 
     /// What an expression needs.
-    pub fn expression_needs(&self, expression: &str) -> Result<Arc<Needs>, Fault> {
+    pub fn expression_needs(&self, expression: &str) -> Result<Arc<Needs>, Vec<Fault>> {
         self.needs(&wrapped(expression), expression, LEAD.len(), paths_in_expression)
     }
 
-    fn needs(&self, code: &str, text: &str, lead: usize, paths: fn(&str) -> Vec<PathUse>) -> Result<Arc<Needs>, Fault> {
+    fn needs(
+        &self,
+        code: &str,
+        text: &str,
+        lead: usize,
+        paths: fn(&str) -> Vec<PathUse>,
+    ) -> Result<Arc<Needs>, Vec<Fault>> {
         if let Some(known) = open(&self.known).get(code) {
             return known.clone();
         }
@@ -136,36 +117,44 @@ impl Engine {
         });
         let needs = match variables {
             Ok(variables) => Ok(Arc::new(Needs { variables, paths: paths(text) })),
-            Err(error) => Err(fault(&error, SLOT, text, lead)),
+            Err(error) => Err(faults(&error, SLOT, text, lead)),
         };
         open(&self.known).insert(code.to_owned(), needs.clone());
         needs
     }
 
     /// The text that a text with code in it becomes.
-    pub fn text(&self, text: &str, context: &Context) -> Result<String, Fault> {
-        self.base.render_str(text, context, false).map_err(|error| fault(&error, "__tera_one_off", text, 0))
+    pub fn text(&self, text: &str, context: &Context) -> Result<String, Vec<Fault>> {
+        self.base.render_str(text, context, false).map_err(|error| faults(&error, "__tera_one_off", text, 0))
     }
 
     /// The value of an expression, of whatever type.
-    pub fn value(&self, expression: &str, context: &Context) -> Result<Value, Fault> {
-        let bad = |error: tera::Error| fault(&error, "__tera_one_off", expression, LEAD.len());
+    pub fn value(&self, expression: &str, context: &Context) -> Result<Value, Vec<Fault>> {
+        let bad = |error: tera::Error| faults(&error, "__tera_one_off", expression, LEAD.len());
         let json = self.base.render_str(&wrapped(expression), context, false).map_err(bad)?;
-        serde_json::from_str(&json).map_err(|error| Fault::new(error.to_string(), None))
+        serde_json::from_str(&json).map_err(|error| vec![Fault::new(error.to_string(), None)])
     }
 
     /// A set of files, the first of which is to be rendered.
-    pub fn files(&self, files: &[(String, String)]) -> Result<FileTemplate, Fault> {
+    pub fn files(&self, files: &[(String, String)]) -> Result<FileTemplate, Vec<Fault>> {
         let main = files.first().map_or("", |(name, _)| name);
         let mut tera = self.base.clone();
         let text = |name: &str| files.iter().find(|(n, _)| n == name).map_or("", |(_, text)| text);
         tera.add_raw_templates(files.iter().map(|(name, text)| (name, text)))
-            .map_err(|error| fault(&error, main, text(main), 0))?;
+            .map_err(|error| faults(&error, main, text(main), 0))?;
         let variables = tera
             .get_template_variables(main)
             .map(|names| names.into_iter().map(str::to_owned).collect())
-            .map_err(|error| fault(&error, main, text(main), 0))?;
-        let paths = files.iter().flat_map(|(_, text)| paths_in_text(text)).collect();
+            .map_err(|error| faults(&error, main, text(main), 0))?;
+        let mut paths = paths_in_text(text(main));
+        for (name, text) in files.iter().skip(1) {
+            paths.extend(paths_in_text(text).into_iter().map(|path| PathUse {
+                elsewhere: Some(place_in(name, text, path.range.start)),
+                // Whether and how often a file is included is not looked at.
+                certain: false,
+                ..path
+            }));
+        }
         Ok(FileTemplate { tera, main: main.to_owned(), text: text(main).to_owned(), needs: Needs { variables, paths } })
     }
 }
@@ -181,78 +170,15 @@ pub(super) struct FileTemplate {
 
 impl FileTemplate {
     /// The text that the file becomes.
-    pub fn render(&self, context: &Context) -> Result<String, Fault> {
-        self.tera.render(&self.main, context).map_err(|error| fault(&error, &self.main, &self.text, 0))
+    pub fn render(&self, context: &Context) -> Result<String, Vec<Fault>> {
+        self.tera.render(&self.main, context).map_err(|error| faults(&error, &self.main, &self.text, 0))
     }
-}
-
-/// Puts the engine's error in our words and at its place in the text, which
-/// stands `lead` bytes into what the engine was given.
-fn fault(error: &tera::Error, main: &str, text: &str, lead: usize) -> Fault {
-    match error.kind() {
-        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-            let elsewhere = report.filename() != main && !report.filename().is_empty();
-            let place = report.span().range.start.saturating_sub(lead)..report.span().range.end.saturating_sub(lead);
-            let inside = place.start < text.len() && !elsewhere;
-            let place = place.start..place.end.min(text.len());
-            let said = report.message();
-            let quoted = text.get(place.clone()).unwrap_or("").trim();
-            let message = match said {
-                "Tried to render a variable that is undefined" if inside => format!("'{quoted}' is undefined"),
-                _ if said.ends_with(UNDEFINED) => {
-                    return Fault::new(format!("'{}' is undefined", text.trim()), Some(trimmed(text)));
-                }
-                _ => lower(said),
-            };
-            let file = elsewhere
-                .then(|| format!("{}:{}:{}", report.filename(), report.span().start_line, report.span().start_col + 1));
-            let help = match message.ends_with("expected identifier") {
-                _ if is_foreign(text, place.start) => Some(RAW.to_owned()),
-                named => named.then(|| NAMED.to_owned()),
-            };
-            Fault { file, help, ..Fault::new(message, inside.then_some(place)) }
-        }
-        kind => {
-            // Several reports in one text; the first names its word in backticks.
-            let whole = kind.to_string();
-            let first = whole.lines().next().unwrap_or("").trim_start_matches("error: ");
-            let word = first.split('`').nth(1).unwrap_or("");
-            let range = text.find(word).filter(|_| !word.is_empty()).map(|at| at..at + word.len());
-            Fault::new(lower(first), range)
-        }
-    }
-}
-
-/// Whether the code around a place is that of another template language: of Go
-/// (`{{.Name}}`, `{{range .}}`, `{{ $x }}`), Mustache (`{{#list}}`) or GitHub
-/// Actions (`${{ x.y }}`).
-pub(super) fn is_foreign(text: &str, at: usize) -> bool {
-    let begin = text.get(..at).and_then(|before| before.rfind("{{")).or_else(|| text.find("{{"));
-    // An expression is given without its braces.
-    let (before, code) = begin.map_or(("", text), |at| (&text[..at], &text[at + 2..]));
-    let code = code.trim_start_matches('-').trim_start();
-    let word = code.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    let rest = code[word.len()..].trim_start();
-    let go = ["block", "define", "else", "end", "if", "json", "println", "printf", "range", "template", "with"];
-    before.ends_with('$')
-        || code.starts_with(['.', '$', '#', '/', '^', '>', '&', '!'])
-        || go.contains(&word) && (rest.is_empty() || rest.starts_with(['.', '$', '"', '}', '-']))
-}
-
-fn trimmed(text: &str) -> Range<usize> {
-    let start = text.len() - text.trim_start().len();
-    start..(start + text.trim().len())
-}
-
-fn lower(message: &str) -> String {
-    let mut chars = message.chars();
-    let lowered: String = chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect());
-    lowered.trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::fault::RAW;
     use super::*;
     use serde_json::json;
 
@@ -317,11 +243,11 @@ mod tests {
             "{{ $labels.x }}",
             "{{#list}}{{/list}}",
         ] {
-            let fault = engine.text_needs(text).unwrap_err();
+            let fault = engine.text_needs(text).unwrap_err().remove(0);
             assert_eq!(fault.help.as_deref(), Some(RAW), "{text}: {}", fault.message);
         }
         for text in ["{{ a b }}", "{{ a | default('x') }}", "{{ a +"] {
-            assert_ne!(engine.text_needs(text).unwrap_err().help.as_deref(), Some(RAW), "{text}");
+            assert_ne!(engine.text_needs(text).unwrap_err()[0].help.as_deref(), Some(RAW), "{text}");
         }
     }
 
@@ -329,7 +255,10 @@ mod tests {
     fn faults_point_at_the_words_in_the_text() {
         let engine = Engine::new();
         let context = context(json!({ "t": {} }));
-        let place = |fault: Fault, text: &str| (fault.message, fault.range.map(|r| text[r].to_owned()));
+        let place = |mut faults: Vec<Fault>, text: &str| {
+            let fault = faults.remove(0);
+            (fault.message, fault.range.map(|r| text[r].to_owned()))
+        };
         let text = "a {{ t.none }}";
         let (message, at) = place(engine.text(text, &context).unwrap_err(), text);
         assert_eq!((message.as_str(), at.as_deref()), ("field `none` is not defined", Some("none")));
@@ -342,5 +271,11 @@ mod tests {
         let text = "1 +";
         assert!(engine.expression_needs(text).is_err());
         assert!(engine.text_needs("{{ a").is_err());
+        let text = "{{ t | one }}\n{{ t is two }} {{ three() }} {{ t | one }}";
+        let found = engine.text_needs(text).unwrap_err();
+        let places: Vec<&str> = found.iter().map(|fault| &text[fault.range.clone().unwrap()]).collect();
+        assert_eq!(places, ["one", "two", "three", "one"]);
+        let found = engine.expression_needs("t | one | two").unwrap_err();
+        assert_eq!(found.iter().map(|fault| fault.range.clone().unwrap()).collect::<Vec<_>>(), [4..7, 10..13]);
     }
 }

@@ -87,11 +87,12 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             "name",
             format!("'{}' is not a name for a repository: use letters, digits and '_-.'", name.escape_debug()),
         );
-        return None;
     }
+    // The rest is judged whether or not the name is right.
+    let file = if args.is_clean() { name.as_str() } else { "repository" };
     let path = |text: String| text.parse::<AbsPath>().ok();
-    let sources = path(format!("{SOURCES}/{name}.sources"))?;
-    let keys = [path(format!("{KEYRINGS}/{name}.asc"))?, path(format!("{KEYRINGS}/{name}.gpg"))?];
+    let sources = path(format!("{SOURCES}/{file}.sources"))?;
+    let keys = [path(format!("{KEYRINGS}/{file}.asc"))?, path(format!("{KEYRINGS}/{file}.gpg"))?];
     let fields = ["uris", "suites", "components", "signed_by", "fingerprint", "sha256", "types", "architectures"];
     if args.absent() {
         for field in fields {
@@ -169,7 +170,8 @@ fn releases(uris: &[String], suites: &[String]) -> Vec<[AbsPath; 2]> {
 /// Words of a deb822 field: a blank or a line end in one would begin another.
 fn words(args: &mut Args<'_>, field: &str, required: bool) -> Vec<String> {
     let words: Vec<String> = args.parse_list(field);
-    if required && words.is_empty() && args.is_clean() {
+    if required && words.is_empty() && args.node(field).is_none_or(|node| node.as_array().is_some_and(<[_]>::is_empty))
+    {
         args.refuse(field, format!("there must be '{field}'"));
     }
     if let Some(bad) =

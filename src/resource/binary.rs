@@ -41,13 +41,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let source = args.string("source")?;
     let path: Option<AbsPath> = args.parse("path");
     let wanted = digest(args, "sha256");
+    let meta = ownership::meta(args, 0o755);
     let content = args.assets.read(&source).map_err(|why| args.wrong_value("source", why)).ok()?;
     let found = file::hex(&Sha256::digest(&content));
     if wanted.is_some_and(|wanted| wanted != found) {
         args.refuse("sha256", format!("'{source}' has the digest {found}, not the one given here"));
     }
     let needs = Needs::read(&content).map_err(|why| args.wrong_value("source", format!("'{source}' {why}"))).ok()?;
-    let meta = ownership::meta(args, 0o755);
     let path = path?;
     ignored::refuse(args, &path);
     let parents = parents::given(args);

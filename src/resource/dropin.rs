@@ -39,7 +39,7 @@ struct DropIn {
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let unit = service::unit_name(args, "unit");
-    let name = args.string("name")?;
+    let name = args.string("name").unwrap_or_default();
     let stem = name.strip_suffix(".conf").unwrap_or(&name);
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-:@+".contains(&b);
     if stem.is_empty() || stem.starts_with(['.', '-']) || !stem.bytes().all(legal) || stem.len() > 200 {
@@ -47,7 +47,6 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             "name",
             format!("'{}' is not a name for a drop-in: use letters, digits and '_.-:@+'", name.escape_debug()),
         );
-        return None;
     }
     let content = if args.absent() {
         file::no_content(args);

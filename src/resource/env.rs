@@ -81,8 +81,8 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         parents::refuse(args);
         return Some(Box::new(Env { path: path?, wanted: None, unit }));
     }
-    let environment = environment(args)?;
     let meta = ownership::meta(args, 0o600);
+    let environment = environment(args)?;
     let content = environment_file::write(&environment).map_err(|why| args.refuse("path", why.to_string())).ok()?;
     Some(Box::new(Env {
         path: path?,

@@ -160,8 +160,20 @@ fn meant(kind: &Kind, key: &str) -> Option<&'static str> {
 }
 
 fn wrong_type(kind: &Kind, field: &Field, node: &Node) -> Diagnostic {
+    let strange = |items: &[Node]| {
+        let other = |item: &&Node| match field.ty {
+            Type::Tables => item.as_table().is_none(),
+            _ => item.as_str().is_none(),
+        };
+        items.iter().find(other).map(Node::type_name)
+    };
     let found = match (&field.ty, node.as_str()) {
         (Type::Enum(_), Some(text)) => format!("\"{}\"", text.escape_debug()),
+        (Type::Strings | Type::StringOrStrings | Type::Tables, _)
+            if node.as_array().is_some_and(|items| strange(items).is_some()) =>
+        {
+            format!("an array with {} in it", node.as_array().and_then(strange).unwrap_or("others"))
+        }
         _ => node.type_name().to_owned(),
     };
     let message = format!("'{}' of '{}' must be {}, not {found}", field.name, kind.name, field.ty.describe());
@@ -179,6 +191,18 @@ fn wrong_type(kind: &Kind, field: &Field, node: &Node) -> Diagnostic {
             Some(advice) => error.with_help(advice),
             None => error,
         },
+        (Type::Bool, NodeValue::String(text)) if ["true", "false"].contains(&text.as_str()) => {
+            error.with_help(format!("write it without quotes: {text}"))
+        }
+        (Type::Bool, NodeValue::String(text)) if ["yes", "no", "on", "off"].contains(&text.as_str()) => {
+            error.with_help("write true or false, without quotes")
+        }
+        (Type::Integer, NodeValue::String(text)) if text.parse::<i64>().is_ok() => {
+            error.with_help(format!("write it without quotes: {text}"))
+        }
+        (Type::Strings | Type::Tables, NodeValue::String(_) | NodeValue::Table(_)) => {
+            error.with_help(format!("write it in brackets: [{}]", one_line(written(node))))
+        }
         (Type::Integer, NodeValue::String(_)) if written(node).contains("{{") => {
             error.with_help("write {{ expression | int }}, which turns a string into an integer")
         }
@@ -199,6 +223,11 @@ fn as_string(node: &Node) -> Option<String> {
     })
 }
 
+/// A text, shortened where it is more than one line.
+fn one_line(text: &str) -> &str {
+    if text.contains('\n') { "…" } else { text }
+}
+
 /// A value as it stands in its document.
 fn written(node: &Node) -> &str {
     node.span.source.text.get(node.span.range.clone()).unwrap_or_default()
@@ -206,10 +235,11 @@ fn written(node: &Node) -> &str {
 
 /// The table as it was probably meant, for telling what else is wrong with it:
 /// misspelt keys by their names, unknown ones left out, numbers where strings
-/// are wanted as strings. None where that cannot be guessed.
-pub(super) fn as_meant(kind: &Kind, table: &Node) -> Option<Node> {
+/// are wanted as strings. With the fields whose values are of a wrong type.
+pub(super) fn as_meant(kind: &'static Kind, table: &Node) -> (Node, Vec<&'static str>) {
     let mut entries: Vec<TableEntry> = Vec::new();
-    for entry in table.as_table()? {
+    let mut open = Vec::new();
+    for entry in table.as_table().unwrap_or_default() {
         let name = match kind.fields.iter().find(|field| field.name == entry.key) {
             Some(field) => field.name,
             None => match meant(kind, &entry.key) {
@@ -217,18 +247,17 @@ pub(super) fn as_meant(kind: &Kind, table: &Node) -> Option<Node> {
                 _ => continue,
             },
         };
-        let field = kind.fields.iter().find(|field| field.name == name)?;
+        let Some(field) = kind.fields.iter().find(|field| field.name == name) else { continue };
         let mut node = entry.node.clone();
-        if !field.ty.accepts(&node) && !is_template(&node) {
-            let text = match (&field.ty, &node.value) {
-                (Type::String | Type::StringOrStrings, NodeValue::Integer(number)) => number.to_string(),
-                _ => return None,
-            };
-            node.value = NodeValue::String(text);
+        if !field.ty.accepts(&node) {
+            match (&field.ty, &node.value) {
+                (Type::String | Type::StringOrStrings, NodeValue::Integer(number)) => {
+                    node.value = NodeValue::String(number.to_string());
+                }
+                _ => open.push(field.name),
+            }
         }
         entries.push(TableEntry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
     }
-    let complete = kind.fields.iter().filter(|field| field.required);
-    let table = Node { span: table.span.clone(), value: NodeValue::Table(entries) };
-    complete.into_iter().all(|field| table.get(field.name).is_some()).then_some(table)
+    (Node { span: table.span.clone(), value: NodeValue::Table(entries) }, open)
 }

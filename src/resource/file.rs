@@ -66,7 +66,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let has_content = CONTENT.iter().any(|field| args.node(field).is_some());
     if !has_content && ["owner", "group", "mode"].iter().any(|field| args.node(field).is_some()) {
-        return existing(args, path?);
+        return existing(args, path);
     }
     if args.node("missing").is_some() {
         args.refuse("missing", "'missing' has a meaning only without content: a file with content is made");
@@ -86,13 +86,14 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     Some(Box::new(File::Present { path, content: content?, meta: meta?, validate, parents }))
 }
 
-fn existing(args: &mut Args<'_>, path: AbsPath) -> Option<Box<dyn Resource>> {
+fn existing(args: &mut Args<'_>, path: Option<AbsPath>) -> Option<Box<dyn Resource>> {
     let given = Given::of(args);
     for field in ["validate", "parents"] {
         if args.node(field).is_some() {
             args.refuse(field, format!("'{field}' has a meaning only with content"));
         }
     }
+    let path = path?;
     if directory::is_system(&path) {
         args.wrong_value(
             "path",
@@ -132,7 +133,7 @@ pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
         "source" => args.assets.read(&text),
         _ => args.assets.render(&text).map(String::into_bytes),
     };
-    loaded.map_err(|why| args.wrong_value(field, why)).ok()
+    loaded.map_err(|wrong| wrong.lines().for_each(|why| args.wrong_value(field, why))).ok()
 }
 
 impl Resource for File {

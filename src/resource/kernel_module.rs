@@ -61,12 +61,14 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             "name",
             format!("'{}' is not a name of a kernel module: use letters, digits, '_' and '-'", given.escape_debug()),
         );
-        return None;
     }
     let name = given.replace('-', "_");
     let blocked = args.string("state").as_deref() == Some("blocked");
     if let (true, Some((_, why))) = (blocked, NEEDED.iter().find(|(needed, _)| *needed == name)) {
         args.refuse("name", format!("{name} is not to be blocked: {why}"));
+    }
+    if !args.is_clean() {
+        return None;
     }
     let load_file = format!("/etc/modules-load.d/stockade-{name}.conf").parse().ok()?;
     let block_file = format!("/etc/modprobe.d/stockade-{name}.conf").parse().ok()?;

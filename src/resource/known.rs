@@ -6,7 +6,7 @@
 //! for what is not known; of what it finds wrong, only that counts which is due
 //! to one known value, whatever the others will be.
 
-use super::fields::is_template;
+use super::fields::{as_meant, is_template};
 use super::{Args, Assets, Field, Kind, Type, check};
 use crate::values::{Diagnostic, Node, NodeValue, Span, TableEntry};
 
@@ -16,20 +16,51 @@ const STAND_INS: [&str; 4] = ["stand-in", "/stand-in", "stand-in.service", "0644
 /// Everything that is certain to be wrong with a table in which strings may be
 /// templates that are not rendered yet.
 pub fn check_known(kind: &'static Kind, table: &Node, assets: &dyn Assets) -> Vec<Diagnostic> {
-    let mut errors = check(kind, table);
-    if !errors.is_empty() {
-        return errors;
+    let errors = check(kind, table);
+    let (meant, mistyped) = as_meant(kind, table);
+    wrong_values(kind, &meant, &mistyped, assets, errors)
+}
+
+/// What is wrong with a table beside the `errors` that [`check`] finds in it.
+pub(super) fn beside(
+    kind: &'static Kind,
+    table: &Node,
+    assets: &dyn Assets,
+    mut errors: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    let (meant, mistyped) = as_meant(kind, table);
+    let missing = kind.fields.iter().any(|field| field.required && meant.get(field.name).is_none());
+    if missing || !mistyped.is_empty() {
+        return wrong_values(kind, &meant, &mistyped, assets, errors);
     }
-    let mut unknown = Vec::new();
+    let mut args = Args::new(kind, &meant, assets);
+    _ = (kind.build)(&mut args);
+    let told: Vec<Option<Span>> = errors.iter().map(|error| error.span.clone()).collect();
+    errors.extend(args.into_errors().into_iter().filter(|error| error.span.is_none() || !told.contains(&error.span)));
+    errors
+}
+
+/// Adds what is wrong with known values: not those with templates in them, nor
+/// those of the `mistyped` fields, nor any that is told already.
+fn wrong_values(
+    kind: &'static Kind,
+    table: &Node,
+    mistyped: &[&'static str],
+    assets: &dyn Assets,
+    mut errors: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    let mut unknown: Vec<Span> = errors.iter().filter_map(|error| error.span.clone()).collect();
+    unknown.retain(|span| *span != table.span);
+    unknown.extend(mistyped.iter().filter_map(|name| Some(table.get(name)?.span.clone())));
     templates(table, &mut unknown);
     // The text of a template's file may be what is not known.
     unknown.extend(table.get("template").map(|node| node.span.clone()));
     for at in 0..STAND_INS.len() {
-        let table = with_stand_ins(kind, table, at);
+        let table = with_stand_ins(kind, table, mistyped, at);
         let mut args = Args::new(kind, &table, assets);
         _ = (kind.build)(&mut args);
         for error in args.into_wrong_values() {
-            let is_known = error.span.as_ref().is_some_and(|span| !unknown.iter().any(|other| overlap(other, span)));
+            let is_known = error.span.as_ref().is_none_or(|span| !unknown.iter().any(|other| overlap(other, span)));
             if is_known && !errors.contains(&error) {
                 errors.push(error);
             }
@@ -53,10 +84,11 @@ fn templates(node: &Node, found: &mut Vec<Span>) {
 }
 
 /// The table with values of the fields' types in place of those that are not known.
-fn with_stand_ins(kind: &Kind, table: &Node, at: usize) -> Node {
+fn with_stand_ins(kind: &Kind, table: &Node, mistyped: &[&'static str], at: usize) -> Node {
     let entry = |entry: &TableEntry| {
         let field = kind.fields.iter().find(|field| field.name == entry.key)?;
-        let node = if is_template(&entry.node) { of_type(field, &entry.node, at)? } else { within(&entry.node, at) };
+        let open = is_template(&entry.node) || mistyped.contains(&field.name);
+        let node = if open { of_type(field, &entry.node, at)? } else { within(&entry.node, at) };
         Some(TableEntry { key: entry.key.clone(), key_span: entry.key_span.clone(), node })
     };
     let entries = table.as_table().unwrap_or_default().iter().filter_map(entry);

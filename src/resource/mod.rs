@@ -154,7 +154,7 @@ pub trait Assets {
     /// A file rendered as a template with the step's variables.
     ///
     /// # Errors
-    /// The file cannot be read or rendered.
+    /// The file cannot be read or rendered; a line for each thing that is wrong.
     fn render(&self, path: &str) -> Result<String, String>;
 
     /// The files that match a pattern, sorted; an empty result is no error here.
@@ -214,14 +214,9 @@ pub fn build(
     table: &Node,
     assets: &dyn Assets,
 ) -> Result<Box<dyn Resource>, Vec<crate::values::Diagnostic>> {
-    let mut errors = check(kind, table);
+    let errors = check(kind, table);
     if !errors.is_empty() {
-        if let Some(meant) = fields::as_meant(kind, table) {
-            let mut args = Args::new(kind, &meant, assets);
-            _ = (kind.build)(&mut args);
-            errors.extend(args.into_errors());
-        }
-        return Err(errors);
+        return Err(known::beside(kind, table, assets, errors));
     }
     let mut args = Args::new(kind, table, assets);
     let resource = (kind.build)(&mut args);

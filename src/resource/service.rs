@@ -47,7 +47,7 @@ pub(super) fn unit_name(args: &mut Args<'_>, field: &str) -> Option<UnitName> {
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let (enabled, running, masked) = (args.bool("enabled"), args.bool("running"), args.bool("masked"));
-    if (enabled, running, masked) == (None, None, None) {
+    if ["enabled", "running", "masked"].iter().all(|field| args.node(field).is_none()) {
         args.refuse("name", "there must be at least one of 'enabled', 'running' and 'masked'");
     }
     for (field, wish) in [("enabled", enabled), ("running", running)] {

@@ -73,7 +73,10 @@ struct Setting {
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let target = Target::of(args);
-    let key = args.string("key")?;
+    let key = args.string("key");
+    let known = key.is_some();
+    // The rest is judged whether or not the key is known.
+    let key = key.unwrap_or_else(|| "key".to_owned());
     if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
         args.refuse("key", "'key' must be one word");
     }
@@ -99,6 +102,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         Some(value.trim().to_owned())
     };
     let separated = args.node("separator").is_some();
+    if !known {
+        return None;
+    }
     Some(Box::new(Setting { target: target?, syntax, section, separated, value }))
 }
 

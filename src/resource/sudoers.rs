@@ -42,7 +42,6 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             "name",
             "the name of a sudoers file may hold letters, digits, '_' and '-' (sudo skips names with '.' or '~')",
         );
-        return None;
     }
     let content = args.string("content");
     let content = match (args.absent(), content) {
@@ -52,7 +51,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             return None;
         }
         (false, None) => {
-            args.refuse("name", "a sudoers file needs 'content'");
+            if args.node("content").is_none() {
+                args.refuse("name", "a sudoers file needs 'content'");
+            }
             return None;
         }
         (false, Some(text)) => Some(with_newline(text)),

@@ -47,8 +47,7 @@ struct Sysctl {
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
-    let key: SysctlKey = args.parse("key")?;
-    let path = format!("/etc/sysctl.d/99-zz-stockade-{}.conf", key.as_str().replace('/', "-")).parse().ok()?;
+    let key: Option<SysctlKey> = args.parse("key");
     let value = if args.absent() {
         for field in ["value", "live", "ignore_missing"] {
             if args.node(field).is_some() {
@@ -72,6 +71,8 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     };
     let live = args.bool("live").unwrap_or(true);
     let ignore_missing = args.bool("ignore_missing").unwrap_or(false);
+    let key = key?;
+    let path = format!("/etc/sysctl.d/99-zz-stockade-{}.conf", key.as_str().replace('/', "-")).parse().ok()?;
     Some(Box::new(Sysctl { key, path, value, live, ignore_missing }))
 }
 

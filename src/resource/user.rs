@@ -78,26 +78,30 @@ enum User {
 }
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
-    let name: UserName = args.parse("name")?;
-    let grant_path = sudoers::grant_path(&name)?;
+    let name: Option<UserName> = args.parse("name");
+    let grant_path = name.as_ref().and_then(sudoers::grant_path);
     if args.absent() {
         for field in KIND.fields.iter().map(|field| field.name) {
             if !["name", "state", "remove_home"].contains(&field) && args.node(field).is_some() {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
         }
-        if name.as_str() == "root" {
+        if name.as_ref().is_some_and(|name| name.as_str() == "root") {
             args.refuse("name", "the user 'root' cannot be removed");
         }
         let remove_home = args.bool("remove_home").unwrap_or(false);
-        return Some(Box::new(User::Absent { name, remove_home, grant: grant_path }));
+        return Some(Box::new(User::Absent { name: name?, remove_home, grant: grant_path? }));
     }
     if args.node("remove_home").is_some() {
         args.refuse("remove_home", "'remove_home' has a meaning only with state = \"absent\"");
     }
     let keys = keys(args);
-    let grant = grant(args, &name).map(|grant| (grant_path, grant));
+    let grant = grant(args, name.as_ref());
     let wanted = wanted(args, name, keys.as_ref().is_some_and(|keys| !keys.wanted.is_empty()))?;
+    let grant = match grant {
+        Some(grant) => Some((grant_path?, grant)),
+        None => None,
+    };
     Some(Box::new(User::Present { wanted, keys, grant }))
 }
 
@@ -112,13 +116,13 @@ fn keys(args: &mut Args<'_>) -> Option<Keys> {
     Some(Keys { wanted: key_file::given(args, "authorized_keys", None), exclusive })
 }
 
-fn grant(args: &mut Args<'_>, name: &UserName) -> Option<Grant> {
+fn grant(args: &mut Args<'_>, name: Option<&UserName>) -> Option<Grant> {
     let grant = match args.string("sudo")?.as_str() {
         "password" => Grant::Password,
         "nopasswd" => Grant::NoPassword,
         _ => Grant::None,
     };
-    if grant != Grant::None && sudoers::is_sudoers_word(name) {
+    if let Some(name) = name.filter(|name| grant != Grant::None && sudoers::is_sudoers_word(name)) {
         args.refuse(
             "sudo",
             format!("sudoers(5) reads '{name}' as a word of its own, not as a user; give the right by a group instead"),
@@ -127,7 +131,7 @@ fn grant(args: &mut Args<'_>, name: &UserName) -> Option<Grant> {
     Some(grant)
 }
 
-fn wanted(args: &mut Args<'_>, name: UserName, needs_home: bool) -> Option<account::Wanted> {
+fn wanted(args: &mut Args<'_>, name: Option<UserName>, needs_home: bool) -> Option<account::Wanted> {
     let shell: Option<AbsPath> = args.parse("shell");
     let home: Option<AbsPath> = args.parse("home");
     let comment = args.string("comment");
@@ -141,7 +145,7 @@ fn wanted(args: &mut Args<'_>, name: UserName, needs_home: bool) -> Option<accou
         }
     }
     let uid = args.integer("uid", 0, MAX_ID).and_then(|uid| u32::try_from(uid).ok());
-    if uid == Some(0) && name.as_str() != "root" {
+    if uid == Some(0) && name.as_ref().is_some_and(|name| name.as_str() != "root") {
         args.refuse("uid", "the number 0 is root's: a second user with it would be root");
     }
     let groups = args.node("groups").map(|_| args.parse_list::<GroupName>("groups"));
@@ -149,6 +153,7 @@ fn wanted(args: &mut Args<'_>, name: UserName, needs_home: bool) -> Option<accou
     if exclusive_groups && groups.is_none() {
         args.refuse("exclusive_groups", "'exclusive_groups' needs 'groups' (which may be empty)");
     }
+    let (password, expires) = (password(args), expires(args));
     Some(account::Wanted {
         uid,
         system: args.bool("system").unwrap_or(false),
@@ -157,11 +162,11 @@ fn wanted(args: &mut Args<'_>, name: UserName, needs_home: bool) -> Option<accou
         comment,
         groups,
         exclusive_groups,
-        password: password(args),
+        password,
         locked: args.bool("locked"),
-        expires: expires(args),
+        expires,
         needs_home,
-        name,
+        name: name?,
     })
 }
 

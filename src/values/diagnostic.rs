@@ -46,6 +46,9 @@ impl Diagnostic {
 /// all that are possible there.
 pub fn possible_keys<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
+    if names.is_empty() {
+        return "it takes no keys: write {}".to_owned();
+    }
     let all = format!("possible keys: {}", names.join(", "));
     match suggest(wrong, names) {
         Some(near) => format!("did you mean '{near}'? {all}"),

@@ -1,6 +1,6 @@
 //! TOML text to [`Node`], with every syntax error, not just the first.
 
-use super::{Diagnostic, Node, NodeValue, Source, Span, TableEntry};
+use super::{Diagnostic, Node, NodeValue, Source, Span, TableEntry, suggest};
 use std::sync::Arc;
 use toml::{
     Spanned,
@@ -19,22 +19,87 @@ pub fn utf8_source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> 
             let good = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default()).into_owned();
             let place = span(&Source::new(name, good), at..at);
             let byte = bytes.get(at).copied().unwrap_or_default();
+            if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+                return Err(Diagnostic::new(place, "this file is UTF-16, not UTF-8").with_help("save it as UTF-8"));
+            }
             Err(Diagnostic::new(place, format!("this file is not UTF-8: byte {at} is 0x{byte:02x}"))
                 .with_help("save it as UTF-8"))
         }
     }
 }
 
+/// A document as far as it could be understood.
+#[derive(Debug)]
+pub struct Document {
+    /// What it says.
+    pub root: Node,
+    /// What cannot be read: where there is any, what `root` lacks tells nothing.
+    pub syntax: Vec<Diagnostic>,
+    /// Values and keys that are wrong, though all of the document can be read.
+    pub values: Vec<Diagnostic>,
+}
+
+impl Document {
+    /// Parses a document.
+    pub fn parse(source: &Arc<Source>) -> Document {
+        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        let errors = errors.iter().map(|error| plain(source, error.span().unwrap_or(0..0), error.message()));
+        let (mut values, syntax): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            errors.partition(|error| error.message == DUPLICATE);
+        let place = table.span();
+        let root = Node { span: span(source, place), value: table_value(source, table.get_ref(), &mut values) };
+        Document { root, syntax, values }
+    }
+}
+
 /// Parses a document; what could be understood comes back beside the errors.
 pub fn parse_document(source: &Arc<Source>) -> (Node, Vec<Diagnostic>) {
-    let (table, errors) = DeTable::parse_recoverable(&source.text);
-    let mut diagnostics: Vec<Diagnostic> = errors
-        .iter()
-        .map(|error| Diagnostic::new(span(source, error.span().unwrap_or(0..0)), error.message()))
-        .collect();
-    let place = table.span();
-    let root = Node { span: span(source, place), value: table_value(source, table.get_ref(), &mut diagnostics) };
-    (root, diagnostics)
+    let Document { root, mut syntax, values } = Document::parse(source);
+    syntax.extend(values);
+    (root, syntax)
+}
+
+const DUPLICATE: &str = "duplicate key";
+
+/// An error of the TOML parser, with advice, and in plainer words where its own
+/// speak of its grammar.
+fn plain(source: &Arc<Source>, place: std::ops::Range<usize>, message: &str) -> Diagnostic {
+    let rest = source.text.get(place.start..).unwrap_or_default();
+    let word = rest.split([',', '}', ']', '\n', '#']).next().unwrap_or_default().trim_end();
+    let bare = word.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '~' | '.' | '$' | '*'));
+    let whole = span(source, place.start..place.start + word.len());
+    let at = span(source, place);
+    match message {
+        DUPLICATE => Diagnostic::new(at, message).with_help("a table has a key once: remove or rename one of the two"),
+        // The word itself may be a secret, which no advice repeats.
+        _ if message.starts_with("invalid boolean") => match suggest(word, ["true", "false"]) {
+            Some(near) => {
+                Diagnostic::new(at, message).with_help(format!("did you mean {near}? a string stands in quotes"))
+            }
+            None => Diagnostic::new(at, message).with_help("write true or false; a string stands in quotes"),
+        },
+        // The word itself may be a secret, which no advice repeats.
+        _ if message.starts_with("invalid boolean") => match suggest(word, ["true", "false"]) {
+            Some(near) => {
+                Diagnostic::new(at, message).with_help(format!("did you mean {near}? a string stands in quotes"))
+            }
+            None => Diagnostic::new(at, message).with_help("write true or false; a string stands in quotes"),
+        },
+        _ if message.starts_with("string values must be quoted") || bare && message.starts_with("invalid ") => {
+            Diagnostic::new(whole, "string values must be quoted").with_help("put it between \" and \"")
+        }
+        _ if message.starts_with("invalid ") && rest.starts_with(|c: char| c.is_control() && c != '\n') => {
+            let code = rest.chars().next().map_or(0, u32::from);
+            Diagnostic::new(at, format!("a control character (0x{code:02x}) stands here"))
+                .with_help(format!("leave it out, or write it as \\u{code:04x} in a string with \"…\""))
+        }
+        _ if message.starts_with("key with no value") => Diagnostic::new(at, message)
+            .with_help("this is read as TOML: write key = value, or [table] on a line of its own"),
+        _ if message.starts_with("missing comma") => {
+            Diagnostic::new(at, message).with_help("put ',' after the value before it")
+        }
+        _ => Diagnostic::new(at, message),
+    }
 }
 
 fn span(source: &Arc<Source>, range: std::ops::Range<usize>) -> Span {
@@ -56,7 +121,8 @@ fn node(source: &Arc<Source>, value: &Spanned<DeValue<'_>>, errors: &mut Vec<Dia
     let place = span(source, value.span());
     let mut refuse = |what: String| {
         errors.push(Diagnostic::new(place.clone(), what));
-        NodeValue::Integer(0)
+        // A number that is right almost everywhere: nothing more is told of it.
+        NodeValue::Integer(1)
     };
     let value = match value.get_ref() {
         DeValue::String(text) => NodeValue::String(text.to_string()),

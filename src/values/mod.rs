@@ -19,7 +19,7 @@ mod variable;
 mod version;
 
 pub use diagnostic::{Diagnostic, possible_keys, suggest};
-pub use document::{parse_document, utf8_source};
+pub use document::{Document, parse_document, utf8_source};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};

@@ -1,0 +1,135 @@
+//! What an operator reads while and after hosts are worked on: on a real host,
+//! compared with what the host says was done.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use support::project::Project;
+
+#[test]
+fn a_member_that_no_fact_has_is_refused_and_nothing_is_touched() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\nfile = { path = \"/etc/one\", content = \"x\" }\n[[step]]\nfile = { path = \"/etc/two\", content = \"{{ facts.os.nope }} {{ facts.kernl }}\" }\n",
+    );
+    for arguments in [&["check", "site.toml"][..], &["plan", "site.toml"], &["apply", "site.toml", "--yes"]] {
+        let ran = project.run(arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for says in
+            ["'facts.os.nope' is undefined", "'facts.os' has: id,", "'facts.kernl' is undefined", "site.toml:6:"]
+        {
+            assert!(ran.err.contains(says), "{arguments:?} does not say {says:?}: {ran:?}");
+        }
+    }
+    assert_eq!(project.on_host("ls /etc/one /etc/two 2>/dev/null || :"), "");
+}
+
+#[test]
+fn a_group_that_a_command_makes_is_not_said_to_come_from_a_package() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\nname = \"the group\"\ncommand = { run = \"groupadd made\", unless = \"getent group made\" }\n[[step]]\nuser = { name = \"joe\", groups = [\"made\"] }\n[[step]]\nuser = { name = \"ann\", groups = [\"made\"] }\n",
+    );
+    let (code, text) = project.told(&["plan", "site.toml"]);
+    assert_eq!(code, 0, "{text}");
+    let notes: Vec<&str> = text.lines().filter(|line| line.contains("note:")).collect();
+    assert!(notes.len() == 1 && notes[0].contains("group 'made'"), "{text}");
+    assert!(notes[0].contains("step 1 is expected") && !notes[0].contains("package"), "{text}");
+    project.done(&["apply", "site.toml", "--yes"]);
+    assert_eq!(project.on_host("id -nG joe; id -nG ann"), "joe made\nann made");
+    assert!(project.done(&["plan", "site.toml"]).contains("nothing differs"), "{text}");
+}
+
+/// Steps, what is said of them, what the summary says, and what shows on the
+/// host that it is so.
+struct Ending {
+    steps: &'static str,
+    code: i32,
+    says: &'static [&'static str],
+    never: &'static [&'static str],
+    ask: (&'static str, &'static str),
+}
+
+#[test]
+fn every_ending_of_a_step_is_said_as_it_was() {
+    let Some(project) = Project::new() else { return };
+    let endings = [
+        Ending {
+            steps: "[[step]]\nfile = { path = \"/etc/e1\", content = \"x\" }\n[[step]]\ncommand = { run = \"touch /etc/e2; exit 3\", creates = \"/etc/never\" }\n[[step]]\nfile = { path = \"/etc/e3\", content = \"x\" }\n",
+            code: 3,
+            says: &[
+                "file /etc/e1  (step 1) … created",
+                "command  (step 2) … FAILED",
+                "1 step changed, 1 in part",
+                "exit code 3",
+            ],
+            never: &["nothing changed", "e3  (step 3) …"],
+            ask: ("cd /etc; ls e1 e2 e3 2>/dev/null || :", "e1\ne2"),
+        },
+        Ending {
+            steps: "[[step]]\nfile = { path = \"/etc/e4\", content = \"x\", validate = \"grep -q y %s\" }\n",
+            code: 3,
+            says: &["file /etc/e4  (step 1) … FAILED", "nothing changed", "the file was left as it was"],
+            never: &["in part"],
+            ask: ("cd /etc; ls e4 2>/dev/null || :", ""),
+        },
+        Ending {
+            steps: "[[step]]\ncheck = { command = \"test -e /etc/never\" }\n",
+            code: 3,
+            says: &["check  (step 1) … FAILED", "nothing changed"],
+            never: &["in part"],
+            ask: ("ls /etc/never 2>/dev/null || :", ""),
+        },
+        Ending {
+            steps: "[[step]]\ncommand = { run = \"touch /etc/e5\", creates = \"/etc/e5\" }\n[[step]]\ncommand = { run = \"touch /etc/e6\", unless = \"test -e /etc/e5\" }\n",
+            code: 0,
+            says: &["command  (step 1) … ran", "command  (step 2) … was not due", "converged", "1 step changed"],
+            never: &["2 steps changed", "(step 2) … ran"],
+            ask: ("cd /etc; ls e5 e6 2>/dev/null || :", "e5"),
+        },
+        Ending {
+            steps: "[[step]]\ncommand = { run = \"touch /etc/e7\", unless = \"false\" }\n",
+            code: 3,
+            says: &[
+                "command  (step 1) … ran",
+                "NOT CONVERGED",
+                "still differs: command",
+                "1 step still differs after the apply",
+            ],
+            never: &["1 steps"],
+            ask: ("cd /etc; ls e7", "e7"),
+        },
+        Ending {
+            steps: "[[step]]\nfile = { path = \"/etc/e1\", content = \"x\" }\n",
+            code: 0,
+            says: &["nothing differs"],
+            never: &["created", "updated", "… ran"],
+            ask: ("cat /etc/e1", "x"),
+        },
+        Ending {
+            steps: "[[step]]\nunit = { name = \"ends.service\", content = \"[Service]\\nExecStart=/bin/sh -c 'exit 7'\\n\" }\n[[step]]\nservice = { name = \"ends.service\", running = true }\n",
+            code: 3,
+            says: &["NOT CONVERGED", "running: failed → true", "exit-code, exit status 7"],
+            never: &["nothing changed"],
+            ask: ("systemctl is-failed ends.service", "failed"),
+        },
+    ];
+    let mut failures = Vec::new();
+    for Ending { steps, code, says, never, ask } in &endings {
+        project.playbook(steps);
+        let ran = project.apply();
+        let all = format!("{}{}", ran.out, ran.err);
+        let mut wrong: Vec<String> = Vec::new();
+        wrong.extend((ran.code != *code).then(|| format!("the exit code is {}", ran.code)));
+        wrong.extend(says.iter().filter(|part| !all.contains(**part)).map(|part| format!("{part:?} is not said")));
+        wrong.extend(never.iter().filter(|part| all.contains(**part)).map(|part| format!("{part:?} is said")));
+        let found = project.on_host(ask.0);
+        wrong.extend((found != ask.1).then(|| format!("'{}' gives {found:?}", ask.0)));
+        if !wrong.is_empty() {
+            failures.push(format!("{steps}\n{}\n{all}", wrong.join("\n")));
+        }
+    }
+    eprintln!("situations: {}", endings.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
