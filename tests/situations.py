@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Prints how many situations were tried, by topic, from the log of all tests.
 
-Read from the log alone (`cargo test -- --show-output`), nothing is assumed:
-  Running tests/NAME.rs     the test program that the next lines are of
+Read from the log that tests/programs.py writes, nothing is assumed:
+  Running NAME of PACKAGE   the test program that the next lines are of
   test NAME ... ok          a test that passed
   on a real host: NAME      a test had a lab host (tests/support)
-  situations: N             it tried so many on it, one after the other
+  situations: N             it tried so many on it, one after the other;
+                            also "set-ups: …" and "… faults injected, N survived"
   table: KIND N             so many rows of tests/resources/KIND hold
   SKIP NAME: why            a test was left out
 A test on a real host that says no number is one situation.
@@ -44,8 +45,8 @@ def read(lines):
     rows = {}
     for line in lines:
         line = line.rstrip("\n")
-        if found := re.match(r" +Running (?:unittests )?(\S+) \(", line):
-            program, test = found[1].rsplit("/", 1)[-1].removesuffix(".rs"), None
+        if found := re.match(r" +Running (.+) of (\S+)$", line):
+            program, test = found[1] if found[2] == "stockade" else f"{found[2]} {found[1]}", None
         elif found := re.match(r"test (\S+) \.\.\. ok$", line):
             passed[program].add(found[1])
         elif found := re.match(r"---- (\S+) stdout ----$", line):
@@ -55,6 +56,8 @@ def read(lines):
         elif found := re.match(r"situations: (\d+)\b", line):
             told[program][test] = told[program].get(test, 0) + int(found[1])
         elif found := re.match(r"set-ups: \d+ applied once, (\d+) converged", line):
+            told[program][test] = int(found[1])
+        elif found := re.match(r"\d+ faults injected, (\d+) survived", line):
             told[program][test] = int(found[1])
         elif found := re.match(r"table: (\S+) (\d+)$", line):
             rows[found[1]] = int(found[2])
@@ -66,18 +69,22 @@ def read(lines):
 def main():
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         passed, hosts, told, skipped, rows = read(log)
+
+    def tried_by(program):
+        return (hosts[program] | set(told[program])) & passed[program]
+
     print(f"{'situations':<34} {'real hosts':>10} {'tables':>7} {'skipped':>8}")
     total = [0, 0, 0]
     listed, kinds = set(), set()
     for topic, programs, of_kinds in TOPICS:
-        tried = sum(told[p].get(test, 1) for p in programs for test in hosts[p] & passed[p])
+        tried = sum(told[p].get(test, 1) for p in programs for test in tried_by(p))
         line = [tried, sum(rows.get(kind, 0) for kind in of_kinds), sum(skipped[p] for p in programs)]
         print(f"{topic:<34} {line[0]:>10} {line[1]:>7} {line[2]:>8}")
         total = [a + b for a, b in zip(total, line)]
         listed.update(programs)
         kinds.update(of_kinds)
-    others = [p for p in hosts if p not in listed]
-    tried = sum(told[p].get(test, 1) for p in others for test in hosts[p] & passed[p])
+    others = [p for p in {*hosts, *told} if p not in listed]
+    tried = sum(told[p].get(test, 1) for p in others for test in tried_by(p))
     left = sum(count for kind, count in rows.items() if kind not in kinds)
     missed = sum(count for p, count in skipped.items() if p not in listed)
     print(f"{'others':<34} {tried:>10} {left:>7} {missed:>8}")

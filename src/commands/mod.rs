@@ -94,8 +94,8 @@ fn in_order(errors: &[Diagnostic]) -> Vec<&Diagnostic> {
         {
             files.push(&span.source.name);
         }
-        // Hosts mostly share what is wrong.
-        if !once.contains(&error) {
+        // Hosts and items mostly share what is wrong.
+        if !once.iter().any(|known| (&known.span, &known.message) == (&error.span, &error.message)) {
             once.push(error);
         }
     }

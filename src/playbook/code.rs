@@ -222,14 +222,14 @@ impl Reader {
                 }
                 continue;
             }
-            let (written, range) = (names.join("."), base + start..base + at);
+            let (written, range) = (names.join(".").replace(".[]", "[]"), base + start..base + at);
             self.note(PathUse { names, written, range, elsewhere: None, guarded: guards(rest), certain });
         }
     }
 }
 
-/// The names of the path that begins at a place, with `a["b"]` as `a.b`, and
-/// where it ends.
+/// The names of the path that begins at a place, with `a["b"]` as `a.b` and
+/// [`ELEMENT`] for `a[0]`, and where it ends.
 fn path_at(code: &str, start: usize) -> (Vec<String>, usize) {
     let mut at = word_end(code, start);
     let mut names = vec![code[start..at].to_owned()];
@@ -245,6 +245,12 @@ fn path_at(code: &str, start: usize) -> (Vec<String>, usize) {
         {
             names.push(name.to_owned());
             at += name.len() + 4;
+        } else if let Some(length) = rest.strip_prefix('[').and_then(|inner| inner.find(']'))
+            && length > 0
+            && rest[1..=length].bytes().all(|b| b.is_ascii_digit())
+        {
+            names.push(ELEMENT.to_owned());
+            at += length + 2;
         } else {
             return (names, at);
         }
@@ -303,10 +309,10 @@ mod tests {
 
     #[test]
     fn a_name_of_a_loop_stands_for_the_elements() {
-        let text = "{% for d in facts.disks %}{{ d.mount }}{{ loop.index }}{% endfor %}{{ d.x }}{% set o = facts.os %}{{ o.id }}{% for k, v in t %}{{ k }}{{ v.a }}{% endfor %}{{ a['b'].c }}";
+        let text = "{% for d in facts.disks %}{{ d.mount }}{{ loop.index }}{% endfor %}{{ d.x }}{% set o = facts.os %}{{ o.id }}{% for k, v in t %}{{ k }}{{ v.a }}{% endfor %}{{ a['b'].c }}{{ a[0].b }}{{ a[i].b }}";
         assert_eq!(
             shown(paths_in_text(text)),
-            ["facts.disks", "facts.disks.[].mount", "d.x", "facts.os", "facts.os.id", "t", "a.b.c"]
+            ["facts.disks", "facts.disks.[].mount", "d.x", "facts.os", "facts.os.id", "t", "a.b.c", "a.[].b", "a", "i"]
         );
     }
 

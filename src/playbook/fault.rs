@@ -35,6 +35,8 @@ impl Fault {
 
 /// Advice for what is written as in other template languages.
 const NAMED: &str = "arguments of filters and tests have names: default(value='x'), starting_with(pat='x')";
+/// Advice for an element that is taken as a member.
+const NUMBERED: &str = "an element of an array is taken by its number in brackets: list[0]";
 /// Advice for text that holds `{{ }}` of another template language.
 pub(super) const RAW: &str =
     "text with {{ }} of its own, as of Go templates or GitHub Actions, stands between {% raw %} and {% endraw %}";
@@ -80,7 +82,8 @@ fn of_report(report: &ReportError, main: &str, text: &str, lead: usize) -> Fault
         }
         message if elsewhere => (message, None),
         message if message.ends_with("expected identifier") => {
-            ("a name is expected here".to_owned(), Some(NAMED.to_owned()))
+            let dot = quoted.starts_with('.') || text.get(..place.start).is_some_and(|before| before.ends_with('.'));
+            ("a name is expected here".to_owned(), Some(if dot { NUMBERED } else { NAMED }.to_owned()))
         }
         message if message == "unknown tag" => unknown_tag(quoted),
         message if message == "unexpected end of input" => ended(text),

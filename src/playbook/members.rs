@@ -73,6 +73,7 @@ pub(super) fn dead_ends(needs: &Needs, context: &Context, asked: impl Fn(&PathUs
 pub(super) fn no_such_members(needs: &Needs, name: &str, example: &Value) -> Vec<Fault> {
     let step = |value: &Value, name: &str| match (value, name) {
         (Value::Array(items), ELEMENT) => Ok(items.first().cloned()),
+        (_, ELEMENT) => Ok(None),
         (Value::Object(map), name) => match map.get(name) {
             Some(inner) => Ok(Some(inner.clone())),
             None => Err(Stop::Table(map.keys().cloned().collect())),
