@@ -7,7 +7,8 @@ Read from the log that tests/programs.py writes, nothing is assumed:
   on a real host: NAME      a test had a lab host (tests/support)
   situations: N             it tried so many on it, one after the other;
                             also "set-ups: …" and "… faults injected, N survived"
-  table: KIND N             so many rows of tests/resources/KIND hold
+  table: KIND N             so many rows of tests/resources/KIND hold, or files of
+                            tests/playbooks/wrong
   SKIP NAME: why            a test was left out
 A test on a real host that says no number is one situation.
 """
@@ -32,7 +33,7 @@ TOPICS = [
     ("files as they are", ["edits", "on_host"], ["file", "line", "setting", "replace", "block"]),
     ("texts of the operator", ["texts"], ["check"]),
     ("changes of access", ["guard", "lockout"], ["firewall"]),
-    ("what is said", ["words"], []),
+    ("what is said", ["words"], ["playbooks"]),
     ("what runs leave", ["faults", "resume", "undo"], []),
     ("whole set-ups", ["ports", "examples", "docker", "gateway_host"], []),
 ]
