@@ -399,6 +399,12 @@ fn the_steps_that_apt_refuses_are_the_ones_that_are_named() {
     converge(&site, "name = \"lib\", version = \"1.0\", held = true");
     steps(&site, &["name = \"one\"", "name = \"pinned\""]);
     refused_for(&site, &["step 2 (package pinned)", "lib"], &["step 1 "]);
+    // Released by a step before it, it does not; by one after it, it does.
+    steps(&site, &["name = \"lib\", held = false", "name = \"one\"", "name = \"pinned\""]);
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("package lib: 1.0 → 2.0"), "{planned:?}");
+    steps(&site, &["name = \"pinned\"", "name = \"lib\", held = false"]);
+    refused_for(&site, &["step 1 (package pinned)"], &["step 2 "]);
     // A removal takes along what another step installs.
     site.on_host("apt-mark unhold lib >/dev/null");
     steps(&site, &["name = \"lib\", state = \"absent\"", "name = \"one\"", "name = \"tied\""]);

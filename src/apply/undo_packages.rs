@@ -6,7 +6,7 @@
 
 use super::undo::{Undo, UndoPackages};
 use crate::observe::{HostState, InstalledPackage, Package, Query, StateError, Transaction};
-use crate::plan::{Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, blame};
+use crate::plan::{Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, blame, with_released};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,15 +63,12 @@ impl Undo<'_> {
         let mut notes = Vec::new();
         for target in &mut went {
             let Some(version) = target.version.clone() else { continue };
-            match self.offers(&target.name, &version) {
-                Some(false) => {
-                    let name = &target.name;
-                    notes.push(format!(
-                        "no repository offers {name} {version} any more: it comes in the version that there is"
-                    ));
-                    target.version = None;
-                }
-                Some(true) | None => {}
+            if self.offers(&target.name, &version) == Some(false) {
+                let name = &target.name;
+                notes.push(format!(
+                    "no repository offers {name} {version} any more: it comes in the version that there is"
+                ));
+                target.version = None;
             }
         }
         let (mut back, mut stay) = (Vec::new(), Vec::new());
@@ -91,8 +88,7 @@ impl Undo<'_> {
             }
         }
         automatic.retain(|name| !stay.iter().any(|(other, _)| other == name));
-        let releases = !released.is_empty();
-        if releases {
+        if !released.is_empty() {
             self.marks(&released, Mark::Hold, Mark::Unhold);
         }
         if !went.is_empty() || !back.is_empty() {
@@ -121,7 +117,7 @@ impl Undo<'_> {
             let packages = went.iter().cloned().chain(back.iter().map(target)).collect();
             // What the run installed in their place goes for them.
             let install = Op::AptInstall { packages, remove: Vec::new(), may_remove: came.clone(), options };
-            self.judge(&install, &went, &back, &came, releases);
+            self.judge(&install, &went, &back, &came, &released);
             let mut ops = vec![install];
             if !automatic.is_empty() {
                 ops.push(Op::AptMark { packages: automatic, mark: Mark::Auto });
@@ -172,7 +168,7 @@ impl Undo<'_> {
         went: &[AptTarget],
         back: &[(PackageName, String, String)],
         came: &[PackageName],
-        releases: bool,
+        released: &[PackageName],
     ) {
         if back.is_empty() || !self.wants.is_empty() || !lists_are_fresh(&self.states.now) {
             return;
@@ -188,11 +184,8 @@ impl Undo<'_> {
                 may_remove: Vec::new(),
                 options: options.clone(),
             };
-            let mut words = op.apt_words()?;
             // What this undo releases is still held when apt is asked.
-            if releases {
-                words.insert(1, "--allow-change-held-packages".to_owned());
-            }
+            let words = with_released(op.apt_words()?, released.iter());
             let why = match self.states.now.transaction(&words) {
                 Ok(found) => objection(found, came, &arch),
                 Err(StateError::NotAsked(_)) => {

@@ -90,8 +90,16 @@ q_shipped() {
 q_transaction() {
   d=$(mktemp -d) || return
   cat /var/lib/apt/extended_states >"$d/marks" 2>/dev/null || :
+  s=/var/lib/dpkg/status
+  l=
+  for w; do case $w in Stockade::Released::=*) l="$l ${w#*=}";; esac; done
+  if [ -n "$l" ]; then
+    awk -v l="$l" 'BEGIN { n = split(l, a, " "); for (i = 1; i <= n; i++) free[a[i]] }
+      /^Package:/ { p = $2 } /^Status: hold / && p in free { sub(/hold/, "install") } { print }' "$s" >"$d/status"
+    s=$d/status
+  fi
   apt-get -s -y -q -o Debug::NoLocking=1 -o Dir::State::extended_states="$d/marks" -o APT::Get::AutomaticRemove=false \
-    -o APT::Cmd::Pattern-Only=true "$@" >"$d/out"
+    -o APT::Cmd::Pattern-Only=true -o Dir::State::status="$s" ${l:+-o Dir::Cache::pkgcache=} "$@" >"$d/out"
   r=$?
   cat "$d/out"
   if [ "$r" = 0 ]; then

@@ -75,6 +75,20 @@ impl AptOptions {
     }
 }
 
+/// The words of a simulation in which packages are not held any more, although
+/// the host still holds them: the probe simulates with a list of packages in
+/// which they are not.
+pub(crate) fn with_released<'a>(mut words: Vec<String>, names: impl Iterator<Item = &'a PackageName>) -> Vec<String> {
+    for name in names {
+        let released = format!("{RELEASED}{}", name.bare());
+        words.splice(1..1, ["-o".to_owned(), released]);
+    }
+    words
+}
+
+/// How a simulation is told of a package that is released; `q_transaction` reads it.
+const RELEASED: &str = "Stockade::Released::=";
+
 impl Op {
     /// The words of apt-get for this operation: a verb, options, and names
     /// after `--`. None for what apt-get does not do. Packages that come as

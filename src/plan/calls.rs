@@ -18,6 +18,12 @@ impl Call {
         self.parts.first().map_or(0, |(step, _)| *step)
     }
 
+    /// The last step that it belongs to.
+    pub(super) fn last(&self) -> usize {
+        self.parts.last().map_or(0, |(step, _)| *step)
+    }
+
+    /// What it does.
     pub(super) fn op(&self) -> Op {
         joined(self.parts.iter().map(|(_, op)| op))
     }

@@ -25,6 +25,7 @@ mod unified;
 mod whole;
 
 pub use access::Access;
+pub(crate) use apt::with_released;
 pub use apt::{AptOptions, AptTarget, Mark};
 pub use op::{Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;

@@ -7,6 +7,7 @@
 //! lists are updated first, or apt's configuration changes, the answer is known
 //! after apply; the host then asks apt once more before it does anything.
 
+use super::apt::with_released;
 use super::calls::{Call, calls, joined};
 use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
 use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
@@ -41,10 +42,15 @@ pub(super) fn add_transactions(
         return Ok(removals);
     }
     let named = Named::of(host, steps);
-    // What a step releases is still held when apt is asked; the apply asks again without this.
-    let is_release = |op: &Op| matches!(op, Op::AptMark { mark: Mark::Unhold, .. });
-    let releases = steps.iter().flat_map(|step| &step.ops).any(is_release);
-    let mut apt = Simulation { host, protected, named: &named, releases, wants };
+    let released = steps.iter().enumerate().flat_map(|(index, step)| {
+        let released = step.ops.iter().flat_map(|op| match op {
+            Op::AptMark { packages, mark: Mark::Unhold } => packages.as_slice(),
+            _ => &[],
+        });
+        released.map(move |name| (index, name.clone()))
+    });
+    let released = released.collect();
+    let mut apt = Simulation { host, protected, named: &named, released, wants };
     let mut shown = BTreeSet::new();
     let mut refused = Vec::new();
     for call in calls {
@@ -55,7 +61,7 @@ pub(super) fn add_transactions(
             open(&mut steps[first]);
             continue;
         }
-        match apt.ask(&call.op()) {
+        match apt.ask(&call.op(), call.last()) {
             None => {}
             Some(Err(error)) => refused.push((first, error.into())),
             Some(Ok(found)) if found.refusal.is_some() && after_command => open(&mut steps[first]),
@@ -78,18 +84,17 @@ struct Simulation<'a> {
     host: &'a HostState,
     protected: &'a [&'static str],
     named: &'a Named,
-    /// Whether a step of the run releases what is held.
-    releases: bool,
+    /// What steps of the run release of its hold, with their indices.
+    released: Vec<(usize, PackageName)>,
     wants: &'a mut Queries,
 }
 
 impl<'a> Simulation<'a> {
-    /// What apt would do; none if that is still to be asked.
-    fn ask(&mut self, op: &Op) -> Option<Result<&'a Transaction, StateError>> {
-        let mut words = op.apt_words()?;
-        if self.releases {
-            words.insert(1, "--allow-change-held-packages".to_owned());
-        }
+    /// What apt would do when the step of index `last` is done with its part;
+    /// none if that is still to be asked.
+    fn ask(&mut self, op: &Op, last: usize) -> Option<Result<&'a Transaction, StateError>> {
+        let by_then = self.released.iter().filter(|(step, _)| *step <= last).map(|(_, name)| name);
+        let words = with_released(op.apt_words()?, by_then);
         let query = Query::Transaction(words.clone());
         if !self.host.asked(&query) {
             self.wants.ask(query);
@@ -111,7 +116,8 @@ impl<'a> Simulation<'a> {
         let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
         let groups = blame::groups(parts.len(), |chosen| {
             let op = op(chosen);
-            let why = self.ask(&op)?.map_or_else(|error| Some(error.to_string()), |found| self.judge(&op, found));
+            let last = chosen.iter().filter_map(|at| parts.get(*at)).map(|(step, _)| *step).max().unwrap_or_default();
+            let why = self.ask(&op, last)?.map_or_else(|error| Some(error.to_string()), |found| self.judge(&op, found));
             let is_faulty = why.is_some();
             reasons.extend(why.map(|why| (chosen.to_vec(), why)));
             Some(is_faulty)
