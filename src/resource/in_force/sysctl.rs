@@ -109,15 +109,22 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let main = (path.as_str() == MAIN).then_some(LINK);
     let read_as = main.unwrap_or(path.file_name());
     if !files.iter().any(|file| file.path.file_name() == read_as) {
+        if main.is_some() && host.facts.init == "systemd" && !matches!(host.content(path)?, Content::AfterApply) {
+            let message = format!(
+                "systemd does not read it at boot, where nothing in /etc/sysctl.d leads to it as {LINK}: put this into \
+                 a file of /etc/sysctl.d"
+            );
+            found.overridden.push(Override::new(MAIN, None, message));
+        }
         return Ok(found);
     }
     let Content::Bytes(bytes) = host.content(path)? else { return Ok(found) };
     let own = ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() };
     let ufw = of_ufw(host);
     for (number, line) in own.lines().filter(|(_, line)| said.covers(line)) {
-        let Some(Statement { key, shown, value: Some(value), .. }) = statement(number, line) else { continue };
+        let Some(Statement { shown, value: Some(value), .. }) = statement(number, line) else { continue };
         // A later line of the same file is the file's own last word.
-        if key.contains(['*', '?', '[']) || last_value(&own.text, shown).as_deref() != Some(value.as_str()) {
+        if last_value(&own.text, shown).as_deref() != Some(value.as_str()) {
             continue;
         }
         let by = later(&files, read_as, shown, &value).or_else(|| by_ufw(ufw.as_ref(), shown, &value));
