@@ -117,3 +117,21 @@ fn a_unit_that_systemd_does_not_start_is_told_with_its_condition() {
     project.on_host("touch /srv/other");
     project.converge();
 }
+
+#[test]
+fn a_restart_that_an_earlier_run_has_left_is_tried_again_at_the_end() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf '[Service]\\nType=exec\\nExecStartPre=/usr/bin/test -e /srv/needed\\nExecStart=/bin/sleep infinity\\n' \
+         >/etc/systemd/system/late.service; touch /srv/needed; systemctl daemon-reload; systemctl start late",
+    );
+    project.playbook(
+        "[[step]]\nfile = { path = \"/etc/late.conf\", content = \"x\" }\nrestart = [\"late.service\"]\n\
+         [[step]]\ncommand = { run = \"exit 7\", creates = \"/nowhere\" }\n",
+    );
+    assert_eq!(project.apply().code, 3);
+    project.on_host("rm /srv/needed");
+    project.playbook("[[step]]\nfile = { path = \"/srv/needed\", content = \"x\" }\n");
+    project.converge();
+    assert_eq!(project.on_host("systemctl is-active late; ls /var/lib/stockade/owed"), "active");
+}

@@ -16,7 +16,7 @@ OWED=/var/lib/stockade/owed
 journal() { printf '%s\n' "$*" >>"$R/journal"; }
 # What is there: before the first operation with the files' bytes, after the last with digests.
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
-finish() { case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
+finish() { [ "$1" != ok ] || [ ! -s "$P/again" ] || pending_again >>"$R/log" 2>&1 </dev/null 9>&-; case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
 # Whoever took over from a controller that is gone may have ended this run before
 # its runner began: then there is nothing to do, and nothing to do it with.
@@ -516,8 +516,14 @@ pending() {
   # A unit that is gone meanwhile has nothing to take up.
   if [ "$(systemctl show -p LoadState --value -- "$2")" = not-found ]; then paid "restart:$2"; paid "reload:$2"; not_due; fi
   if [ "$3" = first ]; then
-    (unit_verb "$1" "$2") || echo "$2 could not be told to $1 yet: it is tried again at the end of the run"
+    (unit_verb "$1" "$2") || { echo "$2 could not be told to $1 yet: it is tried again at the end of the run"; printf '%s %s\n' "$1" "$2" >>"$P/again"; }
   else unit_verb "$1" "$2"; fi
+}
+# pending_again: what could not be done when the run began, if it is due still.
+pending_again() {
+  while read -r v u; do
+    [ ! -e "$OWED/$v:$u" ] || (unit_verb "$v" "$u") </dev/null || :
+  done <"$P/again"
 }
 # reboot_host MESSAGE: the host goes down when this run has ended, which
 # the lock shows, and when whoever follows it has read so, or does not listen.
