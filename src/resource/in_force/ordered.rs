@@ -10,6 +10,8 @@ use crate::values::AbsPath;
 
 /// What a line sets: its number, the keys, and the value.
 type Statement = (usize, Vec<String>, String);
+/// The same without the number.
+type Setting = (Vec<String>, String);
 
 /// How such a configuration is read.
 pub(super) struct Format {
@@ -132,13 +134,13 @@ impl Format {
     }
 }
 
-fn by_lines(text: &str, statement: fn(&str) -> Option<(Vec<String>, String)>) -> Vec<Statement> {
+fn by_lines(text: &str, statement: fn(&str) -> Option<Setting>) -> Vec<Statement> {
     let lines = text.lines().enumerate();
     lines.filter_map(|(at, line)| statement(line).map(|(keys, value)| (at + 1, keys, value))).collect()
 }
 
 /// `domain type item value`; the type `-` means both.
-fn limit(line: &str) -> Option<(Vec<String>, String)> {
+fn limit(line: &str) -> Option<Setting> {
     let words: Vec<&str> = line.split('#').next()?.split_whitespace().collect();
     let [domain, kind, item, value] = words[..] else { return None };
     let kinds = if kind == "-" { vec!["soft", "hard"] } else { vec![kind] };
@@ -147,7 +149,7 @@ fn limit(line: &str) -> Option<(Vec<String>, String)> {
 
 /// `NAME=value` or `export NAME=value`. What is indented may be conditional, and
 /// what a shell makes of `$` is not known.
-fn variable(line: &str) -> Option<(Vec<String>, String)> {
+fn variable(line: &str) -> Option<Setting> {
     let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let value = match value.strip_prefix(['"', '\'']) {
