@@ -421,3 +421,102 @@ fn line_ends_of_a_playbook_do_not_reach_the_host() {
     project.converge();
     assert_eq!(project.on_host("od -An -c /srv/x | tr -d ' '; cat /srv/y"), "one\\ntwo\\n\ndone");
 }
+
+#[test]
+fn shell_text_that_no_shell_can_read_is_refused_in_the_plan() {
+    let Some(project) = Project::new() else { return };
+    let broken = "if true; then";
+    for (step, field) in [
+        (format!("command = {{ run = \"touch /srv/ran\", unless = \"{broken}\" }}"), "'unless'"),
+        (format!("command = {{ run = \"{broken}\", creates = \"/srv/ran\" }}"), "'run'"),
+        // However the guards stand.
+        (format!("command = {{ run = \"{broken}\", creates = \"/etc\" }}"), "'run'"),
+        (
+            "command = { run = \"true\\necho 'a\\ntrue\", unless = \"false\" }".to_owned(),
+            "line 3: Unterminated quoted string",
+        ),
+        (format!("check = {{ command = \"{broken}\", code = 2 }}"), "'command'"),
+        (
+            format!("file = {{ path = \"/srv/file\", content = \"x\", validate = \"test -s %s && {broken}\" }}"),
+            "'validate'",
+        ),
+    ] {
+        refused(&project, &format!("[[step]]\n{step}\n"), &["step 1", "cannot be read by the host's shell", field]);
+    }
+    let probed = format!(
+        "[probes]\nup = {{ command = \"{broken}\" }}\n[[step]]\nwhen = \"probes.up.ok\"\nfile = {{ path = \"/srv/file\", content = \"x\" }}\n"
+    );
+    refused(&project, &probed, &["step 1", "the probe 'up'", "cannot be read by the host's shell"]);
+    // What stands after an end of a block is not run either.
+    project.on_host("rm -f /srv/ran");
+    refused(&project, "[[step]]\ncommand = { run = \"}; touch /srv/ran; {\", creates = \"/srv/x\" }\n", &["'run'"]);
+    assert_eq!(project.on_host("ls /srv"), "", "nothing was run");
+    // A text with all that shells can hold is read.
+    project.playbook(
+        "[[step]]\ncommand = { run = '''\ncat <<\"END\" >/srv/out\na'b\"c $x `y` \\\nEND\n''', creates = \"/srv/out\" }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host("cat /srv/out"), "a'b\"c $x `y` \\");
+}
+
+#[test]
+fn the_directory_of_a_command_is_there_or_is_made_before() {
+    let Some(project) = Project::new() else { return };
+    let command =
+        "[[step]]\ncommand = { run = \"pwd >/srv/where\", creates = \"/srv/where\", directory = \"/srv/app\" }\n";
+    refused(&project, command, &["step 1", "there is no /srv/app", "directory = { path = \"/srv/app\" }"]);
+    project.on_host("touch /srv/app");
+    refused(&project, command, &["'directory' is /srv/app, which is a regular file"]);
+    project.on_host("rm /srv/app");
+    // It fails where an earlier command was to make it and does not; and then nothing has run.
+    project.playbook(&format!("[[step]]\ncommand = {{ run = \":\", unless = \"false\" }}\n{command}"));
+    let failed = project.apply();
+    let text = format!("{}{}", failed.out, failed.err);
+    assert_eq!(failed.code, 3, "{text}");
+    assert!(text.contains("/srv/app is no directory that can be entered; nothing was run"), "{text}");
+    assert!(!text.contains("in part"), "{text}");
+    assert_eq!(project.on_host("ls /srv"), "");
+    project.playbook(&format!("[[step]]\ndirectory = {{ path = \"/srv/app\" }}\n{command}"));
+    project.converge();
+    assert_eq!(project.on_host("cat /srv/where"), "/srv/app");
+    // One that has run in part says so still.
+    project.playbook(
+        "[[step]]\ncommand = { run = \"touch /srv/half; exit 3\", creates = \"/srv/whole\", directory = \"/srv\" }\n",
+    );
+    let failed = project.apply();
+    assert!(format!("{}{}", failed.out, failed.err).contains("in part"), "{failed:?}");
+}
+
+#[test]
+fn a_mode_that_changes_the_mask_of_an_access_control_list_says_so() {
+    let Some(project) = Project::new() else { return };
+    // user::rw- user:33:rw- group::r-- mask::rw- other::r--
+    let list = "020000000100 0600ffffffff 0200060021000000 04000400ffffffff 1000 0600ffffffff 20000400ffffffff"
+        .replace(' ', "");
+    for file in ["/srv/shared", "/srv/with blank\u{e9}", "/srv/plain"] {
+        project.on_host(&format!("echo x >'{file}'; chmod 0664 '{file}'"));
+    }
+    attribute(&project, "/srv/shared", "system.posix_acl_access", Some(&list));
+    attribute(&project, "/srv/with blank\u{e9}", "system.posix_acl_access", Some(&list));
+    let steps = "[[step]]\nfile = { path = \"/srv/shared\", mode = \"0644\" }\n\
+                 [[step]]\nfile = { path = \"/srv/with blank\u{e9}\", content = \"y\\n\", mode = \"0644\" }\n\
+                 [[step]]\nfile = { path = \"/srv/plain\", mode = \"0644\" }\n";
+    project.playbook(steps);
+    let plan: serde_json::Value =
+        serde_json::from_str(&project.done(&["plan", "site.toml", "--format", "json"])).unwrap();
+    let masks = |step: usize| -> Vec<(String, String)> {
+        let changes = plan["hosts"][0]["steps"][step]["changes"].as_array().unwrap().iter();
+        let mask = changes.filter(|change| change["field"] == "acl mask");
+        mask.map(|change| (change["before"].as_str().unwrap().into(), change["after"].as_str().unwrap().into()))
+            .collect()
+    };
+    let expected = [("rw-".to_owned(), "r--".to_owned())];
+    assert_eq!((masks(0), masks(1), masks(2)), (expected.to_vec(), expected.to_vec(), vec![]), "{plan:#}");
+    assert!(project.done(&["plan", "site.toml"]).contains("/srv/shared has an access control list"));
+    project.converge();
+    for file in ["/srv/shared", "/srv/with blank\u{e9}"] {
+        let found = attribute(&project, file, "system.posix_acl_access", None);
+        assert_eq!(found, list.replace("10000600", "10000400"), "the mask follows the mode, the entries stay");
+    }
+    assert_eq!(project.on_host("stat -c %a /srv/shared /srv/with* /srv/plain"), "644\n644\n644");
+}

@@ -164,6 +164,8 @@ pub(super) fn paced(hits: u64, seconds: u64) -> String {
 #[derive(Default)]
 struct Seen {
     failed: Option<(usize, i32)>,
+    /// Whether the operation that failed has changed nothing.
+    untouched: bool,
     locked: Option<String>,
     unfinished: Option<String>,
     reverted: Option<(usize, String)>,
@@ -234,7 +236,7 @@ impl Progress<'_> {
             matches!(scheduled.op, Op::Run { .. } | Op::Exec { .. } | Op::AptInstall { .. } | Op::AptRemove { .. });
         let before = operations.iter().take(number.saturating_sub(1));
         let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
-        opaque || before.clone().any(|one| one.step == scheduled.step && writes(&one.op))
+        opaque && !self.seen.untouched || before.clone().any(|one| one.step == scheduled.step && writes(&one.op))
     }
 
     /// What a guard has put back is not done; a command that ran under it has run.
@@ -292,7 +294,10 @@ impl Watch for Progress<'_> {
             }
             Line::Ended(number) => self.done(*number, StepEnding::Done),
             Line::NotDue(number) => self.done(*number, StepEnding::NotDue),
-            Line::Failed(number, code) => self.seen.failed = Some((*number, *code)),
+            Line::Failed(number, code, untouched) => {
+                self.seen.failed = Some((*number, *code));
+                self.seen.untouched = *untouched;
+            }
             Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),
             Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),

@@ -37,8 +37,8 @@ pub enum Line {
     Ended(usize),
     /// An operation was not due, as its guard said when its turn came.
     NotDue(usize),
-    /// An operation failed, with its exit code.
-    Failed(usize, i32),
+    /// An operation failed, with its exit code, and whether it has changed nothing.
+    Failed(usize, i32, bool),
     /// Another run holds the host.
     Locked(String),
     /// An earlier run has not ended.
@@ -86,7 +86,10 @@ impl Line {
             "B" => Line::Begun(number(rest)),
             "E" => Line::Ended(number(rest)),
             "N" => Line::NotDue(number(rest)),
-            "F" => Line::Failed(number(first().0), first().1.parse().unwrap_or(1)),
+            "F" => {
+                let (code, what) = first().1.split_once(' ').unwrap_or((first().1, ""));
+                Line::Failed(number(first().0), code.parse().unwrap_or(1), what == "untouched")
+            }
             "L" => Line::Locked(rest.to_owned()),
             "U" => Line::Unfinished(rest.to_owned()),
             "G" => Line::Guarded(number(rest)),

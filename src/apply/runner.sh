@@ -80,7 +80,7 @@ ended() {
   rm -f -- "$P/newly-owed"
   if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
-  journal "F $1 $2"
+  if [ -e "$P/untouched" ]; then journal "F $1 $2 untouched"; else journal "F $1 $2"; fi
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
   finish failed
 }
@@ -549,6 +549,14 @@ set_timezone() {
   ln -sfn -- "/usr/share/zoneinfo/$1" /etc/localtime
   printf '%s\n' "$1" >/etc/timezone
 }
+# may_run USER-OR-EMPTY DIRECTORY-OR-EMPTY: whether a text of the operator's can be
+# run at all; where it cannot, the operation has changed nothing.
+may_run() {
+  if [ -n "$1" ] && ! id -u -- "$1" >/dev/null 2>&1; then nothing_run "there is no user $1"; fi
+  [ -z "$2" ] || if [ -z "$1" ]; then (cd -- "$2"); else runuser -u "$1" -- sh -c 'cd -- "$1"' sh "$2"; fi 2>/dev/null ||
+    nothing_run "$2 is no directory that can be entered"
+}
+nothing_run() { : >"$P/untouched"; echo "$1; nothing was run"; exit 1; }
 # run_payload PAYLOAD USER-OR-EMPTY
 run_payload() {
   if [ -z "$2" ]; then run_text '' "$P/$1"; return; fi

@@ -78,7 +78,9 @@ impl ProbedStep {
     fn new(later: Later, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
         let (mut asks, mut followers) = (Queries::new(), Vec::new());
         let (foreseen, inner) = later.foreseen();
-        later.probes().iter().chain(&inner).for_each(|probe| asks.ask(query(&probe.question)));
+        let probes = || later.probes().iter().chain(&inner);
+        probes().for_each(|probe| asks.ask(query(&probe.question)));
+        asks.extend(probes().filter_map(|probe| text(&probe.question)).map(|text| Query::Syntax(text.to_owned())));
         let mut wrong = Vec::new();
         for step in foreseen {
             if step.unknown {
@@ -185,6 +187,14 @@ impl ProbedStep {
     }
 }
 
+/// The shell text of a probe that is one.
+fn text(question: &ProbeQuestion) -> Option<&str> {
+    match question {
+        ProbeQuestion::Command { text, .. } => Some(text),
+        ProbeQuestion::Path(_) | ProbeQuestion::Package(_) | ProbeQuestion::Unit(_) => None,
+    }
+}
+
 fn query(question: &ProbeQuestion) -> Query {
     match question {
         ProbeQuestion::Path(path) => Query::Path(path.clone()),
@@ -197,7 +207,15 @@ fn query(question: &ProbeQuestion) -> Query {
 }
 
 /// The answers that hold where `state` is what earlier steps leave of `found`.
-fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<ProbeAnswers, StateError> {
+fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<ProbeAnswers, PlanError> {
+    for probe in probes {
+        if let Some(Some(why)) = text(&probe.question).map(|text| state.syntax(text)).transpose()? {
+            let name = &probe.name;
+            return Err(PlanError::Refused(format!(
+                "the command of the probe '{name}' cannot be read by the host's shell: {why}"
+            )));
+        }
+    }
     let of = |probe: &Probe| -> Result<_, StateError> {
         let fields = match &probe.question {
             ProbeQuestion::Path(path) => of_path(path, state, found)?,
@@ -207,7 +225,7 @@ fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<Pro
         };
         Ok((probe.name.clone(), fields))
     };
-    probes.iter().map(of).collect()
+    Ok(probes.iter().map(of).collect::<Result<_, _>>()?)
 }
 
 type Fields = BTreeMap<&'static str, Option<Value>>;

@@ -173,7 +173,7 @@ impl Watch for Follower<'_> {
     fn line(&mut self, line: &Line) {
         let text = match line {
             Line::Ended(number) => format!("operation {number} is done"),
-            Line::Failed(number, code) => format!("operation {number} failed with exit code {code}"),
+            Line::Failed(number, code, _) => format!("operation {number} failed with exit code {code}"),
             Line::Reverted(_, why) => format!("a change of access was put back: {why}"),
             Line::Noted(text) => text.clone(),
             _ => return,

@@ -5,6 +5,7 @@
 //! [`HostState`]. Absent, unreadable, not asked and *known after apply* are
 //! four different things here, and none of them is ever taken for another.
 
+mod acl;
 mod apt;
 mod facts;
 mod predict;
@@ -13,6 +14,7 @@ mod query;
 mod reply;
 mod shipped;
 mod state;
+mod syntax;
 mod tree;
 mod turn;
 mod witness;

@@ -8,7 +8,7 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, apt, reply, shipped};
+use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, reply, shipped, syntax};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -204,6 +204,16 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     if queries.iter().any(|q| matches!(q, Query::Module(_))) {
         script.line("section module q_modules");
     }
+    let texts = syntax::texts(queries);
+    if !texts.is_empty() {
+        script.line(syntax::PROBE);
+        called(&mut script, Command::new("section syntax q_syntax"), &texts);
+    }
+    let listed = words(|q| if let Query::Acl(p) = q { Some(p.as_str()) } else { None });
+    if !listed.is_empty() {
+        script.line(acl::PROBE);
+    }
+    piped(&mut script, "acls", &listed, "| q_acls");
     if runs(queries).next().is_some() {
         script.line(RUN_TEXT).line("LIMIT=60");
     }

@@ -61,6 +61,10 @@ pub enum Query {
     Module(String),
     /// The exit code and standard output of a command that changes nothing.
     Run(Run),
+    /// Whether the host's shell can read a text.
+    Syntax(String),
+    /// Whether what stands at a path has an access control list.
+    Acl(AbsPath),
 }
 
 /// A command that only looks. It runs as root unless `user` says otherwise,
@@ -128,6 +132,8 @@ impl fmt::Display for Query {
             Query::Unit(name) => write!(f, "unit {name}"),
             Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
             Query::Module(name) => write!(f, "kernel module {name}"),
+            Query::Syntax(_) => write!(f, "the syntax of a shell text"),
+            Query::Acl(path) => write!(f, "access control list of {path}"),
             Query::Run(run) => write!(f, "output of {}", run.argv.join(" ").escape_debug()),
         }
     }

@@ -143,6 +143,12 @@ pub(super) fn fill(
     if asks(|q| matches!(q, Query::Module(_))) {
         modules(host, queries, section("module")?);
     }
+    if asks(|q| matches!(q, Query::Syntax(_))) {
+        super::syntax::read(host, queries, section("syntax")?)?;
+    }
+    if asks(|q| matches!(q, Query::Acl(_))) {
+        super::acl::read(host, queries, section("acls")?);
+    }
     for (number, run) in runs(queries).enumerate() {
         let section = section(&format!("run{number}"))?;
         host.set_output(run, Known::Is(Output { code: section.code, stdout: section.text() }));

@@ -243,6 +243,10 @@ pub struct HostState {
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     pub(super) modules: BTreeMap<String, Module>,
     pub(super) outputs: BTreeMap<Run, Known<Output>>,
+    /// What the host's shell finds wrong with texts.
+    pub(super) syntax: BTreeMap<String, Option<String>>,
+    /// What has an access control list.
+    pub(super) acls: BTreeSet<AbsPath>,
     /// The step that is being planned, as in "step 3"; empty outside a plan.
     pub(super) step: String,
     /// The last step that changes anything.
@@ -251,6 +255,8 @@ pub struct HostState {
     pub(super) packages_by: Option<String>,
     /// The last step that runs a command of the operator's: what it does is not known.
     pub(super) command_by: Option<String>,
+    /// The last step that only its turn decides and that may bring anything.
+    pub(super) open_by: Option<String>,
     /// Commands that may be pending, with the step that decides it.
     pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.

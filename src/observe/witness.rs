@@ -100,6 +100,10 @@ impl HostState {
                 self.sysctl(key).map_or_else(unknown, |value| value.unwrap_or("no such parameter").to_owned())
             }
             Query::Module(name) => self.module(name).map_or_else(unknown, |module| format!("{module:?}")),
+            Query::Syntax(text) => {
+                self.syntax(text).map_or_else(unknown, |wrong| if wrong.is_some() { "wrong" } else { "right" }.into())
+            }
+            Query::Acl(path) => exists(self.has_acl(path)),
             Query::Run(run) => self.output(run).map_or_else(unknown, |output| match output {
                 Known::Is(output) => format!("exit code {}, {}", output.code, salted(salt, &output.stdout)),
                 Known::AfterApply => "known after apply".into(),

@@ -1,8 +1,9 @@
 //! What stands in an operation's way on the host: files that are immutable,
-//! and files that are themselves mount points.
+//! and files that are themselves mount points; and what a change of a mode
+//! means for a file with an access control list.
 
-use super::{Op, PlanError};
-use crate::observe::{HostState, probe::ACCOUNT_DATABASES};
+use super::{Op, PlanError, Planned};
+use crate::observe::{FileType, HostState, PathState, Query, probe::ACCOUNT_DATABASES};
 use crate::values::AbsPath;
 
 /// Refuses an operation that is known to fail, and notes one that is carried
@@ -82,4 +83,39 @@ fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
         Some(parent) if host.flag(&parent) == Some('i') => immutable(host, &parent),
         _ => Ok(()),
     }
+}
+
+/// The group bits of the mode of a file with an access control list are the
+/// list's mask, and chmod(1) changes that (acl(5), "Correspondence between ACL
+/// entries and file permission bits"): the plan says so.
+pub(super) fn masks(planned: &mut Planned, host: &HostState) {
+    let mut masks = Vec::new();
+    for op in &planned.ops {
+        let (path, mode) = match op {
+            Op::WriteFile { path, meta, .. } | Op::Download { path, meta, .. } => (path, meta.mode),
+            Op::SetMeta { path, mode: Some(mode), .. } => (path, *mode),
+            _ => continue,
+        };
+        let Some(entry) = host.path(path).ok().and_then(PathState::entry) else { continue };
+        let (before, after) = (entry.mode.bits() >> 3 & 7, mode.bits() >> 3 & 7);
+        if before == after || !matches!(entry.file_type, FileType::File | FileType::Directory) {
+            continue;
+        }
+        if host.has_acl(path) {
+            masks.push((path.clone(), before, after));
+        }
+        planned.wants.push(Query::Acl(path.clone()));
+    }
+    for (path, before, after) in masks {
+        planned.change("acl mask", Some(letters(before)), Some(letters(after)));
+        planned.notes.push(format!(
+            "{path} has an access control list: the group digit of its mode is the list's mask, so that the users and \
+             groups that the list names have no more than {}",
+            letters(after)
+        ));
+    }
+}
+
+fn letters(bits: u16) -> String {
+    [(4, 'r'), (2, 'w'), (1, 'x')].iter().map(|(bit, letter)| if bits & bit == 0 { '-' } else { *letter }).collect()
 }

@@ -211,6 +211,7 @@ impl Planning<'_> {
         if let Err(error) = ops.iter().try_for_each(|op| obstacle::check(op, &self.predicted, notes)) {
             return self.fail(step, error);
         }
+        obstacle::masks(&mut planned, &self.predicted);
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
         if step.sensitive {

@@ -227,14 +227,14 @@ impl OpScript {
                 if let Some(guard) = guard {
                     self.guard(guard, user.as_ref());
                 }
+                if user.is_some() || directory.is_some() {
+                    let user = user.as_ref().map_or("", UserName::as_str);
+                    let directory = directory.as_ref().map_or("", AbsPath::as_str);
+                    self.run(Command::new("may_run").args([user, directory]));
+                }
                 let mut text = environment_text(environment)?;
                 if let Some(directory) = directory {
-                    let why = format!("{directory} is no directory that can be entered; nothing was run");
-                    text.push_str(&format!(
-                        "cd -- {} 2>/dev/null || {{ echo {}; exit 1; }}\n",
-                        quote(directory.as_str())?,
-                        quote(&why)?
-                    ));
+                    text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
                 }
                 text.push_str(script);
                 text.push('\n');

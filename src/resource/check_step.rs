@@ -4,7 +4,7 @@
 //! changes anything, there is nothing to do; else the apply awaits it, and a
 //! check that never holds fails the apply.
 
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, shell_text};
 use crate::observe::{HostState, Known, Queries, Query, Run};
 use crate::plan::{Action, Check, Op, PlanError, Planned};
 use crate::shell::{NulByte, quote};
@@ -37,6 +37,8 @@ pub(super) const KIND: Kind = Kind {
 struct Assertion {
     /// What is asserted, in words.
     what: String,
+    /// The operator's own text, where it is one.
+    text: Option<String>,
     check: Check,
 }
 
@@ -72,7 +74,8 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     };
     let what = args.string("says").unwrap_or(what);
     let asks = Run::around(&script);
-    Some(Box::new(Assertion { what, check: Check { script, asks, tries, pause } }))
+    let text = args.string("command");
+    Some(Box::new(Assertion { what, text, check: Check { script, asks, tries, pause } }))
 }
 
 fn bounded(args: &mut Args<'_>, field: &str, least: i64, most: i64, default: u32) -> u32 {
@@ -255,10 +258,12 @@ impl Http {
 impl Resource for Assertion {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Run(self.check.asks.clone()));
+        self.text.iter().for_each(|text| shell_text::ask(queries, text));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
+        self.text.iter().try_for_each(|text| shell_text::check(host, "command", text))?;
         let holds = match host.output(&self.check.asks)? {
             Known::Is(output) => Some(output.code == 0),
             Known::AfterApply => None,
@@ -293,7 +298,7 @@ mod tests {
     fn a_check_that_holds_is_asked_again_only_after_a_change() {
         let asks = Run::shell("true");
         let check = Check { script: "true".into(), asks: asks.clone(), tries: 1, pause: 1 };
-        let assertion = Assertion { what: "true".into(), check: check.clone() };
+        let assertion = Assertion { what: "true".into(), text: None, check: check.clone() };
         let mut host = HostState::default();
         host.set_output(&asks, Known::Is(Output { code: 0, stdout: String::new() }));
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::None);

@@ -3,8 +3,8 @@
 //! A guard is always required: without one nobody could say whether the host
 //! differs, neither before the apply nor after it.
 
-use super::{Args, Field, Kind, Resource, Type, file::hex, ownership};
-use crate::observe::{HostState, Known, PathState, Queries, Query, Run};
+use super::{Args, Field, Kind, Resource, Type, directory, file::hex, ownership, parents, shell_text};
+use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{Action, Guard, Op, Outcome, PlanError, Planned, decided_at_its_turn};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,11 @@ pub(super) const KIND: Kind = Kind {
         ),
         Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
-        Field::optional("directory", Type::String, "where 'run' runs, default \"/\"; it must be there by then"),
+        Field::optional(
+            "directory",
+            Type::String,
+            "where 'run' runs, default \"/\"; it must be there, or be made by an earlier step",
+        ),
     ],
     build,
 };
@@ -178,6 +182,38 @@ impl Shell {
         })
     }
 
+    /// Its shell texts, by the fields that give them.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let unless = self.unless.as_ref().and_then(|run| run.argv.last());
+        std::iter::once(("run", self.run.as_str())).chain(unless.map(|text| ("unless", text.as_str())))
+    }
+
+    /// Refuses a directory that will not be there.
+    fn check_directory(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        match host.path(directory)? {
+            PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
+                Err(PlanError::Refused(format!(
+                    "'directory' is {directory}, which is {} on the host",
+                    directory::in_the_way(entry.file_type)
+                )))
+            }
+            PathState::Absent => match host.brought_by() {
+                Some(on) => {
+                    planned.notes.push(format!("there is no {directory} yet: {on} must bring it"));
+                    Ok(())
+                }
+                // Below a link that the run makes there may be what is not there now.
+                None if directory.ancestors().any(|above| is_link(host, &above)) => Ok(()),
+                None => Err(PlanError::Refused(format!(
+                    "there is no {directory} on the host, which 'directory' names; add a step before this one: \
+                     directory = {{ path = \"{directory}\" }}"
+                ))),
+            },
+            PathState::Present(_) | PathState::AfterApply => Ok(()),
+        }
+    }
+
     /// What is asked right before it, where an earlier step may change the answer.
     fn guard(&self, host: &HostState, due: &Due) -> Option<Guard> {
         if *due == Due::Yes && self.pending.is_none() {
@@ -202,8 +238,14 @@ impl Shell {
     }
 }
 
+fn is_link(host: &HostState, path: &AbsPath) -> bool {
+    let entry = host.path(path).ok().and_then(PathState::entry);
+    entry.is_some_and(|entry| entry.file_type == FileType::Link)
+}
+
 impl Resource for Shell {
     fn queries(&self, queries: &mut Queries) {
+        self.texts().for_each(|(_, text)| shell_text::ask(queries, text));
         for path in self.creates.iter().chain(&self.removes) {
             queries.ask(Query::Path(path.clone()));
         }
@@ -211,6 +253,10 @@ impl Resource for Shell {
             queries.ask(Query::Run(run.clone()));
         }
         queries.extend(self.user.as_ref().map(|user| Query::User(user.to_string())));
+        if let Some(directory) = &self.directory {
+            queries.ask(Query::Path(directory.clone()));
+            parents::queries(directory, queries);
+        }
     }
 
     fn pending(&self) -> Option<String> {
@@ -226,6 +272,7 @@ impl Resource for Shell {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
+        self.texts().try_for_each(|(field, text)| shell_text::check(host, field, text))?;
         let due = self.due(host)?;
         if due == Due::No {
             return Ok(planned);
@@ -241,6 +288,9 @@ impl Resource for Shell {
             if !host.has_user(user.as_str())? {
                 ownership::missing(host, "user", user.as_str(), &mut planned)?;
             }
+        }
+        if due == Due::Yes {
+            self.check_directory(host, &mut planned)?;
         }
         for (key, _) in &self.environment {
             planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));
@@ -277,6 +327,7 @@ mod tests {
         };
         let mut host = HostState::default();
         host.set_output(&unless, Known::Is(crate::observe::Output { code: 127, stdout: String::new() }));
+        shell.texts().for_each(|(_, text)| host.set_syntax(text, None));
         assert_eq!(shell.plan(&host).unwrap().action(), Action::Run);
         host.packages_will_appear();
         let planned = shell.plan(&host).unwrap();

@@ -3,7 +3,9 @@
 
 use super::in_force::{self, Said, Thing};
 use super::ownership::Given;
-use super::{Args, Field, Kind, Resource, Type, directory, docker_daemon, ignored, ownership, parents, text_file};
+use super::{
+    Args, Field, Kind, Resource, Type, directory, docker_daemon, ignored, ownership, parents, shell_text, text_file,
+};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::AbsPath;
@@ -139,13 +141,14 @@ pub(super) fn content(args: &mut Args<'_>) -> Option<Vec<u8>> {
 impl Resource for File {
     fn queries(&self, queries: &mut Queries) {
         match self {
-            File::Present { path, content, meta, .. } => {
+            File::Present { path, content, meta, validate, .. } => {
                 queries.ask(Query::Digest(path.clone()));
                 parents::queries(path, queries);
                 ownership::queries(meta, queries);
                 docker_daemon::daemon_json_queries(path, content, queries);
                 in_force::ask(queries, path);
                 in_force::ask_boot(queries, path);
+                validate.iter().for_each(|text| shell_text::ask(queries, text));
             }
             File::Existing { path, given, .. } => {
                 in_force::ask_boot(queries, path);
@@ -159,6 +162,7 @@ impl Resource for File {
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
             File::Present { path, content, meta, validate, parents } => {
+                validate.iter().try_for_each(|text| shell_text::check(host, "validate", text))?;
                 let mut planned = present(host, path, content, meta, validate)?;
                 ownership::check(host, meta, &mut planned)?;
                 ignored::note(path, &mut planned);

@@ -42,6 +42,7 @@ mod reboot;
 mod replace;
 mod service;
 mod setting;
+mod shell_text;
 mod signing_key;
 mod ssh_dir;
 mod sudoers;
