@@ -544,3 +544,151 @@ fn a_command_that_is_owed_runs_with_the_text_that_is_corrected() {
     site.converge();
     assert_eq!(site.on_host("cat /srv/also-taken; ls /var/lib/stockade/owed | wc -l"), "1\n0");
 }
+
+#[test]
+fn what_needs_an_account_that_a_package_or_command_makes_is_decided_at_its_turn() {
+    let Some(site) = Project::new() else { return };
+    packages(&site, &[("app", ":", "groupadd app-data; useradd -m -d /srv/app-home -s /bin/sh app")]);
+    let made = "command = { run = \"groupadd dep-data; useradd -m -s /bin/sh dep\", unless = \"id dep\" }";
+    site.write("files/unit", "[Service]\nExecStart=/bin/true\n");
+    site.write("stages/prod.toml", "[env]\nA = \"1\"\n");
+    for (source, user, group, home) in
+        [("package = { name = \"app\" }", "app", "app-data", "/srv/app-home"), (made, "dep", "dep-data", "/home/dep")]
+    {
+        let needs = [
+            format!("authorized_keys = {{ user = \"{user}\", keys = \"{KEY}\" }}"),
+            format!(
+                "directory = {{ path = \"/srv/of-{user}\", owner = \"{user}\", group = \"{group}\", mode = \"0750\" }}"
+            ),
+            format!(
+                "file = {{ path = \"/srv/of-{user}/file\", content = \"x\", owner = \"{user}\", mode = \"0600\" }}"
+            ),
+            format!("env = {{ path = \"/srv/of-{user}/env\", from = \"stage\", owner = \"{user}\" }}"),
+            format!(
+                "command = {{ run = \"id -un >/srv/of-{user}/who\", creates = \"/srv/of-{user}/who\", as = \"{user}\" }}"
+            ),
+            format!("user = {{ name = \"with-{user}\", groups = [\"{group}\"] }}"),
+        ];
+        let steps: String = needs.iter().map(|step| format!("[[step]]\n{step}\n")).collect();
+        let name = |step: &str| step.split(" =").next().unwrap().to_owned();
+        // With nothing before it that may make the account, each is refused.
+        for step in needs.iter().take(5).filter(|step| !step.starts_with("command")) {
+            site.playbook(&format!("[[step]]\n{step}\n"));
+            let refused = site.run(&["plan", "site.toml", "--stage", "prod"]);
+            assert!(
+                refused.code == 1 && refused.err.contains(&format!("there is no user '{user}'")),
+                "{step}: {refused:?}"
+            );
+        }
+        site.playbook(&format!("[[step]]\n{source}\n{steps}"));
+        let plan = site.done(&["plan", "site.toml", "--stage", "prod", "--format", "json"]);
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        let open = plan["hosts"][0]["steps"].as_array().unwrap().iter().filter(|step| step["action"] == "unknown");
+        let open: Vec<&str> = open.map(|step| step["kind"].as_str().unwrap()).collect();
+        let expected: Vec<String> = needs.iter().take(5).map(|step| name(step)).collect();
+        assert_eq!(open, expected, "{plan:#}");
+        let applied = site.done(&["apply", "site.toml", "--yes", "--stage", "prod"]);
+        let again = site.run(&["plan", "site.toml", "--stage", "prod", "--detailed-exitcode"]);
+        assert_eq!(again.code, 0, "{applied}\n{again:?}");
+        assert_eq!(
+            site.on_host(&format!(
+                "stat -c '%U %G %a' {home}/.ssh/authorized_keys /srv/of-{user} /srv/of-{user}/file /srv/of-{user}/env; \
+                 cat /srv/of-{user}/who; id -nG with-{user}; sshd -T -C user={user},host=h,addr=192.0.2.1 >/dev/null && \
+                 grep -c '^ssh-ed25519' {home}/.ssh/authorized_keys"
+            )),
+            format!("{user} {user} 600\n{user} {group} 750\n{user} root 600\n{user} root 600\n{user}\nwith-{user} {group}\n1")
+        );
+    }
+}
+
+#[test]
+fn keys_that_a_command_of_the_run_adds_are_kept() {
+    let Some(site) = Project::new() else { return };
+    site.on_host("useradd -m eve; install -d -m 700 -o eve -g eve /home/eve/.ssh");
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINocinsDp91Dc70suRj1rzzasKQ6uQIBJuUtwd6l8YTP imported";
+    site.playbook(&format!(
+        "[[step]]\ncommand = {{ run = \"echo '{other}' >/home/eve/.ssh/authorized_keys\", unless = \"grep -q imported /home/eve/.ssh/authorized_keys\" }}\n\
+         [[step]]\nauthorized_keys = {{ user = \"eve\", keys = \"{KEY}\" }}\n"
+    ));
+    assert_eq!(actions(&site), pairs(&[("1", "run"), ("2", "unknown")]));
+    site.converge();
+    assert_eq!(site.on_host("cut -d ' ' -f 3 /home/eve/.ssh/authorized_keys"), "imported\na");
+}
+
+#[test]
+fn what_is_made_where_a_command_may_have_made_it_is_decided_at_its_turn() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(
+        r#"
+[[step]]
+command = { run = "mkdir -p /opt/app; echo theirs >/opt/app/conf; echo theirs >/opt/app/gone; touch /opt/app/link", creates = "/opt/app" }
+[[step]]
+file = { path = "/opt/app/conf", content = "ours\n" }
+[[step]]
+directory = { path = "/opt/app/data" }
+[[step]]
+file = { path = "/opt/app/gone", state = "absent" }
+[[step]]
+command = { run = "echo theirs >/etc/made", creates = "/etc/made" }
+[[step]]
+file = { path = "/etc/made", content = "ours\n" }
+"#,
+    );
+    let open: Vec<String> =
+        actions(&site).into_iter().filter(|(_, action)| action == "unknown").map(|(id, _)| id).collect();
+    assert_eq!(open, ["2", "3", "4", "6"]);
+    let plan = site.done(&["plan", "site.toml"]);
+    assert!(plan.contains("what /opt/app is: (known after apply)"), "{plan}");
+    site.converge();
+    assert_eq!(site.on_host("cat /opt/app/conf /etc/made; ls /opt/app"), "ours\nours\nconf\ndata\nlink");
+    // A command that does not make what it says is named, not only the step that waits for it.
+    site.playbook(
+        "[[step]]\ncommand = { run = \":\", creates = \"/opt/never\" }\n\
+         [[step]]\nfile = { path = \"/opt/never/file\", content = \"x\" }\n",
+    );
+    let applied = site.apply();
+    let text = format!("{}{}", applied.out, applied.err);
+    assert!(applied.code == 3 && text.contains("step 1 (") && text.contains("still differs after the apply"), "{text}");
+}
+
+#[test]
+fn a_reboot_that_is_asked_for_after_its_turn_comes_at_the_end() {
+    let Some(site) = Project::new() else { return };
+    let asks = |name: &str| {
+        format!(
+            "[[step]]\ncommand = {{ run = \"touch /run/reboot-required /srv/{name}\", creates = \"/srv/{name}\" }}\n"
+        )
+    };
+    let boots = |name: &str| {
+        format!(
+            "[[step]]\ncommand = {{ run = \"cat /proc/sys/kernel/random/boot_id >/srv/{name}\", creates = \"/srv/{name}\" }}\n"
+        )
+    };
+    let reboot = "[[step]]\nreboot = { timeout = 300 }\n";
+    let first = site.on_host(BOOT);
+    // The phase that ends before step 3 does not restart the host in its middle.
+    site.playbook(
+        &format!(
+            "{reboot}{}[[step]]\nfile = {{ path = \"/srv/one/file\", content = \"x\", state = \"absent\" }}\n{}",
+            asks("one").replace("touch /run/reboot-required /srv/one", "touch /run/reboot-required; mkdir /srv/one"),
+            boots("late")
+        )
+        .replace(", content = \"x\", state", ", state"),
+    );
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/late"), first, "the reboot comes after the last step");
+    let second = site.on_host(BOOT);
+    assert_ne!(first, second);
+
+    // One at its turn, and one more that is asked for after it.
+    site.playbook(&format!("{}{reboot}{}{}", asks("two"), boots("between"), asks("three")));
+    site.converge();
+    let (between, third) = (site.on_host("cat /srv/between"), site.on_host(BOOT));
+    assert!(between != second && between != third, "{second} {between} {third}");
+
+    // Where another reboot follows what asks for it, that one is done.
+    site.playbook(&format!("{reboot}{}{reboot}{}", asks("four"), boots("after")));
+    let text = site.converge();
+    assert_eq!(site.on_host("cat /srv/after"), site.on_host(BOOT), "{text}");
+    assert_ne!(site.on_host(BOOT), third);
+}

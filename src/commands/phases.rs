@@ -59,8 +59,8 @@ struct Work {
     records: Vec<Record>,
     /// The runs before it.
     before_reboot: Vec<String>,
-    /// Steps that have restarted the host.
-    rebooted: BTreeSet<String>,
+    /// The step that has restarted the host just now.
+    rebooted: Option<String>,
     /// Steps that were carried out although they did not differ before.
     repeated: BTreeSet<String>,
     phases: usize,
@@ -70,7 +70,8 @@ impl Work {
     fn phase(&mut self, host: &mut Prepared, terms: &Terms, reporter: &dyn Reporter, nothing_to_do: bool) -> Goes {
         let plan = host.plan.clone();
         self.phases += 1;
-        let again = plan.steps.iter().find(|step| self.rebooted.contains(&step.id) && step.action != Action::None);
+        let rebooted = self.rebooted.take();
+        let again = plan.steps.iter().find(|step| rebooted.as_ref() == Some(&step.id) && step.action == Action::Run);
         if let Some(again) = again {
             let error = format!("step {} ({}) asks for another reboot right after its own", again.id, again.name);
             return self.stuck(plan.clone(), error, reporter);
@@ -87,7 +88,7 @@ impl Work {
                 self.before_reboot = runs;
                 self.records.clear();
                 let id = plan.steps.get(reboot.step).map(|step| step.id.clone());
-                self.rebooted.extend(id.clone());
+                self.rebooted.clone_from(&id);
                 host.resumed_at = id;
                 match come_back(host, &reboot, reporter) {
                     Ok(next) => self.take_up(host, next, terms, reporter),
@@ -107,7 +108,7 @@ impl Work {
                     Ok(rest) if rest.is_empty() => self.nothing_differs(rest, reporter),
                     Ok(rest) => match open {
                         Some(open) if is_stuck(&rest, &open.id) || self.phases > 2 * plan.steps.len() => {
-                            let error = format!("step {} ({}) cannot be decided", open.id, open.name);
+                            let error = self.why_undecided(open, &rest);
                             self.stuck(rest, error, reporter)
                         }
                         Some(_) => self.take_up(host, rest, terms, reporter),
@@ -184,7 +185,8 @@ impl Work {
         let holds = |step: &&StepPlan| {
             let shown_open = self.shown.steps.iter().any(|s| s.id == step.id && s.action == Action::Unknown);
             let comes_after = first.is_some_and(|first| place(&step.id).is_some_and(|at| at >= first));
-            let is_done = done.iter().any(|done| done.id == step.id);
+            // A reboot can be due once more by what came after it.
+            let is_done = step.kind != "reboot" && done.iter().any(|done| done.id == step.id);
             !self.repeated.contains(&step.id) && (is_pending(step) || !is_done && (shown_open || comes_after))
         };
         let all = !differing.is_empty() && differing.iter().all(holds);
@@ -197,6 +199,20 @@ impl Work {
             (so_far.ending, so_far.error) = (ending, Some(error));
         }
         Goes::Over
+    }
+
+    /// Why a step is open still although what comes before it was done.
+    fn why_undecided(&self, open: &StepPlan, rest: &HostPlan) -> String {
+        let before = rest.steps.iter().take_while(|step| step.id != open.id);
+        let differs = before.filter(|step| step.open.is_none() && !matches!(step.action, Action::None));
+        let still: Vec<String> = differs
+            .map(|step| {
+                let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
+                format!("step {} ({}) still differs after the apply: {}", step.id, step.name, changes.join(", "))
+            })
+            .collect();
+        let undecided = format!("step {} ({}) cannot be decided", open.id, open.name);
+        if still.is_empty() { undecided } else { format!("{undecided}: {}", still.join("; ")) }
     }
 
     fn stuck(&mut self, plan: HostPlan, error: String, reporter: &dyn Reporter) -> Goes {

@@ -81,6 +81,7 @@ impl HostState {
         self.changed_by = None;
         self.packages_by = None;
         self.command_by = None;
+        self.open_by = None;
         self.new_homes.clear();
         self.perhaps_pending.clear();
     }
@@ -115,9 +116,18 @@ impl HostState {
     }
 
     /// The last step whose effect on files, units and accounts is not known: it
-    /// runs a command of the operator's, or else installs packages.
+    /// runs a command of the operator's, or else installs packages, or else
+    /// only its turn tells what it does.
     pub fn brought_by(&self) -> Option<&str> {
-        self.command_by.as_deref().or(self.packages_by.as_deref())
+        self.command_by.as_deref().or(self.packages_by.as_deref()).or(self.open_by.as_deref())
+    }
+
+    /// Notes that only the turn of this step tells what it does, and that this
+    /// may be whatever its kind can bring.
+    pub fn may_bring_anything(&mut self) {
+        self.count_change();
+        self.reboot_may_become_required();
+        self.open_by = Some(self.this_step());
     }
 
     /// The last step that may ask for a reboot.

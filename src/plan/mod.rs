@@ -21,6 +21,7 @@ mod step;
 mod touches;
 mod transaction;
 mod tree;
+mod turn;
 mod unified;
 mod whole;
 

@@ -3,6 +3,7 @@
 use super::contradiction::{contradictions, taken_along};
 use super::due::owed;
 use super::transaction::add_transactions;
+use super::turn::{later_reboots, leave_unknown_places_open};
 use super::whole::{judge, missing_units};
 use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
@@ -105,7 +106,6 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         incomplete: false,
         followers: followers(steps),
         plans: Vec::new(),
-        may_become_due: Vec::new(),
         made: Vec::new(),
         errors: Vec::new(),
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
@@ -116,13 +116,12 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         planned.push((planning.plans.len(), step));
         planning.step(step);
     }
-    let Planning { access, mut predicted, mut wants, incomplete, mut plans, may_become_due, made, errors, .. } =
-        planning;
+    let Planning { access, mut predicted, mut wants, incomplete, mut plans, made, errors, .. } = planning;
     if !errors.is_empty() {
         return Err(errors);
     }
-    later_reboots(&mut plans, &may_become_due, &predicted);
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
+    later_reboots(&planned, &mut plans, &predicted);
     judge(&planned, &mut plans, &predicted, &mut wants)?;
     let mut sources = vec![None; plans.len()];
     for (at, step) in &planned {
@@ -172,8 +171,6 @@ struct Planning<'a> {
     /// The commands that follow each step, by the names under which they are pending.
     followers: BTreeMap<String, Vec<String>>,
     plans: Vec<StepPlan>,
-    /// Of each plan, whether its resource may become due by a step after it.
-    may_become_due: Vec<bool>,
     /// Steps that others became at their turn, with the places of their plans.
     made: Vec<(usize, Wanted)>,
     errors: Vec<StepError>,
@@ -207,10 +204,15 @@ impl Planning<'_> {
             Ok(planned) => planned,
             Err(error) => return self.fail(step, error),
         };
+        // What asks for it only after its turn is heeded at the end of the run.
+        if self.passed && step.resource.may_become_due() {
+            planned = Planned::nothing();
+        }
         let Planned { ops, notes, .. } = &mut planned;
         if let Err(error) = ops.iter().try_for_each(|op| obstacle::check(op, &self.predicted, notes)) {
             return self.fail(step, error);
         }
+        leave_unknown_places_open(&mut planned, &self.predicted);
         obstacle::masks(&mut planned, &self.predicted);
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
@@ -241,10 +243,13 @@ impl Planning<'_> {
             step_plan.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, open));
         }
         self.plans.push(step_plan);
-        self.may_become_due.push(step.resource.may_become_due());
     }
 
     fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
+        // What these kinds make, later steps may need: accounts, and files of any kind.
+        if ["use", "user", "group", "package", "command"].contains(&step.kind) {
+            self.predicted.may_bring_anything();
+        }
         self.plans.push(StepPlan {
             id: step.id.clone(),
             name: step.name.clone(),
@@ -255,7 +260,6 @@ impl Planning<'_> {
             span: step.span.clone(),
             ..StepPlan::default()
         });
-        self.may_become_due.push(false);
     }
 
     /// Whether the host was asked all that a step decided in the middle of the
@@ -273,18 +277,6 @@ impl Planning<'_> {
 
     fn fail(&mut self, step: &Wanted, error: PlanError) {
         self.errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
-    }
-}
-
-/// A reboot that is due only where packages ask for it becomes due, too, where
-/// a step that comes after it has them ask: then it is done at the end.
-fn later_reboots(plans: &mut [StepPlan], may_become_due: &[bool], predicted: &HostState) {
-    let Some(by) = predicted.reboot_by() else { return };
-    for (plan, may_become_due) in plans.iter_mut().zip(may_become_due) {
-        if plan.action == Action::None && *may_become_due {
-            plan.action = Action::Unknown;
-            plan.notes.push(decided_at_its_turn(by));
-        }
     }
 }
 

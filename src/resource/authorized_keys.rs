@@ -1,11 +1,13 @@
 //! `authorized_keys`: public keys with which a user may log in.
 //!
 //! For a user that another step makes, or that the host has; several steps
-//! for one user add up, unless one of them is exclusive.
+//! for one user add up, unless one of them is exclusive. For a user that only a
+//! package or a command of the run can bring, it is decided at its turn.
 
 use super::draft::Draft;
 use super::in_force;
 use super::key_file;
+use super::ownership;
 use super::ssh_dir::{self, Keys};
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Queries, Query};
@@ -17,7 +19,11 @@ pub(super) const KIND: Kind = Kind {
     summary: "Public keys with which a user may log in, and the exact permissions that sshd asks for.",
     main: "user",
     fields: &[
-        Field::required("user", Type::String, "the user, who must exist or be made by an earlier step"),
+        Field::required(
+            "user",
+            Type::String,
+            "the user, who must exist or be made by an earlier step: its own, or a package or command that brings it",
+        ),
         Field::required(
             "keys",
             Type::StringOrStrings,
@@ -58,6 +64,13 @@ impl Resource for AuthorizedKeys {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut draft = Draft::new(host);
+        if host.user(self.user.as_str())?.is_none() {
+            ownership::missing(host, "user", self.user.as_str(), &mut draft.planned)?;
+            for wanted in &self.keys.wanted {
+                draft.change("authorized_keys", None::<&str>, Some(wanted.label()));
+            }
+            return Ok(draft.planned);
+        }
         if ssh_dir::plan(&mut draft, &self.user, &self.keys)? {
             draft.planned.action = Some(Action::Create);
         }

@@ -26,7 +26,8 @@ impl Wanted {
     }
 
     /// For people: type, fingerprint, comment, and what restricts it.
-    fn label(&self) -> String {
+    /// How a plan names the key.
+    pub(super) fn label(&self) -> String {
         let label = label(self.key.algorithm(), self.key.blob(), self.key.comment());
         self.options.as_ref().map_or_else(|| label.clone(), |options| format!("{label} ({options})"))
     }

@@ -141,6 +141,11 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
     if let Some(entry) = entry {
         differences(draft, "authorized_keys", &entry, &meta);
     }
+    // Keys that a command of the run may add meanwhile must not get lost.
+    let is_new = draft.planned.ops.iter().any(|op| matches!(op, Op::UserAdd { .. }));
+    if let Some(on) = draft.host().commanded_by(&file).filter(|_| !is_new).map(str::to_owned) {
+        draft.planned.leave_open(&on);
+    }
     draft.diff(diff_files(file.as_str(), old.as_deref(), Some(&merged.content)));
     draft.push(Op::WriteFile { path: file, content: merged.content, meta, validate: None });
     Ok(old.is_none())
