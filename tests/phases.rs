@@ -321,6 +321,9 @@ command = { run = "echo ran >>/srv/followed", when_changed = ["made"] }
     let plan = site.run(&["plan", "site.toml", "--detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{plan:?}");
     assert!(!plan.err.contains("between two phases"), "{plan:?}");
+    // The apply that went on with it is taken back with what it went on with.
+    let shown = site.done(&["undo", &site.host.name, "--plan"]);
+    assert_eq!(shown.matches("undo of run ").count(), 2, "{shown}");
 }
 
 /// A unit that takes its configuration up when it is started.

@@ -175,3 +175,75 @@ file = { path = "/etc/ssh/sshd_config.d/91-deny.conf", content = "DenyUsers ubun
     assert_eq!(applied.code, 5, "{applied:?}");
     assert_eq!(lists(), before);
 }
+
+/// An apply of two phases: the second edits what the command of the first has made.
+const PHASES: &str = r#"
+[[step]]
+file = { path = "/etc/first.conf", content = "new\n" }
+[[step]]
+user = { name = "worker" }
+[[step]]
+command = { run = "echo a=1 >/srv/made", creates = "/srv/made" }
+[[step]]
+setting = { path = "/srv/made", key = "a", value = 2 }
+[[step]]
+file = { path = "/etc/second.conf", content = "new\n" }
+[[step]]
+user = { name = "helper" }
+"#;
+
+const FOUND: &str = "cat /etc/first.conf; ls /etc/second.conf 2>/dev/null || echo no second; cat /srv/made; getent passwd worker helper | cut -d : -f 1; :";
+
+#[test]
+fn the_last_apply_is_taken_back_with_all_its_phases() {
+    let Some(site) = site() else { return };
+    site.on_host("echo old >/etc/first.conf");
+    site.playbook("[[step]]\nfile = { path = \"/etc/earlier.conf\", content = \"x\" }\n");
+    site.converge();
+    let before = tree(&site);
+    site.playbook(PHASES);
+    site.converge();
+    let runs = |site: &Project| -> Vec<serde_json::Value> {
+        let history: serde_json::Value = serde_json::from_str(&site.done(&["history", "--json"])).unwrap();
+        history["hosts"][&site.host.name].as_array().unwrap().clone()
+    };
+    let applied = runs(&site);
+    assert_eq!(applied.len(), 3, "{applied:#?}");
+    assert_eq!((&applied[1]["apply"], &applied[2]["apply"]), (&applied[1]["id"], &applied[1]["id"]));
+    assert_eq!(applied[0]["apply"], applied[0]["id"]);
+    let history = site.done(&["history"]);
+    let second = format!("(phase 2 of the apply that began with run {})", applied[1]["id"].as_str().unwrap());
+    assert!(history.contains("(phase 1)") && history.contains(&second), "{history}");
+
+    // What the earlier phase has changed is shown as it will be by then.
+    let shown = site.done(&["undo", &site.host.name, "--plan"]);
+    assert!(shown.contains("/etc/first.conf") && shown.contains("/etc/second.conf"), "{shown}");
+    assert!(!shown.contains("changed since"), "{shown}");
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(site.on_host(FOUND), "old\nno second\na=1", "{undone}");
+    assert_eq!(before, tree(&site));
+    assert_eq!(site.on_host("cat /etc/earlier.conf"), "x", "the apply before it stays");
+    let undid: Vec<_> = runs(&site).iter().skip(3).map(|run| run["undid"].clone()).collect();
+    assert_eq!(undid, [applied[2]["id"].clone(), applied[1]["id"].clone()], "the latest phase first");
+    let again = site.done(&["undo", &site.host.name, "--yes"]);
+    assert!(again.contains("took it back already"), "{again}");
+
+    // One phase alone, by its name.
+    site.on_host("rm /srv/made");
+    site.converge();
+    let applied = runs(&site);
+    site.done(&["undo", &site.host.name, applied.last().unwrap()["id"].as_str().unwrap(), "--yes"]);
+    assert_eq!(site.on_host(FOUND), "new\nno second\na=1\nworker");
+}
+
+#[test]
+fn an_apply_that_fails_in_a_later_phase_is_taken_back_as_a_whole() {
+    let Some(site) = site() else { return };
+    site.on_host("echo old >/etc/first.conf");
+    let before = tree(&site);
+    site.playbook(&format!("{PHASES}[[step]]\ncommand = {{ run = \"exit 7\", unless = \"false\" }}\n"));
+    let applied = site.run(&["apply", "site.toml", "--yes", "--undo-on-failure"]);
+    assert_eq!(applied.code, 5, "{applied:?}");
+    assert_eq!(site.on_host(FOUND), "old\nno second\na=1", "{applied:?}");
+    assert_eq!(before, tree(&site));
+}

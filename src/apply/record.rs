@@ -31,6 +31,9 @@ pub struct Record {
     pub stage: Option<String>,
     /// The run that this one took back.
     pub undid: Option<String>,
+    /// The first run of the apply that this one is a later phase of; none for the first itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply: Option<String>,
     /// What it was to change, a line a step.
     pub steps: Vec<String>,
     /// What it may have changed.
@@ -62,6 +65,8 @@ pub struct About {
     pub stage: Option<String>,
     /// The run that this one takes back.
     pub undid: Option<String>,
+    /// See [`Record::apply`].
+    pub apply: Option<String>,
 }
 
 impl About {
@@ -73,6 +78,7 @@ impl About {
             inputs: record.inputs.clone(),
             stage: record.stage.clone(),
             undid: Some(record.id.clone()),
+            apply: None,
         }
     }
 }
@@ -105,6 +111,7 @@ impl Record {
             inputs: about.inputs.clone(),
             stage: about.stage.clone(),
             undid: about.undid.clone(),
+            apply: about.apply.clone(),
             steps: differing
                 .map(|step| format!("{:?} {} {}", step.action, step.kind, step.name).to_lowercase())
                 .collect(),
@@ -116,6 +123,11 @@ impl Record {
             commands: ops().filter(|op| matches!(op, Op::Run { .. } | Op::Exec { .. })).count(),
             nonce,
         }
+    }
+
+    /// The first run of the apply that it belongs to.
+    pub fn first_of_apply(&self) -> &str {
+        self.apply.as_deref().unwrap_or(&self.id)
     }
 
     /// What the run may have changed, as questions with the files' bytes.

@@ -68,6 +68,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
         inputs: digest(&selection.all_inputs()),
         stage: None,
         undid: None,
+        apply: None,
     };
     let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
     recorder.begin(&about, selection.stage(), &names)?;

@@ -50,6 +50,8 @@ pub struct Prepared {
     pub stage: Option<String>,
     /// Once the apply has begun: the step that it goes on with.
     pub resumed_at: Option<String>,
+    /// The run of an earlier apply, cut between two phases, that this one goes on with.
+    pub continues: Option<String>,
 }
 
 impl Run<'_> {
@@ -95,7 +97,8 @@ impl Run<'_> {
         }
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
-        Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None })
+        let continues = state.left.phase.clone().filter(|_| self.resume);
+        Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None, continues })
     }
 
     /// Asks all that must be known. Where nothing depends on facts, facts and

@@ -3,7 +3,8 @@
 //! A phase is one run on the host. It ends where the host restarts, and before
 //! the first step that only its turn can decide. Then the host is observed and
 //! planned for again, in the same session, and the run goes on. Most applies
-//! have one phase. Every phase has a record of its own on the host.
+//! have one phase. Every phase has a record of its own on the host; those of one
+//! apply name its first.
 //!
 //! What a later phase finds to do beyond what the plan has shown as open was
 //! agreed to by nobody: it is named and asked for.
@@ -27,10 +28,15 @@ pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Repor
     }
     let mut terms = terms.clone();
     terms.about.stage.clone_from(&host.stage);
+    terms.about.apply.clone_from(&host.continues);
     let began = Instant::now();
     let mut work = Work { shown: host.plan.clone(), ..Work::default() };
     let nothing_to_do = host.plan.is_empty();
-    while let Goes::On = work.phase(&mut host, &terms, reporter, nothing_to_do) {}
+    while let Goes::On = work.phase(&mut host, &terms, reporter, nothing_to_do) {
+        // Later phases name the first one, so that all are taken back together.
+        let first = || work.so_far.as_ref().and_then(|so_far| so_far.runs.first().cloned());
+        terms.about.apply = host.continues.clone().or_else(first);
+    }
     let mut outcome = work.so_far.take().unwrap_or_else(|| HostOutcome::new(&host.plan.name, Ending::Failed));
     if terms.undo_on_failure && outcome.leaves_a_half() {
         take_back(&work.records, &terms, reporter, &mut host, &mut outcome);

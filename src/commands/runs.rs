@@ -67,8 +67,9 @@ impl<'a> Runs<'a> {
         Ok(self.read(&script)? == b"none\n")
     }
 
-    /// What a run found and left, and what is there now.
-    fn states(&mut self, record: &Record) -> anyhow::Result<States> {
+    /// What a run found and left, and what is there now, which `planned` would
+    /// have changed by then.
+    fn states(&mut self, record: &Record, planned: &[HostPlan]) -> anyhow::Result<States> {
         let mut halves = Vec::new();
         for half in ["before", "after"] {
             let mut script = Script::new();
@@ -86,6 +87,8 @@ impl<'a> Runs<'a> {
         questions.extend(record.questions().iter().filter_map(made).collect::<Vec<_>>());
         let mut now = HostState::default();
         look(self.session, &mut now, &questions, true)?;
+        let ops = planned.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.ops);
+        ops.for_each(|op| op.effect(&mut now));
         Ok(States { before, after, now })
     }
 
@@ -97,7 +100,28 @@ impl<'a> Runs<'a> {
         if self.never_began(record)? {
             return Ok(HostPlan::new(self.name, Vec::new()));
         }
-        let mut states = self.states(record)?;
+        self.plan_undo_after(record, packages, &[])
+    }
+
+    /// What takes runs back, one after the other, the newest first: each planned
+    /// on what those before it leave.
+    ///
+    /// # Errors
+    /// The host did not keep what it takes, or cannot be read.
+    pub(super) fn plan_undo_all(&mut self, records: &[&Record], packages: bool) -> anyhow::Result<Vec<HostPlan>> {
+        let mut plans = Vec::with_capacity(records.len());
+        for record in records {
+            let plan = match self.never_began(record)? {
+                true => HostPlan::new(self.name, Vec::new()),
+                false => self.plan_undo_after(record, packages, &plans)?,
+            };
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    fn plan_undo_after(&mut self, record: &Record, packages: bool, before: &[HostPlan]) -> anyhow::Result<HostPlan> {
+        let mut states = self.states(record, before)?;
         let mut refused = BTreeMap::new();
         // What apt is asked may raise further questions, but not for ever.
         for _ in 0..16 {

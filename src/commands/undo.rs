@@ -1,7 +1,7 @@
 //! `undo`: puts back what a run changed, and `history`: the runs of a host.
 
 use super::apply::{confirm, exit, who};
-use super::carry_out::{Terms, Worked, carry_out};
+use super::carry_out::{Terms, Worked, carry_out, look_again};
 use super::engine::for_each_host;
 use super::records::{self, RecordArgs, Recorder};
 use super::runs::{Runs, settle};
@@ -9,7 +9,7 @@ use super::select::HostArgs;
 use super::{Exit, exit_of};
 use crate::apply::{About, Reach, Record};
 use crate::plan::HostPlan;
-use crate::report::{self, Console, Reporter, TextOptions};
+use crate::report::{self, Console, Ending, HostOutcome, Reporter, TextOptions};
 use crate::transport::{Ask, Connector, Policy, Session, Target};
 use clap::Args;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct UndoArgs {
     /// The host, as the inventory names it, or its address.
     #[arg(value_name = "HOST")]
     name: String,
-    /// The run to take back, as `history` names it; without it the last one.
+    /// The run to take back, as `history` names it; without it all phases of the last apply.
     run: Option<String>,
     #[command(flatten)]
     hosts: HostArgs,
@@ -95,40 +95,99 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let mut connector = connector(target, &ask);
     let mut session = connector.open()?;
     let history = Runs::new(&mut session, &name).history()?;
-    let record = match &args.run {
-        Some(run) => history.iter().find(|(record, _)| record.id == *run),
-        None => history.iter().rev().find(|(record, result)| result != "locked" && record.undid.is_none()),
-    };
-    let Some((record, result)) = record else {
+    let chosen = chosen(&history, args.run.as_deref());
+    let Some((last, result)) = chosen.first() else {
         anyhow::bail!("{}: there is no such run; 'stockade history' lists them. Nothing was touched", args.name);
     };
     if result == "unfinished" {
-        settle(&mut Reach { session: &mut session, dial: &mut connector }, &name, &record.id, reporter.as_ref())?;
+        settle(&mut Reach { session: &mut session, dial: &mut connector }, &name, &last.id, reporter.as_ref())?;
     }
-    let mut host = Undoing { connector, session, record, packages: args.packages };
-    let plan = host.plan_again(&name)?;
-    console.line(&format!("undo of run {} ({}, {})", record.id, record.playbook, record.time));
-    let shown: Vec<HostPlan> = vec![plan.clone()];
-    console.print(&report::plan_text(&shown, TextOptions { verbose: true, color: console.color }));
-    let taken_back = |(other, result): &&(Record, String)| result == "ok" && other.undid.as_ref() == Some(&record.id);
-    if let (true, Some((by, _))) = (plan.is_empty(), history.iter().rev().find(taken_back)) {
+    let records: Vec<&Record> = chosen.iter().map(|(record, _)| record).collect();
+    let plans = Runs::new(&mut session, &name).plan_undo_all(&records, args.packages)?;
+    for (record, plan) in records.iter().zip(&plans) {
+        console.line(&format!("undo of run {} ({}, {})", record.id, record.playbook, record.time));
+        console
+            .print(&report::plan_text(std::slice::from_ref(plan), TextOptions { verbose: true, color: console.color }));
+    }
+    let nothing_to_do = plans.iter().all(HostPlan::is_empty);
+    let taken_back = |(other, result): &&(Record, String)| result == "ok" && other.undid.as_ref() == Some(&last.id);
+    if let (true, Some((by, _))) = (nothing_to_do, history.iter().rev().find(taken_back)) {
         console.line(&format!("run {} took it back already; name the run that is to be taken back", by.id));
     }
-    if args.plan || plan.is_empty() {
+    if args.plan || nothing_to_do {
         return Ok(Exit::Done);
     }
     if !args.yes {
         confirm(console, reporter.as_ref(), 1)?;
     }
-    let about = About::of_undo(record, &who());
-    let terms = Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: false, yes: args.yes };
-    recorder.begin(&terms.about, terms.about.stage.as_deref(), &[&name])?;
-    let outcome = carry_out(&plan, &terms, reporter.as_ref(), &mut host);
+    let terms = |record: &Record| Terms {
+        about: About::of_undo(record, &who()),
+        guard_timeout: args.guard_timeout,
+        undo_on_failure: false,
+        yes: args.yes,
+    };
+    let about = terms(last).about;
+    recorder.begin(&about, about.stage.as_deref(), &[&name])?;
+    let mut outcome: Option<HostOutcome> = None;
+    let mut host = Undoing { connector, session, record: last, packages: args.packages };
+    for record in records {
+        host.record = record;
+        // What was left for the last one is looked at as it is by now.
+        let plan = look_again(&mut host, &name, reporter.as_ref())?;
+        if plan.is_empty() {
+            continue;
+        }
+        let next = carry_out(&plan, &terms(record), reporter.as_ref(), &mut host);
+        let goes_on = next.ending == Ending::Converged;
+        outcome = Some(match outcome {
+            Some(before) => both(before, next),
+            None => next,
+        });
+        if !goes_on {
+            break;
+        }
+    }
     drop(reporter);
-    let outcomes = [outcome];
+    let outcomes: Vec<HostOutcome> = outcome.into_iter().collect();
     recorder.keep(&outcomes, console);
     console.print(&report::apply_text(&outcomes, TextOptions { verbose: false, color: console.color }));
     Ok(exit(&outcomes))
+}
+
+/// The runs to be taken back, the newest first: the one that is named, or all
+/// phases of the last apply.
+fn chosen<'a>(history: &'a [(Record, String)], named: Option<&str>) -> Vec<&'a (Record, String)> {
+    let counts = |(record, result): &&(Record, String)| result != "locked" && record.undid.is_none();
+    match named {
+        Some(run) => history.iter().filter(|(record, _)| record.id == run).collect(),
+        None => {
+            let first = history.iter().rev().find(counts).map(|(record, _)| first_of(record, history));
+            let belongs = |(record, _): &&(Record, String)| Some(first_of(record, history)) == first;
+            history.iter().rev().filter(counts).filter(belongs).collect()
+        }
+    }
+}
+
+/// The first run of the apply that a run belongs to. One that was resumed names
+/// the phase after which it had been cut.
+fn first_of<'a>(record: &'a Record, history: &'a [(Record, String)]) -> &'a str {
+    let mut first = record.first_of_apply();
+    for _ in history {
+        let above = history.iter().map(|(other, _)| other).find(|other| other.id == first);
+        first = above.map_or(first, Record::first_of_apply);
+    }
+    first
+}
+
+/// Two undone runs as one outcome: that of the second, with what the first has done.
+fn both(first: HostOutcome, second: HostOutcome) -> HostOutcome {
+    HostOutcome {
+        runs: [first.runs, second.runs].concat(),
+        changed: first.changed + second.changed,
+        seconds: first.seconds + second.seconds,
+        steps: [first.steps, second.steps].concat(),
+        ..second
+    }
 }
 
 /// Lists the runs of hosts.
@@ -162,6 +221,7 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
                     serde_json::json!({
                         "id": record.id, "time": record.time, "who": record.who, "playbook": record.playbook,
                         "inputs": record.inputs, "stage": record.stage, "undid": record.undid,
+                        "apply": first_of(record, &runs),
                         "changes": record.steps, "result": result,
                     })
                 };
@@ -171,9 +231,10 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
                 console.line(&format!("{name}: {}", counted(runs.len())));
                 for (record, result) in &runs {
                     let stage = record.stage.as_ref().map(|stage| format!(" [{stage}]")).unwrap_or_default();
+                    let phase = phase(record, &runs);
                     let changes = record.steps.len();
                     console.line(&report::visible(&format!(
-                        "  {}  {result:<10}  {changes} changes  {}{stage}  by {}",
+                        "  {}  {result:<10}  {changes} changes  {}{stage}  by {}{phase}",
                         record.id, record.playbook, record.who
                     )));
                 }
@@ -184,6 +245,20 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
         console.line(&serde_json::to_string_pretty(&serde_json::json!({ "format_version": 1, "hosts": all }))?);
     }
     Ok(exit)
+}
+
+/// Which phase of its apply a run is, where that has several.
+fn phase(record: &Record, runs: &[(Record, String)]) -> String {
+    let first = first_of(record, runs);
+    let phases: Vec<&str> =
+        runs.iter().map(|(other, _)| other).filter(|other| first_of(other, runs) == first).map(|r| &*r.id).collect();
+    match phases.iter().position(|id| *id == record.id) {
+        Some(at) if phases.len() > 1 => {
+            let of = if at == 0 { String::new() } else { format!(" of the apply that began with run {first}") };
+            format!("  (phase {}{of})", at + 1)
+        }
+        _ => String::new(),
+    }
 }
 
 /// `1 run`, `2 runs`.
