@@ -48,22 +48,19 @@ q_units() {
     # A unit that is not enabled has no links by its aliases: its file tells them.
     case $o in *LoadState=not-found*) printf -- '--\n'
       grep -s '^Alias=' /etc/systemd/system/*.* /usr/local/lib/systemd/system/*.* /usr/lib/systemd/system/*.* /lib/systemd/system/*.*;; esac
-    # systemd forgets why it did not start a unit: its conditions are tried again.
     case $o in *ActiveState=inactive*) q_conditions "$o";; esac; :
   else for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null)
     case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
     printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"
   done; fi
 }
-q_conditions() {
-  set -- $(printf '%s\n' "$1" | awk -v RS= -F '\n' '/LoadState=loaded/ && /ActiveState=inactive/ { u = ""; p = ""
+# Units that do not run and have conditions or assertions in their files.
+q_conditions() { printf -- '++\n'
+  printf '%s\n' "$1" | awk -v RS= -F '\n' '/LoadState=loaded/ && /ActiveState=inactive/ { u = ""; p = ""
     for (i = 1; i <= NF; i++) { if ($i ~ /^Id=/) u = substr($i, 4); if ($i ~ /^(FragmentPath|DropInPaths)=\//) { sub(/^[^=]*=/, "", $i); p = p " " $i } }
     n = split(p, f, " "); has = 0
     for (i = 1; i <= n; i++) { while ((getline l <f[i]) > 0) if (l ~ /(^|\n)[ \t]*(Condition|Assert)[A-Za-z]+[ \t]*=/) has = 1; close(f[i]) }
-    if (has) print u }')
-  [ $# -eq 0 ] || printf -- '++\n'
-  # Before version 250 systemd-analyze(1) takes no unit: then nothing is told.
-  for u in "$@"; do systemd-analyze condition --unit="$u" 2>&1 | sed -n 's/^\([^ ]*: [A-Z][A-Za-z]*=.* failed\)\.$/\1/p'; done
+    if (has) print u }'
 }
 q_sysctl() { n=$#
   while [ "$n" -gt 1 ]; do k=$1 f=$2; shift 2; n=$((n-2)); [ ! -e "$f" ] || set -- "$@" "$k" "$f"; done

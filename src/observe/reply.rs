@@ -508,7 +508,7 @@ fn units(host: &mut HostState, queries: &Queries, section: &Section) {
             needs_reload: field("NeedDaemonReload") == "yes",
             fragment: field("FragmentPath"),
             result: failure_of(&field("ActiveState"), &field("Result"), &field("ExecMainStatus")),
-            unmet: unmet_of(conditions, &field("Id")),
+            has_conditions: conditions.lines().any(|unit| unit == field("Id")),
             drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
         };
         host.set_unit(name, Known::Is(unit));
@@ -522,13 +522,6 @@ fn failure_of(active: &str, result: &str, status: &str) -> String {
         (_, result, "" | "0") => result.to_owned(),
         (_, result, status) => format!("{result}, exit status {status}"),
     }
-}
-
-/// The condition or assertion that keeps systemd from starting a unit; lines are
-/// `unit: ConditionX=value failed`.
-fn unmet_of(lines: &str, unit: &str) -> String {
-    let of_unit = |line: &str| Some(line.strip_prefix(unit)?.strip_prefix(": ")?.strip_suffix(" failed")?.to_owned());
-    lines.lines().find_map(of_unit).unwrap_or_default()
 }
 
 /// The unit whose file says that this is its alias; lines are `path:Alias=names`.

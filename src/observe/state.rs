@@ -182,9 +182,8 @@ pub struct Unit {
     pub fragment: String,
     /// The drop-ins in use.
     pub drop_ins: Vec<String>,
-    /// The condition or assertion for which systemd would not start it now, such
-    /// as `ConditionPathExists=/etc/app`; empty where there is none.
-    pub unmet: String,
+    /// Whether it does not run, and its files say under which conditions it is started.
+    pub has_conditions: bool,
     /// How the last run of a failed unit ended, in systemd's words, such as
     /// `exit-code, exit status 203`; empty for others.
     pub result: String,

@@ -4,7 +4,7 @@
 //! has brought and nothing will bring is refused, not hoped for.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, Known, Queries, Query, Unit};
+use crate::observe::{HostState, Known, Queries, Query, Run, Unit};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, Verb};
 use crate::values::UnitName;
 
@@ -144,7 +144,10 @@ impl Resource for Service {
             None => {}
         }
         match self.running {
-            Some(true) => work.started(),
+            Some(true) => {
+                work.started();
+                work.conditions(host)?;
+            }
             Some(false) => work.stopped(),
             None => {}
         }
@@ -221,17 +224,7 @@ impl Work<'_> {
                 let note = format!("systemd does not run here: {} is not started", self.name);
                 self.planned.notes.push(note);
             }
-            "inactive" => {
-                self.say(Verb::Start, "running", "false", "true");
-                if !self.unit.unmet.is_empty() {
-                    let note = format!(
-                        "systemd does not start {} while {} is not met",
-                        self.name,
-                        self.unit.unmet.escape_debug()
-                    );
-                    self.planned.notes.push(note);
-                }
-            }
+            "inactive" => self.say(Verb::Start, "running", "false", "true"),
             before => {
                 self.say(Verb::Start, "running", before, "true");
                 if !self.unit.result.is_empty() {
@@ -240,6 +233,30 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// Notes the condition for which systemd would not start the unit now.
+    /// systemd itself forgets why it did not, so it is asked to try again.
+    fn conditions(&mut self, host: &HostState) -> Result<(), PlanError> {
+        if !self.live || !self.unit.has_conditions {
+            return Ok(());
+        }
+        let text = "exec systemd-analyze condition --unit=\"$1\" 2>&1";
+        let question = Run::new(["sh", "-c", text, "sh", self.name.as_str()]);
+        if !host.asked(&Query::Run(question.clone())) {
+            self.planned.wants.push(Query::Run(question));
+            return Ok(());
+        }
+        let Known::Is(output) = host.output(&question)? else { return Ok(()) };
+        let of_unit = |line: &str| {
+            let test = line.strip_prefix(self.name.as_str())?.strip_prefix(": ")?.strip_suffix(" failed.")?;
+            Some(test.escape_debug().to_string())
+        };
+        if let Some(unmet) = output.stdout.lines().find_map(of_unit) {
+            let note = format!("systemd does not start {} while {unmet} is not met", self.name);
+            self.planned.notes.push(note);
+        }
+        Ok(())
     }
 
     fn stopped(&mut self) {
