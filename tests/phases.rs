@@ -695,3 +695,36 @@ fn a_reboot_that_is_asked_for_after_its_turn_comes_at_the_end() {
     assert_eq!(site.on_host("cat /srv/after"), site.on_host(BOOT), "{text}");
     assert_ne!(site.on_host(BOOT), third);
 }
+
+#[test]
+fn a_step_that_only_its_turn_decides_may_bring_what_later_steps_need() {
+    let Some(site) = Project::new() else { return };
+    site.on_host("mkdir /etc/skel/work");
+    site.playbook(&format!(
+        r#"
+[probes]
+flag = {{ command = "test -e /etc/flag" }}
+[[step]]
+file = {{ path = "/etc/flag", content = "x" }}
+[[step]]
+when = "probes.flag.ok"
+user = {{ name = "opened" }}
+[[step]]
+authorized_keys = {{ user = "opened", keys = "{KEY}" }}
+[[step]]
+directory = {{ path = "/srv/opened", owner = "opened" }}
+[[step]]
+user = {{ name = "known" }}
+[[step]]
+command = {{ run = "pwd >out", creates = "/home/known/work/out", directory = "/home/known/work" }}
+"#
+    ));
+    let expected =
+        [("1", "create"), ("2", "unknown"), ("3", "unknown"), ("4", "unknown"), ("5", "create"), ("6", "run")];
+    assert_eq!(actions(&site), pairs(&expected));
+    site.converge();
+    assert_eq!(
+        site.on_host("stat -c %U /home/opened/.ssh/authorized_keys /srv/opened; cat /home/known/work/out"),
+        "opened\nopened\n/home/known/work"
+    );
+}

@@ -122,12 +122,15 @@ impl HostState {
         self.command_by.as_deref().or(self.packages_by.as_deref()).or(self.open_by.as_deref())
     }
 
-    /// Notes that only the turn of this step tells what it does, and that this
-    /// may be whatever its kind can bring.
-    pub fn may_bring_anything(&mut self) {
+    /// Notes that only the turn of this step tells what it does, and that it may
+    /// make accounts, or, with `files`, anything.
+    pub fn may_bring(&mut self, files: bool) {
         self.count_change();
-        self.reboot_may_become_required();
         self.open_by = Some(self.this_step());
+        if files {
+            self.reboot_may_become_required();
+            self.decided.clear();
+        }
     }
 
     /// The last step that may ask for a reboot.

@@ -246,9 +246,10 @@ impl Planning<'_> {
     }
 
     fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
-        // What these kinds make, later steps may need: accounts, and files of any kind.
-        if ["use", "user", "group", "package", "command"].contains(&step.kind) {
-            self.predicted.may_bring_anything();
+        match step.kind {
+            "user" | "group" => self.predicted.may_bring(false),
+            "use" | "package" | "command" => self.predicted.may_bring(true),
+            _ => {}
         }
         self.plans.push(StepPlan {
             id: step.id.clone(),

@@ -198,7 +198,7 @@ impl Shell {
                     directory::in_the_way(entry.file_type)
                 )))
             }
-            PathState::Absent => match host.brought_by() {
+            PathState::Absent => match host.rewritten_by(directory) {
                 Some(on) => {
                     planned.notes.push(format!("there is no {directory} yet: {on} must bring it"));
                     Ok(())
