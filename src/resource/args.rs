@@ -43,7 +43,11 @@ impl<'a> Args<'a> {
     }
 
     fn wrong_at(&mut self, span: Span, message: String) {
-        let error = Diagnostic::new(span, message);
+        self.wrong(Diagnostic::new(span, message));
+    }
+
+    /// The same, with place and advice.
+    pub fn wrong(&mut self, error: Diagnostic) {
         self.values.push(error.clone());
         self.errors.push(error);
     }

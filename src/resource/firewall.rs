@@ -71,7 +71,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let mut errors = Vec::new();
     let rules = args.node("rules").map(|node| table::rules(node, &mut errors)).unwrap_or_default();
     let docker_user = args.node("docker_user").map(|node| DockerUser::parse(node, &mut errors));
-    errors.into_iter().for_each(|error| args.error(error));
+    errors.into_iter().for_each(|error| args.wrong(error));
     Some(Box::new(Firewall {
         files: Files::new()?,
         enabled: args.bool("enabled").unwrap_or(true),

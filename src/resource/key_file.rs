@@ -60,7 +60,7 @@ pub(super) fn given(args: &mut Args<'_>, field: &str, options: Option<&KeyOption
             Err(why) if why.contains("private key") => {
                 args.error(Diagnostic::general(format!("{}: '{field}': {why}", item.span)));
             }
-            Err(why) => args.error(Diagnostic::new(item.span.clone(), why)),
+            Err(why) => args.wrong(Diagnostic::new(item.span.clone(), why)),
         }
     }
     wanted

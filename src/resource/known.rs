@@ -60,7 +60,7 @@ fn wrong_values(
         let mut args = Args::new(kind, &table, assets);
         _ = (kind.build)(&mut args);
         for error in args.into_wrong_values() {
-            let is_known = error.span.as_ref().is_none_or(|span| !unknown.iter().any(|other| overlap(other, span)));
+            let is_known = error.span.as_ref().is_some_and(|span| !unknown.iter().any(|other| overlap(other, span)));
             if is_known && !errors.contains(&error) {
                 errors.push(error);
             }
