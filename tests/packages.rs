@@ -461,6 +461,25 @@ fn undo_brings_packages_to_their_former_versions() {
 }
 
 #[test]
+fn undo_of_an_apply_in_phases_tells_each_version_on_the_way_back() {
+    let Some(site) = site("app 1.0\n") else { return };
+    converge(&site, "name = \"app\"");
+    offer(&site, "app 2.0\nuser-a 1.0 Depends: app (>= 2)\n");
+    site.playbook(
+        "[[step]]\npackage = { name = \"user-a\" }\n\
+         [[step]]\ncommand = { run = \"echo app 3.0 | sh /root/repository.sh /srv/repository && touch /srv/done\", creates = \"/srv/done\" }\n\
+         [[step]]\npackage = { upgrade = \"safe\" }\n",
+    );
+    site.converge();
+    assert_eq!(state(&site, "app"), "ii 3.0");
+    let name = site.host.name.clone();
+    let shown = site.done(&["undo", &name, "--packages", "--plan"]);
+    assert!(shown.contains("3.0 → 2.0") && shown.contains("2.0 → 1.0"), "{shown}");
+    site.done(&["undo", &name, "--packages", "--yes"]);
+    assert_eq!(state(&site, "app user-a"), "ii 1.0\nnone");
+}
+
+#[test]
 fn undo_leaves_a_version_that_another_package_needs_by_now() {
     let Some(site) = site("lib 1.0\nalone 1.0\n") else { return };
     converge(&site, "names = [\"lib\", \"alone\"]");

@@ -170,7 +170,9 @@ impl Undo<'_> {
         came: &[PackageName],
         released: &[PackageName],
     ) {
-        if back.is_empty() || !self.wants.is_empty() || !lists_are_fresh(&self.states.now) {
+        // What apt says is true of the host as it is, not as another undo will have left it.
+        let is_found = self.states.now.changed_by().is_none();
+        if back.is_empty() || !is_found || !self.wants.is_empty() || !lists_are_fresh(&self.states.now) {
             return;
         }
         let arch = self.states.now.facts.arch.clone();

@@ -102,6 +102,29 @@ impl HostState {
         self.apt.providers.insert(name.clone(), providers);
     }
 
+    /// A package will be in this version, or gone, in the list of all that are
+    /// installed; where the version is not known it is left out of it.
+    pub(crate) fn list_package(&mut self, name: &PackageName, version: Option<&str>) {
+        let arch = self.facts.arch.clone();
+        let known = self.apt.installed.keys().find(|listed| name.names(listed, &arch)).cloned();
+        let before = known.and_then(|listed| self.apt.installed.remove_entry(&listed));
+        if let Some(version) = version {
+            let (listed, mut package) = before.unwrap_or_else(|| {
+                let package = InstalledPackage { version: String::new(), automatic: false, held: false };
+                (name.to_string(), package)
+            });
+            version.clone_into(&mut package.version);
+            self.apt.installed.insert(listed, package);
+        }
+    }
+
+    /// A listed package will be held, or no longer.
+    pub(crate) fn list_hold(&mut self, name: &PackageName, held: bool) {
+        let arch = self.facts.arch.clone();
+        let listed = self.apt.installed.iter_mut().find(|(listed, _)| name.names(listed, &arch));
+        listed.into_iter().for_each(|(_, package)| package.held = held);
+    }
+
     /// The packages that the steps of the plan want to be there.
     pub fn named_packages(&self) -> &BTreeSet<PackageName> {
         &self.named_packages

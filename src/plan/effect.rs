@@ -152,6 +152,7 @@ impl Op {
                 host.forget_transactions();
                 remove.iter().for_each(|name| host.shipped_files_go(name, false));
                 for target in packages {
+                    host.list_package(&target.name, target.version.as_deref());
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
                         None => match host.candidate(&target.name) {
@@ -166,6 +167,7 @@ impl Op {
                     }
                 }
                 remove.iter().for_each(|name| host.set_package(name, Package::Absent));
+                remove.iter().for_each(|name| host.list_package(name, None));
                 if brings_more {
                     host.packages_will_appear();
                 }
@@ -175,6 +177,7 @@ impl Op {
                 let left = if *purge { Package::Absent } else { Package::ConfigFiles };
                 packages.iter().for_each(|name| host.set_package(name, left.clone()));
                 packages.iter().for_each(|name| host.shipped_files_go(name, *purge));
+                packages.iter().for_each(|name| host.list_package(name, None));
             }
             Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
                 if matches!(self, Op::AptUpgrade { .. })
@@ -189,6 +192,11 @@ impl Op {
             }
             Op::AptMark { packages, mark } => {
                 for name in packages {
+                    match mark {
+                        Mark::Hold => host.list_hold(name, true),
+                        Mark::Unhold => host.list_hold(name, false),
+                        Mark::Auto => {}
+                    }
                     if let Ok(Package::Installed { version, held }) = host.package(name).cloned() {
                         let held = match mark {
                             Mark::Hold => true,
