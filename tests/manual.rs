@@ -1,4 +1,4 @@
-//! Every test that the manual names exists.
+//! Every test that the manual and `SECURITY.md` name exists.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a source that cannot be read must stop the test
 
@@ -23,15 +23,18 @@ fn every_test_that_the_threats_name_exists() {
     sources(&root.join("tests"), &mut code);
     sources(&root.join("gateway/src"), &mut code);
     sources(&root.join("gateway/tests"), &mut code);
-    let threats = std::fs::read_to_string(root.join("src/manual/threats.rs")).unwrap();
-    let rows: Vec<&str> = threats.lines().filter(|line| line.starts_with("//! | ") && line.ends_with("` |")).collect();
-    assert!(rows.len() > 40, "the table was not understood");
-    for row in rows {
-        // All names in the last column.
-        let names: Vec<&str> = row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "{row}");
-        for name in names {
-            assert!(code.contains(&format!("fn {name}(")), "no test is called {name}: {row}");
+    // The source of the table, and the table itself.
+    for (file, start) in [("src/manual/threats.rs", "//! | "), ("SECURITY.md", "| ")] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(start) && line.ends_with("` |")).collect();
+        assert!(rows.len() > 40, "the table of {file} was not understood");
+        for row in rows {
+            // All names in the last column.
+            let names: Vec<&str> = row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect();
+            assert!(!names.is_empty(), "{file}: {row}");
+            for name in names {
+                assert!(code.contains(&format!("fn {name}(")), "{file}: no test is called {name}: {row}");
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What each bundled role may do, row by row as README.md has it, in both
+//! What each bundled role may do, row by row as docs/gateway-roles.md has it, in both
 //! directions on a real daemon: what a row says yes to is done, and seen there;
 //! what it says no to is refused by its rule, and nothing has come about.
 //!
-//! The rows are the source of README's table: `STOCKADE_WRITE_DOCS=1` writes it.
+//! The rows are the source of that table: `STOCKADE_WRITE_DOCS=1` writes it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -115,7 +115,7 @@ table! {
         "with a tenant in the token: containers, networks, volumes, images of others"
         ["not there", "not there", "not there"] proofs::others;
     fn what_is_never_forwarded_is_refused()
-        "plugins, swarm, secrets, BuildKit sessions ([why](docs/buildkit.md)), debug routes"
+        "plugins, swarm, secrets, BuildKit sessions ([why](buildkit.md)), debug routes"
         ["never", "never", "never"] proofs::never;
 }
 
@@ -131,34 +131,30 @@ fn prove(test: &str) {
     }
 }
 
-const BEGIN: &str = "<!-- made by gateway/tests/roles.rs; STOCKADE_WRITE_DOCS=1 writes it anew -->\n";
-const END: &str = "<!-- end of the table -->\n";
+/// The page of the roles, from this package's directory.
+const PAGE: &str = "../docs/gateway-roles.md";
 
 #[test]
-fn the_table_of_readme_says_what_is_proved() {
-    is_current("README.md", &rendered());
-}
-
-#[test]
-fn the_page_of_the_gateway_has_every_grant() {
-    let mut text = "| grant | opens |\n| --- | --- |\n".to_owned();
+fn the_page_of_the_roles_says_what_is_proved_and_has_every_grant() {
+    let mut grants = "| grant | opens |\n| --- | --- |\n".to_owned();
     for (grant, opens) in stockade_gateway::policy::roles::GRANTS {
-        let _ = writeln!(text, "| `{grant}` | {opens} |");
+        let _ = writeln!(grants, "| `{grant}` | {opens} |");
     }
-    is_current("docs/gateway.md", &text);
-}
-
-/// The part of a document between the marks is this text.
-fn is_current(document: &str, table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{document}: no mark of the table's begin"));
-    let (committed, after) = rest.split_once(END).unwrap_or_else(|| panic!("{document}: no mark of the table's end"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let mut page = std::fs::read_to_string(&path).unwrap();
+    let written = page.clone();
+    for (name, table) in [("bundled roles", rendered()), ("grants", grants)] {
+        let begin = format!("<!-- {name}: made by gateway/tests/roles.rs, STOCKADE_WRITE_DOCS=1 writes it anew -->\n");
+        let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("{PAGE} has no line {begin}"));
+        let end = format!("<!-- end of {name} -->\n");
+        let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{PAGE} has no line {end}"));
+        page = format!("{before}{begin}{table}{end}{after}");
+    }
     if std::env::var_os("STOCKADE_WRITE_DOCS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        std::fs::write(&path, &page).unwrap();
         return;
     }
-    assert_eq!(committed, table, "the table in {document} is not current; run this test with STOCKADE_WRITE_DOCS=1");
+    assert_eq!(written, page, "a table in {PAGE} is not current; run this test with STOCKADE_WRITE_DOCS=1");
 }
 
 fn rendered() -> String {

@@ -11,13 +11,13 @@
 //! | keys that are there already | kept, unless `exclusive_keys` | locking somebody out must be asked for |
 //! | SSH keys: DSA, RSA under 3072 bits | refused | they can be broken, now or soon |
 //! | packages | one transaction, apt's lock awaited for ten minutes | a fresh cloud host is still busy with apt |
-//! | restarts | once, at the end, and owed until they have happened | a failed run must not lose them |
-//! | a reboot | only where packages ask for it; debts of restarts end with it | it ends every connection there is |
+//! | restarts | once, at the end, and pending until they have happened | a failed run must not lose them |
+//! | a reboot | only where packages ask for it; pending restarts end with it | it ends every connection there is |
 //! | `--serial` | a batch with a failure is the last | what broke one batch breaks the next |
 //! | records | kept in this user's own file; without one no run begins | what was done must be known later |
 //! | the firewall | never enabled against the port in use | the operator's own connection comes first |
 //! | a TCP listener of the Docker API | refused without the gateway or client certificates | it makes everyone root |
-//! | `guard = true` | refused in this version | better no apply than one believed to be guarded |
+//! | `guard = true` | the step is guarded like those that change access | its author knows what it can cut off |
 //! | secrets | `•••` in every output; never an argument | argument lists are public on a host |
 //! | packages in an undo | left alone without `--packages` | others may have come to need them |
 //! | access tokens | 15 minutes, EdDSA, for one audience | what is stolen is soon worth nothing |

@@ -14,7 +14,7 @@
 //! | any letter case of a key (Go matches without case) | a key that only folds to a known one is refused | `class_01_any_letter_case_of_a_key_is_refused`, `daemon_01_no_letter_case_of_a_key_makes_a_container_privileged` |
 //! | U+017F and U+212A fold to `s` and `k` | folded like Go does, then refused | `class_02_unicode_folding_is_refused`, `daemon_02_unicode_folding_makes_no_container_privileged` |
 //! | duplicate keys are merged by the daemon | refused at every level | `class_03_duplicate_keys_are_refused_at_every_level`, `daemon_03_duplicate_keys_are_not_merged_into_a_privileged_container` |
-//! | `\u0048ostConfig` | keys are compared after unescaping, the body is written anew | `class_04_an_escaped_key_is_the_key_it_stands_for`, `daemon_04_an_escaped_key_makes_no_container_privileged` |
+//! | `\u0048ostConfig` | keys are compared after unescaping, the body is rebuilt | `class_04_an_escaped_key_is_the_key_it_stands_for`, `daemon_04_an_escaped_key_makes_no_container_privileged` |
 //! | trailing bytes or a second object | nothing may follow | `class_05_nothing_may_follow_the_body`, `daemon_05_what_follows_a_body_hides_no_privileged_one` |
 //! | empty or oversized body skips inspection (CVE-2024-41110) | a body that must be inspected must be there, whole | `class_06_an_empty_or_unread_body_is_refused`, `daemon_06_no_size_and_no_framing_of_a_body_skips_inspection` |
 //! | a form body overrides the query | only JSON where JSON is due | `class_07_a_form_body_is_refused`, `daemon_07_a_form_body_does_not_take_the_place_of_the_query` |
@@ -47,7 +47,7 @@
 //! | the Docker socket by a bind of what holds it | never mounted, whatever a role lists | `even_a_root_of_everything_does_not_give_the_docker_socket`, `no_role_mounts_the_docker_socket` |
 //! | root's containers as one's own: `exec`, `VolumesFrom`, `container:…`, `commit`, `export` | every reference is resolved; what was not made through the gateway is looked at only, secrets masked | `what_root_made_is_looked_at_and_nothing_else`, `no_attack_of_the_table_gets_through` |
 //! | another tenant's image, by name, id or layer | images are a tenant's own or shared by the operator | `what_another_tenant_has_is_not_there`, `tags_are_set_and_removed_under_the_own_prefix_only` |
-//! | `FROM` or `COPY --from` of another's image, a Dockerfile that the daemon reads otherwise | parsed as the daemon does, resolved, pinned by id and written anew, or refused | `what_is_accepted_means_to_the_daemon_what_the_gateway_thinks`, `a_reference_that_cannot_be_decided_is_refused`, `the_daemon_builds_the_dockerfile_of_the_gateway_whatever_the_context_holds` |
+//! | `FROM` or `COPY --from` of another's image, a Dockerfile that the daemon reads otherwise | parsed as the daemon does, resolved, pinned by id and rebuilt, or refused | `what_is_accepted_means_to_the_daemon_what_the_gateway_thinks`, `a_reference_that_cannot_be_decided_is_refused`, `the_daemon_builds_the_dockerfile_of_the_gateway_whatever_the_context_holds` |
 //! | triggers of a base image, layers without an owner | triggers are judged as instructions, layers carry their owner's label | `a_base_images_triggers_are_judged_as_instructions`, `what_is_rendered_is_one_line_an_instruction_pinned_and_labelled` |
 //! | a log driver that sends to a socket or address of the host | drivers that keep their lines; others to listed addresses only | `no_bundled_role_has_logs_sent_to_an_address`, `log_drivers_keep_their_lines_on_the_host`, `no_attack_of_the_table_gets_through` |
 //! | `ADD` of a URL of the host's network, or of a git repository | only hosts that the role lists; git refused | `what_the_daemon_fetches_is_listed_or_refused`, `no_bundled_role_has_the_daemon_fetch` |
@@ -77,7 +77,7 @@
 //! | nested tokens | refused unless configured, then every layer is verified | `nested_tokens_are_refused_unless_configured` |
 //! | compression, PBES2 | refused | `other_encryption_zip_and_passwords_are_refused` |
 //! | a weak or ill-formed key | refused when it is loaded | `an_rsa_key_must_be_large_and_its_exponent_sound` |
-//! | a key file half written | the old ring goes on, the fault is told | `a_half_written_file_keeps_the_old_keys_and_is_reported`, `keys_and_certificate_are_loaded_anew_without_dropping_a_session` |
+//! | a key file half written | the old ring stays in use, the fault is reported | `a_half_written_file_keeps_the_old_keys_and_is_reported`, `keys_and_certificate_are_loaded_anew_without_dropping_a_session` |
 //! | a stolen refresh token | reuse revokes the family | `refresh_reuse_revocation_and_metrics` |
 //! | a refresh or opaque token at another gateway of the same store | sessions are of one issuer and audience; elsewhere unknown, and untouched | `a_session_is_of_one_issuer_and_one_audience` |
 //! | a log driver of the daemon that writes to the administrative socket | the gateway's own program only, with a nonce that was read | `a_log_driver_of_the_daemon_is_no_administrator`, `the_daemon_is_told_apart_by_a_service_user_who_cannot_read_its_program` |
@@ -88,7 +88,7 @@
 //! | a store that answers late | a limit, then a refusal | `a_slow_store_is_waited_for_within_its_limit_and_never_gone_round` |
 //! | an old version of TLS, a weak suite or group | the modern profile only | `only_the_modern_profile_is_spoken_unless_tls_1_2_is_asked_for` |
 //! | a stream that outlives its token | expiry and revocation end it | `expiry_ends_logs_and_revocation_ends_events` |
-//! | a stream that outlives its session, or a role that was narrowed | the session and the rules loaded now are looked at when a token ends | `no_refresh_takes_a_stream_beyond_its_session`, `a_role_that_was_narrowed_ends_a_stream_at_the_end_of_its_token`, `revocation_ends_a_stream_that_was_renewed_within_a_second` |
+//! | a stream that outlives its session, or a role that was narrowed | the session and the rules loaded now are checked when a token ends | `no_refresh_takes_a_stream_beyond_its_session`, `a_role_that_was_narrowed_ends_a_stream_at_the_end_of_its_token`, `revocation_ends_a_stream_that_was_renewed_within_a_second` |
 //! | input of a raw stream that looks like a request | what follows an attach or exec is input, or is dropped | `exec_and_attach_work_without_an_upgrade`, `what_follows_a_refused_raw_stream_is_no_request` |
 //! | a daemon that hangs, to hold connections | every answer has a limit | `an_answer_that_does_not_come_in_time_is_given_up`, `a_daemon_that_accepts_no_connection_is_given_up` |
 //! | a store that is gone | requests are refused, with the reason | `a_store_that_is_gone_refuses_requests`, `a_store_that_dies_in_the_middle_of_traffic_lets_nothing_through_until_it_is_back` |

@@ -91,7 +91,7 @@ pub static TEMPLATE_FUNCTIONS: [TemplateWord; 1] =
 /// The variables that the program itself gives, with what they hold.
 pub static TEMPLATE_VARIABLES: [(&str, &str); 5] = [
     ("host", "the host at hand: `host.name`, `host.address` and `host.groups`, from the inventory"),
-    ("facts", "what the host says of itself, listed below; `stockade facts` prints them"),
+    ("facts", "what the host is: see [facts.md](facts.md); `stockade facts` prints them"),
     ("probes", "what the playbook's own probes find: see [probes.md](probes.md)"),
     ("stage", "the name of the host's stage, or an empty text"),
     ("item", "the element at hand, in a step with `each`"),
