@@ -23,6 +23,15 @@ impl TestLab {
     /// A lab with hosts, or none with the reason said aloud; on CI (where
     /// STOCKADE_NO_SKIP=1) a test may not be skipped.
     pub fn with_hosts(count: usize) -> Option<(TestLab, Vec<LabHost>)> {
+        TestLab::up(UpOptions { count, ..UpOptions::default() })
+    }
+
+    /// The same with one host of this name.
+    pub fn with_host_named(name: &str) -> Option<(TestLab, Vec<LabHost>)> {
+        TestLab::up(UpOptions { name: Some(name.to_owned()), ..UpOptions::default() })
+    }
+
+    fn up(options: UpOptions) -> Option<(TestLab, Vec<LabHost>)> {
         let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
         let skip = |why: String| {
             assert!(!forbidden, "may not be skipped: {why}");
@@ -45,7 +54,7 @@ impl TestLab {
         let lab = TestLab { lab, dir };
         let base: Base =
             std::env::var("STOCKADE_LAB_BASE").as_deref().unwrap_or("debootstrap:bookworm").parse().unwrap();
-        let hosts = lab.lab.up(&UpOptions { count, base: Some(base), ..UpOptions::default() }).unwrap();
+        let hosts = lab.lab.up(&UpOptions { base: Some(base), ..options }).unwrap();
         // tests/run.sh counts the tests that say so.
         eprintln!("on a real host: {}", std::thread::current().name().unwrap_or("test"));
         Some((lab, hosts))
