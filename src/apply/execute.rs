@@ -5,6 +5,7 @@ use super::follow::{Line, Reach, Watch, follow};
 use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::transport::TransportError;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The name of a run on its host: a time and random letters, so that names
@@ -170,6 +171,8 @@ struct Seen {
     unfinished: Option<String>,
     reverted: Option<(usize, String)>,
     reboot: Option<Reboot>,
+    /// Steps that have changed something.
+    changed: BTreeSet<usize>,
 }
 
 /// A plan's steps, as the journal tells of them.
@@ -255,12 +258,16 @@ impl Progress<'_> {
         let operations = &self.program.operations;
         let Some(scheduled) = operation.checked_sub(1).and_then(|index| operations.get(index)) else { return };
         for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
+            if ending == StepEnding::Done {
+                self.seen.changed.insert(step);
+            }
             let later = &operations[operation..];
             let goes_on = later.iter().any(|next| next.step == step || next.also.contains(&step));
             if goes_on {
                 continue;
             }
             if let (Some(planned), Some(place)) = (self.plan.steps.get(step), self.steps.get_mut(step)) {
+                let ending = if self.seen.changed.contains(&step) { StepEnding::Done } else { ending };
                 *place = ending;
                 self.reporter.event(&match ending {
                     StepEnding::NotDue => Event::StepNotDue { host: &self.plan.name, step: planned },

@@ -198,7 +198,7 @@ fn reloads_sshd(op: &Op) -> bool {
 /// Whether the operation makes its unit take up what is new.
 fn takes_up(op: &Op) -> bool {
     use crate::plan::Verb::{Reload, Restart, Start};
-    matches!(op, Op::Systemctl { verb: Restart | Reload | Start, .. })
+    matches!(op, Op::Systemctl { verb: Restart | Reload | Start, .. } | Op::Pending { .. })
 }
 
 /// The program of one guard (guard.sh); `seconds`: how long the host waits.

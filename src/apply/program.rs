@@ -2,7 +2,7 @@
 
 use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
-use crate::plan::{HostPlan, Op, OpScript, StepPlan};
+use crate::plan::{Action, HostPlan, Op, OpScript, StepPlan};
 use crate::shell::{Command, NulByte, RUN_TEXT, Script};
 use crate::values::AbsPath;
 use std::collections::BTreeSet;
@@ -67,10 +67,6 @@ impl Program {
         if !removed.is_empty() {
             script.run(Command::new("keep_removed").args(removed));
         }
-        // A run that ends before its reboot owes it; another boot pays it.
-        if operations.iter().any(|scheduled| scheduled.op.reboots()) {
-            script.run(Command::new("owe").arg("reboot:changed"));
-        }
         let mut payloads = Vec::new();
         let mut begun = BTreeSet::new();
         for (index, scheduled) in operations.iter().enumerate() {
@@ -87,13 +83,27 @@ impl Program {
                 let pending = plan.steps.get(step).filter(|_| begun.insert(step)).map(StepPlan::makes_pending);
                 pending.into_iter().flatten().for_each(|pending| _ = script.run(Command::new("owe").arg(pending)));
             }
+            let steps: Vec<&StepPlan> = std::iter::once(&scheduled.step)
+                .chain(&scheduled.also)
+                .filter_map(|step| plan.steps.get(*step))
+                .collect();
+            // Whether there is anything to change is seen only when it is done.
+            let open = !steps.is_empty() && steps.iter().all(|step| step.action == Action::Unknown);
             let op = OpScript::new(&scheduled.op, payloads.len())?;
             payloads.extend(op.payloads);
             script.run(Command::new("begin").arg(&number)).line("(").line("set -e");
             if phases.iter().any(|phase| phase.does(index, &scheduled.op)) {
                 script.line(":");
             } else {
-                script.append(&op.script);
+                match &scheduled.op {
+                    _ if !open => _ = script.append(&op.script),
+                    // New lists are no change that anything could follow.
+                    Op::AptUpdate { .. } => _ = script.append(&op.script).line("not_due"),
+                    Op::AptInstall { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
+                        script.line("note_packages").append(&op.script).line("same_packages && not_due; :");
+                    }
+                    _ => _ = script.append(&op.script),
+                }
             }
             // What a sensitive step prints is not kept.
             script.line(if step.sensitive {
@@ -102,6 +112,9 @@ impl Program {
                 ") >\"$P/out\" 2>&1 </dev/null 9>&-"
             });
             script.run(Command::new("ended").arg(&number).raw("\"$?\""));
+            if !operations.iter().skip(index + 1).any(|later| later.step == scheduled.step) {
+                script.line("step_over");
+            }
             if let Some(phase) = phases.iter().find(|phase| phase.operations.end == index + 1) {
                 let limit = guard_timeout.to_string();
                 script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number).arg(limit));

@@ -72,8 +72,7 @@ begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
   if [ "$2" = 0 ] && [ -e "$P/idle" ]; then
-    [ ! -e "$P/newly-owed" ] || while read -r d; do paid "$d"; done <"$P/newly-owed"
-    rm -f -- "$P/idle" "$P/newly-owed"
+    rm -f -- "$P/idle"
     journal "N $1"
     return
   fi
@@ -83,6 +82,13 @@ ended() {
   if [ -e "$P/untouched" ]; then journal "F $1 $2 untouched"; else journal "F $1 $2"; fi
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
   finish failed
+}
+# step_over: after the last operation of a step. What it has newly made due is no
+# more so where none of its operations has changed anything.
+step_over() {
+  [ -e "$P/newly-owed" ] || return 0
+  while read -r d; do paid "$d"; done <"$P/newly-owed"
+  rm -f -- "$P/newly-owed"
 }
 # What may cut off access is done under a guard (guard.sh).
 GUARD=
@@ -130,14 +136,13 @@ reverted() {
 }
 # Where systemd does not run, nothing runs that could hold the old configuration.
 # A debt names the boot that it belongs to: the next one pays it. A command
-# that follows a change is owed in every boot. What an operation has newly made
-# due is no more so where the operation was not due itself.
+# that follows a change is owed in every boot.
 owe() {
-  [ -e "$OWED/$1" ] || printf '%s\n' "$1" >>"$P/newly-owed"
-  case $1 in
-  run:*) mkdir -p "$OWED" && : >"$OWED/$1";;
-  *) [ ! -d /run/systemd/system ] || { mkdir -p "$OWED" && cat /proc/sys/kernel/random/boot_id >"$OWED/$1"; };;
-  esac
+  b=
+  case $1 in run:*) ;; *) [ -d /run/systemd/system ] || return 0; b=$(cat /proc/sys/kernel/random/boot_id);; esac
+  # What another boot has left is no longer owed.
+  if [ ! -e "$OWED/$1" ] || [ "$(cat "$OWED/$1")" != "$b" ]; then printf '%s\n' "$1" >>"$P/newly-owed"; fi
+  mkdir -p "$OWED" && printf '%s' "$b" >"$OWED/$1"
 }
 paid() { rm -f -- "$OWED/$1"; }
 
@@ -405,6 +410,9 @@ apt_get() {
   only_named "$@" $FILES
   apt_run "$@" $FILES
 }
+# note_packages; same_packages: whether apt has changed none since.
+note_packages() { cksum </var/lib/dpkg/status >"$P/packages"; }
+same_packages() { [ "$(cksum </var/lib/dpkg/status)" = "$(cat "$P/packages")" ]; }
 # apt_clean autoremove ...: what goes is what no other package needs.
 apt_clean() {
   ANY=1
@@ -566,6 +574,15 @@ run_payload() {
   run_text "$2" /dev/fd/8 8<"$P/$1"
 }
 not_due() { : >"$P/idle"; exit 0; }
+# hand_on NOTED COMMAND...: what was noted before it was known which commands follow
+# the change is pending for each of these.
+hand_on() {
+  h=$OWED/$1
+  shift
+  [ -e "$h" ] || return 0
+  for d; do : >"$OWED/$d"; done
+  rm -f -- "$h"
+}
 # if_due CREATES REMOVES UNLESS-PAYLOAD USER DEBT, each may be empty: ends the
 # operation where its guard says that there is nothing to do.
 if_due() {

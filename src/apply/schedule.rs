@@ -8,7 +8,7 @@
 //! before the next operation that needs it, not after every file. A new user is
 //! made with its groups.
 
-use crate::plan::{AptOptions, AptTarget, HostPlan, Mark, Op};
+use crate::plan::{Action, AptOptions, AptTarget, HostPlan, Mark, Op};
 use crate::values::{AbsPath, PackageName};
 
 /// One operation and the step it belongs to.
@@ -35,12 +35,14 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
             between.extend(scheduled);
             continue;
         }
-        if !is_apt || !apt.takes(&planned.ops) || apt.guarded != planned.guard {
+        // What follows a step that may change nothing depends on its changes alone.
+        let alone = planned.action == Action::Unknown && !planned.makes_pending().is_empty();
+        if !is_apt || !apt.takes(&planned.ops) || apt.guarded != planned.guard || apt.alone || alone {
             operations.extend(std::mem::take(&mut apt).operations());
             operations.append(&mut between);
         }
         if is_apt {
-            apt.guarded = planned.guard;
+            (apt.guarded, apt.alone) = (planned.guard, alone);
             planned.ops.iter().for_each(|op| apt.add(step, op));
         } else {
             operations.extend(scheduled);
@@ -83,6 +85,8 @@ fn is_nothing_to_packages(op: &Op) -> bool {
 #[derive(Default)]
 struct AptWork {
     guarded: bool,
+    /// Whether no other step may join it.
+    alone: bool,
     files: Vec<Scheduled>,
     updates: Vec<Scheduled>,
     install: Option<Install>,
@@ -225,7 +229,7 @@ fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Sc
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, StepPlan};
+    use crate::plan::StepPlan;
 
     fn step(id: &str, ops: Vec<Op>) -> StepPlan {
         StepPlan {

@@ -6,7 +6,9 @@
 //! else and is skipped, with the reason; the rest is put back.
 
 use super::Record;
-use crate::observe::{Content, Entry, FileType, HostState, Known, PathState, Queries, Query, StateError, Unit};
+use crate::observe::{
+    Content, Entry, FileType, HostState, Known, PathState, Queries, Query, REBOOT_PENDING, StateError, Unit,
+};
 use crate::plan::{ACCOUNT_FILES, Access, Action, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
 use crate::values::{AbsPath, UnitName};
 use sha2::{Digest, Sha256};
@@ -450,6 +452,7 @@ impl Undo<'_> {
         for pending in self.record.pending.iter().filter(|name| noted.contains(*name)).cloned().collect::<Vec<_>>() {
             let (name, what) = match pending.strip_prefix("run:") {
                 Some(_) => ("pending command".to_owned(), "run".to_owned()),
+                None if pending == REBOOT_PENDING => ("pending reboot".to_owned(), "reboot".to_owned()),
                 None => (format!("pending {}", pending.replacen(':', " of ", 1)), pending.clone()),
             };
             let change = FieldChange::new("pending", Some(what), None::<&str>);

@@ -6,14 +6,15 @@ use super::select::{SelectedHost, StepAssets};
 use super::{RunFailed, probes};
 use crate::apply::Reach;
 use crate::observe::{HostState, Queries, probe};
-use crate::plan::{Forecast, HostPlan, StepError, Wanted, plan_host, queries};
-use crate::playbook::{HostScope, Playbook, Step};
+use crate::plan::{Forecast, HostPlan, PendingNames, StepError, Wanted, plan_host, queries};
+use crate::playbook::{Follower, HostScope, Playbook, Step};
 use crate::report::{Event, Reporter};
 use crate::resource;
 use crate::stage::Stage;
 use crate::transport::{Ask, Connector, Policy, Session};
 use crate::values::Diagnostic;
 use anyhow::Context;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Prepared {
     pub resumed_at: Option<String>,
     /// The run of an earlier apply, cut between two phases, that this one goes on with.
     pub continues: Option<String>,
+    /// See [`crate::observe::Left::done`].
+    pub done: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -98,7 +101,8 @@ impl Run<'_> {
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
         let continues = state.left.phase.clone().filter(|_| self.resume);
-        Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None, continues })
+        let done = BTreeSet::new();
+        Ok(Prepared { connector, session, steps, state, plan, stage, resumed_at: None, continues, done })
     }
 
     /// Asks all that must be known. Where nothing depends on facts, facts and
@@ -139,6 +143,7 @@ impl Worked for Prepared {
         let mut state = HostState::default();
         look(&mut self.session, &mut state, &queries(&self.steps), true)?;
         state.left.resumed_at.clone_from(&self.resumed_at);
+        state.left.done.clone_from(&self.done);
         let plan = plan(name, &mut self.session, &self.steps, &mut state)?;
         super::reboot::refuse_local(&self.connector.target, &plan.steps)?;
         self.state = state;
@@ -192,6 +197,15 @@ fn refusal(host: &str, errors: &[StepError], begun: bool) -> anyhow::Error {
     }
 }
 
+/// The names under which commands that follow a change are pending.
+pub(super) fn pending_names(followers: &[Follower]) -> Vec<String> {
+    let name = |follower: &Follower| match follower {
+        Follower::Known(identity) => PendingNames::own(identity),
+        Follower::Named { stem, word } => PendingNames::provisional(stem, word),
+    };
+    followers.iter().map(name).collect()
+}
+
 /// The resource of a rendered step.
 ///
 /// # Errors
@@ -202,7 +216,11 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
     };
     let assets = StepAssets { files: &step.files, stage };
     let mut resource = resource::build(kind, &step.table, &assets)?;
-    resource.identify(&step.identity);
+    let has_followed = step.table.get("when_changed").is_some();
+    let pending = has_followed.then(|| PendingNames::new(&step.identity, &step.stem, &step.follows));
+    if let Some(names) = &pending {
+        resource.identify(names);
+    }
     Ok(Wanted {
         id: step.id,
         name: step.name,
@@ -210,7 +228,8 @@ pub(super) fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Di
         resource,
         restart: step.restart,
         reload: step.reload,
-        follows: step.follows,
+        followed_by: pending_names(&step.followed_by),
+        pending,
         sensitive: step.sensitive,
         guard: step.guard,
         span: Some(step.span),

@@ -13,7 +13,7 @@ use super::carry_out::{Part, PartEnd, Terms, look_again, not_converged, run_part
 use super::engine::Prepared;
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
-use crate::plan::{Action, HostPlan, KNOWN_AFTER_APPLY, Op, StepPlan};
+use crate::plan::{Action, FieldChange, HostPlan, KNOWN_AFTER_APPLY, Op, StepPlan};
 use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -57,8 +57,10 @@ enum Goes {
 /// An apply on one host between two phases.
 #[derive(Default)]
 struct Work {
-    /// The plan as the operator has seen it, and agreed to.
+    /// The plan as the operator has seen it last, and agreed to.
     shown: HostPlan,
+    /// Those before it: what they said is known after apply stays so.
+    agreed: Vec<HostPlan>,
     /// What came of all phases so far.
     so_far: Option<HostOutcome>,
     /// The runs that can be taken back together: those since the last reboot.
@@ -96,6 +98,7 @@ impl Work {
                 let id = plan.steps.get(reboot.step).map(|step| step.id.clone());
                 self.rebooted.clone_from(&id);
                 host.resumed_at = id;
+                host.done = self.commands_done();
                 match come_back(host, &reboot, reporter) {
                     Ok(next) => self.take_up(host, next, terms, reporter),
                     Err((ending, error)) => self.over(ending, error),
@@ -106,25 +109,75 @@ impl Work {
                 let open = part.left_open.and_then(|at| part.steps.get(at));
                 // What is pending from here on is this apply's own.
                 host.resumed_at = Some(open.map_or(String::new(), |step| step.id.clone()));
+                host.done = if open.is_some() { self.commands_done() } else { BTreeSet::new() };
                 match look_again(host, &plan.name, reporter) {
                     Err(error) if open.is_none() => {
                         self.over(Ending::Failed, format!("the second look failed: {error:#}"))
                     }
-                    Err(error) => self.over(Ending::Failed, format!("{error:#}")),
-                    Ok(rest) if rest.is_empty() => self.nothing_differs(rest, reporter),
+                    Err(error) => match open.and_then(|open| self.ran_in_vain(host, open, reporter)) {
+                        Some(goes) => goes,
+                        None => self.over(Ending::Failed, format!("{error:#}")),
+                    },
+                    Ok(rest) if rest.is_empty() => self.last_look(host, rest, reporter),
                     Ok(rest) => match open {
                         Some(open) if is_stuck(&rest, &open.id) || self.phases > 2 * plan.steps.len() => {
                             let error = self.why_undecided(open, &rest);
                             self.stuck(rest, error, reporter)
                         }
                         Some(_) => self.take_up(host, rest, terms, reporter),
-                        None if self.may_repeat(&rest) => self.take_up(host, rest, terms, reporter),
+                        None if self.may_repeat(&rest) => {
+                            // What is done once more runs no command twice.
+                            host.done = self.commands_done();
+                            match look_again(host, &plan.name, reporter) {
+                                Ok(rest) => self.take_up(host, rest, terms, reporter),
+                                Err(error) => self.over(Ending::Failed, format!("{error:#}")),
+                            }
+                        }
                         None => {
                             self.so_far.iter_mut().for_each(|so_far| not_converged(so_far, rest.clone(), reporter));
                             Goes::Over
                         }
                     },
                 }
+            }
+        }
+    }
+
+    /// The commands that this apply has run so far.
+    fn commands_done(&self) -> BTreeSet<String> {
+        let steps = self.so_far.iter().flat_map(|so_far| &so_far.steps);
+        let ran = steps.filter(|(step, ending)| step.kind == "command" && *ending == StepEnding::Done);
+        ran.map(|(step, _)| step.id.clone()).collect()
+    }
+
+    /// Where the step that the last phase ended before cannot be planned, because a
+    /// command has run and its guard is not content: says so of the command.
+    fn ran_in_vain(&mut self, host: &mut Prepared, open: &StepPlan, reporter: &dyn Reporter) -> Option<Goes> {
+        let done = std::mem::take(&mut host.done);
+        if done.is_empty() {
+            return None;
+        }
+        let name = host.plan.name.clone();
+        let rest = look_again(host, &name, reporter).ok()?;
+        let differs = rest.steps.iter().any(|step| done.contains(&step.id) && step.action != Action::None);
+        differs.then(|| {
+            let error = self.why_undecided(open, &rest);
+            self.stuck(rest, error, reporter)
+        })
+    }
+
+    /// No other phase has anything to do. Commands that have run already were left
+    /// out of its plan: whether their guards are content now decides the end.
+    fn last_look(&mut self, host: &mut Prepared, rest: HostPlan, reporter: &dyn Reporter) -> Goes {
+        if std::mem::take(&mut host.done).is_empty() {
+            return self.nothing_differs(rest, reporter);
+        }
+        match look_again(host, &rest.name, reporter) {
+            Err(error) => self.over(Ending::Failed, format!("the second look failed: {error:#}")),
+            Ok(rest) if rest.is_empty() => self.nothing_differs(rest, reporter),
+            Ok(rest) => {
+                self.so_far.iter_mut().for_each(|so_far| not_converged(so_far, rest.clone(), reporter));
+                Goes::Over
             }
         }
     }
@@ -152,7 +205,7 @@ impl Work {
             let text = format!("decided now: step {} ({}): {word}", step.id, step.name);
             reporter.event(&Event::Notice { host: Some(&name), text: &text });
         }
-        let beyond = beyond(&self.shown, &next);
+        let beyond = beyond(self.agreed.iter().chain([&self.shown]), &next);
         if !beyond.is_empty() {
             let text = format!("this differs beyond the plan that was shown: {}", beyond.join("; "));
             reporter.event(&Event::Notice { host: Some(&name), text: &text });
@@ -162,10 +215,10 @@ impl Work {
             }
         }
         if next.is_empty() {
-            return Goes::Over;
+            return self.last_look(host, next, reporter);
         }
         reporter.event(&Event::Planned { plan: &next });
-        self.shown.clone_from(&next);
+        self.agreed.push(std::mem::replace(&mut self.shown, next.clone()));
         host.plan = next;
         Goes::On
     }
@@ -282,30 +335,48 @@ fn is_opaque(op: &Op) -> bool {
 /// What a transaction of apt costs, which is another when it is done in two parts.
 const SIZES: [&str; 2] = ["download", "disk space"];
 
-/// What a plan does that another one, which was shown, does not say, step by step.
-fn beyond(shown: &HostPlan, now: &HostPlan) -> Vec<String> {
-    // Which packages come besides was said to be known after apply.
-    let others_open = |shown: &StepPlan| shown.changes.iter().any(|change| change.field == "other packages");
-    let covers = |shown: &StepPlan, now: &StepPlan| {
-        shown.action == Action::Unknown
-            || shown.action != Action::None
-                && now.changes.iter().filter(|change| !SIZES.contains(&change.field.as_str())).all(|change| {
-                    let same = |other: &&crate::plan::FieldChange| other.field == change.field;
-                    let told = shown.changes.iter().find(same);
-                    told.map_or(others_open(shown), |told| {
-                        told.after == change.after || told.after.as_deref() == Some(KNOWN_AFTER_APPLY)
-                    })
-                })
+/// Where a plan cannot say yet which packages come besides those that are named.
+const OTHERS: &str = "other packages";
+
+/// What a plan does that none of those which were shown says, step by step.
+fn beyond<'a>(shown: impl Iterator<Item = &'a HostPlan> + Clone, now: &HostPlan) -> Vec<String> {
+    let is_covered = |step: &StepPlan| {
+        shown.clone().any(|plan| {
+            let known = plan.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
+            known.is_some_and(|known| covers(plan, known, step))
+        })
     };
     let mut named = Vec::new();
     for step in now.steps.iter().filter(|step| step.action != Action::None) {
-        let known = shown.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
-        if !is_pending(step) && !known.is_some_and(|known| covers(known, step)) {
+        if !is_pending(step) && !is_covered(step) {
             let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
             named.push(format!("step {} ({}): {}", step.id, step.name, changes.join(", ")));
         }
     }
     named
+}
+
+/// Whether a plan that was shown says of a step, `known`, what it does `now`.
+fn covers(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
+    if known.action == Action::Unknown || known.action == Action::None {
+        return known.action == Action::Unknown;
+    }
+    let same = |told: &&FieldChange, change: &FieldChange| {
+        told.field == change.field
+            && (told.after == change.after || told.after.as_ref().is_some_and(|told| told.contains(KNOWN_AFTER_APPLY)))
+    };
+    // What apt brings besides is shown with the first step of a transaction,
+    // which is another step once the first is done.
+    let of_apt = || plan.steps.iter().flat_map(|step| &step.changes);
+    let others_open = |mut changes: std::slice::Iter<'_, FieldChange>| changes.any(|change| change.field == OTHERS);
+    now.changes.iter().filter(|change| !SIZES.contains(&change.field.as_str())).all(|change| {
+        if known.changes.iter().any(|told| told.field == change.field) {
+            return known.changes.iter().any(|told| same(&told, change));
+        }
+        others_open(known.changes.iter())
+            || change.field.starts_with("package ") && of_apt().any(|told| told.field == OTHERS || same(&told, change))
+            || change.field == OTHERS && of_apt().any(|told| told.field == OTHERS)
+    })
 }
 
 /// Whether a step is what an open one has become: one of those it uses, or one

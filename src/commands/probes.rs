@@ -5,9 +5,9 @@
 //! run makes is predicted; what an earlier step may change in a way that
 //! nobody can predict is not known, and never guessed.
 
-use super::engine::{known_of, wanted};
+use super::engine::{known_of, pending_names, wanted};
 use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run, StateError};
-use crate::plan::{DesiredAtTurn, KNOWN_AFTER_APPLY, PlanError, Planned, Wanted};
+use crate::plan::{DesiredAtTurn, KNOWN_AFTER_APPLY, PendingNames, PlanError, Planned, Wanted};
 use crate::playbook::{Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
@@ -50,7 +50,9 @@ fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> W
         kind: resource::kind(later.kind()).map_or("use", |kind| kind.name),
         restart: Vec::new(),
         reload: Vec::new(),
-        follows: Vec::new(),
+        followed_by: pending_names(&later.followers()),
+        // What is noted for it before its turn is noted for this.
+        pending: later.identity().filter(|_| later.is_follower()).map(|(own, stem)| PendingNames::new(&own, stem, &[])),
         sensitive: false,
         guard: false,
         span: later.span().cloned(),
@@ -66,8 +68,6 @@ struct ProbedStep {
     /// The probes, and what the step will need as far as that is known before
     /// any probe is answered: so that one observation is enough.
     asks: Queries,
-    /// See [`Resource::foreseen_followers`].
-    followers: Vec<(String, Vec<String>)>,
     /// What is wrong with it whatever the probes find; it counts unless they
     /// are known to leave the step out.
     wrong: Vec<Diagnostic>,
@@ -76,7 +76,7 @@ struct ProbedStep {
 
 impl ProbedStep {
     fn new(later: Later, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
-        let (mut asks, mut followers) = (Queries::new(), Vec::new());
+        let mut asks = Queries::new();
         let (foreseen, inner) = later.foreseen();
         let probes = || later.probes().iter().chain(&inner);
         probes().for_each(|probe| asks.ask(query(&probe.question)));
@@ -95,14 +95,13 @@ impl ProbedStep {
                 Ok(step) => {
                     step.resource.queries(&mut asks);
                     asks.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
-                    followers.extend(step.resource.pending().map(|pending| (pending, step.follows)));
                 }
                 Err(errors) => {
                     wrong.extend(errors.into_iter().filter(|error| template.is_none() || error.span != template));
                 }
             }
         }
-        ProbedStep { later, stage, asks, followers, wrong, decided }
+        ProbedStep { later, stage, asks, wrong, decided }
     }
 
     /// The steps that answers make of it, and the probes that it depends on
@@ -138,10 +137,6 @@ fn in_lines(errors: &[Diagnostic]) -> String {
 impl Resource for ProbedStep {
     fn queries(&self, queries: &mut Queries) {
         queries.extend(self.asks.iter().cloned());
-    }
-
-    fn foreseen_followers(&self) -> &[(String, Vec<String>)] {
-        &self.followers
     }
 
     fn plan(&self, _: &HostState) -> Result<Planned, PlanError> {

@@ -124,6 +124,9 @@ pub struct Left {
     pub running: Option<String>,
     /// The last run, where it was one phase of an apply that has not gone on.
     pub phase: Option<String>,
+    /// Commands that earlier phases of this apply have carried out, by the ids of
+    /// their steps: none runs twice, unless a change asks for it anew.
+    pub done: BTreeSet<String>,
     /// Once an apply has begun: the step that it goes on with. What is owed then
     /// is its own, and done at its place.
     pub resumed_at: Option<String>,

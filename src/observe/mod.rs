@@ -29,4 +29,5 @@ pub use state::{
     StateError, Unit,
 };
 pub use tree::Tree;
+pub use turn::REBOOT_PENDING;
 pub use witness::salted;

@@ -256,6 +256,10 @@ pub struct HostState {
     pub(super) command_by: Option<String>,
     /// The last step that only its turn decides and that may bring anything.
     pub(super) open_by: Option<String>,
+    /// Of the changes since the last reboot, those that are not certain, with the
+    /// last step that may make some.
+    pub(super) open_changes: u32,
+    pub(super) perhaps_changed_by: Option<String>,
     /// Commands that may be pending, with the step that decides it.
     pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.

@@ -4,6 +4,9 @@
 use super::{HostState, Known, Output, Run};
 use crate::values::AbsPath;
 
+/// The name under which a host notes that a change asks for a reboot.
+pub const REBOOT_PENDING: &str = "reboot:changed";
+
 /// Assertions and the changes that may have made them false.
 impl HostState {
     /// Whether a looking command that succeeds here still does when its step's
@@ -24,14 +27,31 @@ impl HostState {
         self.asserted.insert(run.clone(), self.changes);
     }
 
-    /// Whether a change is planned that no reboot follows.
-    pub fn changed_since_reboot(&self) -> bool {
-        self.changes > self.rebooted_at
+    /// How many changes are planned so far.
+    pub fn changes(&self) -> u32 {
+        self.changes
     }
 
-    /// Whether an earlier run ended before its reboot.
+    /// Notes that only the turn of the step at hand tells whether it changes
+    /// anything: what is planned since there were `before` changes is not certain.
+    pub fn changes_are_open(&mut self, before: u32) {
+        self.open_changes = self.open_changes.saturating_add(self.changes.saturating_sub(before));
+        self.perhaps_changed_by = Some(self.this_step());
+    }
+
+    /// Whether a change is planned for certain that no reboot follows.
+    pub fn changed_since_reboot(&self) -> bool {
+        self.changes > self.rebooted_at.saturating_add(self.open_changes)
+    }
+
+    /// The last step that may change something, with no reboot after it.
+    pub fn perhaps_changed_since_reboot(&self) -> Option<&str> {
+        self.perhaps_changed_by.as_deref()
+    }
+
+    /// Whether an earlier run, or an earlier phase of this one, ended before its reboot.
     pub fn owes_reboot(&self) -> bool {
-        self.left.owed.contains("reboot:changed")
+        self.left.owed.contains(REBOOT_PENDING)
     }
 
     /// Notes that what is done may ask for a reboot.
@@ -42,6 +62,8 @@ impl HostState {
     /// The host will be restarted, and no restart be pending any more.
     pub fn will_reboot(&mut self) {
         self.rebooted_at = self.changes;
+        self.open_changes = 0;
+        self.perhaps_changed_by = None;
         self.reboot_by = None;
         self.left.owed.retain(|owed| owed.starts_with("run:"));
     }
@@ -76,6 +98,8 @@ impl HostState {
     pub fn settle(&mut self) {
         self.changes = 0;
         self.rebooted_at = 0;
+        self.open_changes = 0;
+        self.perhaps_changed_by = None;
         self.reboot_by = None;
         self.asserted.clear();
         self.changed_by = None;

@@ -1,6 +1,6 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::{Action, FieldChange, Op, StepPlan, Verb};
+use super::{Action, FieldChange, Op, StepPlan, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Known};
 use crate::values::UnitName;
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 /// the next `flush` or else at the end, a restart in place of a reload. Those
 /// that an earlier run has left come first: what this run does may need them.
 /// Those of guarded steps come right after them, under their guard: what a new
-/// login confirms must be what is live.
+/// login confirms must be what is live. Where only the turn of the steps that ask
+/// tells whether they change anything, it tells whether the unit is restarted, too.
 pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     // A host that is certain to restart restarts its services, whatever was pending.
     let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
@@ -22,7 +23,7 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
         // What does not run and is brought up by this run starts once, with what is new by then.
         let due_at_the_end = is_down(host, &unit) && steps.iter().any(|step| brings_up(step, &unit));
         let when = if due_at_the_end { &mut due } else { &mut left };
-        when.add(&unit, verb, why.to_owned());
+        when.add(&unit, verb, Reason::Certain(why.to_owned()));
     }
     // In a chroot or an image that is being built nothing runs that could be restarted.
     let live = host.facts.init == "systemd";
@@ -42,7 +43,10 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
         }
         if changes && live && !reboot_follows {
             let due = if step.guard { &mut guarded } else { &mut due };
-            let because = || format!("step {} changes", step.id);
+            let because = || match step.action {
+                Action::Unknown => Reason::Perhaps(format!("step {}", step.id)),
+                _ => Reason::Certain(format!("step {} changes", step.id)),
+            };
             step.restart.iter().for_each(|unit| due.add(unit, Verb::Restart, because()));
             step.reload.iter().for_each(|unit| due.add(unit, Verb::Reload, because()));
         }
@@ -101,12 +105,20 @@ fn left_pending(host: &HostState) -> impl Iterator<Item = (Verb, UnitName)> {
     })
 }
 
+/// Why a unit is restarted or reloaded.
+enum Reason {
+    /// A sentence.
+    Certain(String),
+    /// The step that may change something, as in "step 3".
+    Perhaps(String),
+}
+
 /// Units that are to be restarted or reloaded, with the reasons.
 #[derive(Default)]
-struct Due(BTreeMap<UnitName, (Verb, Vec<String>)>);
+struct Due(BTreeMap<UnitName, (Verb, Vec<Reason>)>);
 
 impl Due {
-    fn add(&mut self, unit: &UnitName, verb: Verb, because: String) {
+    fn add(&mut self, unit: &UnitName, verb: Verb, because: Reason) {
         let entry = self.0.entry(unit.clone()).or_insert((verb, Vec::new()));
         if verb == Verb::Restart {
             entry.0 = Verb::Restart;
@@ -122,17 +134,32 @@ impl Due {
     }
 
     fn steps(&mut self, guard: bool, first: bool) -> Vec<StepPlan> {
-        let step = |(unit, (verb, because)): (UnitName, (Verb, Vec<String>))| StepPlan {
-            id: format!("{}:{unit}", verb.word()),
-            name: format!("{} {unit}", verb.word()),
-            kind: "service",
-            action: Action::Run,
-            changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(because.join(", ")))],
-            // What a guard keeps and puts back, it makes take up the old state again itself.
-            ops: vec![if guard { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
-            guard,
-            ..StepPlan::default()
-        };
-        std::mem::take(&mut self.0).into_iter().map(step).collect()
+        let due = std::mem::take(&mut self.0);
+        due.into_iter().map(|(unit, (verb, because))| step(unit, verb, &because, guard, first)).collect()
+    }
+}
+
+fn step(unit: UnitName, verb: Verb, because: &[Reason], guard: bool, first: bool) -> StepPlan {
+    let open: Vec<&str> = because
+        .iter()
+        .filter_map(|reason| if let Reason::Perhaps(step) = reason { Some(step.as_str()) } else { None })
+        .collect();
+    let certain = open.len() < because.len();
+    let why = because.iter().map(|reason| match reason {
+        Reason::Certain(why) => why.clone(),
+        Reason::Perhaps(step) => format!("if {step} changes anything"),
+    });
+    let why: Vec<String> = why.collect();
+    StepPlan {
+        id: format!("{}:{unit}", verb.word()),
+        name: format!("{} {unit}", verb.word()),
+        kind: "service",
+        action: if certain { Action::Run } else { Action::Unknown },
+        changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(why.join(", ")))],
+        notes: if certain { Vec::new() } else { vec![decided_at_its_turn(&open.join(", "))] },
+        // What a guard keeps and puts back, it makes take up the old state again itself.
+        ops: vec![if guard && certain { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
+        guard,
+        ..StepPlan::default()
     }
 }

@@ -15,6 +15,7 @@ mod effect;
 mod obstacle;
 mod op;
 mod outcome;
+mod pending;
 mod planner;
 mod script;
 mod step;
@@ -30,6 +31,7 @@ pub(crate) use apt::with_released;
 pub use apt::{AptOptions, AptTarget, Mark};
 pub use op::{Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;
+pub use pending::PendingNames;
 pub use planner::{DesiredAtTurn, Forecast, StepError, Wanted, plan_host, queries};
 pub use script::OpScript;
 pub use step::{

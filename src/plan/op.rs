@@ -80,6 +80,8 @@ pub struct Guard {
     /// The name under which the host notes that a change asks for the command;
     /// where it is not noted there is nothing to do.
     pub pending: Option<String>,
+    /// What was noted before it was known for which commands, and the names of these.
+    pub hands_on: Vec<(String, Vec<String>)>,
 }
 
 /// One primitive operation.

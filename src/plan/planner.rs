@@ -2,6 +2,7 @@
 
 use super::contradiction::{contradictions, taken_along};
 use super::due::owed;
+use super::pending::{PendingNames, ask_for_reboot, hand_on};
 use super::transaction::add_transactions;
 use super::turn::{later_reboots, leave_unknown_places_open};
 use super::whole::{judge, missing_units};
@@ -9,7 +10,6 @@ use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_i
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
-use std::collections::BTreeMap;
 
 /// A step of a playbook, rendered for one host.
 #[derive(Debug)]
@@ -26,8 +26,11 @@ pub struct Wanted {
     pub restart: Vec<UnitName>,
     /// Units to reload if this step changes anything.
     pub reload: Vec<UnitName>,
-    /// Ids of the steps whose changes it follows (`when_changed`).
-    pub follows: Vec<String>,
+    /// The commands that follow its changes (`when_changed`), by the names under
+    /// which they are pending, whether or not they are part of this run.
+    pub followed_by: Vec<String>,
+    /// The names of a command that follows the changes of others.
+    pub pending: Option<PendingNames>,
     /// Whether values must not be shown.
     pub sensitive: bool,
     /// Whether the operator wants it guarded, whatever it does.
@@ -104,7 +107,6 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         predicted: host.clone(),
         wants: Queries::new(),
         incomplete: false,
-        followers: followers(steps),
         plans: Vec::new(),
         made: Vec::new(),
         errors: Vec::new(),
@@ -121,7 +123,10 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         return Err(errors);
     }
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
+    planned.sort_by_key(|(at, _)| *at);
     later_reboots(&planned, &mut plans, &predicted);
+    ask_for_reboot(&planned, &mut plans);
+    hand_on(&planned, &mut plans, &mut predicted);
     judge(&planned, &mut plans, &predicted, &mut wants)?;
     let mut sources = vec![None; plans.len()];
     for (at, step) in &planned {
@@ -168,8 +173,6 @@ struct Planning<'a> {
     predicted: HostState,
     wants: Queries,
     incomplete: bool,
-    /// The commands that follow each step, by the names under which they are pending.
-    followers: BTreeMap<String, Vec<String>>,
     plans: Vec<StepPlan>,
     /// Steps that others became at their turn, with the places of their plans.
     made: Vec<(usize, Wanted)>,
@@ -205,7 +208,7 @@ impl Planning<'_> {
             Err(error) => return self.fail(step, error),
         };
         // What asks for it only after its turn is heeded at the end of the run.
-        if self.passed && step.resource.may_become_due() {
+        if self.passed && step.resource.may_become_due() || self.has_run(step) {
             planned = Planned::nothing();
         }
         let Planned { ops, notes, .. } = &mut planned;
@@ -215,7 +218,11 @@ impl Planning<'_> {
         leave_unknown_places_open(&mut planned, &self.predicted);
         obstacle::masks(&mut planned, &self.predicted);
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
+        let changes = self.predicted.changes();
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
+        if planned.action() == Action::Unknown {
+            self.predicted.changes_are_open(changes);
+        }
         if step.sensitive {
             planned.mask();
         }
@@ -232,7 +239,7 @@ impl Planning<'_> {
             open: planned.open,
             restart: step.restart.clone(),
             reload: step.reload.clone(),
-            followed_by: self.followers.get(&step.id).cloned().unwrap_or_default(),
+            followed_by: step.followed_by.clone(),
             sensitive: step.sensitive,
             guard: step.guard,
             span: step.span.clone(),
@@ -245,12 +252,22 @@ impl Planning<'_> {
         self.plans.push(step_plan);
     }
 
+    /// Whether an earlier phase of this apply has run a command, and no change
+    /// has asked for it since.
+    fn has_run(&self, step: &Wanted) -> bool {
+        let asks = |name: &String| self.predicted.is_pending(name) || self.predicted.perhaps_pending_by(name).is_some();
+        self.host.left.done.contains(&step.id) && !step.pending.iter().flat_map(PendingNames::all).any(asks)
+    }
+
     fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
+        let changes = self.predicted.changes();
         match step.kind {
             "user" | "group" => self.predicted.may_bring(false),
             "use" | "package" | "command" => self.predicted.may_bring(true),
             _ => {}
         }
+        self.predicted.changes_are_open(changes);
+        step.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, true));
         self.plans.push(StepPlan {
             id: step.id.clone(),
             name: step.name.clone(),
@@ -269,6 +286,7 @@ impl Planning<'_> {
     fn answered(&mut self, step: &Wanted) -> bool {
         let mut queries = Queries::new();
         step.resource.queries(&mut queries);
+        queries.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
         let open: Vec<Query> = queries.iter().filter(|query| !self.host.asked(query)).cloned().collect();
         let answered = open.is_empty();
         self.incomplete |= !answered;
@@ -279,18 +297,6 @@ impl Planning<'_> {
     fn fail(&mut self, step: &Wanted, error: PlanError) {
         self.errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
     }
-}
-
-/// The commands that follow each step, by the names under which they are pending.
-fn followers(steps: &[Wanted]) -> BTreeMap<String, Vec<String>> {
-    let mut followers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for step in steps {
-        let own = step.resource.pending().map(|pending| (pending, step.follows.clone()));
-        for (pending, follows) in own.iter().chain(step.resource.foreseen_followers()) {
-            follows.iter().for_each(|id| followers.entry(id.clone()).or_default().push(pending.clone()));
-        }
-    }
-    followers
 }
 
 /// The notes of a step without repetitions, in their order.

@@ -269,6 +269,9 @@ impl OpScript {
         let unless = guard.unless.as_ref().map_or(String::new(), |text| self.payload(format!("{text}\n")));
         let user = user.map_or("", UserName::as_str);
         let (creates, removes) = (path(&guard.creates), path(&guard.removes));
+        for (noted, names) in &guard.hands_on {
+            self.run(Command::new("hand_on").arg(noted).args(names));
+        }
         let pending = guard.pending.as_deref().unwrap_or_default();
         self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user, pending]));
     }

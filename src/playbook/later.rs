@@ -4,7 +4,7 @@
 //! So such a step is not rendered before the plan is made but in the middle of
 //! it, with the answers that hold at its turn.
 
-use super::changes::Follows;
+use super::changes::{Follower, Outline, WHEN_CHANGED};
 use super::files::{Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, ProbeAnswers};
@@ -36,7 +36,7 @@ pub struct Later {
     pub(super) probes: Arc<[Probe]>,
     pub(super) tags: TagFilter,
     pub(super) record: Arc<Record>,
-    pub(super) follows: Arc<Follows>,
+    pub(super) outline: Arc<Outline>,
 }
 
 /// What the answers of the probes make of a step.
@@ -57,6 +57,30 @@ impl Later {
             Some((index, _)) => format!("{}[{index}]", self.above.id),
             None => self.above.id.clone(),
         }
+    }
+
+    /// See [`Step::identity`] and [`Step::stem`]; none where each item of its
+    /// `each` will have its own.
+    pub fn identity(&self) -> Option<(String, &str)> {
+        match (&self.item, self.step().and_then(|step| step.each.as_ref())) {
+            (Some((index, _)), _) => Some((format!("{}[{index}]", self.above.identity), &self.above.stem)),
+            (None, Some(_)) => None,
+            (None, None) => Some((self.above.identity.clone(), &self.above.stem)),
+        }
+    }
+
+    /// The commands that may follow its changes, as far as that is known before
+    /// its turn.
+    pub fn followers(&self) -> Vec<Follower> {
+        let mut steps = Steps::new(&self.tags, &self.record, Depth::Outline);
+        steps.later(self, &self.scope);
+        steps.pieces.iter().filter_map(Piece::step).flat_map(|step| self.outline.followers_of(step)).collect()
+    }
+
+    /// Whether it follows the changes of others.
+    pub fn is_follower(&self) -> bool {
+        matches!(self.step().map(|step| &step.action),
+            Some(RawAction::Resource { table, .. }) if table.get(WHEN_CHANGED).is_some())
     }
 
     /// What it is called, as far as that is known before its turn.
@@ -99,7 +123,7 @@ impl Later {
         let scope = Arc::new(self.scope.at_turn(answers));
         let mut steps = Steps::new(&self.tags, &self.record, Depth::AtTurn);
         steps.later(self, &scope);
-        steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
+        steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.outline));
         Turn { pieces: steps.pieces, open: scope.open_probes(), errors: told_once(steps.errors) }
     }
 
@@ -109,17 +133,24 @@ impl Later {
     pub fn foreseen(&self) -> (Vec<Step>, Vec<Probe>) {
         let mut steps = Steps::new(&self.tags, &self.record, Depth::All);
         steps.later(self, &self.scope);
-        steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.follows));
         (steps.pieces.into_iter().filter_map(Piece::into_step).collect(), steps.probes)
     }
 }
 
 impl Piece {
-    /// Tells it the steps whose changes it follows.
-    pub(super) fn follow(&mut self, follows: &Arc<Follows>) {
+    /// Tells it which commands follow its changes.
+    pub(super) fn follow(&mut self, outline: &Arc<Outline>) {
         match self {
-            Piece::Step(step) => step.follows = follows.get(&step.id).cloned().unwrap_or_default(),
-            Piece::Later(later) => later.follows = Arc::clone(follows),
+            Piece::Step(step) => step.followed_by = outline.followers_of(step),
+            Piece::Later(later) => later.outline = Arc::clone(outline),
+        }
+    }
+
+    /// The step, if this is one.
+    pub(super) fn step(&self) -> Option<&Step> {
+        match self {
+            Piece::Step(step) => Some(step),
+            Piece::Later(_) => None,
         }
     }
 

@@ -23,13 +23,14 @@ mod scope;
 mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
+pub use changes::Follower;
 pub use files::StepFiles;
 pub use later::{Later, Piece, Turn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
 pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TEMPLATE_VARIABLES, TemplateWord};
 
 use crate::values::{Diagnostic, Node, Span, UnitName};
-use changes::Follows;
+use changes::Outline;
 use files::{Folder, Record};
 use model::{RawAction, Unit};
 use render::Depth;
@@ -116,9 +117,14 @@ pub struct Step {
     /// What it is called.
     pub name: String,
     /// What tells it from the other steps of a host and stays when its text is
-    /// corrected: its playbook's file, then its name and those of the `use`
-    /// steps around it; without a name its kind and place among those of the kind.
+    /// corrected: its playbook's name, then its own and those of the `use` steps
+    /// around it; without a name its kind and place among those of the kind.
     pub identity: String,
+    /// What it has in common with the other items of an `each`: its identity
+    /// without their numbers.
+    pub stem: String,
+    /// Whether it stands for all items of an `each`, which are not known yet.
+    pub items_open: bool,
     /// Its kind.
     pub kind: String,
     /// Where the kind stands.
@@ -141,8 +147,10 @@ pub struct Step {
     pub tags: Vec<String>,
     /// The names of the `use` steps that it comes through.
     pub within: Vec<String>,
-    /// Ids of the steps whose changes it follows (`when_changed`).
+    /// What it names in `when_changed`, as far as that is known.
     pub follows: Vec<String>,
+    /// The commands that follow its changes, whether or not they are part of this run.
+    pub followed_by: Vec<Follower>,
     /// Whether something in it stayed unrendered because facts are not known.
     pub unknown: bool,
     /// Where it stands.
@@ -198,9 +206,15 @@ impl Playbook {
     /// # Errors
     /// All that is wrong for this host and is known to be before any probe is answered.
     pub fn pieces(&self, host: &HostScope) -> Result<Vec<Piece>, Vec<Diagnostic>> {
-        let (pieces, mut errors) = self.rendered(host, Depth::AtTurn);
+        let (mut pieces, mut errors) = self.rendered(host, Depth::AtTurn);
         if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
             errors.extend(self.rendered(host, Depth::All).1);
+        }
+        let mut any_follows = false;
+        self.unit.walk(&mut |unit| any_follows |= unit.source.text.contains(changes::WHEN_CHANGED));
+        if any_follows {
+            let outline = Arc::new(self.outline(host));
+            pieces.iter_mut().for_each(|piece| piece.follow(&outline));
         }
         if errors.is_empty() { Ok(pieces) } else { Err(told_once(errors)) }
     }
@@ -209,16 +223,23 @@ impl Playbook {
         let scope = Arc::new(Scope::new(&self.engine, &self.unit, host));
         let mut steps = render::Steps::new(&host.tags, &self.record, depth);
         steps.playbook(&self.unit, &scope);
-        let (mut pieces, mut errors) = (steps.pieces, steps.errors);
-        if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
-            // Which step follows which is known before any of them is decided.
-            let foreseen = self.rendered(host, Depth::All).0.into_iter().filter_map(Piece::into_step);
-            let follows: Arc<Follows> = Arc::new(foreseen.map(|step| (step.id, step.follows)).collect());
-            pieces.iter_mut().for_each(|piece| piece.follow(&follows));
-        } else {
-            changes::resolve(&self.unit, &mut pieces, &mut errors);
+        let (pieces, mut errors) = (steps.pieces, steps.errors);
+        // What is left for its turn is judged where nothing is.
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
+            let steps: Vec<&Step> = pieces.iter().filter_map(Piece::step).collect();
+            errors.extend(changes::check(&self.unit, &steps));
         }
         (pieces, told_once(errors))
+    }
+
+    /// Which command follows what, of all steps: what a run leaves out by tags,
+    /// too, follows the changes that are made without it.
+    fn outline(&self, host: &HostScope) -> Outline {
+        let scope = Arc::new(Scope::new(&self.engine, &self.unit, host));
+        let all = TagFilter::default();
+        let mut steps = render::Steps::new(&all, &self.record, Depth::Outline);
+        steps.playbook(&self.unit, &scope);
+        Outline::of(steps.pieces.iter().filter_map(Piece::step))
     }
 
     /// Whether the steps of a host depend on its facts: whether any template,

@@ -1,5 +1,6 @@
 //! From the model to the steps of one host.
 
+use super::changes::named;
 use super::files::{Folder, Record, StepFiles};
 use super::later::{Later, Piece};
 use super::model::{RawAction, RawStep, Unit};
@@ -25,7 +26,11 @@ pub(super) struct Above {
     /// See [`Step::id`].
     pub id: String,
     /// See [`Step::identity`].
-    identity: String,
+    pub identity: String,
+    /// See [`Step::stem`].
+    pub stem: String,
+    /// See [`Step::items_open`].
+    items_open: bool,
 }
 
 /// How far steps are read.
@@ -37,6 +42,8 @@ pub(super) enum Depth {
     Known,
     /// One item stands for those of an `each` that are not known: for checks.
     All,
+    /// One step stands for the items of an `each` that are not known, with no number.
+    Outline,
 }
 
 /// Renders the steps of a playbook for one host.
@@ -68,7 +75,8 @@ impl<'a> Steps<'a> {
             Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
             Folder::Disk(_) => Vec::new(),
         };
-        self.unit(unit, scope, &Above { folders: here, identity: file_name(unit), ..Above::default() });
+        let identity = identity(unit);
+        self.unit(unit, scope, &Above { folders: here, stem: identity.clone(), identity, ..Above::default() });
     }
 
     fn unit(&mut self, unit: &Arc<Unit>, scope: &Arc<Scope>, above: &Above) {
@@ -88,8 +96,10 @@ impl<'a> Steps<'a> {
             if matches!(step.action, RawAction::Resource { .. }) && !self.tags.wants(&tags) {
                 continue;
             }
-            let identity = format!("{}\0{}", above.identity, own_identity(unit, number));
-            let above = Above { id, identity, tags, ..above.clone() };
+            let own = own_identity(unit, number);
+            let below = |above: &str| format!("{above}\0{own}");
+            let (identity, stem) = (below(&above.identity), below(&above.stem));
+            let above = Above { id, identity, stem, tags, ..above.clone() };
             if self.depth == Depth::AtTurn && !unit.probes.is_empty() {
                 self.pieces.push(Piece::Later(Box::new(Later {
                     unit: Arc::clone(unit),
@@ -100,7 +110,7 @@ impl<'a> Steps<'a> {
                     probes: Arc::clone(&probes),
                     tags: self.tags.clone(),
                     record: Arc::clone(self.record),
-                    follows: Arc::default(),
+                    outline: Arc::default(),
                 })));
             } else {
                 self.step(step, scope, &above);
@@ -112,7 +122,14 @@ impl<'a> Steps<'a> {
         match &step.each {
             None => self.once(step, scope, above),
             Some(each) => {
-                for (index, item) in self.items(each, scope).into_iter().enumerate() {
+                let items = self.items(each, scope);
+                let open = matches!(each.value, NodeValue::String(_)) && matches!(items[..], [Var::Unknown(_)]);
+                if self.depth == Depth::Outline && open {
+                    let scope = Arc::new(scope.above([("item".to_owned(), Var::Unknown(None))]));
+                    self.once(step, &scope, &Above { items_open: true, ..above.clone() });
+                    return;
+                }
+                for (index, item) in items.into_iter().enumerate() {
                     self.of_item(step, scope, above, index, item);
                 }
             }
@@ -179,8 +196,9 @@ impl<'a> Steps<'a> {
     /// for checks.
     fn items(&mut self, each: &Node, scope: &Scope) -> Vec<Var> {
         let mut renderer = Renderer::new(scope);
-        let any =
-            |example: Option<Value>| if self.depth == Depth::All { vec![Var::Unknown(example)] } else { Vec::new() };
+        let any = |example: Option<Value>| {
+            if matches!(self.depth, Depth::All | Depth::Outline) { vec![Var::Unknown(example)] } else { Vec::new() }
+        };
         let items = match &each.value {
             NodeValue::String(text) => match renderer.expression(each, text, false) {
                 Outcome::Value(Value::Array(items)) => items.into_iter().map(Var::Ready).collect(),
@@ -236,9 +254,13 @@ impl<'a> Steps<'a> {
                 self.pieces.push(Piece::Step(Box::new(Step {
                     id: above.id,
                     identity: above.identity,
+                    stem: above.stem,
+                    items_open: above.items_open,
                     name,
                     kind: kind.clone(),
                     kind_span: kind_span.clone(),
+                    follows: named(&rendered),
+                    followed_by: Vec::new(),
                     table: rendered,
                     files: StepFiles {
                         folders: above.folders,
@@ -252,13 +274,18 @@ impl<'a> Steps<'a> {
                     control: above.control,
                     tags: above.tags,
                     within: above.within,
-                    follows: Vec::new(),
                     unknown,
                     span: step.span.clone(),
                 })));
             }
         }
     }
+}
+
+/// What a playbook is known by on a host: its name, which stays when its file is
+/// called otherwise, or else its file's.
+fn identity(unit: &Unit) -> String {
+    unit.name.as_ref().map_or_else(|| file_name(unit), |name| format!("playbook {name}"))
 }
 
 /// The name of a playbook's file, with its folder where all such files have one name.
@@ -275,7 +302,7 @@ fn file_name(unit: &Unit) -> String {
 fn own_identity(unit: &Unit, number: usize) -> String {
     let word = |step: &RawStep| match (step.name.as_ref().and_then(Node::as_str), &step.action) {
         (Some(name), _) => format!("name {name}"),
-        (None, RawAction::Use { unit, .. }) => format!("use {}", file_name(unit)),
+        (None, RawAction::Use { unit, .. }) => format!("use {}", identity(unit)),
         (None, RawAction::Resource { kind, .. }) => format!("kind {kind}"),
     };
     let Some(own) = unit.steps.get(number).map(word) else { return String::new() };

@@ -3,11 +3,10 @@
 //! A guard is always required: without one nobody could say whether the host
 //! differs, neither before the apply nor after it.
 
-use super::{Args, Field, Kind, Resource, Type, directory, file::hex, ownership, parents, shell_text};
+use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
 use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
-use crate::plan::{Action, Guard, Op, Outcome, PlanError, Planned, decided_at_its_turn};
+use crate::plan::{Action, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
-use sha2::{Digest, Sha256};
 
 pub(super) const KIND: Kind = Kind {
     name: "command",
@@ -30,7 +29,8 @@ pub(super) const KIND: Kind = Kind {
             "when_changed",
             Type::StringOrStrings,
             "names or tags of steps before it, or \"previous\": it runs when one of them has changed something, in this \
-             run or in an earlier one that did not come so far; no other guard is needed then",
+             run or in an earlier one that did not come so far or left it out by tags; a change that is made while its \
+             'when' is false asks for nothing, unless a probe decides 'when'; no other guard is needed then",
         ),
         Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
@@ -49,8 +49,8 @@ struct Shell {
     creates: Option<AbsPath>,
     removes: Option<AbsPath>,
     unless: Option<Run>,
-    /// The name under which a change that it follows is noted on the host.
-    pending: Option<String>,
+    /// The names under which a change that it follows is noted on the host.
+    pending: Option<PendingNames>,
     environment: Vec<(EnvKey, Secret)>,
     user: Option<UserName>,
     directory: Option<AbsPath>,
@@ -82,7 +82,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         // Of what has no step: the same command keeps its name.
         let who = user.as_ref().map_or("root", UserName::as_str);
         let text = format!("{who}\0{}\0{run}", args.string("directory").unwrap_or_default());
-        pending_name(&text)
+        PendingNames::new(&text, &text, &[])
     });
     Some(Box::new(Shell {
         run,
@@ -94,10 +94,6 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         user: user.filter(|user| !is_root(user)),
         directory: args.parse("directory"),
     }))
-}
-
-fn pending_name(of: &str) -> String {
-    format!("run:{}", &hex(&Sha256::digest(of))[..16])
 }
 
 fn is_root(user: &UserName) -> bool {
@@ -143,9 +139,9 @@ impl Shell {
         let at_its_turn = |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
         let brought = || host.brought_by().or(host.changed_by()).or(Some("an earlier step"));
         if let Some(pending) = &self.pending {
-            verdicts.push(match (host.is_pending(pending), host.perhaps_pending_by(pending)) {
-                (true, _) => Due::Yes,
-                (false, on) => at_its_turn(on, Due::No),
+            verdicts.push(match pending.all().any(|name| host.is_pending(name)) {
+                true => Due::Yes,
+                false => at_its_turn(pending.all().find_map(|name| host.perhaps_pending_by(name)), Due::No),
             });
         }
         if let Some(path) = &self.creates {
@@ -224,7 +220,8 @@ impl Shell {
             creates: self.creates.clone(),
             removes: self.removes.clone(),
             unless,
-            pending: self.pending.clone(),
+            pending: self.pending.as_ref().map(|names| names.own.clone()),
+            hands_on: Vec::new(),
         })
     }
 
@@ -233,7 +230,7 @@ impl Shell {
         outcomes.extend(self.creates.clone().map(Outcome::Exists));
         outcomes.extend(self.removes.clone().map(Outcome::Gone));
         outcomes.extend(self.unless.clone().map(Outcome::Succeeds));
-        outcomes.extend(self.pending.clone().map(Outcome::Followed));
+        outcomes.extend(self.pending.as_ref().map(|names| Outcome::Followed(names.own.clone())));
         outcomes
     }
 }
@@ -259,14 +256,9 @@ impl Resource for Shell {
         }
     }
 
-    fn pending(&self) -> Option<String> {
-        self.pending.clone()
-    }
-
-    fn identify(&mut self, identity: &str) {
-        // What a change has asked for is not forgotten when the text is corrected.
-        if let Some(pending) = &mut self.pending {
-            *pending = pending_name(identity);
+    fn identify(&mut self, names: &PendingNames) {
+        if self.pending.is_some() {
+            self.pending = Some(names.clone());
         }
     }
 

@@ -59,7 +59,7 @@ pub use fields::{Field, Kind, Type, check};
 pub use known::check_known;
 
 use crate::observe::{HostState, Queries};
-use crate::plan::{DesiredAtTurn, InForce, PlanError, Planned};
+use crate::plan::{DesiredAtTurn, InForce, PendingNames, PlanError, Planned};
 use crate::values::{AbsPath, EnvKey, Node, PackageName, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -77,26 +77,19 @@ pub trait Resource: Debug + Send + Sync {
     /// What is wanted is refused, or the state cannot tell.
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError>;
 
-    /// The name under which a host notes that a change asks for this step: of a
-    /// command that follows the changes of others.
-    fn pending(&self) -> Option<String> {
-        None
-    }
+    /// Tells a command that follows the changes of others under which names a
+    /// host notes that it is pending, from one run to the next, whatever else is
+    /// corrected in it.
+    fn identify(&mut self, _names: &PendingNames) {}
 
     /// The packages that it wants to be there.
     fn named_packages(&self) -> &[PackageName] {
         &[]
     }
 
-    /// Tells it what its step is known by on a host from one run to the next,
-    /// whatever else is corrected in it.
-    fn identify(&mut self, _identity: &str) {}
-
-    /// Of what becomes steps only when its turn comes: the commands among them
-    /// that follow the changes of others, by the names under which they are
-    /// pending, each with the ids of those others.
-    fn foreseen_followers(&self) -> &[(String, Vec<String>)] {
-        &[]
+    /// Whether every change before it asks for it: a reboot after changes.
+    fn follows_all(&self) -> bool {
+        false
     }
 
     /// Whether it waits for something that steps after it can bring about: a

@@ -28,6 +28,7 @@ pub(super) const KIND: Kind = Kind {
 
 /// Where Debian's and Ubuntu's packages ask for a reboot.
 const REQUIRED: [&str; 2] = ["/run/reboot-required", "/var/run/reboot-required"];
+const EARLIER_STEPS: &str = "earlier steps change the host";
 const MESSAGE: &str = "Stockade restarts this host";
 
 #[derive(Debug)]
@@ -64,10 +65,15 @@ enum Due {
 impl Reboot {
     fn due(&self, host: &HostState) -> Result<Due, PlanError> {
         if !self.required {
+            let this_run = host.left.resumed_at.is_some();
             return Ok(match (host.changed_since_reboot(), host.owes_reboot()) {
-                (true, _) => Due::Yes("earlier steps change the host"),
+                (true, _) => Due::Yes(EARLIER_STEPS),
+                // An earlier phase of this run has made the changes that were planned.
+                (false, true) if this_run => Due::Yes(EARLIER_STEPS),
                 (false, true) => Due::Yes("owed by an earlier run"),
-                (false, false) => Due::No,
+                (false, false) => {
+                    host.perhaps_changed_since_reboot().map_or(Due::No, |step| Due::Open(step.to_owned()))
+                }
             });
         }
         let mut due = host.reboot_by().map_or(Due::No, |by| Due::Open(by.to_owned()));
@@ -112,6 +118,10 @@ impl Resource for Reboot {
             planned.ops.push(Op::Reboot { timeout: self.timeout, message: self.message.clone() });
         }
         Ok(planned)
+    }
+
+    fn follows_all(&self) -> bool {
+        !self.required
     }
 
     fn may_become_due(&self) -> bool {
