@@ -146,6 +146,14 @@ impl HostState {
         self.command_by.as_deref().or(self.packages_by.as_deref()).or(self.open_by.as_deref())
     }
 
+    /// All steps that [`HostState::brought_by`] chooses from, as in "step 1 or step 3".
+    pub fn brought_by_any(&self) -> Option<String> {
+        let mut steps: Vec<&str> =
+            [&self.packages_by, &self.command_by, &self.open_by].into_iter().flatten().map(String::as_str).collect();
+        steps.dedup();
+        (!steps.is_empty()).then(|| steps.join(" or "))
+    }
+
     /// Notes that only the turn of this step tells what it does, and that it may
     /// make accounts, or, with `files`, anything.
     pub fn may_bring(&mut self, files: bool) {

@@ -193,6 +193,9 @@ impl Loader<'_> {
             // What is wrong here is not told again when it is rendered.
             if self.errors.len() == told {
                 found.insert(key, entry.node.clone());
+            } else if key == "each" {
+                // The step has items all the same, of which nothing is known.
+                found.insert(key, Node { value: NodeValue::Bool(false), ..entry.node.clone() });
             }
         }
         let action = match actions[..] {

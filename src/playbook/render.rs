@@ -218,7 +218,7 @@ impl<'a> Steps<'a> {
                 Outcome::Bad => any(None),
             },
             NodeValue::Array(nodes) => nodes.iter().filter_map(|node| renderer.var(node)).collect(),
-            _ => Vec::new(),
+            _ => any(None),
         };
         self.errors.append(&mut renderer.errors);
         items

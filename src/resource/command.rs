@@ -196,7 +196,8 @@ impl Shell {
             }
             PathState::Absent => match host.rewritten_by(directory) {
                 Some(on) => {
-                    planned.notes.push(format!("there is no {directory} yet: {on} must bring it"));
+                    let any = host.brought_by_any().unwrap_or_else(|| on.to_owned());
+                    planned.notes.push(format!("there is no {directory} yet: {any} must bring it"));
                     Ok(())
                 }
                 // Below a link that the run makes there may be what is not there now.

@@ -114,7 +114,8 @@ pub(super) fn missing(host: &HostState, sort: &str, name: &str, planned: &mut Pl
         )));
     };
     planned.leave_open(on);
-    planned.notes.push(format!("there is no {sort} '{name}' yet: {on} must bring it"));
+    let any = host.brought_by_any().unwrap_or_else(|| on.to_owned());
+    planned.notes.push(format!("there is no {sort} '{name}' yet: {any} must bring it"));
     Ok(())
 }
 

@@ -55,7 +55,8 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
         // Nor is what may be there by then given to root.
         Some(on) => {
             planned.leave_open(on);
-            planned.notes.push(format!("{nearest} is not there now: whether {on} makes it is not known"));
+            let any = host.brought_by_any().unwrap_or_else(|| on.to_owned());
+            planned.notes.push(format!("{nearest} is not there now: whether {any} makes it is not known"));
         }
         None if make => {}
         None => {
