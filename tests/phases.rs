@@ -94,6 +94,46 @@ fn a_command_whose_guard_held_is_asked_again_after_what_changes_the_host() {
 }
 
 #[test]
+fn what_was_shown_is_no_drift_in_a_later_phase() {
+    let Some(site) = Project::new() else { return };
+    packages(&site, &[("app", ":", ":"), ("dep", ":", ":"), ("other", ":", ":")]);
+    site.on_host(
+        "cd /srv/build/other; sed -i '/^Version/a Depends: dep' DEBIAN/control; dpkg-deb --root-owner-group -b . /srv/repo/other.deb >/dev/null; \
+         cd /srv/repo; for d in *.deb; do dpkg-deb -f $d; \
+         printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' $d $(stat -c %s $d) $(sha256sum $d | cut -d ' ' -f 1); done >Packages; \
+         apt-get -q update >/dev/null 2>&1; touch /var/lib/apt/lists",
+    );
+    let second = KEY.replace("AAAAIID", "AAAAIIE");
+    site.playbook(&format!(
+        r#"
+[[step]]
+package = {{ name = "app" }}
+[[step]]
+file = {{ path = "/etc/default/app", missing = "skip", mode = "0600" }}
+[[step]]
+authorized_keys = {{ user = "ubuntu", keys = ["{KEY}", "{second}"] }}
+[[step]]
+sensitive = true
+package = {{ name = "other" }}
+"#
+    ));
+    // With old lists nothing of what comes is known, with new ones all of it is.
+    for old in [true, false] {
+        site.on_host("apt-get -qy purge app dep other >/dev/null 2>&1 || :; sed -i 's/.* a$//; s/.* b$//; /^$/d' ~ubuntu/.ssh/authorized_keys");
+        site.on_host(if old { "touch -d '3 days ago' /var/lib/apt/lists" } else { "touch /var/lib/apt/lists" });
+        let plan = site.done(&["plan", "site.toml", "--out", "it.plan"]);
+        if old {
+            assert_eq!(plan.matches("other packages: (known after apply)").count(), 2, "{plan}");
+        } else {
+            assert!(plan.contains("package dep: 1"), "{plan}");
+        }
+        let applied = ran(program(site.folder()).args(["apply", "it.plan"]));
+        assert!(applied.code == 0 && !applied.err.contains("beyond the plan"), "{applied:?}");
+        assert_eq!(site.on_host("dpkg-query -Wf '${Status}\\n' app dep other | sort -u"), "install ok installed");
+    }
+}
+
+#[test]
 fn the_absence_of_what_a_package_brings_is_reached_by_one_apply() {
     let Some(site) = Project::new() else { return };
     packages(

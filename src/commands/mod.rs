@@ -8,6 +8,7 @@ mod carry_out;
 pub mod check;
 pub mod completions;
 pub mod connect;
+mod drift;
 mod engine;
 pub mod env;
 pub mod facts;

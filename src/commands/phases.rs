@@ -10,10 +10,11 @@
 //! agreed to by nobody: it is named and asked for.
 
 use super::carry_out::{Part, PartEnd, Terms, look_again, not_converged, run_part, take_back, tell};
+use super::drift::{covers, is_brought_besides};
 use super::engine::Prepared;
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
-use crate::plan::{Action, FieldChange, HostPlan, KNOWN_AFTER_APPLY, Op, StepPlan};
+use crate::plan::{Action, FieldChange, HostPlan, Op, StepPlan};
 use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -266,8 +267,7 @@ impl Work {
         let differs = before.filter(|step| step.open.is_none() && !matches!(step.action, Action::None));
         let still: Vec<String> = differs
             .map(|step| {
-                let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
-                format!("step {} ({}) still differs after the apply: {}", step.id, step.name, changes.join(", "))
+                format!("step {} ({}) still differs after the apply: {}", step.id, step.name, what_differs(step))
             })
             .collect();
         let undecided = format!("step {} ({}) cannot be decided", open.id, open.name);
@@ -332,51 +332,42 @@ fn is_opaque(op: &Op) -> bool {
     )
 }
 
-/// What a transaction of apt costs, which is another when it is done in two parts.
-const SIZES: [&str; 2] = ["download", "disk space"];
-
-/// Where a plan cannot say yet which packages come besides those that are named.
-const OTHERS: &str = "other packages";
-
 /// What a plan does that none of those which were shown says, step by step.
 fn beyond<'a>(shown: impl Iterator<Item = &'a HostPlan> + Clone, now: &HostPlan) -> Vec<String> {
     let is_covered = |step: &StepPlan| {
         shown.clone().any(|plan| {
             let known = plan.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
-            known.is_some_and(|known| covers(plan, known, step))
+            known.is_some_and(|known| says(plan, known, step))
         })
     };
     let mut named = Vec::new();
     for step in now.steps.iter().filter(|step| step.action != Action::None) {
         if !is_pending(step) && !is_covered(step) {
-            let changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
-            named.push(format!("step {} ({}): {}", step.id, step.name, changes.join(", ")));
+            named.push(format!("step {} ({}): {}", step.id, step.name, what_differs(step)));
         }
     }
     named
 }
 
 /// Whether a plan that was shown says of a step, `known`, what it does `now`.
-fn covers(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
+fn says(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
     if known.action == Action::Unknown || known.action == Action::None {
         return known.action == Action::Unknown;
     }
-    let same = |told: &&FieldChange, change: &FieldChange| {
-        told.field == change.field
-            && (told.after == change.after || told.after.as_ref().is_some_and(|told| told.contains(KNOWN_AFTER_APPLY)))
-    };
     // What apt brings besides is shown with the first step of a transaction,
     // which is another step once the first is done.
-    let of_apt = || plan.steps.iter().flat_map(|step| &step.changes);
-    let others_open = |mut changes: std::slice::Iter<'_, FieldChange>| changes.any(|change| change.field == OTHERS);
-    now.changes.iter().filter(|change| !SIZES.contains(&change.field.as_str())).all(|change| {
-        if known.changes.iter().any(|told| told.field == change.field) {
-            return known.changes.iter().any(|told| same(&told, change));
-        }
-        others_open(known.changes.iter())
-            || change.field.starts_with("package ") && of_apt().any(|told| told.field == OTHERS || same(&told, change))
-            || change.field == OTHERS && of_apt().any(|told| told.field == OTHERS)
-    })
+    let changes = plan.steps.iter().flat_map(|step| &step.changes);
+    let besides: Vec<&FieldChange> = changes.filter(|change| is_brought_besides(change)).collect();
+    covers(&known.changes, &besides, &now.changes)
+}
+
+/// What a step changes, in words.
+fn what_differs(step: &StepPlan) -> String {
+    let mut changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
+    if changes.is_empty() {
+        changes.push(if step.diff.is_some() { "content" } else { report::action_words(step.action).1 }.to_owned());
+    }
+    changes.join(", ")
 }
 
 /// Whether a step is what an open one has become: one of those it uses, or one

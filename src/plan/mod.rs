@@ -38,6 +38,6 @@ pub use step::{
     Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,
 };
 pub use touches::ACCOUNT_FILES;
-pub(crate) use transaction::LISTS_ARE_OLD;
+pub(crate) use transaction::{LISTS_ARE_OLD, OTHER_PACKAGES};
 pub use tree::TreeMeta;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files, diff_unread};

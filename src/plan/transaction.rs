@@ -11,12 +11,15 @@ use super::apt::with_released;
 use super::calls::{Call, calls, joined};
 use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
 use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
-use crate::values::{PackageName, Secret};
+use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// apt's lists are updated before an install when they are older (seconds);
 /// the runner's `apt_has_lists` has the same limit.
 pub(crate) const LISTS_ARE_OLD: u64 = 86_400;
+
+/// The field that says that apt may bring, change or remove more than is named.
+pub(crate) const OTHER_PACKAGES: &str = "other packages";
 
 /// A refusal, and the index of the step that it belongs to.
 pub(super) type Refused = (usize, PlanError);
@@ -58,13 +61,15 @@ pub(super) fn add_transactions(
         // What the operator's own commands do before may be what apt lacks now.
         let after_command = steps[..first].iter().any(|step| step.ops.iter().any(|op| matches!(op, Op::Run { .. })));
         if !call.known {
-            open(&mut steps[first]);
+            begin_calls(&call, steps).into_iter().for_each(|at| open(&mut steps[at]));
             continue;
         }
         match apt.ask(&call.op(), call.last()) {
             None => {}
             Some(Err(error)) => refused.push((first, error.into())),
-            Some(Ok(found)) if found.refusal.is_some() && after_command => open(&mut steps[first]),
+            Some(Ok(found)) if found.refusal.is_some() && after_command => {
+                begin_calls(&call, steps).into_iter().for_each(|at| open(&mut steps[at]));
+            }
             Some(Ok(found)) => match apt.judge(&call.op(), found) {
                 Some(why) => refused.extend(apt.blame(&call, steps, &why).unwrap_or_default()),
                 None => {
@@ -208,7 +213,23 @@ fn judge(op: &Op, found: &Transaction, named: &Named, protected: &[&'static str]
 
 /// Says that more than what is named may come or change.
 fn open(step: &mut StepPlan) {
-    step.changes.push(FieldChange::new("other packages", None::<&str>, Some(KNOWN_AFTER_APPLY)));
+    step.changes.push(FieldChange::new(OTHER_PACKAGES, None::<&str>, Some(KNOWN_AFTER_APPLY)));
+}
+
+/// The steps with which apt is called: the first, and each that comes first
+/// after the end of a phase, for what a phase ends before waits with it.
+fn begin_calls(call: &Call, steps: &[StepPlan]) -> Vec<usize> {
+    let ends_phase = |step: &StepPlan| step.open.is_some() || step.ops.iter().any(Op::reboots);
+    let mut begin: Vec<usize> = Vec::new();
+    let mut last = None;
+    for (at, _) in &call.parts {
+        let apart = |last: usize| steps.get(last..=*at).is_some_and(|between| between.iter().any(ends_phase));
+        if last != Some(*at) && last.is_none_or(apart) {
+            begin.push(*at);
+        }
+        last = Some(*at);
+    }
+    begin
 }
 
 fn show(steps: &mut [StepPlan], first: usize, found: &Transaction, named: &Named, shown: &mut BTreeSet<String>) {
@@ -231,11 +252,6 @@ fn show(steps: &mut [StepPlan], first: usize, found: &Transaction, named: &Named
         let word = if found.disk > 0 { "more" } else { "less" };
         let text = format!("{} {word}", size(found.disk.unsigned_abs()));
         step.changes.push(FieldChange::new("disk space", None::<&str>, Some(text)));
-    }
-    if step.sensitive {
-        step.changes.iter_mut().flat_map(|change| [&mut change.before, &mut change.after]).flatten().for_each(|text| {
-            *text = Secret::MASK.to_owned();
-        });
     }
 }
 
