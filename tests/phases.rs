@@ -134,6 +134,35 @@ package = {{ name = "other" }}
 }
 
 #[test]
+fn commands_that_share_a_guard_run_as_long_as_it_is_not_met() {
+    let Some(site) = Project::new() else { return };
+    let build = |guard: &str, to: &str| {
+        format!(
+            "[[step]]\ncommand = {{ run = \"mkdir -p /srv/src; echo configured >/srv/src/{to}.status\", {guard} }}\n\
+             [[step]]\ncommand = {{ run = \"cp /srv/src/{to}.status /srv/src/{to}\", {guard} }}\n\
+             [[step]]\ncommand = {{ run = \"install -m 755 /srv/src/{to} /srv/{to}\", {guard} }}\n"
+        )
+    };
+    site.on_host("touch /srv/old");
+    let removes = "[[step]]\ncommand = { run = \"touch /srv/stopped\", removes = \"/srv/old\" }\n\
+                   [[step]]\ncommand = { run = \"rm /srv/old\", removes = \"/srv/old\" }\n\
+                   [[step]]\ncommand = { run = \"touch /srv/too-late\", removes = \"/srv/old\" }\n";
+    site.playbook(&format!(
+        "{}{}{removes}",
+        build("creates = \"/srv/one\"", "one"),
+        build("unless = \"test -x /srv/two\"", "two")
+    ));
+    let actions = actions(&site);
+    let first = ["1", "4", "7"];
+    assert!(actions.iter().all(|(id, action)| (action == "run") == first.contains(&id.as_str())), "{actions:?}");
+    site.converge();
+    assert_eq!(
+        site.on_host("cat /srv/one /srv/two; cd /srv; ls old stopped too-late 2>/dev/null || :"),
+        "configured\nconfigured\nstopped"
+    );
+}
+
+#[test]
 fn the_absence_of_what_a_package_brings_is_reached_by_one_apply() {
     let Some(site) = Project::new() else { return };
     packages(

@@ -35,7 +35,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use stockade::observe::*;
-use stockade::plan::{Action, PlanError, Planned};
+use stockade::plan::{Action, Op, PlanError, Planned};
 use stockade::resource::{self, Assets, Resource};
 use stockade::values::*;
 
@@ -481,6 +481,10 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         Some(part) => return Err(format!("expected to be overridden by {part:?}, found {overridden:?}")),
         None if overridden.is_empty() => {}
         None => return Err(format!("it is not expected to be overridden: {overridden:?}")),
+    }
+    // Whether an operator's command has done what its guard asks for is known in the next run.
+    if planned.ops.iter().any(|op| matches!(op, Op::Run { .. })) {
+        host.settle();
     }
     match resource.plan(&host) {
         Ok(again) if again.ops.is_empty() && again.changes.is_empty() => Ok(()),

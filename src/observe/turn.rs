@@ -27,6 +27,16 @@ impl HostState {
         self.asserted.insert(run.clone(), self.changes);
     }
 
+    /// What a looking command gives is expected, and not certain.
+    pub fn leave_unasserted(&mut self, run: &Run) {
+        self.asserted.remove(run);
+    }
+
+    /// What stands at a path is expected, and not certain.
+    pub fn leave_undecided(&mut self, path: &AbsPath) {
+        self.decided.remove(path);
+    }
+
     /// How many changes are planned so far.
     pub fn changes(&self) -> u32 {
         self.changes

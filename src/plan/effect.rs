@@ -238,7 +238,7 @@ impl Op {
             }
             Op::Run { achieves, .. } => {
                 host.command_will_run();
-                achieves.iter().for_each(|outcome| outcome.effect(host));
+                achieves.iter().for_each(|outcome| outcome.is_expected(host));
             }
             Op::Exec { achieves, .. } => {
                 achieves.iter().for_each(|outcome| outcome.effect(host));

@@ -29,6 +29,18 @@ impl Outcome {
         Run::new(["test", "-e", path.as_str()])
     }
 
+    /// Plays what is expected of an operator's own text on a predicted state. It
+    /// may be one of several that bring it about together: whether the promise
+    /// holds after it is asked again at the turn of a step that depends on it.
+    pub fn is_expected(&self, host: &mut HostState) {
+        self.effect(host);
+        match self {
+            Outcome::Exists(path) | Outcome::Gone(path) => host.leave_undecided(path),
+            Outcome::Succeeds(run) => host.leave_unasserted(run),
+            Outcome::Holds(..) | Outcome::Followed(_) => {}
+        }
+    }
+
     /// Plays the promise on a predicted state.
     pub fn effect(&self, host: &mut HostState) {
         let success = Known::Is(Output { code: 0, stdout: String::new() });
