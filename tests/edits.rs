@@ -220,10 +220,61 @@ file = { path = "/srv/suid", group = "adm" }
     assert_eq!(after.lines().last(), before.lines().last());
     project.done(&["undo", &project.host.name, "--yes"]);
     assert_eq!(project.on_host(stat), before);
+}
 
-    project.playbook("[[step]]\nfile = { path = \"/srv/l\", mode = \"0600\" }\n");
-    let refused = project.run(&["plan", "site.toml"]);
-    assert!(refused.code == 1 && refused.err.contains("name the file it points to (f)"), "{refused:?}");
+#[test]
+fn what_a_link_leads_to_is_edited_and_the_link_stays() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "mkdir -p /srv/app/available /srv/app/enabled; cd /srv/app; printf 'a=1\nb\n' >available/x; chmod 640 available/x; \
+         chgrp adm available/x; ln -s ../available/x enabled/x; ln -s enabled /srv/app/current; ln -s gone dangling; \
+         install -d -o ubuntu /srv/u; ln -s /etc/passwd /srv/u/out; printf 'c\n' >/srv/u/in; ln -s in /srv/u/stays",
+    );
+    let look = "cd /srv/app; stat -c '%n %F %U:%G %a' available/x enabled/x current; cat available/x /srv/u/in; readlink enabled/x";
+    let before = project.on_host(look);
+    project.playbook(
+        r#"
+[[step]]
+line = { path = "/srv/app/enabled/x", line = "x" }
+[[step]]
+setting = { path = "/srv/app/current/x", key = "a", value = 2 }
+[[step]]
+replace = { path = "/srv/app/enabled/x", match = "^b$", with = "c" }
+[[step]]
+block = { path = "/srv/app/available/x", content = "d\n" }
+[[step]]
+file = { path = "/srv/app/enabled/x", mode = "0600" }
+[[step]]
+line = { path = "/srv/u/stays", line = "d" }
+"#,
+    );
+    let plan = project.done(&["plan", "site.toml"]);
+    assert!(plan.contains("/srv/app/enabled/x is a link: /srv/app/available/x, to which it leads, is meant"), "{plan}");
+    project.converge();
+    let after = project.on_host(look);
+    assert!(after.starts_with("available/x regular file root:adm 600\nenabled/x symbolic link"), "{after}");
+    assert!(
+        after.ends_with("a=2\nc\nx\n# BEGIN managed by stockade\nd\n# END managed by stockade\nc\nd\n../available/x"),
+        "{after}"
+    );
+    project.done(&["undo", &project.host.name, "--yes"]);
+    assert_eq!(project.on_host(look), before);
+
+    for (step, why) in [
+        ("line = { path = \"/srv/app/dangling\", line = \"x\" }", "is a link to /srv/app/gone, where nothing stands"),
+        (
+            "line = { path = \"/srv/u/out\", line = \"x\" }",
+            "out of /srv/u, which the user ubuntu may write, to /etc/passwd",
+        ),
+        (
+            "file = { path = \"/srv/u/out\", mode = \"0666\" }",
+            "out of /srv/u, which the user ubuntu may write, to /etc/passwd",
+        ),
+    ] {
+        project.playbook(&format!("[[step]]\n{step}\n"));
+        let refused = project.run(&["plan", "site.toml"]);
+        assert!(refused.code == 1 && refused.err.contains(why), "{step}: {refused:?}");
+    }
 }
 
 #[test]

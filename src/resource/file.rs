@@ -4,16 +4,18 @@
 use super::in_force::{self, Said, Thing};
 use super::ownership::Given;
 use super::{
-    Args, Field, Kind, Resource, Type, directory, docker_daemon, ignored, ownership, parents, shell_text, text_file,
+    Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, shell_text,
+    text_file,
 };
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
+use std::ops::ControlFlow;
 
 pub(super) const KIND: Kind = Kind {
     name: "file",
-    summary: "A regular file with exact content, owner, group and mode; without content, those of the file, directory, device or socket that is there: nothing is made, a link is not followed.",
+    summary: "A regular file with exact content, owner, group and mode; without content, those of the file, directory, device or socket that is there or that a link there leads to: nothing is made.",
     main: "path",
     fields: &[
         Field::required("path", Type::String, "absolute path on the host"),
@@ -208,8 +210,23 @@ impl Resource for File {
 
 /// Plans owner, group and mode of what is there.
 fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<Planned, PlanError> {
-    let mut planned = Planned::nothing();
     let refuse = |why: String| Err(PlanError::Refused(why));
+    let link = path;
+    let path = &match followed::wait(host, path, followed::follow(host, path, false)?)? {
+        ControlFlow::Continue(place) => place,
+        ControlFlow::Break(mut planned) => {
+            if planned.open.is_some() {
+                given.expected(&mut planned);
+            }
+            return Ok(planned);
+        }
+    };
+    if directory::is_system(path) {
+        return refuse(format!(
+            "{link} leads to {path}, which is part of the system: its owner and mode are not a playbook's to set"
+        ));
+    }
+    let mut planned = Planned::nothing();
     let on = match host.path(path)? {
         PathState::Absent => host.rewritten_by(path),
         PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
@@ -228,11 +245,10 @@ fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<P
                  'source' and 'template', say missing = \"skip\" to leave this step out, or have a step before this one bring it"
             ));
         }
-        PathState::Present(entry) if entry.file_type == FileType::Link => {
-            let target = entry.target.as_deref().unwrap_or_default().escape_debug();
-            return refuse(format!("{path} is a link on the host; name the file it points to ({target})"));
-        }
         PathState::Present(entry) => given.plan(path, entry, &mut planned),
+    }
+    if !planned.ops.is_empty() {
+        followed::note(link, path, &mut planned);
     }
     Ok(planned)
 }

@@ -24,6 +24,7 @@ mod fields;
 mod file;
 mod firewall;
 mod flush;
+mod followed;
 mod group;
 mod hostname;
 mod ignored;

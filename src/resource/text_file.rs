@@ -4,10 +4,12 @@
 
 use super::directory::in_the_way;
 use super::text::Text;
-use super::{Args, Field, Type, ignored, parents};
+use super::{Args, Field, Type, followed, ignored, parents};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
+use followed::Followed;
+use std::ops::ControlFlow;
 
 pub(super) const CREATE: Field =
     Field::optional("create", Type::Bool, "makes a missing file, as root:root 0644; default false: that is an error");
@@ -83,6 +85,8 @@ pub(super) fn skipped(path: &AbsPath) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextFile {
     path: AbsPath,
+    /// The path that the step names: a link to it, or the same.
+    named: AbsPath,
     pub(super) text: Text,
     /// Owner, group and mode that it keeps.
     meta: Meta,
@@ -109,6 +113,20 @@ pub(super) fn left_open(
     path: &AbsPath,
     field: (&str, Option<&str>),
 ) -> Result<Option<Planned>, PlanError> {
+    let expected = |mut planned: Planned| {
+        if planned.open.is_some() {
+            planned.change(field.0, Some(KNOWN_AFTER_APPLY), field.1);
+        }
+        Ok(Some(planned))
+    };
+    let path = &match followed::follow(host, path, true)? {
+        Followed::To(place) => place,
+        Followed::Nowhere(place) if host.rewritten_by(&place).is_none() => return Ok(None),
+        other => match followed::wait(host, path, other)? {
+            ControlFlow::Continue(place) => place,
+            ControlFlow::Break(planned) => return expected(planned),
+        },
+    };
     let on = match host.path(path)? {
         PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
         PathState::Absent => host.rewritten_by(path),
@@ -120,8 +138,7 @@ pub(super) fn left_open(
     let Some(on) = on else { return Ok(None) };
     let mut planned = Planned::nothing();
     planned.leave_open(on);
-    planned.change(field.0, Some(KNOWN_AFTER_APPLY), field.1);
-    Ok(Some(planned))
+    expected(planned)
 }
 
 /// What is planned where a file cannot be edited as it is now: nothing, unless
@@ -130,7 +147,11 @@ pub(super) fn left_open(
 /// # Errors
 /// The refusal.
 pub(super) fn refuse(host: &HostState, path: &AbsPath, why: String) -> Result<Planned, PlanError> {
-    let Some(on) = host.rewritten_by(path) else { return Err(PlanError::Refused(why)) };
+    let place = match followed::follow(host, path, true)? {
+        Followed::To(place) => place,
+        _ => path.clone(),
+    };
+    let Some(on) = host.rewritten_by(&place) else { return Err(PlanError::Refused(why)) };
     let mut planned = Planned::nothing();
     planned.leave_open(on);
     planned.notes.push(format!("as it is now it would be refused: {why}"));
@@ -148,16 +169,22 @@ impl TextFile {
         target: &Target,
         planned: &mut Planned,
     ) -> Result<Option<TextFile>, PlanError> {
-        let path = &target.path;
+        let path = &match followed::follow(host, &target.path, true)? {
+            Followed::Nowhere(_) if target.missing == Missing::Fine => return Ok(None),
+            other => match followed::wait(host, &target.path, other)? {
+                ControlFlow::Continue(place) => place,
+                ControlFlow::Break(waiting) => {
+                    *planned = waiting;
+                    return Ok(None);
+                }
+            },
+        };
         let refuse = |why: String| Err(PlanError::Refused(format!("{path} cannot be edited: {why}")));
         let entry = match host.path(path)? {
             PathState::Absent => return missing(target, planned),
             PathState::AfterApply => return refuse("what it will hold is known after apply".to_owned()),
             PathState::Present(entry) => entry,
         };
-        if let (FileType::Link, Some(target)) = (entry.file_type, &entry.target) {
-            return refuse(format!("it is a link on the host; name the file it points to ({})", target.escape_debug()));
-        }
         if entry.file_type != FileType::File {
             return refuse(format!("it is {} on the host", in_the_way(entry.file_type)));
         }
@@ -172,7 +199,8 @@ impl TextFile {
             }
         };
         let meta = Meta { owner: entry.owner.clone(), group: entry.group.clone(), mode: entry.mode };
-        Ok(Some(TextFile { path: path.clone(), text: Text::parse(content), meta, there: true, parents: false }))
+        let (path, named) = (path.clone(), target.path.clone());
+        Ok(Some(TextFile { path, named, text: Text::parse(content), meta, there: true, parents: false }))
     }
 
     /// Plans to put this text in the file's place. What an earlier step of the
@@ -185,6 +213,7 @@ impl TextFile {
         if text == self.text && self.there {
             return Ok(());
         }
+        followed::note(&self.named, &self.path, planned);
         let (before, after) = (self.text.render().into_bytes(), text.render().into_bytes());
         if let Some(on) = host.rewritten_by(&self.path) {
             planned.leave_open(on);
@@ -212,7 +241,8 @@ fn missing(target: &Target, planned: &mut Planned) -> Result<Option<TextFile>, P
         }
         Missing::Create => {
             let (text, meta) = (Text::default(), Meta::root(0o644));
-            Ok(Some(TextFile { path: path.clone(), text, meta, there: false, parents: target.parents }))
+            let (path, named) = (path.clone(), path.clone());
+            Ok(Some(TextFile { path, named, text, meta, there: false, parents: target.parents }))
         }
         Missing::Error => Err(PlanError::Refused(format!(
             "there is no {path} on the host: say create = true to make it, missing = \"skip\" to leave this step out, or \
