@@ -163,6 +163,30 @@ fn commands_that_share_a_guard_run_as_long_as_it_is_not_met() {
 }
 
 #[test]
+fn an_owner_that_a_package_gives_to_what_the_playbook_made_can_be_kept() {
+    let Some(site) = Project::new() else { return };
+    packages(&site, &[("app", ":", "chown -R daemon:adm /etc/app")]);
+    let steps = |owner: &str| {
+        format!(
+            "[[step]]\ndirectory = {{ path = \"/etc/app\", mode = \"2770\"{owner} }}\n\
+             [[step]]\nfile = {{ path = \"/etc/app/app.conf\", mode = \"0640\", content = \"a\\n\"{owner} }}\n\
+             [[step]]\npackage = {{ name = \"app\" }}\n"
+        )
+    };
+    site.playbook(&steps(""));
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(
+        applied.err.contains("owner: daemon → root") && applied.err.contains("say owner = \"keep\""),
+        "{applied:?}"
+    );
+    site.on_host("apt-get -qy purge app >/dev/null 2>&1; rm -r /etc/app");
+    site.playbook(&steps(", owner = \"keep\", group = \"keep\""));
+    site.converge();
+    assert_eq!(site.on_host("stat -c '%U:%G %a' /etc/app /etc/app/app.conf"), "daemon:adm 2770\ndaemon:adm 640");
+}
+
+#[test]
 fn the_absence_of_what_a_package_brings_is_reached_by_one_apply() {
     let Some(site) = Project::new() else { return };
     packages(

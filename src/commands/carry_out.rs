@@ -3,7 +3,7 @@
 
 use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
-use crate::plan::{HostPlan, Op, StepPlan};
+use crate::plan::{FieldChange, HostPlan, Op, StepPlan};
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::TransportError;
 use std::time::Instant;
@@ -179,7 +179,8 @@ fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
 }
 
 /// The host is not what was wanted: steps still differ, or are not in force.
-pub(super) fn not_converged(outcome: &mut HostOutcome, rest: HostPlan, reporter: &dyn Reporter) {
+pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, reporter: &dyn Reporter) {
+    name_new_owners(outcome, &mut rest);
     reporter.event(&Event::NotConverged { host: &outcome.name, plan: &rest });
     outcome.ending = Ending::NotConverged;
     let mut reasons = Vec::new();
@@ -196,6 +197,28 @@ pub(super) fn not_converged(outcome: &mut HostOutcome, rest: HostPlan, reporter:
     }
     outcome.error = Some(reasons.join("; "));
     outcome.remaining = Some(rest);
+}
+
+/// Where a package of the run has given a path to an account of its own that an
+/// earlier step gives to another: says what can be done.
+fn name_new_owners(outcome: &HostOutcome, rest: &mut HostPlan) {
+    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
+    let done = outcome.steps.iter().filter(|(step, ending)| *ending == StepEnding::Done && installs(step));
+    let places = done.filter_map(|(step, _)| rest.steps.iter().position(|other| other.id == step.id));
+    let Some(last) = places.max() else { return };
+    for step in rest.steps.iter_mut().take(last).filter(|step| matches!(step.kind, "file" | "directory")) {
+        let taken =
+            |change: &&FieldChange| matches!(change.field.as_str(), "owner" | "group") && change.after.is_some();
+        let hints = step.changes.iter().filter(taken).filter_map(|change| {
+            let (field, to) = (&change.field, change.before.as_deref()?);
+            Some(format!(
+                "a package of this run may have set the {field}: say {field} = \"{to}\", put the step after the package's, \
+                 or say {field} = \"keep\""
+            ))
+        });
+        let hints: Vec<String> = hints.collect();
+        step.notes.extend(hints);
+    }
 }
 
 /// Looks again; over a new connection if the old one fails meanwhile.

@@ -3,6 +3,7 @@
 //! What is in the way is never removed, and a tree is removed only when the
 //! step says `recursive` and the path cannot be one that the system lives in.
 
+use super::ownership::Keep;
 use super::tree::Below;
 use super::{Args, Field, Kind, Resource, Type, file, in_force, ownership, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
@@ -16,8 +17,12 @@ pub(super) const KIND: Kind = Kind {
     fields: &[
         Field::required("path", Type::String, "absolute path on the host"),
         Field::optional("state", Type::Enum(&["present", "absent"]), "default \"present\""),
-        Field::optional("owner", Type::String, "a user's name or number; default \"root\""),
-        Field::optional("group", Type::String, "a group's name or number; default \"root\""),
+        Field::optional(
+            "owner",
+            Type::String,
+            "a user's name or number, or \"keep\": as it is, root where the directory is made; default \"root\"",
+        ),
+        Field::optional("group", Type::String, "a group's name or number, or \"keep\" as with owner; default \"root\""),
         Field::optional("mode", Type::String, "three or four octal digits; default \"0755\""),
         parents::FIELD,
         Field::optional(
@@ -99,7 +104,7 @@ pub(super) fn is_kept_whole(path: &AbsPath) -> bool {
 
 #[derive(Debug)]
 enum Directory {
-    Present { path: AbsPath, meta: Meta, parents: bool, below: Option<Below> },
+    Present { path: AbsPath, meta: Meta, keep: Keep, parents: bool, below: Option<Below> },
     Absent { path: AbsPath, recursive: bool },
 }
 
@@ -118,13 +123,19 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
         return Some(Box::new(Directory::Absent { path, recursive: args.bool("recursive").unwrap_or(false) }));
     }
-    let meta = ownership::meta(args, 0o755);
+    let (meta, keep) = ownership::meta_or_kept(args, 0o755);
     let below = Below::of(args, &meta);
     let path = path?;
     if is_system(&path) {
         args.refuse("path", format!("{path} is part of the system: its owner and mode are not a playbook's to set"));
     }
-    Some(Box::new(Directory::Present { path, meta: meta?, parents: args.bool("parents").unwrap_or(false), below }))
+    Some(Box::new(Directory::Present {
+        path,
+        meta: meta?,
+        keep,
+        parents: args.bool("parents").unwrap_or(false),
+        below,
+    }))
 }
 
 impl Resource for Directory {
@@ -145,8 +156,9 @@ impl Resource for Directory {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
-            Directory::Present { path, meta, parents, below } => {
-                let mut planned = present(host, path, meta, *parents)?;
+            Directory::Present { path, meta, keep, parents, below } => {
+                let mut planned = present(host, path, &keep.meta(meta, host.path(path)?), *parents)?;
+                ownership::check(host, meta, &mut planned)?;
                 if let Some(below) = below {
                     below.plan(host, path, &mut planned)?;
                 }
@@ -158,8 +170,8 @@ impl Resource for Directory {
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         match self {
-            Directory::Present { path, meta, .. } => {
-                in_force::at_boot(host, path, &ownership::Given::all(meta), in_force::Thing::Directory)
+            Directory::Present { path, meta, keep, .. } => {
+                in_force::at_boot(host, path, &keep.given(meta), in_force::Thing::Directory)
             }
             Directory::Absent { .. } => Ok(InForce::default()),
         }
@@ -191,7 +203,6 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) ->
             )));
         }
     }
-    ownership::check(host, meta, &mut planned)?;
     Ok(planned)
 }
 

@@ -2,7 +2,7 @@
 //! content, the owner, group and mode of what exists already.
 
 use super::in_force::{self, Said, Thing};
-use super::ownership::Given;
+use super::ownership::{Given, Keep};
 use super::{
     Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, shell_text,
     text_file,
@@ -23,14 +23,27 @@ pub(super) const KIND: Kind = Kind {
         Field::optional("content", Type::String, "the content itself"),
         Field::optional("source", Type::String, "a local file whose bytes are the content"),
         Field::optional("template", Type::String, "a local file that is rendered to the content"),
-        Field::optional("owner", Type::String, "default \"root\"; without content: as it is"),
-        Field::optional("group", Type::String, "default \"root\"; without content: as it is"),
+        Field::optional(
+            "owner",
+            Type::String,
+            "a user's name or number, or \"keep\": as it is, root where the file is made; default \"root\", without content \"keep\"",
+        ),
+        Field::optional(
+            "group",
+            Type::String,
+            "a group's name or number, or \"keep\" as with owner; default \"root\", without content \"keep\"",
+        ),
         Field::optional("mode", Type::String, "default \"0644\"; without content: as it is"),
         parents::FIELD,
         Field::optional(
             "validate",
             Type::String,
             "a command that accepts the new file, named %s, before it is put in place",
+        ),
+        Field::optional(
+            "if_missing",
+            Type::Bool,
+            "with content: true makes the file only where nothing stands at the path; what is there is left as it is, with its content, owner, group and mode; default false",
         ),
         Field::optional(
             "missing",
@@ -47,8 +60,11 @@ enum File {
         path: AbsPath,
         content: Vec<u8>,
         meta: Meta,
+        keep: Keep,
         validate: Option<String>,
         parents: bool,
+        /// Whether what stands there already is left as it is.
+        if_missing: bool,
     },
     /// Whatever stands there, with what is given of owner, group and mode.
     Existing {
@@ -66,6 +82,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if args.absent() {
         no_content(args);
         parents::refuse(args);
+        if args.node("if_missing").is_some() {
+            args.refuse("if_missing", "'if_missing' has no meaning with state = \"absent\"");
+        }
         return Some(Box::new(File::Absent { path: path? }));
     }
     let has_content = CONTENT.iter().any(|field| args.node(field).is_some());
@@ -80,19 +99,20 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if validate.as_ref().is_some_and(|text| !text.contains("%s")) {
         args.wrong_value("validate", "'validate' must name the file to check as %s");
     }
-    let meta = ownership::meta(args, 0o644);
+    let (meta, keep) = ownership::meta_or_kept(args, 0o644);
     if let (Some(path), Some(content)) = (&path, &content) {
         docker_daemon::check_daemon_json(args, content_field(args), path, content);
     }
     let path = path?;
     ignored::refuse(args, &path);
     let parents = parents::given(args);
-    Some(Box::new(File::Present { path, content: content?, meta: meta?, validate, parents }))
+    let if_missing = args.bool("if_missing").unwrap_or(false);
+    Some(Box::new(File::Present { path, content: content?, meta: meta?, keep, validate, parents, if_missing }))
 }
 
 fn existing(args: &mut Args<'_>, path: Option<AbsPath>) -> Option<Box<dyn Resource>> {
     let given = Given::of(args);
-    for field in ["validate", "parents"] {
+    for field in ["validate", "parents", "if_missing"] {
         if args.node(field).is_some() {
             args.refuse(field, format!("'{field}' has a meaning only with content"));
         }
@@ -163,9 +183,16 @@ impl Resource for File {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         match self {
-            File::Present { path, content, meta, validate, parents } => {
+            File::Present { path, content, meta, keep, validate, parents, if_missing } => {
                 validate.iter().try_for_each(|text| shell_text::check(host, "validate", text))?;
-                let mut planned = present(host, path, content, meta, validate)?;
+                let found = host.path(path)?;
+                if *if_missing && found.entry().is_some() {
+                    return Ok(Planned::nothing());
+                }
+                let mut planned = present(host, path, content, &keep.meta(meta, found), validate)?;
+                if let Some(on) = host.rewritten_by(path).filter(|_| *if_missing) {
+                    planned.leave_open(on);
+                }
                 ownership::check(host, meta, &mut planned)?;
                 ignored::note(path, &mut planned);
                 if planned.action == Some(Action::Create) {
@@ -185,9 +212,11 @@ impl Resource for File {
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         match self {
-            File::Present { path, content, meta, .. } => {
+            // What is left as it is need not be in force.
+            File::Present { if_missing: true, .. } => Ok(InForce::default()),
+            File::Present { path, content, meta, keep, .. } => {
                 let mut found = in_force::text(host, path, Said::File)?;
-                let at_boot = in_force::at_boot(host, path, &Given::all(meta), Thing::File(Some(content)))?;
+                let at_boot = in_force::at_boot(host, path, &keep.given(meta), Thing::File(Some(content)))?;
                 found.overridden.extend(at_boot.overridden);
                 Ok(found)
             }
@@ -197,13 +226,13 @@ impl Resource for File {
     }
 
     fn says(&self, path: &str, _line: &str) -> bool {
-        matches!(self, File::Present { path: own, .. } if own.as_str() == path)
+        matches!(self, File::Present { path: own, if_missing: false, .. } if own.as_str() == path)
     }
 
     fn layer(&self) -> Option<&AbsPath> {
         match self {
-            File::Present { path, .. } => Some(path).filter(|path| in_force::is_drop_in(path)),
-            File::Existing { .. } | File::Absent { .. } => None,
+            File::Present { path, if_missing: false, .. } => Some(path).filter(|path| in_force::is_drop_in(path)),
+            File::Present { .. } | File::Existing { .. } | File::Absent { .. } => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! at a path.
 
 use super::{Args, file};
-use crate::observe::{Entry, HostState, Queries, Query};
+use crate::observe::{Entry, HostState, PathState, Queries, Query};
 use crate::plan::{KNOWN_AFTER_APPLY, Meta, PlanError, Planned};
 use crate::values::{AbsPath, GroupName, Mode, UserName};
 use std::{fmt::Display, str::FromStr};
@@ -10,10 +10,61 @@ use std::{fmt::Display, str::FromStr};
 /// Owner, group and mode as a step gives them; root, root and `default_mode`
 /// where it does not. None if something is wrong with them.
 pub(super) fn meta(args: &mut Args<'_>, default_mode: u16) -> Option<Meta> {
-    let owner = account::<UserName>(args, "owner");
-    let group = account::<GroupName>(args, "group");
+    meta_with(args, default_mode, Keep::default())
+}
+
+fn meta_with(args: &mut Args<'_>, default_mode: u16, keep: Keep) -> Option<Meta> {
+    let root = || Some("root".to_owned());
+    let owner = if keep.owner { root() } else { account::<UserName>(args, "owner") };
+    let group = if keep.group { root() } else { account::<GroupName>(args, "group") };
     let mode = if args.node("mode").is_some() { args.parse("mode") } else { Some(Mode::from_bits(default_mode)) };
     Some(Meta { owner: owner?, group: group?, mode: mode? })
+}
+
+/// What `owner` and `group` say to leave what is there to whom it belongs.
+pub(super) const KEEP: &str = "keep";
+
+/// Which of owner and group a step leaves as they are; root's where it makes something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Keep {
+    owner: bool,
+    group: bool,
+}
+
+impl Keep {
+    /// From the fields `owner` and `group`.
+    pub(super) fn of(args: &Args<'_>) -> Keep {
+        let keeps = |field: &str| args.string(field).as_deref() == Some(KEEP);
+        Keep { owner: keeps("owner"), group: keeps("group") }
+    }
+
+    /// What is wanted of what stands at a path.
+    pub(super) fn meta(self, given: &Meta, found: &PathState) -> Meta {
+        let mut meta = given.clone();
+        if let Some(entry) = found.entry() {
+            if self.owner {
+                meta.owner.clone_from(&entry.owner);
+            }
+            if self.group {
+                meta.group.clone_from(&entry.group);
+            }
+        }
+        meta
+    }
+
+    /// What is given of owner, group and mode.
+    pub(super) fn given(self, meta: &Meta) -> Given {
+        let mut given = Given::all(meta);
+        given.owner = given.owner.filter(|_| !self.owner);
+        given.group = given.group.filter(|_| !self.group);
+        given
+    }
+}
+
+/// As [`meta`], for kinds whose owner and group may be kept.
+pub(super) fn meta_or_kept(args: &mut Args<'_>, default_mode: u16) -> (Option<Meta>, Keep) {
+    let keep = Keep::of(args);
+    (meta_with(args, default_mode, keep), keep)
 }
 
 /// Owner, group and mode as far as a step gives them.
@@ -33,10 +84,11 @@ impl Given {
     /// From the fields `owner`, `group` and `mode`; what is wrong with them goes into the errors.
     pub(super) fn of(args: &mut Args<'_>) -> Given {
         let mut given = Given { mode: args.parse("mode"), ..Given::default() };
-        if args.node("owner").is_some() {
+        let keep = Keep::of(args);
+        if args.node("owner").is_some() && !keep.owner {
             given.owner = account::<UserName>(args, "owner");
         }
-        if args.node("group").is_some() {
+        if args.node("group").is_some() && !keep.group {
             given.group = account::<GroupName>(args, "group");
         }
         given

@@ -1,5 +1,6 @@
 //! The fields of `directory` for all that is below it, and what a plan says of it.
 
+use super::ownership::KEEP;
 use super::{Args, directory};
 use crate::observe::{Entry, HostState, Queries, Query, Tree};
 use crate::plan::{Meta, Op, PlanError, Planned, TreeMeta};
@@ -29,7 +30,10 @@ impl Below {
             return None;
         }
         let given = |field: &str, of: fn(&Meta) -> &String| {
-            own.as_ref().filter(|_| args.node(field).is_some()).map(of).cloned()
+            own.as_ref()
+                .filter(|_| args.node(field).is_some() && args.string(field).as_deref() != Some(KEEP))
+                .map(of)
+                .cloned()
         };
         let (owner, group) = (given("owner", |own| &own.owner), given("group", |own| &own.group));
         let meta = TreeMeta { owner, group, files: args.parse("file_mode"), directories: args.parse("directory_mode") };
