@@ -163,6 +163,53 @@ fn commands_that_share_a_guard_run_as_long_as_it_is_not_met() {
 }
 
 #[test]
+fn what_is_seeded_once_may_be_tuned_after() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(
+        r#"
+[probes]
+conf = { path = "/srv/a.conf" }
+[[step]]
+when = "not probes.conf.exists"
+file = { path = "/srv/a.conf", content = "a=1\nb=2\n" }
+[[step]]
+setting = { path = "/srv/a.conf", key = "b", value = "3" }
+[[step]]
+file = { path = "/srv/a.conf", mode = "0600" }
+[[step]]
+file = { path = "/srv/b.conf", content = "a=1\n", if_missing = true }
+[[step]]
+line = { path = "/srv/b.conf", line = "b=2" }
+[[step]]
+command = { run = "stat -c %i /srv/a.conf >/srv/inode", creates = "/srv/inode" }
+[[step]]
+line = { path = "/srv/inode", line = "end" }
+"#,
+    );
+    site.converge();
+    assert_eq!(results(&site), ["phase", "ok"]);
+    assert_eq!(site.on_host("head -n 1 /srv/inode"), site.on_host("stat -c %i /srv/a.conf"), "it is seeded once");
+    assert_eq!(site.on_host("cat /srv/a.conf /srv/b.conf; stat -c %a /srv/a.conf"), "a=1\nb=3\na=1\nb=2\n600");
+    site.on_host("echo c=4 >>/srv/b.conf");
+    assert_eq!(site.run(&["plan", "site.toml", "--detailed-exitcode"]).code, 0);
+
+    // What the next run does again is still taken back.
+    site.playbook(
+        r#"
+[probes]
+conf = { path = "/srv/c.conf" }
+[[step]]
+when = "not probes.conf.exists or probes.conf.size > 0"
+file = { path = "/srv/c.conf", content = "a=1\n" }
+[[step]]
+setting = { path = "/srv/c.conf", key = "a", value = "3" }
+"#,
+    );
+    let refused = site.run(&["plan", "site.toml"]);
+    assert!(refused.code == 1 && refused.err.contains("takes back what this step makes"), "{refused:?}");
+}
+
+#[test]
 fn an_owner_that_a_package_gives_to_what_the_playbook_made_can_be_kept() {
     let Some(site) = Project::new() else { return };
     packages(&site, &[("app", ":", "chown -R daemon:adm /etc/app")]);

@@ -151,6 +151,13 @@ impl Resource for ProbedStep {
     ) -> Option<Result<DesiredAtTurn, PlanError>> {
         Some(self.desired(predicted, found, decided))
     }
+
+    fn in_next_run(&self, predicted: &HostState, found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
+        Some(answers(self.later.probes(), predicted, found).and_then(|answers| {
+            let (steps, open) = self.decide(answers)?;
+            Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(&open, predicted) })
+        }))
+    }
 }
 
 impl ProbedStep {
@@ -170,6 +177,11 @@ impl ProbedStep {
         if !self.wrong.is_empty() {
             return Err(PlanError::Refused(in_lines(&self.wrong)));
         }
+        Ok(self.open(&open, predicted))
+    }
+
+    /// It waits for these probes.
+    fn open(&self, open: &BTreeSet<String>, predicted: &HostState) -> DesiredAtTurn {
         let names: Vec<&str> = open.iter().map(String::as_str).collect();
         let note = format!("what the probe {} finds is known then", names.join(", "));
         let of_command =
@@ -178,7 +190,7 @@ impl ProbedStep {
             true => predicted.changed_by(),
             false => predicted.brought_by().or_else(|| predicted.changed_by()),
         };
-        Ok(DesiredAtTurn::Open { on: by.unwrap_or("an earlier step").to_owned(), note })
+        DesiredAtTurn::Open { on: by.unwrap_or("an earlier step").to_owned(), note }
     }
 }
 

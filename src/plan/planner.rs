@@ -10,6 +10,7 @@ use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_i
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
+use std::collections::BTreeSet;
 
 /// A step of a playbook, rendered for one host.
 #[derive(Debug)]
@@ -134,6 +135,14 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             *source = Some(*step);
         }
     }
+    // What probes decide is judged as the next run would decide it: a step that is
+    // not due then finds nothing undone.
+    let next = if made.is_empty() { Vec::new() } else { in_next_run(steps, &predicted, host) };
+    for (at, step) in &made {
+        if let Some(source) = sources.get_mut(*at) {
+            *source = next.iter().find(|next| next.id == step.id);
+        }
+    }
     // While answers are missing, a step may plan otherwise than it will.
     if wants.is_empty() && !incomplete {
         let mut errors = contradictions(&sources, &plans, host, &predicted);
@@ -189,12 +198,16 @@ impl Planning<'_> {
         self.predicted.begin_step(&step.id);
         if let Some(decided) = step.resource.at_turn(&self.predicted, self.host, self.passed) {
             match decided {
-                Ok(DesiredAtTurn::Steps(steps)) => {
-                    for step in steps {
-                        if self.answered(&step) {
+                Ok(DesiredAtTurn::Steps(parts)) => {
+                    let due_again = self.due_again(step);
+                    for part in parts {
+                        if self.answered(&part) {
                             let at = self.plans.len();
-                            self.step(&step);
-                            self.made.push((at, step));
+                            match &due_again {
+                                Some(due) if self.is_passed(&part) && !due.contains(&part.id) => self.leave_done(&part),
+                                _ => self.step(&part),
+                            }
+                            self.made.push((at, part));
                         }
                     }
                 }
@@ -259,6 +272,29 @@ impl Planning<'_> {
         self.host.left.done.contains(&step.id) && !step.pending.iter().flat_map(PendingNames::all).any(asks)
     }
 
+    /// Of a step whose turn earlier phases have passed: what it would become
+    /// were it decided now, as far as that is known. What is done once may be
+    /// changed by the steps after it.
+    fn due_again(&self, step: &Wanted) -> Option<BTreeSet<String>> {
+        if !self.passed {
+            return None;
+        }
+        match step.resource.in_next_run(&self.predicted, self.host) {
+            Some(Ok(DesiredAtTurn::Steps(parts))) => Some(parts.into_iter().map(|part| part.id).collect()),
+            _ => None,
+        }
+    }
+
+    fn is_passed(&self, step: &Wanted) -> bool {
+        self.passed && self.host.left.resumed_at.as_ref() != Some(&step.id)
+    }
+
+    /// An earlier phase has done it, and nothing asks for it any more.
+    fn leave_done(&mut self, step: &Wanted) {
+        let (id, name, kind, span) = (step.id.clone(), step.name.clone(), step.kind, step.span.clone());
+        self.plans.push(StepPlan { id, name, kind, span, ..StepPlan::default() });
+    }
+
     fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
         let changes = self.predicted.changes();
         match step.kind {
@@ -297,6 +333,19 @@ impl Planning<'_> {
     fn fail(&mut self, step: &Wanted, error: PlanError) {
         self.errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
     }
+}
+
+/// The steps that those whose turn decides them become in the next run, as far
+/// as that is known.
+fn in_next_run(steps: &[Wanted], predicted: &HostState, found: &HostState) -> Vec<Wanted> {
+    let mut next = Vec::new();
+    for step in steps {
+        if let Some(Ok(DesiredAtTurn::Steps(parts))) = step.resource.in_next_run(predicted, found) {
+            next.extend(in_next_run(&parts, predicted, found));
+            next.extend(parts);
+        }
+    }
+    next
 }
 
 /// The notes of a step without repetitions, in their order.

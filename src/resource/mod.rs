@@ -135,6 +135,12 @@ pub trait Resource: Debug + Send + Sync {
     ) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
+
+    /// The same as the run after this one would find it: `predicted` is the host
+    /// as this run leaves it, and nothing is decided by that.
+    fn in_next_run(&self, _predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
+        None
+    }
 }
 
 /// The project around a playbook, as far as kinds may see it. Paths are
