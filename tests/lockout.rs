@@ -411,3 +411,36 @@ fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
         "maxauthtries 3"
     );
 }
+
+#[test]
+fn many_changes_of_sshd_in_a_row_do_not_reach_the_limit_of_its_starts() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("systemctl is-active ssh.socket");
+    let steps: String = (1..=7)
+        .map(|n| {
+            format!(
+                "[[step]]\nfile = {{ path = \"/etc/ssh/sshd_config.d/4{n}-test.conf\", content = \"# {n}\\n\" }}\n\
+                 [[step]]\ncommand = {{ run = \"sshd -t\", when_changed = \"previous\" }}\n"
+            )
+        })
+        .collect();
+    project.playbook(&steps);
+    project.converge();
+    assert_eq!(project.on_host("systemctl is-active ssh.socket"), "active");
+}
+
+#[test]
+fn a_unit_file_of_sshd_is_confirmed_only_when_it_is_in_use() {
+    let Some(project) = Project::new() else { return };
+    // The start of a service that cannot start.
+    project.on_host("systemctl disable --now ssh.socket; systemctl enable ssh.service; systemctl start ssh.service");
+    let text = project.on_host("systemctl cat ssh.service | grep -v '^#'");
+    let broken = text.replace("ExecStart=/usr/sbin/sshd", "ExecStart=/usr/sbin/no-sshd");
+    project.playbook(&format!("[[step]]\nunit = {{ name = \"ssh.service\", content = '''\n{broken}\n''' }}\n"));
+    let applied = project.apply();
+    assert_eq!(applied.code, 5, "{applied:?}");
+    assert_eq!(
+        project.on_host("systemctl is-active ssh.service; ls /etc/systemd/system/ssh.service 2>/dev/null || :"),
+        "active"
+    );
+}

@@ -6,6 +6,7 @@
 //! has it). The controller only ever confirms; it is never needed to revert.
 
 use super::{RunId, Scheduled};
+use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{Queries, Query};
 use crate::plan::{HostPlan, Op};
 use crate::shell::{Command, NulByte, Script};
@@ -176,10 +177,18 @@ impl Kept {
     }
 
     fn sshd(&self) -> bool {
-        let dropins = SSHD_UNITS.map(|unit| format!("/etc/systemd/system/{unit}.d"));
         self.units.keys().any(|unit| SSHD_UNITS.contains(&unit.as_str()))
-            || self.touches(&["/etc/ssh", "/etc/systemd/system/ssh.socket", "/etc/default/ssh"])
-            || self.touches(&dropins.each_ref().map(String::as_str))
+            || self.touches(&["/etc/ssh", "/etc/default/ssh"])
+            || self.unit_files(&SSHD_UNITS)
+    }
+
+    /// Whether files or drop-ins of these units are changed, wherever systemd reads them.
+    fn unit_files(&self, units: &[&str]) -> bool {
+        self.paths.iter().any(|path| {
+            let rest = UNIT_DIRECTORIES.iter().find_map(|top| path.as_str().strip_prefix(top)?.strip_prefix('/'));
+            let first = rest.and_then(|rest| rest.split('/').next());
+            first.is_some_and(|name| units.contains(&name.trim_end_matches(".d")))
+        })
     }
 }
 
@@ -213,6 +222,8 @@ pub(super) fn program<'a>(
     let flag = |on: bool| if on { "1" } else { "" };
     script.set("ID", run.as_str()).set("N", &phase.number.to_string()).set("T", &seconds.to_string());
     script.set("SSHD", flag(kept.sshd()));
+    script.set("SSHD_UNIT", flag(kept.unit_files(&["ssh.service", "sshd.service"])));
+    script.set("SSH_SOCKET", flag(kept.unit_files(&["ssh.socket"])));
     script.set("SUDO", flag(kept.touches(&["/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf"])));
     script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
     script.set("NETPLAN", flag(kept.touches(&["/etc/netplan"])));

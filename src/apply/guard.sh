@@ -66,9 +66,12 @@ gone() {
 }
 # keep_unit NUMBER UNIT
 keep_unit() { ! is_systemd || systemctl show -p ActiveState -p UnitFileState -- "$2" >"$K/$1"; }
+# Starts of earlier phases count to systemd's limits, those of sshd by its socket
+# too: beyond them neither is started any more, and nobody can log in.
+forget_starts() { systemctl -q reset-failed -- "$@" ssh.socket ssh.service sshd.service 2>/dev/null || :; }
 # start UNIT: a socket does not listen while its service runs without it.
 start() {
-  systemctl -q reset-failed -- "$1" 2>/dev/null
+  forget_starts "$1"
   systemctl start -- "$1" && return
   case $1 in *.socket) systemctl stop -- "$(systemctl show -p Triggers --value -- "$1")"; systemctl start -- "$1";; esac
 }
@@ -85,7 +88,7 @@ unit() {
   case $a in
   active | reloading | activating)
     if ! systemctl -q is-active -- "$2"; then start "$2"
-    elif [ "$3" = again ]; then systemctl reload-or-restart -- "$2"; fi ;;
+    elif [ "$3" = again ]; then forget_starts "$2"; systemctl reload-or-restart -- "$2"; fi ;;
   *) ! systemctl -q is-active -- "$2" || systemctl stop -- "$2" ;;
   esac
   rm -f -- "/var/lib/stockade/owed/restart:$2" "/var/lib/stockade/owed/reload:$2"
@@ -151,7 +154,7 @@ sshd_is_new() {
 start_sshd() {
   i=0
   until
-    if [ -n "$1" ]; then systemctl reset-failed "$1"; a=$(systemctl restart "$1" 2>&1)
+    if [ -n "$1" ]; then forget_starts; a=$(systemctl restart "$1" 2>&1)
     else a=$("$(command -v sshd)" 2>&1); fi
   do
     i=$((i + 1))
@@ -177,12 +180,15 @@ sshd_takes_up() {
     return
   fi
   # What systemd does not answer is no reason to leave sshd as it is.
+  forget_starts
+  [ -z "$SSHD_UNIT$SSH_SOCKET" ] || systemctl daemon-reload
   o=$(socket) || { echo "systemctl does not tell the state of ssh.socket"; return 1; }
   case $o in *ActiveState=active*)
     listens_as_before "$o" || systemctl daemon-reload
     l=$(addresses "$(socket)")
-    if [ "$(addresses "$o")" != "$l" ] || [ "$l" != "$(addresses "$(cat "$G/socket")")" ]; then
-      systemctl restart ssh.socket
+    if [ -n "$SSH_SOCKET" ] || [ "$(addresses "$o")" != "$l" ] || [ "$l" != "$(addresses "$(cat "$G/socket")")" ]; then
+      # A socket does not listen anew while its service runs without it.
+      systemctl restart ssh.socket || { systemctl stop ssh.service; systemctl start ssh.socket; } || return
       socket >"$G/socket"
     fi ;;
   esac
@@ -195,12 +201,31 @@ sshd_takes_up() {
       # It would not outlive a reload; the next connection starts it anew. Logins stay.
       *ActiveState=active*) systemctl stop "$u" || return ;;
       # A reload also fails where sshd ends by it: then it is started.
-      *) w=$(listeners "$p"); { systemctl reload "$u" || has_ended "$p"; } && sshd_is_new "$p" "$w" "$u" || return ;;
+      *) if [ -n "$SSHD_UNIT" ]; then start_sshd "$u" || return
+        else w=$(listeners "$p"); { systemctl reload "$u" || has_ended "$p"; } && sshd_is_new "$p" "$w" "$u" || return; fi ;;
       esac ;;
     esac
     break
   done
   rm -f -- /var/lib/stockade/owed/reload:ssh.service /var/lib/stockade/owed/reload:sshd.service
+}
+# sshd_is_there: a revert ends only when sshd can be reached, if a unit of it ran
+# when the guard was armed. What a phase has left failed is started again.
+sshd_is_there() {
+  is_systemd && [ -e "$K/listened" ] || return 0
+  i=0
+  while [ "$i" -lt 25 ]; do
+    if systemctl -q is-active ssh.socket; then return; fi
+    for u in ssh.service sshd.service; do
+      p=$(systemctl show -p MainPID --value "$u")
+      if [ "${p:-0}" != 0 ] && [ -n "$(listeners "$p")" ]; then return; fi
+    done
+    forget_starts
+    [ "$((i % 5))" != 0 ] || for u in $(cat "$K/listened"); do systemctl -q is-active "$u" || systemctl start "$u"; done
+    i=$((i + 1))
+    sleep 0.2
+  done
+  echo "sshd does not listen although its units were started again"
 }
 # A service that stops takes this directory with it, at any moment.
 ask_sshd() {
@@ -368,7 +393,7 @@ put_back() {
   fi
   if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then systemctl reload nftables.service; fi
   network_takes_up
-  [ -z "$SSHD" ] || sshd_takes_up
+  [ -z "$SSHD" ] || { sshd_takes_up; sshd_is_there; }
   [ ! -e "$K/hostname" ] || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
 }
 back() {
@@ -395,6 +420,10 @@ save)
   each_kept
   if [ -n "$UFW" ] && grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then : >"$K/ufw"; fi
   if [ -n "$SSHD" ] && is_systemd && boots_sshd; then : >"$K/boots"; fi
+  if [ -n "$SSHD" ] && is_systemd; then
+    case $(systemctl is-active ssh.socket) in active) u=ssh.socket;; *) u=ssh.service;; esac
+    systemctl -q is-active "$u" && echo "$u" >"$K/listened" || :
+  fi
   o=$(socket)
   printf '%s\n' "$o" >"$G/socket"
   l=
