@@ -23,7 +23,8 @@
 //! of names, `packages` (version, held, "absent" or "config-files"), `candidates` (version, origins),
 //! `provided` and `providers` (of a virtual package: names), `transactions`
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
-//! (load, active, file, needs_reload, has_conditions), `sysctl` (string), `modules` (loaded,
+//! (load, active, file, needs_reload, has_conditions,
+//! stops, started_by, runs_once, is_on_bus), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, cloud_init, lists_age, interrupted), `may_appear = true` (a
@@ -330,6 +331,10 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             drop_ins: list(node, "drop_ins"),
             result: text(node, "result").unwrap_or_default(),
             has_conditions: flag(node, "has_conditions"),
+            stops: list(node, "stops"),
+            started_by: list(node, "started_by"),
+            runs_once: flag(node, "runs_once"),
+            is_on_bus: flag(node, "is_on_bus"),
         };
         host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
     }

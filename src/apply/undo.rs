@@ -9,7 +9,7 @@ use super::Record;
 use crate::observe::{
     Content, Entry, FileType, HostState, Known, PathState, Queries, Query, REBOOT_PENDING, StateError, Unit,
 };
-use crate::plan::{ACCOUNT_FILES, Access, Action, FieldChange, HostPlan, Meta, Op, StepPlan, Verb};
+use crate::plan::{ACCOUNT_FILES, Access, Action, FieldChange, HostPlan, Meta, Op, StepPlan, Verb, is_unit_source};
 use crate::values::{AbsPath, UnitName};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -204,7 +204,7 @@ impl Undo<'_> {
         let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
         let mut units_changed = false;
         for path in going.into_iter().rev().chain(coming) {
-            units_changed |= self.file(path)? && path.as_str().starts_with("/etc/systemd/system/");
+            units_changed |= self.file(path)? && is_unit_source(path);
         }
         if units_changed {
             let change = FieldChange::new("files", Some("changed"), Some("read again"));

@@ -493,6 +493,10 @@ fn units(host: &mut HostState, queries: &Queries, section: &Section) {
             let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().to_owned()
         };
+        let names = |keys: &[&str]| -> Vec<String> {
+            let all = keys.iter().flat_map(|key| field(key).split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+            all.collect::<BTreeSet<_>>().into_iter().collect()
+        };
         let own: Option<UnitName> = match field("LoadState").as_str() {
             // The link of an alias is there only while the unit is enabled.
             "not-found" => alias_of(aliases, name),
@@ -510,6 +514,11 @@ fn units(host: &mut HostState, queries: &Queries, section: &Section) {
             result: failure_of(&field("ActiveState"), &field("Result"), &field("ExecMainStatus")),
             has_conditions: conditions.lines().any(|unit| unit == field("Id")),
             drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
+            // systemd.unit(5): what these name the other way round.
+            stops: names(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
+            started_by: names(&["TriggeredBy", "WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
+            runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
+            is_on_bus: field("Type") == "dbus",
         };
         host.set_unit(name, Known::Is(unit));
     }

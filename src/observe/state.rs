@@ -187,6 +187,15 @@ pub struct Unit {
     /// How the last run of a failed unit ended, in systemd's words, such as
     /// `exit-code, exit status 203`; empty for others.
     pub result: String,
+    /// Units that systemd stops together with it.
+    pub stops: Vec<String>,
+    /// Units that start it: they want or require it, or are its sockets, timers and paths.
+    pub started_by: Vec<String>,
+    /// Whether it is a service that runs to its end and then counts as inactive
+    /// (`Type=oneshot` without `RemainAfterExit=yes`).
+    pub runs_once: bool,
+    /// Whether D-Bus starts it when somebody asks for its name (`Type=dbus`).
+    pub is_on_bus: bool,
 }
 
 /// The state of a kernel module.

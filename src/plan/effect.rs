@@ -1,11 +1,11 @@
 //! What each operation does to a predicted state.
 
-use super::{AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Meta, Op, Verb};
+use super::unit_files::{self, Brought};
+use super::{AptTarget, LISTS_ARE_OLD, Mark, Meta, Op, Verb};
 use crate::observe::{
     Account, Content, Entry, FileType, Group, HostState, Known, Module, Package, PathState, Query, Shadow, Transaction,
-    Unit,
 };
-use crate::values::{AbsPath, Mode, Secret, UnitFile, UnitName};
+use crate::values::{AbsPath, Mode, Secret};
 
 impl Op {
     /// Plays the operation on a predicted state.
@@ -23,19 +23,21 @@ impl Op {
             Op::WriteFile { path, content, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Bytes(content.clone()));
-                unit_file_changed(host, path, Some(content));
+                unit_files::changed(host, path, Brought::Text(content));
             }
             Op::Download { sha256, path, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Digest(sha256.to_ascii_lowercase()));
+                unit_files::changed(host, path, Brought::Unread);
             }
             Op::MakeDirectory { path, meta } => host.set_path(path, present(FileType::Directory, meta, None)),
             Op::MakeLink { path, target } => {
                 host.set_path(path, present(FileType::Link, &Meta::root(0o777), Some(target.clone())));
+                unit_files::changed(host, path, Brought::Link(target));
             }
             Op::Remove { path, .. } => {
                 host.remove_tree(path);
-                unit_file_changed(host, path, None);
+                unit_files::changed(host, path, Brought::Nothing);
             }
             Op::SetMeta { path, owner, group, mode } => set_meta(host, path, owner, group, *mode),
             Op::SetTree { path, meta, found, .. } => meta.effect(host, path, found),
@@ -210,7 +212,7 @@ impl Op {
             Op::Debconf { .. } => {}
 
             Op::DaemonReload => host.units_reloaded(),
-            Op::Systemctl { verb, unit } | Op::Pending { verb, unit, .. } => systemctl(host, *verb, unit),
+            Op::Systemctl { verb, unit } | Op::Pending { verb, unit, .. } => unit_files::told(host, *verb, unit),
             Op::Forget { pending } => host.forget_pending(pending),
             Op::Sysctl { key, value } => host.set_sysctl(key, value),
             Op::Module { name, load } => {
@@ -342,98 +344,4 @@ fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {
     host.groups_mut()
         .entry(name.to_owned())
         .or_insert_with(|| Group { gid: gid.map_or(Known::AfterApply, Known::Is), members: Default::default() });
-}
-
-/// A file below /etc/systemd/system was written or removed (systemd.unit(5)):
-/// the units it belongs to must be read again, and a new one is there.
-fn unit_file_changed(host: &mut HostState, path: &AbsPath, content: Option<&[u8]>) {
-    let Some(rest) = path.as_str().strip_prefix("/etc/systemd/system/") else { return };
-    let (file, drop_in) = match rest.split_once('/') {
-        None => (rest, false),
-        Some((directory, name)) => match directory.strip_suffix(".d") {
-            Some(unit) if name.ends_with(".conf") => (unit, true),
-            _ => return,
-        },
-    };
-    let text = content.map(String::from_utf8_lossy);
-    let installable = text.and_then(|text| UnitFile::parse(&text).ok()).is_some_and(|unit| unit.can_be_enabled());
-    for (name, state) in host.units_mut() {
-        if !is_file_of(file, name) {
-            continue;
-        }
-        let fragment = path.to_string();
-        match state {
-            Known::Is(unit) if drop_in || unit.load == "loaded" => {
-                unit.needs_reload = true;
-                if drop_in {
-                    continue;
-                }
-                unit.fragment = fragment;
-                match (content, unit.file.as_str()) {
-                    // Whether there is a vendor's file, and what it says, is not known.
-                    (None, _) if unit.active == "inactive" => {
-                        *unit = Unit {
-                            load: KNOWN_AFTER_APPLY.to_owned(),
-                            file: KNOWN_AFTER_APPLY.to_owned(),
-                            active: unit.active.clone(),
-                            needs_reload: true,
-                            ..Unit::default()
-                        };
-                    }
-                    (None, _) => *state = Known::AfterApply,
-                    (Some(_), "static" | "disabled" | "") => {
-                        unit.file = if installable { "disabled" } else { "static" }.to_owned();
-                    }
-                    _ => {}
-                }
-            }
-            _ if drop_in => {}
-            _ if content.is_none() => *state = Known::AfterApply,
-            _ => {
-                let file = if installable { "disabled" } else { "static" }.to_owned();
-                let (load, active) = ("loaded".to_owned(), "inactive".to_owned());
-                *state = Known::Is(Unit { load, active, file, needs_reload: true, fragment, ..Unit::default() });
-            }
-        }
-    }
-}
-
-/// Whether a file of this name is that of the unit, or of the template it is an instance of.
-fn is_file_of(file: &str, unit: &UnitName) -> bool {
-    let template = || {
-        let (stem, rest) = unit.as_str().split_once('@')?;
-        let (_, suffix) = rest.rsplit_once('.')?;
-        Some(format!("{stem}@.{suffix}"))
-    };
-    file == unit.as_str() || template().is_some_and(|template| template == file)
-}
-
-fn systemctl(host: &mut HostState, verb: Verb, name: &UnitName) {
-    let mut unit = match host.unit(name) {
-        Ok(Known::Is(unit)) => unit.clone(),
-        // What a package will bring is loaded by the time the verb is said; the
-        // rest stays unknown until something is said about it.
-        _ => Unit {
-            load: "loaded".into(),
-            active: KNOWN_AFTER_APPLY.into(),
-            file: KNOWN_AFTER_APPLY.into(),
-            ..Unit::default()
-        },
-    };
-    match verb {
-        Verb::Enable => unit.file = "enabled".into(),
-        Verb::Disable => unit.file = "disabled".into(),
-        Verb::Start | Verb::Restart => unit.active = "active".into(),
-        Verb::Stop => unit.active = "inactive".into(),
-        Verb::Reload => {}
-        Verb::Mask => {
-            unit.load = "masked".into();
-            unit.file = "masked".into();
-        }
-        Verb::Unmask => {
-            unit.load = "loaded".into();
-            unit.file = "disabled".into();
-        }
-    }
-    host.set_unit(name, Known::Is(unit));
 }

@@ -24,6 +24,7 @@ mod transaction;
 mod tree;
 mod turn;
 mod unified;
+mod unit_files;
 mod whole;
 
 pub use access::Access;
@@ -41,3 +42,4 @@ pub use touches::ACCOUNT_FILES;
 pub(crate) use transaction::{LISTS_ARE_OLD, OTHER_PACKAGES};
 pub use tree::TreeMeta;
 pub use unified::{KNOWN_AFTER_APPLY, diff_files, diff_unread};
+pub(crate) use unit_files::is_unit_source;

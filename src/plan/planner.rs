@@ -5,6 +5,7 @@ use super::due::owed;
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
 use super::transaction::add_transactions;
 use super::turn::{later_reboots, leave_unknown_places_open};
+use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
@@ -228,6 +229,7 @@ impl Planning<'_> {
         if let Err(error) = ops.iter().try_for_each(|op| obstacle::check(op, &self.predicted, notes)) {
             return self.fail(step, error);
         }
+        read_again(&mut planned, &self.predicted);
         leave_unknown_places_open(&mut planned, &self.predicted);
         obstacle::masks(&mut planned, &self.predicted);
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());

@@ -1,0 +1,269 @@
+//! What operations do to units: their files in all directories of systemd, what
+//! its generators make units of, and the verbs of systemctl(1).
+
+use super::{KNOWN_AFTER_APPLY, Op, Planned, Verb};
+use crate::observe::probe::UNIT_DIRECTORIES;
+use crate::observe::{HostState, Known, Unit};
+use crate::values::{AbsPath, UnitFile, UnitName};
+use std::collections::BTreeMap;
+
+/// What stands at a path that has changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Brought<'a> {
+    /// A file with this text.
+    Text(&'a [u8]),
+    /// A link to this target.
+    Link(&'a str),
+    /// A file whose text is not known here.
+    Unread,
+    /// Nothing any more.
+    Nothing,
+}
+
+/// Whether systemd makes units of what stands there, so that it must read them
+/// again (systemd.unit(5), systemd.generator(7)).
+pub(crate) fn is_unit_source(path: &AbsPath) -> bool {
+    let below = |top: &&str| path.as_str().strip_prefix(*top).is_some_and(|rest| rest.starts_with('/'));
+    UNIT_DIRECTORIES.iter().any(below) || is_generators_source(path)
+}
+
+fn is_generators_source(path: &AbsPath) -> bool {
+    matches!(path.as_str(), "/etc/fstab" | "/etc/crypttab") || path.as_str().starts_with("/etc/init.d/")
+}
+
+/// Has systemd read its units again after the last operation that writes,
+/// links or removes what they are made of, whatever kind of step does so.
+pub(super) fn read_again(planned: &mut Planned, host: &HostState) {
+    if host.facts.init != "systemd" || planned.ops.contains(&Op::DaemonReload) {
+        return;
+    }
+    let changes = |op: &Op| match op {
+        Op::WriteFile { path, .. }
+        | Op::Download { path, .. }
+        | Op::MakeLink { path, .. }
+        | Op::Remove { path, .. } => is_unit_source(path),
+        _ => false,
+    };
+    if let Some(last) = planned.ops.iter().rposition(changes) {
+        planned.ops.insert(last + 1, Op::DaemonReload);
+    }
+}
+
+/// A path was written, linked or removed: the units that it belongs to must be
+/// read again, and a new one is there.
+pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>) {
+    if is_generators_source(path) {
+        if !matches!(brought, Brought::Nothing) {
+            generated(host.units_mut(), path);
+        }
+        return;
+    }
+    let below = |top: &str| path.as_str().strip_prefix(top)?.strip_prefix('/');
+    let found = UNIT_DIRECTORIES.iter().enumerate().find_map(|(rank, top)| Some((rank, below(top)?)));
+    let Some((rank, rest)) = found else { return };
+    let (file, drop_in) = match rest.split_once('/') {
+        None => (rest, false),
+        Some((directory, name)) => match directory.strip_suffix(".d") {
+            Some(unit) if name.ends_with(".conf") => (unit, true),
+            _ => return,
+        },
+    };
+    for (name, state) in host.units_mut() {
+        if !is_file_of(file, name) {
+            continue;
+        }
+        match state {
+            Known::Is(unit) if drop_in => {
+                if unit.load != "not-found" {
+                    unit.needs_reload = true;
+                    heal(unit);
+                }
+            }
+            _ if drop_in => {}
+            Known::Is(unit) if ["loaded", "bad-setting", "error"].contains(&unit.load.as_str()) => {
+                unit.needs_reload = true;
+                // The first directory that has a file decides.
+                if rank_of(&unit.fragment).is_none_or(|own| rank <= own) {
+                    heal(unit);
+                    if let Some(new) = replaced(unit, path, brought) {
+                        *state = new;
+                    }
+                }
+            }
+            _ => *state = new(path, brought),
+        }
+    }
+}
+
+/// Where the directory of a unit's file comes among all of them.
+fn rank_of(fragment: &str) -> Option<usize> {
+    let directory = fragment.rsplit_once('/')?.0;
+    UNIT_DIRECTORIES.iter().position(|top| *top == directory)
+}
+
+/// What systemd could not use may be right now.
+fn heal(unit: &mut Unit) {
+    if matches!(unit.load.as_str(), "bad-setting" | "error") {
+        unit.load = "loaded".to_owned();
+    }
+}
+
+/// A unit whose file has changed; none where it is changed in its place.
+fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Known<Unit>> {
+    unit.fragment = path.to_string();
+    match (brought, unit.file.as_str()) {
+        // Whether there is a vendor's file, and what it says, is not known.
+        (Brought::Nothing, _) if unit.active == "inactive" => Some(Known::Is(Unit {
+            load: KNOWN_AFTER_APPLY.to_owned(),
+            file: KNOWN_AFTER_APPLY.to_owned(),
+            active: unit.active.clone(),
+            needs_reload: true,
+            ..Unit::default()
+        })),
+        (Brought::Nothing, _) => Some(Known::AfterApply),
+        (Brought::Text(text), before) => {
+            let said = Said::of(text);
+            if matches!(before, "static" | "disabled" | "") {
+                unit.file = if said.installable { "disabled" } else { "static" }.to_owned();
+            }
+            (unit.runs_once, unit.is_on_bus) = (said.runs_once, said.is_on_bus);
+            unit.started_by.push(KNOWN_AFTER_APPLY.to_owned());
+            None
+        }
+        (Brought::Link("/dev/null"), _) => {
+            "masked".clone_into(&mut unit.load);
+            "masked".clone_into(&mut unit.file);
+            None
+        }
+        (Brought::Link(_) | Brought::Unread, _) => None,
+    }
+}
+
+/// A unit that was not there.
+fn new(path: &AbsPath, brought: Brought<'_>) -> Known<Unit> {
+    let unit = |load: &str, file: &str| Unit {
+        load: load.to_owned(),
+        active: "inactive".to_owned(),
+        file: file.to_owned(),
+        fragment: path.to_string(),
+        needs_reload: true,
+        // Other units may want it.
+        started_by: vec![KNOWN_AFTER_APPLY.to_owned()],
+        ..Unit::default()
+    };
+    match brought {
+        Brought::Text(text) => {
+            let said = Said::of(text);
+            let file = if said.installable { "disabled" } else { "static" };
+            Known::Is(Unit { runs_once: said.runs_once, is_on_bus: said.is_on_bus, ..unit("loaded", file) })
+        }
+        Brought::Link("/dev/null") => Known::Is(unit("masked", "masked")),
+        Brought::Link(_) | Brought::Unread | Brought::Nothing => Known::AfterApply,
+    }
+}
+
+/// What a unit's own file says of it.
+struct Said {
+    installable: bool,
+    runs_once: bool,
+    is_on_bus: bool,
+}
+
+impl Said {
+    fn of(text: &[u8]) -> Said {
+        let file = UnitFile::parse(&String::from_utf8_lossy(text)).unwrap_or_default();
+        let last = |key: &str| file.values("Service", key).last().unwrap_or_default().to_owned();
+        let remains = ["yes", "true", "on", "1", "y", "t"].contains(&last("RemainAfterExit").to_lowercase().as_str());
+        Said {
+            installable: file.can_be_enabled(),
+            runs_once: last("Type") == "oneshot" && !remains,
+            is_on_bus: last("Type") == "dbus" || !last("BusName").is_empty(),
+        }
+    }
+}
+
+/// The units that systemd's generators make of a file, as far as they are not there.
+fn generated(units: &mut BTreeMap<UnitName, Known<Unit>>, path: &AbsPath) {
+    let script =
+        path.as_str().strip_prefix("/etc/init.d/").map(|name| format!("{}.service", name.trim_end_matches(".sh")));
+    for (name, state) in units {
+        let suffix = name.as_str().rsplit('.').next().unwrap_or_default();
+        let of_this = match path.as_str() {
+            "/etc/fstab" => ["mount", "automount", "swap"].contains(&suffix),
+            "/etc/crypttab" => name.as_str().starts_with("systemd-cryptsetup@"),
+            _ => script.as_deref() == Some(name.as_str()),
+        };
+        if of_this && matches!(state, Known::Is(unit) if unit.load == "not-found") {
+            *state = Known::Is(Unit {
+                load: "loaded".to_owned(),
+                active: "inactive".to_owned(),
+                file: "generated".to_owned(),
+                needs_reload: true,
+                ..Unit::default()
+            });
+        }
+    }
+}
+
+/// Whether a file of this name is that of the unit, or of the template it is an instance of.
+fn is_file_of(file: &str, unit: &UnitName) -> bool {
+    let template = || {
+        let (stem, rest) = unit.as_str().split_once('@')?;
+        let (_, suffix) = rest.rsplit_once('.')?;
+        Some(format!("{stem}@.{suffix}"))
+    };
+    file == unit.as_str() || template().is_some_and(|template| template == file)
+}
+
+/// A verb was said to a unit.
+pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
+    let mut unit = match host.unit(name) {
+        Ok(Known::Is(unit)) => unit.clone(),
+        // What a package will bring is loaded by the time the verb is said; the
+        // rest stays unknown until something is said about it.
+        _ => Unit {
+            load: "loaded".into(),
+            active: KNOWN_AFTER_APPLY.into(),
+            file: KNOWN_AFTER_APPLY.into(),
+            ..Unit::default()
+        },
+    };
+    match verb {
+        Verb::Enable => unit.file = "enabled".into(),
+        Verb::Disable => unit.file = "disabled".into(),
+        Verb::Start | Verb::Restart => unit.active = "active".into(),
+        Verb::Stop => {
+            unit.active = "inactive".into();
+            stop_with(host, &unit);
+        }
+        Verb::Reload => {}
+        Verb::Mask => {
+            // The mask of an alias has the alias's name and is nothing to the unit.
+            if unit.real.take().is_some() {
+                unit.active = "inactive".into();
+            }
+            unit.load = "masked".into();
+            unit.file = "masked".into();
+        }
+        Verb::Unmask => {
+            unit.load = "loaded".into();
+            unit.file = "disabled".into();
+        }
+    }
+    host.set_unit(name, Known::Is(unit));
+}
+
+/// What systemd stops together with a unit, and with those in turn.
+fn stop_with(host: &mut HostState, unit: &Unit) {
+    let mut going = unit.stops.clone();
+    while let Some(name) = going.pop() {
+        for (own, state) in host.units_mut() {
+            let Known::Is(found) = state else { continue };
+            let is_it = own.as_str() == name || found.real.as_ref().is_some_and(|real| real.as_str() == name);
+            if is_it && matches!(found.active.as_str(), "active" | "activating" | "reloading") {
+                found.active = "inactive".to_owned();
+                going.extend(found.stops.iter().cloned());
+            }
+        }
+    }
+}
