@@ -136,7 +136,8 @@ impl Planned {
 /// own file is right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Override {
-    /// The file that wins, or that should name the step's file and does not.
+    /// The file that wins, or that should name the step's file and does not; or
+    /// the name of a unit that systemd cannot use.
     pub file: String,
     /// The line in it, from 1; none where the whole file is meant.
     pub line: Option<usize>,
@@ -159,6 +160,11 @@ impl Override {
         Override { exception: Some(line.to_owned()), ..self }
     }
 
+    /// Whether a file wins; otherwise it is a unit that is not as it should be.
+    pub fn is_file(&self) -> bool {
+        self.file.starts_with('/')
+    }
+
     /// The file, with its line.
     pub fn place(&self) -> String {
         self.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file))
@@ -167,7 +173,9 @@ impl Override {
 
 impl fmt::Display for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "overridden by {}: {}", self.place(), self.message)
+        // A unit overrides nothing: systemd says something of it.
+        let by = if self.is_file() { "overridden by " } else { "" };
+        write!(f, "{by}{}: {}", self.place(), self.message)
     }
 }
 

@@ -5,7 +5,7 @@
 //! (and so notify) anybody. GitHub Flavored Markdown 0.29, 4.5, 4.10 and 6.3.
 
 use super::outcome::{Ending, HostOutcome};
-use super::text::{Note, action_words, advice, group, is_told, notes, summary};
+use super::text::{Note, action_words, advice, group, is_due, is_told, notes, summary};
 use super::visible::{last_lines, one_line, visible};
 use crate::plan::{HostPlan, StepPlan};
 
@@ -98,6 +98,9 @@ fn open(text: &mut String, summary: &str) {
 }
 
 fn step_title(step: &StepPlan) -> String {
+    if is_due(step) {
+        return code(&step.name);
+    }
     format!("{} (step {})", code(&format!("{}: {}", step.kind, step.name)), code(&step.id))
 }
 

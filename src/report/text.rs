@@ -135,10 +135,10 @@ pub fn subject(step: &StepPlan) -> String {
 }
 
 /// Whether this is no step of the playbook but a restart or reload that is due.
-fn is_due(step: &StepPlan) -> bool {
+pub(super) fn is_due(step: &StepPlan) -> bool {
     // One that is due several times, before and after a 'flush' say, has a number behind '#'.
     let id = step.id.split_once('#').map_or(step.id.as_str(), |(id, _)| id);
-    step.action == Action::Run && id == step.name.replacen(' ', ":", 1)
+    id == step.name.replacen(' ', ":", 1)
 }
 
 /// A note of a plan, at the first step that has it.
@@ -193,7 +193,9 @@ fn step_text(text: &mut String, step: &StepPlan, notes: &[&Note<'_>], color: boo
 fn overridden_text(text: &mut String, step: &StepPlan, indent: &str, color: bool) {
     for by in &step.overridden {
         let line = one_line(&format!("{}: {}", by.place(), by.message));
-        text.push_str(&format!("{indent}{} {line}\n", Paint::Red.over("overridden by", color)));
+        // A unit overrides nothing: systemd says something of it.
+        let words = if by.is_file() { "overridden by" } else { "not in force:" };
+        text.push_str(&format!("{indent}{} {line}\n", Paint::Red.over(words, color)));
     }
 }
 

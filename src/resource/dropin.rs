@@ -6,7 +6,7 @@
 
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, service};
-use crate::observe::{FileType, HostState, Known, PathState, Queries, Query};
+use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{InForce, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
@@ -142,6 +142,9 @@ impl Resource for DropIn {
             planned.notes.push(format!("there is no unit {} on this host yet", self.unit));
         }
         reload(host, unit, &mut planned);
+        if let Some((bytes, parsed)) = &self.content {
+            unknown_words(host, self.unit.as_str(), parsed, bytes, &mut planned)?;
+        }
         Ok(planned)
     }
 
@@ -150,6 +153,7 @@ impl Resource for DropIn {
             Some(_) => {
                 let mut found = in_force::unit_file(host, self.unit.as_str(), &self.path, Said::File, None)?;
                 found.overridden.extend(in_force::alias_without_link(host, &self.unit, &self.path));
+                found.overridden.extend(in_force::unusable(host, &self.unit));
                 Ok(found)
             }
             None => Ok(InForce::default()),
@@ -187,4 +191,58 @@ pub(super) fn reload(host: &HostState, unit: Option<&Known<crate::observe::Unit>
     if stale || !planned.ops.is_empty() {
         planned.ops.push(Op::DaemonReload);
     }
+}
+
+/// Notes sections and settings of a text that is to be written which the host's
+/// systemd does not know, and therefore ignores with a warning in its journal.
+pub(super) fn unknown_words(
+    host: &HostState,
+    unit: &str,
+    parsed: &UnitFile,
+    bytes: &[u8],
+    planned: &mut Planned,
+) -> Result<(), PlanError> {
+    let writes = |op: &Op| matches!(op, Op::WriteFile { content, .. } if content == bytes);
+    if host.facts.init != "systemd" || !planned.ops.iter().any(writes) {
+        return Ok(());
+    }
+    let text =
+        "p=/usr/lib/systemd/systemd; [ -x \"$p\" ] || p=/lib/systemd/systemd; exec \"$p\" --dump-configuration-items";
+    let question = Run::new(["sh", "-c", text]);
+    if !host.asked(&Query::Run(question.clone())) {
+        planned.wants.push(Query::Run(question));
+        return Ok(());
+    }
+    let Known::Is(output) = host.output(&question)? else { return Ok(()) };
+    // Where it does not answer, nothing is known.
+    let items = |section: &str| items(&output.stdout, section);
+    if items("Unit").is_empty() {
+        return Ok(());
+    }
+    for section in parsed.sections() {
+        let is_own = section == "Unit" || section == "Install" || section.eq_ignore_ascii_case(kind_of(unit));
+        if !is_own && !section.starts_with("X-") {
+            planned.notes.push(format!("systemd ignores the section [{section}] in a file of {unit}"));
+        }
+    }
+    for (section, key) in parsed.keys() {
+        let is_own = section == "Unit" || section == "Install" || section.eq_ignore_ascii_case(kind_of(unit));
+        let known = items(section);
+        if is_own && !key.starts_with("X-") && !known.is_empty() && !known.contains(&key) {
+            planned.notes.push(format!("systemd on this host does not know {key}= in [{section}] and ignores it"));
+        }
+    }
+    Ok(())
+}
+
+/// The settings of a section, out of what systemd tells of all that it knows.
+fn items<'a>(all: &'a str, section: &str) -> Vec<&'a str> {
+    let header = format!("[{section}]");
+    let lines = all.lines().skip_while(|line| *line != header).skip(1).take_while(|line| !line.starts_with('['));
+    lines.filter_map(|line| Some(line.split_once('=')?.0)).collect()
+}
+
+/// A unit's type, which its own section is named after.
+fn kind_of(unit: &str) -> &str {
+    unit.rsplit('.').next().unwrap_or(unit)
 }

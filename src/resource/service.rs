@@ -4,9 +4,9 @@
 //! has brought and nothing will bring is refused, not hoped for.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, Known, Queries, Query, Run, Unit};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, Verb};
-use crate::values::UnitName;
+use crate::observe::{HostState, Known, PathState, Queries, Query, Run, Unit};
+use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Op, Override, PlanError, Planned, Verb};
+use crate::values::{AbsPath, UnitName};
 
 pub(super) const KIND: Kind = Kind {
     name: "service",
@@ -15,11 +15,15 @@ pub(super) const KIND: Kind = Kind {
     fields: &[
         Field::required("name", Type::String, "a unit; \".service\" is added to a name without a unit type"),
         Field::optional("enabled", Type::Bool, "whether it starts at boot; not given: left as it is"),
-        Field::optional("running", Type::Bool, "whether it runs now; not given: left as it is"),
+        Field::optional(
+            "running",
+            Type::Bool,
+            "whether it runs now, which a unit that runs to its end (Type=oneshot) never does; not given: left as it is",
+        ),
         Field::optional(
             "masked",
             Type::Bool,
-            "true stops it and makes it impossible to start; false takes a mask off; not given: left as it is",
+            "true stops it and makes it impossible to start, an alias only by that name; false takes a mask off; not given: left as it is",
         ),
     ],
     build,
@@ -75,9 +79,27 @@ fn instance(template: &UnitName) -> String {
     template.as_str().replacen("@.", "@one.", 1)
 }
 
+impl Service {
+    /// Where a link of this name stands that an administrator, or 'enable', has made.
+    fn own_place(&self) -> Option<AbsPath> {
+        format!("{OWN_UNITS}{}", self.name).parse().ok()
+    }
+
+    /// Masks an alias that the vendor gives the unit: as with systemctl(1), the
+    /// mask has the alias's name, and the unit itself stays as it is.
+    fn masks_alias(&self, host: &HostState, real: &UnitName) -> bool {
+        let stands = self.own_place().is_some_and(|path| matches!(host.path(&path), Ok(PathState::Present(_))));
+        let is_loaded = matches!(host.unit(&self.name), Ok(Known::Is(unit)) if unit.load != "not-found");
+        self.masked == Some(true) && *real != self.name && is_loaded && !stands
+    }
+}
+
 impl Resource for Service {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Unit(self.name.clone()));
+        if self.masked == Some(true) {
+            queries.extend(self.own_place().map(Query::Path));
+        }
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -110,6 +132,21 @@ impl Resource for Service {
         if unit.needs_reload && work.live {
             work.planned.change("files", Some("changed since systemd read them"), Some("read again"));
             work.planned.ops.push(Op::DaemonReload);
+        }
+        if self.masks_alias(host, name) {
+            if self.running == Some(false) {
+                work.stopped();
+            }
+            if self.enabled == Some(false) {
+                work.disabled();
+            }
+            work.name = &self.name;
+            work.say(Verb::Mask, "masked", "false", "true");
+            work.planned.notes.push(format!(
+                "{} is an alias of {name}: only this name is masked, {name} itself stays as it is",
+                self.name
+            ));
+            return Ok(work.planned);
         }
         let masked = unit.load == "masked" || unit.file.starts_with("masked");
         match self.masked {
@@ -144,11 +181,22 @@ impl Resource for Service {
             None => {}
         }
         match self.running {
+            Some(true) if unit.runs_once => {
+                return Err(PlanError::Refused(format!(
+                    "{} runs to its end and is never 'running' (Type=oneshot without RemainAfterExit=yes): leave \
+                     'running' away and have it started by a timer, by 'enabled' at boot, or by a 'command' step \
+                     (systemctl start {0}); or set RemainAfterExit=yes in its [Service] section",
+                    work.name
+                )));
+            }
             Some(true) => {
                 work.started();
                 work.conditions(host)?;
             }
-            Some(false) => work.stopped(),
+            Some(false) => {
+                work.stopped();
+                work.is_started_by_others(host, self.enabled == Some(false))?;
+            }
             None => {}
         }
         // Stop first: what is disabled may be known by this name no more. A socket is
@@ -161,6 +209,19 @@ impl Resource for Service {
             work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
         }
         Ok(work.planned)
+    }
+
+    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+        let mut found = InForce::default();
+        let Known::Is(unit) = host.unit(&self.name)? else { return Ok(found) };
+        let wanted = self.enabled == Some(true) && host.facts.init == "systemd";
+        if wanted && unit.file == "static" && unit.started_by.is_empty() && !unit.is_on_bus {
+            let message = "it does not start at boot: its file has no [Install] section, and no other unit starts it. \
+                           Give the file one, such as \"[Install]\" and \"WantedBy=multi-user.target\", or leave \
+                           'enabled' away";
+            found.overridden.push(Override::new(&self.name, None, message));
+        }
+        Ok(found)
     }
 }
 
@@ -183,7 +244,7 @@ impl Work<'_> {
         // systemctl(1), is-enabled: the words and what they mean.
         let remark = match self.unit.file.as_str() {
             "enabled" => return Ok(()),
-            "static" => "static: it has no [Install] section, other units start it",
+            "static" => "static: it has no [Install] section, so that only other units start it",
             "generated" => "generated from another file, which decides whether it starts at boot",
             "transient" => "transient: it has no file that could be enabled",
             "indirect" => "indirect: only the units it names in Also= can be enabled",
@@ -255,6 +316,40 @@ impl Work<'_> {
         if let Some(unmet) = output.stdout.lines().find_map(of_unit) {
             let note = format!("systemd does not start {} while {unmet} is not met", self.name);
             self.planned.notes.push(note);
+        }
+        Ok(())
+    }
+
+    /// Notes what will start the unit again although it is stopped.
+    fn is_started_by_others(&mut self, host: &HostState, disabled: bool) -> Result<(), PlanError> {
+        if !self.live {
+            return Ok(());
+        }
+        for other in self.unit.started_by.iter().filter_map(|name| name.parse::<UnitName>().ok()) {
+            // What has links by [Install] loses them with 'enabled = false'.
+            if other.as_str().ends_with(".target") {
+                if disabled && self.unit.file == "static" {
+                    let note = format!(
+                        "{0} has no [Install] section, and {other} starts it: say masked = true to keep it from running",
+                        self.name
+                    );
+                    self.planned.notes.push(note);
+                }
+                continue;
+            }
+            if !host.asked(&Query::Unit(other.clone())) {
+                self.planned.wants.push(Query::Unit(other));
+                continue;
+            }
+            let Known::Is(starter) = host.unit(&other)? else { continue };
+            let is_on = starter.active == "active" || starter.file.starts_with("enabled");
+            if is_on && starter.load == "loaded" {
+                let state = if starter.active == "active" { "active" } else { "enabled" };
+                self.planned.notes.push(format!(
+                    "{other} is {state} and starts {} again: stop and disable that one too, or say masked = true",
+                    self.name
+                ));
+            }
         }
         Ok(())
     }

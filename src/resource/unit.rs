@@ -2,7 +2,7 @@
 
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, service};
-use crate::observe::{HostState, Known, Queries, Query};
+use crate::observe::{Content, HostState, Known, Queries, Query, Unit};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
@@ -65,6 +65,39 @@ fn section(name: &UnitName) -> Option<&'static str> {
 }
 
 impl UnitInPlace {
+    /// Where an enabled unit's [Install] section changes, the links of the old
+    /// one go before the file is written, and those of the new one come after.
+    fn enable_anew(
+        &self,
+        host: &HostState,
+        unit: &Unit,
+        parsed: &UnitFile,
+        planned: &mut Planned,
+    ) -> Result<(), PlanError> {
+        let written = planned.ops.iter().any(|op| matches!(op, Op::WriteFile { path, .. } if *path == self.path));
+        if !written || unit.file != "enabled" || unit.fragment != self.path.as_str() {
+            return Ok(());
+        }
+        let Content::Bytes(old) = host.content(&self.path)? else { return Ok(()) };
+        let old = UnitFile::parse(&String::from_utf8_lossy(old)).unwrap_or_default();
+        let install = |file: &UnitFile| -> Vec<(String, String)> {
+            file.section("Install").map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        };
+        if install(&old) == install(parsed) {
+            return Ok(());
+        }
+        let verb = |verb| Op::Systemctl { verb, unit: self.name.clone() };
+        planned.ops.insert(0, verb(Verb::Disable));
+        if parsed.can_be_enabled() {
+            planned.ops.push(verb(Verb::Enable));
+            planned.change("enabled", Some("by the former [Install] section"), Some("by the new one"));
+        } else {
+            planned.change("enabled", Some("true"), Some("false"));
+            planned.notes.push(format!("{} has no [Install] section any more: it does not start at boot", self.name));
+        }
+        Ok(())
+    }
+
     fn is_template(&self) -> bool {
         self.name.is_template()
     }
@@ -123,6 +156,10 @@ impl Resource for UnitInPlace {
         };
         let unit = if self.is_template() { None } else { Some(host.unit(&self.name)?) };
         dropin::reload(host, unit, &mut planned);
+        if let (Some((bytes, parsed)), Some(Known::Is(unit))) = (&self.content, unit) {
+            self.enable_anew(host, unit, parsed, &mut planned)?;
+            dropin::unknown_words(host, self.name.as_str(), parsed, bytes, &mut planned)?;
+        }
         Ok(planned)
     }
 
@@ -136,6 +173,9 @@ impl Resource for UnitInPlace {
         {
             let message = "systemd uses this unit file in place of the step's: remove it there";
             found.overridden.push(Override::new(&unit.fragment, None, message));
+        }
+        if !self.is_template() {
+            found.overridden.extend(in_force::unusable(host, &self.name));
         }
         Ok(found)
     }

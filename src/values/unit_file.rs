@@ -96,6 +96,22 @@ impl UnitFile {
         self.sections.iter().any(|section| section == name)
     }
 
+    /// The names of the sections, each once.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        let first = |(at, name): &(usize, &String)| !self.sections[..*at].contains(name);
+        self.sections.iter().enumerate().filter(first).map(|(_, name)| name.as_str())
+    }
+
+    /// The settings of a section with their values, in order.
+    pub fn section<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.assignments.iter().filter(move |a| a.section == section).map(|a| (a.key.as_str(), a.value.as_str()))
+    }
+
+    /// All settings with their sections, in order.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.assignments.iter().map(|a| (a.section.as_str(), a.key.as_str()))
+    }
+
     /// All values given to a key, in order; an empty one clears those before it.
     pub fn values<'a>(&'a self, section: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.assignments.iter().filter(move |a| a.section == section && a.key == key).map(|a| a.value.as_str())

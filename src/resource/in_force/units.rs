@@ -228,6 +228,19 @@ pub(in crate::resource) fn alias_without_link(host: &HostState, unit: &UnitName,
     Some(Override::new(path, None, message))
 }
 
+/// What keeps systemd from using a unit at all: it could not read its files, or
+/// refuses what they say.
+pub(in crate::resource) fn unusable(host: &HostState, name: &UnitName) -> Option<Override> {
+    let Ok(Known::Is(unit)) = host.unit(name) else { return None };
+    let message = match unit.load.as_str() {
+        _ if unit.needs_reload => return None,
+        "bad-setting" => "systemd refuses to use it (bad-setting): a setting of its files is wrong or one is missing",
+        "error" => "systemd cannot load it: its files cannot be read",
+        _ => return None,
+    };
+    Some(Override::new(name, None, format!("{message}; 'systemctl status {name}' there tells which")))
+}
+
 /// Where a unit's file would stand before this one.
 fn higher(path: &AbsPath) -> Vec<AbsPath> {
     let above = UNIT_DIRECTORIES.iter().take_while(|top| path.parent().is_none_or(|own| own.as_str() != **top));
