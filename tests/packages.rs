@@ -522,3 +522,60 @@ fn what_goes_with_a_package_is_not_wanted_by_another_step() {
     assert_eq!(site.on_host("cat /etc/daemon-conf.conf"), "x\ny");
     assert_eq!(site.on_host("systemctl is-active daemon-conf || :"), "inactive");
 }
+
+#[test]
+fn an_upgrade_leaves_out_what_the_playbook_pins_or_holds() {
+    let Some(site) = site("pinned 1.0\nkept 1.0\nother 1.0\nlate 1.0\n") else { return };
+    converge(&site, "names = [\"pinned\", \"kept\", \"other\", \"late\"]");
+    offer(&site, "pinned 2.0\npinned 3.0\nkept 3.0\nother 3.0\nlate 2.0\nlate 3.0\n");
+    let pins = ["name = \"pinned\", version = \"2.0\", held = true", "name = \"kept\", held = true"];
+    let after = "name = \"late\", version = \"2.0\"";
+    steps(&site, &["upgrade = \"safe\"", pins[0], pins[1], after]);
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("package other: 1.0 → 3.0"), "{planned:?}");
+    assert!(!planned.out.contains("kept: 1.0 → 3.0") && !planned.out.contains("1.0 → 2.0 → 3.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "pinned kept other late"), "hi 2.0\nhi 1.0\nii 3.0\nii 2.0");
+    // The other order, and a full upgrade.
+    site.on_host(
+        "apt-mark unhold pinned kept >/dev/null; apt-get -qq -y install --allow-downgrades other=1.0 >/dev/null",
+    );
+    steps(&site, &[after, pins[0], pins[1], "upgrade = \"full\""]);
+    site.converge();
+    assert_eq!(state(&site, "pinned kept other late"), "hi 2.0\nhi 1.0\nii 3.0\nii 2.0");
+}
+
+#[test]
+fn a_held_version_is_raised_and_held_again_in_one_step() {
+    let Some(site) = site("app 1.0\ngone 1.0\n") else { return };
+    converge(&site, "name = \"app\", version = \"1.0\", held = true");
+    offer(&site, "app 3.0\n");
+    refused(&site, "name = \"app\", version = \"3.0\"", &["is held on this host", "held = true"]);
+    let planned = plan(&site, "name = \"app\", version = \"3.0\", held = true");
+    assert!(planned.out.contains("version: 1.0 → 3.0"), "{planned:?}");
+    site.converge();
+    assert_eq!(state(&site, "app"), "hi 3.0");
+    // What is held goes where its step releases it, as the refusal advises.
+    converge(&site, "name = \"gone\", held = true");
+    refused(&site, "name = \"gone\", state = \"absent\"", &["held = false in this step"]);
+    converge(&site, "name = \"gone\", state = \"absent\", held = false");
+    assert_eq!(state(&site, "gone"), "none");
+}
+
+#[test]
+fn a_package_that_the_playbook_names_does_not_go_with_what_needed_it() {
+    let Some(site) = site("leaf 1.0 Architecture: all\nparent 1.0 Depends: leaf\n") else { return };
+    site.on_host("apt-get -qq -y install parent >/dev/null 2>&1");
+    assert_eq!(site.on_host("apt-mark showauto leaf"), "leaf");
+    steps(&site, &["name = \"leaf\"", "name = \"parent\", state = \"absent\""]);
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("automatic: true → false"), "{planned:?}");
+    site.converge();
+    assert_eq!(site.on_host("apt-mark showmanual leaf; apt-get -qq -y autoremove >/dev/null"), "leaf");
+    assert_eq!(state(&site, "leaf parent"), "ii 1.0\nnone");
+    // The mark comes back with what a run is taken back.
+    site.on_host("apt-mark auto leaf >/dev/null");
+    converge(&site, "name = \"leaf\"");
+    site.done(&["undo", "lab1", "--packages", "--yes"]);
+    assert_eq!(site.on_host("apt-mark showauto leaf"), "leaf");
+}

@@ -20,7 +20,7 @@
 //! Host keys: `paths` (type file|directory|link|other, mode, owner, group,
 //! target, content or sha256; or "unreadable", or "absent" for a directory that every host has), `users` (uid, group, home,
 //! shell, comment, hash, expires), `groups` (gid, members), both with `remote = true` if they come from another source
-//! of names, `packages` (version, held, "absent" or "config-files"), `candidates` (version, origins),
+//! of names, `packages` (version, held, "absent" or "config-files"), `automatic` (names), `candidates` (version, origins),
 //! `provided` and `providers` (of a virtual package: names), `transactions`
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload, has_conditions,
@@ -296,6 +296,9 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             },
         };
         host.set_package(&name, package);
+    }
+    for name in given.map(|given| list(given, "automatic")).unwrap_or_default() {
+        host.set_automatic(&name.parse().unwrap(), true);
     }
     for entry in entries(given, "candidates") {
         let (version, origins) = (text(&entry.node, "version"), list(&entry.node, "origins"));

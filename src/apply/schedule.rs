@@ -145,7 +145,9 @@ impl AptWork {
         let scheduled = || Scheduled { step, also: Vec::new(), op: op.clone() };
         match op {
             Op::AptUpdate { .. } => self.updates.push(scheduled()),
-            Op::AptRemove { .. } | Op::AptMark { mark: Mark::Hold | Mark::Auto, .. } => self.last.push(scheduled()),
+            Op::AptRemove { .. } | Op::AptMark { mark: Mark::Hold | Mark::Auto | Mark::Manual, .. } => {
+                self.last.push(scheduled())
+            }
             Op::AptInstall { packages, remove, may_remove, options } => {
                 let install = self.install.get_or_insert_with(|| Install {
                     options: options.clone(),

@@ -124,6 +124,10 @@ impl Undo<'_> {
             }
             self.step("package", names(&all), action, changes, ops);
             notes.iter().for_each(|note| self.note(note));
+        } else if !automatic.is_empty() {
+            let change = FieldChange::new("automatic", Some("false"), Some("true"));
+            let op = Op::AptMark { packages: automatic.clone(), mark: Mark::Auto };
+            self.step("package", names(&automatic), Action::Update, [change], vec![op]);
         }
         if !came.is_empty() {
             let change = FieldChange::new("state", Some("present"), Some("absent"));
@@ -236,6 +240,8 @@ impl Moved {
                     if then.version != was.version && then.version == is.version {
                         self.changed.push((package.clone(), is.version.clone(), was.version.clone()));
                         self.automatic.extend(was.automatic.then_some(package));
+                    } else if was.automatic && !then.automatic && !is.automatic {
+                        self.automatic.push(package);
                     }
                 }
                 _ => {}
@@ -248,7 +254,7 @@ impl Moved {
     fn names(&self) -> Vec<PackageName> {
         let went = self.went.iter().map(|target| &target.name);
         let changed = self.changed.iter().map(|(name, _, _)| name);
-        let marks = self.released.iter().chain(&self.held);
+        let marks = self.released.iter().chain(&self.held).chain(&self.automatic);
         let all = self.came.iter().chain(went).chain(changed).chain(marks);
         all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }

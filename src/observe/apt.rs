@@ -48,6 +48,8 @@ pub(super) struct AptState {
     provided: BTreeMap<PackageName, BTreeSet<String>>,
     providers: BTreeMap<PackageName, BTreeSet<String>>,
     installed: BTreeMap<String, InstalledPackage>,
+    /// Packages that are marked as automatic, with `:architecture` where that is not the host's own.
+    automatic: BTreeSet<String>,
 }
 
 impl HostState {
@@ -133,6 +135,32 @@ impl HostState {
     /// Sets the packages that the steps of a plan want to be there.
     pub fn set_named_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
         self.named_packages = names.into_iter().collect();
+    }
+
+    /// The packages that the steps of the plan want in a version of their choice, or held.
+    pub fn pinned_packages(&self) -> &BTreeSet<PackageName> {
+        &self.pinned_packages
+    }
+
+    /// Sets the packages that the steps of a plan want in a version of their choice, or held.
+    pub fn set_pinned_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
+        self.pinned_packages = names.into_iter().collect();
+    }
+
+    /// Whether an installed package is marked as there only for others (apt-mark(8)).
+    pub fn is_automatic(&self, name: &PackageName) -> bool {
+        self.apt.automatic.iter().any(|listed| name.names(listed, &self.facts.arch))
+    }
+
+    /// Marks a package as there only for others, or as wanted for itself.
+    pub fn set_automatic(&mut self, name: &PackageName, automatic: bool) {
+        let arch = self.facts.arch.clone();
+        self.apt.automatic.retain(|listed| !name.names(listed, &arch));
+        if automatic {
+            self.apt.automatic.insert(name.to_string());
+        }
+        let listed = self.apt.installed.iter_mut().find(|(listed, _)| name.names(listed, &arch));
+        listed.into_iter().for_each(|(_, package)| package.automatic = automatic);
     }
 
     /// What apt was found to do is from here on known after apply.
@@ -253,6 +281,25 @@ pub(super) fn providers(host: &mut HostState, queries: &Queries, section: &Secti
     }
 }
 
+/// Lines `package:architecture` of apt's marks.
+fn marked(text: &str, native: &str) -> BTreeSet<String> {
+    text.lines().filter(|line| !line.is_empty()).map(|line| without_own(line, native)).collect()
+}
+
+/// A name without the architecture where that is the host's own: apt has the
+/// packages for all architectures under it, dpkg has not.
+fn without_own(name: &str, native: &str) -> String {
+    match name.split_once(':') {
+        Some((bare, arch)) if arch == native || arch == "all" => bare.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// The packages that are marked as automatic.
+pub(super) fn automatic(host: &mut HostState, section: &Section) {
+    host.apt.automatic = marked(&section.text(), &host.facts.arch);
+}
+
 /// All installed packages, then a line `--`, then those that are marked as automatic.
 pub(super) fn installed(host: &mut HostState, section: &Section) {
     host.mark_asked(Query::Packages);
@@ -262,7 +309,8 @@ pub(super) fn installed(host: &mut HostState, section: &Section) {
     }
     let text = section.text();
     let (packages, marks) = text.split_once("\n--\n").unwrap_or((&text, ""));
-    let marks: BTreeSet<&str> = marks.lines().collect();
+    let native = host.facts.arch.clone();
+    let marks = marked(marks, &native);
     host.apt.installed = packages
         .lines()
         .filter_map(|line| {
@@ -273,7 +321,7 @@ pub(super) fn installed(host: &mut HostState, section: &Section) {
                 _ => return None,
             };
             let bare = name.split(':').next().unwrap_or(name);
-            let automatic = marks.contains(format!("{bare}:{arch}").as_str());
+            let automatic = marks.contains(&without_own(&format!("{bare}:{arch}"), &native));
             Some((name.to_owned(), InstalledPackage { version: version.to_owned(), automatic, held }))
         })
         .collect();

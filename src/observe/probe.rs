@@ -74,6 +74,9 @@ q_provided() { dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Provi
 q_installed() {
   dpkg-query -W -f '${binary:Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${db:Status-Want}\n' || return
   printf '%s\n' --
+  q_automatic
+}
+q_automatic() {
   [ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 }
     /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states
 }
@@ -179,6 +182,9 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     const FORMAT: &str =
         "${binary:Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
     called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
+    if !packages.is_empty() {
+        script.line("section automatic q_automatic");
+    }
     let candidates = words(|q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
     called(&mut script, Command::new("section candidate apt-cache policy --"), &candidates);
     if queries.iter().any(|q| matches!(q, Query::Provided(_))) {

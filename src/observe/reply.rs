@@ -115,6 +115,7 @@ pub(super) fn fill(
     }
     if asks(|q| matches!(q, Query::Package(_))) {
         packages(host, queries, section("package")?);
+        apt::automatic(host, section("automatic")?);
     }
     if asks(|q| matches!(q, Query::Candidate(_))) {
         candidates(host, queries, section("candidate")?);

@@ -245,6 +245,8 @@ pub struct HostState {
     pub(super) apt: super::apt::AptState,
     /// The packages that the steps of the plan want.
     pub(super) named_packages: BTreeSet<PackageName>,
+    /// Those of them whose version the steps choose, or that they hold.
+    pub(super) pinned_packages: BTreeSet<PackageName>,
     /// The files of packages that may go.
     pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,

@@ -49,6 +49,8 @@ pub enum Mark {
     Unhold,
     /// It was installed for another package, and may go with it.
     Auto,
+    /// It is wanted for itself, and stays when no other package needs it.
+    Manual,
 }
 
 impl Mark {
@@ -58,6 +60,7 @@ impl Mark {
             Mark::Hold => "hold",
             Mark::Unhold => "unhold",
             Mark::Auto => "auto",
+            Mark::Manual => "manual",
         }
     }
 }
@@ -112,10 +115,13 @@ impl Op {
                 words.extend([if *purge { "purge" } else { "remove" }.to_owned(), "--".to_owned()]);
                 words.extend(packages.iter().map(ToString::to_string));
             }
-            Op::AptUpgrade { full, .. } => {
+            Op::AptUpgrade { full, keep, .. } => {
                 words.push(if *full { "dist-upgrade" } else { "upgrade" }.to_owned());
                 // As apt(8) upgrades: what an update newly needs is installed, nothing is removed.
                 words.extend((!full).then(|| "--with-new-pkgs".to_owned()));
+                // The version that is named becomes the candidate, so that no newer one is.
+                words.extend((!keep.is_empty()).then(|| "--".to_owned()));
+                words.extend(keep.iter().map(|(name, version)| format!("{name}={version}")));
             }
             Op::AptAutoremove { purge, keep } => {
                 words.push("autoremove".to_owned());

@@ -154,6 +154,7 @@ impl Op {
                 host.forget_transactions();
                 remove.iter().for_each(|name| host.shipped_files_go(name, false));
                 for target in packages {
+                    host.set_automatic(&target.name, false);
                     host.list_package(&target.name, target.version.as_deref());
                     let version = match &target.version {
                         Some(version) => Known::Is(version.clone()),
@@ -197,13 +198,13 @@ impl Op {
                     match mark {
                         Mark::Hold => host.list_hold(name, true),
                         Mark::Unhold => host.list_hold(name, false),
-                        Mark::Auto => {}
+                        Mark::Auto | Mark::Manual => host.set_automatic(name, *mark == Mark::Auto),
                     }
                     if let Ok(Package::Installed { version, held }) = host.package(name).cloned() {
                         let held = match mark {
                             Mark::Hold => true,
                             Mark::Unhold => false,
-                            Mark::Auto => held,
+                            Mark::Auto | Mark::Manual => held,
                         };
                         host.set_package(name, Package::Installed { version, held });
                     }

@@ -218,6 +218,8 @@ pub enum Op {
     AptUpgrade {
         full: bool,
         may_remove: Vec<PackageName>,
+        /// Those that stay at the version that they have.
+        keep: Vec<(PackageName, String)>,
     },
     /// Removes what was installed only for packages that are gone.
     AptAutoremove {

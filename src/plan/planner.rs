@@ -115,6 +115,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
     };
     planning.predicted.set_named_packages(steps.iter().flat_map(|step| step.resource.named_packages()).cloned());
+    planning.predicted.set_pinned_packages(steps.iter().flat_map(|step| step.resource.pinned_packages()).cloned());
     let mut planned: Vec<(usize, &Wanted)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));

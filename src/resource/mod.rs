@@ -93,6 +93,11 @@ pub trait Resource: Debug + Send + Sync {
         false
     }
 
+    /// The packages that it wants to be at a version of its own choice, or held.
+    fn pinned_packages(&self) -> &[PackageName] {
+        &[]
+    }
+
     /// Whether it waits for something that steps after it can bring about: a
     /// reboot that packages ask for.
     fn may_become_due(&self) -> bool {

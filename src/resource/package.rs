@@ -53,7 +53,11 @@ pub(super) const KIND: Kind = Kind {
             Type::Bool,
             "whether 'version' may be older than what is installed; default false",
         ),
-        Field::optional("held", Type::Bool, "whether the packages are held at their version (apt-mark hold)"),
+        Field::optional(
+            "held",
+            Type::Bool,
+            "whether the packages are held at their version (apt-mark hold); with 'version', one that is held is brought to it and held again; false with state = \"absent\" releases it",
+        ),
         Field::optional(
             "recommends",
             Type::Bool,
@@ -77,7 +81,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "upgrade",
             Type::Enum(&["safe", "full"]),
-            "without names: brings all packages up to date; \"full\" also where others must go for it, which 'may_remove' must name",
+            "without names: brings all packages up to date, except those that a step gives a version or holds; \"full\" also where others must go for it, which 'may_remove' must name",
         ),
         Field::optional(
             "autoremove",
@@ -102,7 +106,11 @@ struct Packages {
 #[derive(Debug)]
 enum Wanted {
     Present(Present),
-    Absent { purge: bool },
+    Absent {
+        purge: bool,
+        /// Whether what is held is released for it.
+        release: bool,
+    },
 }
 
 /// How packages are to be there.
@@ -152,11 +160,13 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     if args.absent() {
         for field in PRESENT_ONLY {
-            if args.node(field).is_some() {
+            let releases = field == "held" && args.bool(field) == Some(false);
+            if args.node(field).is_some() && !releases {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
         }
-        let wanted = Wanted::Absent { purge: args.bool("purge").unwrap_or(false) };
+        let release = args.bool("held") == Some(false);
+        let wanted = Wanted::Absent { purge: args.bool("purge").unwrap_or(false), release };
         return Some(Box::new(Packages { names, wanted, conflicts, may_remove }));
     }
     if args.node("purge").is_some() {
@@ -272,17 +282,23 @@ impl Resource for Packages {
         if matches!(self.wanted, Wanted::Present(_)) { &self.names } else { &[] }
     }
 
+    fn pinned_packages(&self) -> &[PackageName] {
+        match &self.wanted {
+            Wanted::Present(Present { version, held, .. }) if version.is_some() || *held == Some(true) => &self.names,
+            _ => &[],
+        }
+    }
+
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
-            Wanted::Absent { purge } => self.absent(host, *purge, &mut planned)?,
+            Wanted::Absent { purge, release } => self.absent(host, *purge, *release, &mut planned)?,
             Wanted::Present(present) => {
                 let mut work = Install::new(host, present);
                 for name in &self.names {
                     work.package(name, self.names.len() > 1, &mut planned)?;
                 }
-                let (targets, update) = (work.targets, work.update);
-                self.carry_out(host, present, targets, update, &mut planned)?;
+                self.carry_out(host, present, work, &mut planned)?;
             }
         }
         if !planned.ops.is_empty() && host.facts.apt.interrupted {
@@ -297,14 +313,14 @@ impl Packages {
         &self,
         host: &HostState,
         present: &Present,
-        targets: Vec<AptTarget>,
-        update: bool,
+        work: Install<'_>,
         planned: &mut Planned,
     ) -> Result<(), PlanError> {
+        let Install { targets, update, raised, .. } = work;
         let mut remove = Vec::new();
         for name in &self.conflicts {
             if let Some((before, held)) = installed(host, name)? {
-                refuse_held(name, held, "removed as a conflict")?;
+                refuse_held(name, held, "removed as a conflict", "")?;
                 planned.change(format!("conflict {name}"), Some(before), None::<&str>);
                 ask_what_goes(host, name, planned);
                 remove.push(name.clone());
@@ -312,7 +328,14 @@ impl Packages {
         }
         self.marks(host, present, &targets, planned)?;
         let hold = planned.ops.iter().position(|op| matches!(op, Op::AptMark { mark: Mark::Hold, .. }));
-        let hold = hold.map(|at| planned.ops.remove(at));
+        let mut hold = hold.map(|at| planned.ops.remove(at));
+        if !raised.is_empty() {
+            planned.ops.insert(0, Op::AptMark { packages: raised.clone(), mark: Mark::Unhold });
+            match &mut hold {
+                Some(Op::AptMark { packages, .. }) => packages.extend(raised),
+                _ => hold = Some(Op::AptMark { packages: raised, mark: Mark::Hold }),
+            }
+        }
         if let (Some(answers), false) = (&present.answers, targets.is_empty()) {
             // The answers may be secret, the questions are not.
             let questions: Vec<&str> = answers.expose().lines().filter_map(|line| line.split(' ').nth(1)).collect();
@@ -330,7 +353,22 @@ impl Packages {
             planned.ops.push(Op::AptRemove { packages: remove, purge: false, may_remove });
         }
         planned.ops.extend(hold);
+        self.wanted_for_themselves(host, planned);
         Ok(())
+    }
+
+    /// What the playbook names does not go with the packages that once needed it.
+    fn wanted_for_themselves(&self, host: &HostState, planned: &mut Planned) {
+        let is_there = |name: &PackageName| matches!(host.package(name), Ok(Package::Installed { .. }));
+        let packages: Vec<PackageName> =
+            self.names.iter().filter(|name| is_there(name) && host.is_automatic(name)).cloned().collect();
+        for name in &packages {
+            planned.change(field(name, "automatic", self.names.len() > 1), Some("true"), Some("false"));
+        }
+        if !packages.is_empty() {
+            planned.action.get_or_insert(Action::Update);
+            planned.ops.push(Op::AptMark { packages, mark: Mark::Manual });
+        }
     }
 
     /// Holds, or releases before anything else.
@@ -363,15 +401,19 @@ impl Packages {
         Ok(())
     }
 
-    fn absent(&self, host: &HostState, purge: bool, planned: &mut Planned) -> Result<(), PlanError> {
-        let mut packages = Vec::new();
+    fn absent(&self, host: &HostState, purge: bool, release: bool, planned: &mut Planned) -> Result<(), PlanError> {
+        let (mut packages, mut released) = (Vec::new(), Vec::new());
         for name in &self.names {
             let left = match host.package(name)? {
                 Package::ConfigFiles if purge => Some("its configuration files".to_owned()),
                 _ => None,
             };
             if let Some((before, held)) = installed(host, name)?.or(left.map(|left| (left, false))) {
-                refuse_held(name, held, "removed")?;
+                refuse_held(name, held && !release, "removed", ", or say held = false in this step")?;
+                if held {
+                    planned.change(field(name, "held", self.names.len() > 1), Some("true"), None::<&str>);
+                    released.push(name.clone());
+                }
                 planned.change(field(name, "version", self.names.len() > 1), Some(before), None::<&str>);
                 ask_what_goes(host, name, planned);
                 packages.push(name.clone());
@@ -383,6 +425,9 @@ impl Packages {
         }
         if !packages.is_empty() {
             planned.action = Some(Action::Delete);
+            if !released.is_empty() {
+                planned.ops.push(Op::AptMark { packages: released, mark: Mark::Unhold });
+            }
             planned.ops.push(Op::AptRemove { packages, purge, may_remove: self.may_remove.clone() });
         }
         Ok(())
@@ -408,12 +453,13 @@ fn ask_what_goes(host: &HostState, name: &PackageName, planned: &mut Planned) {
     }
 }
 
-fn refuse_held(name: &PackageName, held: bool, what: &str) -> Result<(), PlanError> {
+/// `advice` is what else helps, as the end of a sentence.
+fn refuse_held(name: &PackageName, held: bool, what: &str, advice: &str) -> Result<(), PlanError> {
     if !held {
         return Ok(());
     }
     Err(PlanError::Refused(format!(
-        "package {name} is held on this host and cannot be {what}: run 'apt-mark unhold {name}' there if it may be, or release it with a step of held = false"
+        "package {name} is held on this host and cannot be {what}: run 'apt-mark unhold {name}' there if it may be{advice}"
     )))
 }
 

@@ -13,11 +13,13 @@ pub(super) struct Install<'a> {
     /// Whether the lists must be updated first, because they are known not to help.
     pub(super) update: bool,
     pub(super) targets: Vec<AptTarget>,
+    /// What is held and gets another version, at which it is held again.
+    pub(super) raised: Vec<PackageName>,
 }
 
 impl<'a> Install<'a> {
     pub(super) fn new(host: &'a HostState, present: &'a Present) -> Install<'a> {
-        Install { host, present, update: false, targets: Vec::new() }
+        Install { host, present, update: false, targets: Vec::new(), raised: Vec::new() }
     }
 
     pub(super) fn package(
@@ -42,7 +44,12 @@ impl<'a> Install<'a> {
         let after = match (installed, pin) {
             (Some(found), Some(pin)) if matches_pin(found, pin) => return Ok(()),
             (_, Some(pin)) => {
-                refuse_held(name, held, &format!("brought to version {pin}"))?;
+                let advice = ", or say in this step whether it is held at that version (held = true) or no longer (held = false)";
+                refuse_held(name, held && hold.is_none(), &format!("brought to version {pin}"), advice)?;
+                if held {
+                    self.raised.push(name.clone());
+                    planned.notes.push(format!("package {name} is held: it is released for this and held again"));
+                }
                 refuse_downgrade(name, installed, pin, options.allow_downgrade)?;
                 if file.is_none() {
                     let offered = self.candidate(name, planned).and_then(|candidate| candidate.version.as_deref());

@@ -1,7 +1,7 @@
 //! Steps without names: all packages up to date, and those that nothing needs gone.
 
 use super::INTERRUPTED;
-use crate::observe::{HostState, PackageChange, Queries, Query};
+use crate::observe::{HostState, Known, Package, PackageChange, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Op, PlanError, Planned};
 use crate::resource::{Args, Resource};
 use crate::values::PackageName;
@@ -30,7 +30,7 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         args.refuse("may_remove", "'may_remove' has a meaning only with names or upgrade = \"full\"");
     }
     let (needs_lists, op) = match upgrade.as_deref() {
-        Some(word) => (true, Op::AptUpgrade { full: word == "full", may_remove }),
+        Some(word) => (true, Op::AptUpgrade { full: word == "full", may_remove, keep: Vec::new() }),
         None => (false, Op::AptAutoremove { purge: args.bool("purge").unwrap_or(false), keep: Vec::new() }),
     };
     Some(Box::new(All { op, needs_lists }))
@@ -73,10 +73,21 @@ impl Resource for All {
 }
 
 impl All {
+    /// What the playbook pins to a version or holds is left out of an upgrade,
+    /// whether its own step comes before or after it.
+    ///
     /// What the playbook names is not removed because no other package needs
     /// it, however it was installed. Where apt would, it is asked once more.
     fn with_what_stays(&self, host: &HostState) -> (Op, Option<Query>) {
-        let Op::AptAutoremove { purge, .. } = self.op else { return (self.op.clone(), None) };
+        let purge = match &self.op {
+            Op::AptAutoremove { purge, .. } => *purge,
+            Op::AptUpgrade { full, may_remove, .. } => {
+                let op = Op::AptUpgrade { full: *full, may_remove: may_remove.clone(), keep: pinned(host) };
+                let query = op.apt_words().map(Query::Transaction).filter(|query| !host.asked(query));
+                return (op, query);
+            }
+            _ => return (self.op.clone(), None),
+        };
         let found = self.op.apt_words().and_then(|words| host.transaction(&words).ok());
         let goes = |name: &PackageName| {
             let is_it = |change: &PackageChange| change.after.is_none() && name.names(&change.name, &host.facts.arch);
@@ -87,4 +98,13 @@ impl All {
         let query = op.apt_words().map(Query::Transaction).filter(|query| !host.asked(query));
         (op, query)
     }
+}
+
+/// The packages that are there and whose version the playbook chooses, or that it holds.
+fn pinned(host: &HostState) -> Vec<(PackageName, String)> {
+    let version = |name: &PackageName| match host.package(name) {
+        Ok(Package::Installed { version: Known::Is(version), .. }) => Some(version.clone()),
+        _ => None,
+    };
+    host.pinned_packages().iter().filter_map(|name| Some((name.clone(), version(name)?))).collect()
 }
