@@ -579,3 +579,48 @@ fn a_package_that_the_playbook_names_does_not_go_with_what_needed_it() {
     site.done(&["undo", "lab1", "--packages", "--yes"]);
     assert_eq!(site.on_host("apt-mark showauto leaf"), "leaf");
 }
+
+#[test]
+fn the_lock_of_the_package_lists_is_waited_for() {
+    let Some(site) = site("app 1.0\n") else { return };
+    site.on_host("rm -rf /var/lib/apt/lists/*_*");
+    let hold = "import fcntl, os, time\n\
+                lock = open('/var/lib/apt/lists/lock', 'w')\n\
+                fcntl.lockf(lock, fcntl.LOCK_EX)\n\
+                open('/run/locked', 'w')\n\
+                while not os.path.exists('/run/release'): time.sleep(0.1)\n";
+    site.host.exec_with_input(&["sh", "-c", "cat >/root/hold.py"], hold.as_bytes()).unwrap();
+    site.on_host("setsid python3 /root/hold.py >/dev/null 2>&1 </dev/null &");
+    site.await_on(0, "test -e /run/locked");
+    step(&site, "name = \"app\"");
+    let applying = site.start(&["apply", "site.toml", "--yes"]);
+    site.await_on(0, "grep -qs 'Could not get lock' /run/stockade/*/update");
+    site.on_host("touch /run/release");
+    let ended = applying.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(state(&site, "app"), "ii 1.0");
+}
+
+#[test]
+fn lists_that_name_what_is_gone_are_updated_once() {
+    let Some(site) = site("app 1.0\n") else { return };
+    site.on_host("cp -rL /var/lib/apt/lists /root/lists");
+    offer(&site, "app 2.0\n");
+    site.on_host(
+        "rm -rf /var/lib/apt/lists; cp -a /root/lists /var/lib/apt/lists; touch /var/lib/apt/lists; \
+         rm /srv/repository/pool/stable/app_1.0_*",
+    );
+    let planned = plan(&site, "name = \"app\"");
+    assert!(planned.out.contains("version: 1.0"), "{planned:?}");
+    let applied = site.apply();
+    assert_eq!(applied.code, 0, "{applied:?}");
+    assert!(format!("{applied:?}").contains("the lists were updated"), "{applied:?}");
+    assert_eq!(state(&site, "app"), "ii 2.0");
+    // A version that is gone for good is no endless loop, and nothing is said to have changed.
+    offer(&site, "lost 1.0\n");
+    site.on_host("rm /srv/repository/pool/stable/lost_1.0_*");
+    step(&site, "name = \"lost\"");
+    let applied = site.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(format!("{applied:?}").contains("nothing changed"), "{applied:?}");
+}

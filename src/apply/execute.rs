@@ -235,8 +235,15 @@ impl Progress<'_> {
         else {
             return false;
         };
-        let opaque =
-            matches!(scheduled.op, Op::Run { .. } | Op::Exec { .. } | Op::AptInstall { .. } | Op::AptRemove { .. });
+        let opaque = matches!(
+            scheduled.op,
+            Op::Run { .. }
+                | Op::Exec { .. }
+                | Op::AptInstall { .. }
+                | Op::AptRemove { .. }
+                | Op::AptUpgrade { .. }
+                | Op::AptAutoremove { .. }
+        );
         let before = operations.iter().take(number.saturating_sub(1));
         let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
         opaque && !self.seen.untouched || before.clone().any(|one| one.step == scheduled.step && writes(&one.op))

@@ -77,7 +77,8 @@ ended() {
     return
   fi
   rm -f -- "$P/newly-owed"
-  if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
+  if [ "$2" = 0 ]; then rm -f -- "$P/dpkg"; MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
+  [ ! -e "$P/dpkg" ] || [ "$(dpkg_state)" != "$(cat "$P/dpkg")" ] || : >"$P/untouched"
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   if [ -e "$P/untouched" ]; then journal "F $1 $2 untouched"; else journal "F $1 $2"; fi
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
@@ -330,15 +331,52 @@ apt_run() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Cmd::Pattern-Only=true "$@"
 }
+# dpkg writes this file anew with all that it does.
+dpkg_state() { stat -c '%i %y' /var/lib/dpkg/status; ls /var/lib/dpkg/updates; }
+# apt_said BYTE PATTERN: what the operation has written from there on has such a line.
+apt_said() { tail -c "+$(($1 + 1))" -- "$P/out" | grep -q -e "$2"; }
+# apt waits for dpkg's lock, but neither for that of the lists nor for that of the fetched packages.
+LOCKED='Could not get lock /var/\(lib/apt/lists\|cache/apt/archives\)/lock'
+GONE=' 404 \|File not found\|Hash Sum mismatch\|File has unexpected size'
+# apt_fetch VERB ...: it is tried once more where the lists name files that
+# their repository has replaced meanwhile.
+apt_fetch() {
+  t=0 again=
+  while :; do
+    b=$(stat -c %s -- "$P/out")
+    if apt_run "$@"; then return; else r=$?; fi
+    if [ "$t" -lt 600 ] && apt_said "$b" "$LOCKED"; then
+      t=$((t + 1))
+      sleep 1
+    elif [ -z "$again" ] && apt_said "$b" "^E: Failed to fetch .*\($GONE\)"; then
+      again=1
+      apt_refresh || return
+      journal "W the repositories have other packages than the lists named: the lists were updated, and versions may be newer than the plan says"
+    else
+      return "$r"
+    fi
+  done
+}
 # What apt writes of its marks while it simulates goes to a copy.
 apt_simulates() {
   cat /var/lib/apt/extended_states >"$P/marks" 2>/dev/null || :
   apt_run -s -o Dir::State::extended_states="$P/marks" "$@"
 }
+# apt_reads ARGUMENT ... >$P/update: the lists, once nobody else reads them.
+apt_reads() {
+  t=0
+  while :; do
+    if apt_run "$@"; then return; else r=$?; fi
+    grep -q -e "$LOCKED" "$P/update" && [ "$t" -lt 600 ] || return "$r"
+    t=$((t + 1))
+    sleep 1
+    : >"$P/update"
+  done
+}
 # The age of the lists is that of their directory, which apt leaves as it is when nothing is new.
 # A repository that cannot be read does not stop what comes from others: it is named.
 apt_refresh() {
-  if apt_run update >"$P/update" 2>&1; then cat "$P/update"; touch /var/lib/apt/lists; return; else r=$?; fi
+  if apt_reads update >"$P/update" 2>&1; then cat "$P/update"; touch /var/lib/apt/lists; return; else r=$?; fi
   cat "$P/update"
   grep -q -e '^Hit:' -e '^Get:' "$P/update" && apt_knows_packages || return "$r"
   touch /var/lib/apt/lists
@@ -347,11 +385,18 @@ apt_refresh() {
 }
 # apt_update [SOURCES-FILE]
 apt_update() {
+  dpkg_state >"$P/dpkg"
   apt_waits
   if [ -z "$1" ]; then apt_refresh; return; fi
   apt_has_lists || apt_refresh
   # What this run itself needs must be read, whatever is wrong with others.
-  apt_run -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update
+  if apt_reads -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update >"$P/update" 2>&1; then
+    cat "$P/update"
+  else
+    r=$?
+    cat "$P/update"
+    return "$r"
+  fi
 }
 apt_knows_packages() {
   for l in /var/lib/apt/lists/*_Packages*; do [ ! -e "$l" ] || return 0; done
@@ -394,6 +439,7 @@ dpkg_heals() {
 # apt_get VERB ...
 ANY= FILES=
 apt_get() {
+  [ -e "$P/dpkg" ] || dpkg_state >"$P/dpkg"
   apt_waits
   dpkg_heals
   case $1 in install | upgrade | dist-upgrade)
@@ -402,13 +448,13 @@ apt_get() {
     case "$* " in
     *[!-]"- "*) ;;
     *)
-      apt_run --no-remove "$@" $FILES && return
+      apt_fetch --no-remove "$@" $FILES && return
       r=$?
       ! apt_simulates --no-remove "$@" $FILES >/dev/null 2>&1 || exit "$r" ;;
     esac ;;
   esac
   only_named "$@" $FILES
-  apt_run "$@" $FILES
+  apt_fetch "$@" $FILES
 }
 # note_packages; same_packages: whether apt has changed none since.
 note_packages() { cksum </var/lib/dpkg/status >"$P/packages"; }
@@ -420,6 +466,7 @@ apt_clean() {
 }
 # apt_again install ... NAME=VERSION: in another version where that one is no longer offered.
 apt_again() {
+  dpkg_state >"$P/dpkg"
   apt_waits
   apt_has_lists || apt_refresh
   n=$#
@@ -454,6 +501,7 @@ debconf_answers() {
 }
 # candidate_from PACKAGE PART-OF-ADDRESS
 candidate_from() {
+  dpkg_state >"$P/dpkg"
   apt_has_lists || apt_update
   apt-cache policy -- "$1" | WANT=$2 awk '
     # By whole parts of the address: docker.com is none of docker.com.example.org.
