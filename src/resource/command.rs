@@ -6,6 +6,7 @@
 use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
 use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{Action, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
+use crate::shell::quote;
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -37,7 +38,7 @@ pub(super) const KIND: Kind = Kind {
         Field::optional(
             "directory",
             Type::String,
-            "where 'run' runs, default \"/\"; it must be there, or be made by an earlier step",
+            "where 'run' and 'unless' run, default \"/\"; it must be there, or be made by an earlier step",
         ),
     ],
     build,
@@ -76,8 +77,11 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         );
     }
     let user: Option<UserName> = args.parse("as");
-    let unless =
-        args.string("unless").map(|text| Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) });
+    let directory: Option<AbsPath> = args.parse("directory");
+    let unless = args.string("unless").map(|text| {
+        let text = within(directory.as_ref(), &text);
+        Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) }
+    });
     let pending = args.node("when_changed").map(|_| {
         // Of what has no step: the same command keeps its name.
         let who = user.as_ref().map_or("root", UserName::as_str);
@@ -92,8 +96,18 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         unless,
         environment: environment(args),
         user: user.filter(|user| !is_root(user)),
-        directory: args.parse("directory"),
+        directory,
     }))
+}
+
+/// Text that is run in a directory; where that cannot be entered, it fails. The
+/// lines keep their numbers, which the shell's errors tell.
+fn within(directory: Option<&AbsPath>, text: &str) -> String {
+    match directory.map(|directory| quote(directory.as_str())) {
+        Some(Ok(directory)) => format!("cd -- {directory} 2>/dev/null || exit 1; {text}"),
+        // No path holds a NUL byte.
+        Some(Err(_)) | None => text.to_owned(),
+    }
 }
 
 fn is_root(user: &UserName) -> bool {
