@@ -135,3 +135,170 @@ fn a_restart_that_an_earlier_run_has_left_is_tried_again_at_the_end() {
     project.converge();
     assert_eq!(project.on_host("systemctl is-active late; ls /var/lib/stockade/owed"), "active");
 }
+
+#[test]
+fn a_mask_on_an_alias_leaves_the_unit_itself_alone() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\neach = [\"ctrl-alt-del.target\", \"dbus-org.freedesktop.timedate1.service\", \"autovt@tty3.service\"]\n\
+         service = { name = \"{{ item }}\", masked = true }\n",
+    );
+    project.converge();
+    let masked = "readlink /etc/systemd/system/ctrl-alt-del.target /etc/systemd/system/dbus-org.freedesktop.timedate1.service \
+                  /etc/systemd/system/autovt@tty3.service; systemctl show -p LoadState --value reboot.target \
+                  systemd-timedated.service getty@tty3.service | grep .";
+    assert_eq!(project.on_host(masked), "/dev/null\n/dev/null\n/dev/null\nloaded\nloaded\nloaded");
+    project.playbook("[[step]]\nservice = { name = \"ctrl-alt-del.target\", masked = false }\n");
+    project.converge();
+    assert_eq!(project.on_host("ls /etc/systemd/system/ctrl-alt-del.target 2>/dev/null || :"), "");
+}
+
+#[test]
+fn restarts_of_many_applies_do_not_reach_the_limit_of_starts() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf '[Unit]\\nStartLimitIntervalSec=600\\nStartLimitBurst=2\\n[Service]\\nExecStart=/bin/sleep infinity\\n' \
+         >/etc/systemd/system/rl.service; systemctl daemon-reload; systemctl start rl",
+    );
+    for n in 1..=4 {
+        project.playbook(&format!(
+            "[[step]]\nfile = {{ path = \"/etc/rl.conf\", content = \"{n}\" }}\nrestart = [\"rl.service\"]\n"
+        ));
+        project.converge();
+    }
+    assert_eq!(project.on_host("systemctl is-active rl"), "active");
+}
+
+#[test]
+fn systemd_reads_units_again_whatever_kind_of_step_writes_them() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "for d in /etc/systemd/system /usr/local/lib/systemd/system; do mkdir -p $d; done; \
+         printf '[Service]\\nEnvironment=WORD=old\\nExecStart=/bin/sleep infinity\\n' | tee /etc/systemd/system/dr1.service \
+         >/usr/local/lib/systemd/system/dr2.service; systemctl daemon-reload; systemctl start dr1 dr2",
+    );
+    let environment = |unit: &str| {
+        project
+            .on_host(&format!("tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value {unit})/environ | grep WORD"))
+    };
+    let new = "[Service]\\nEnvironment=WORD=new\\nExecStart=/bin/sleep infinity\\n";
+    project.playbook(&format!(
+        "[[step]]\nline = {{ path = \"/etc/systemd/system/dr1.service\", match = \"^Environment=\", line = \"Environment=WORD=new\" }}\n\
+         restart = [\"dr1.service\"]\n\
+         [[step]]\nfile = {{ path = \"/usr/local/lib/systemd/system/dr2.service\", content = \"{new}\" }}\n\
+         [[step]]\ncommand = {{ run = \"systemctl restart dr2\", when_changed = \"previous\" }}\n"
+    ));
+    project.converge();
+    assert_eq!((environment("dr1"), environment("dr2")), ("WORD=new".into(), "WORD=new".into()));
+    // What somebody else has changed is read before the restart, too.
+    project.on_host("sed -i s/new/third/ /etc/systemd/system/dr1.service");
+    project.playbook("[[step]]\nfile = { path = \"/etc/dr.conf\", content = \"x\" }\nrestart = [\"dr1.service\"]\n");
+    project.converge();
+    assert_eq!(environment("dr1"), "WORD=third");
+}
+
+#[test]
+fn a_unit_that_is_dead_after_its_restart_has_not_converged() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf '[Service]\\nExecStart=/bin/sh -c \"test ! -e /etc/dies || exit 3; exec sleep infinity\"\\n' \
+         >/etc/systemd/system/dies.service; systemctl daemon-reload; systemctl start dies",
+    );
+    project.playbook("[[step]]\nfile = { path = \"/etc/dies\", content = \"x\" }\nrestart = [\"dies.service\"]\n");
+    let applied = project.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(
+        applied.err.contains("dies.service: the run has restarted it, and it does not run: exit-code, exit status 3"),
+        "{applied:?}"
+    );
+}
+
+#[test]
+fn the_links_of_an_enabled_unit_follow_its_install_section() {
+    let Some(project) = Project::new() else { return };
+    let unit = |install: &str| {
+        format!(
+            "[[step]]\nunit = {{ name = \"ins\", content = \"[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\n{install}\\n\" }}\n\
+             [[step]]\nservice = {{ name = \"ins\", enabled = true, running = true }}\n"
+        )
+    };
+    project.playbook(&unit("WantedBy=multi-user.target"));
+    project.converge();
+    project.playbook(&unit("WantedBy=graphical.target\\nAlias=other.service"));
+    project.converge();
+    let links = "cd /etc/systemd/system; find . -name ins.service -type l -o -name other.service | sort";
+    assert_eq!(project.on_host(links), "./graphical.target.wants/ins.service\n./other.service");
+}
+
+#[test]
+fn what_systemd_does_not_know_in_a_unit_is_told_and_what_it_refuses_is_not_in_force() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\nunit = { name = \"bad\", content = \"[Service]\\nType=oneshot\\n[Srvice]\\nA=b\\n\" }\n\
+         [[step]]\nunit = { name = \"odd\", content = \"[Service]\\nExecStart=/bin/true\\nMemoryMx=1G\\nX-Ours=1\\n\" }\n",
+    );
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("does not know MemoryMx= in [Service]"), "{plan:?}");
+    assert!(plan.out.contains("ignores the section [Srvice]") && !plan.out.contains("know X-Ours="), "{plan:?}");
+    let applied = project.apply();
+    assert_eq!(applied.code, 3, "{applied:?}");
+    assert!(applied.err.contains("bad.service: systemd refuses to use it (bad-setting)"), "{applied:?}");
+}
+
+#[test]
+fn a_service_may_come_by_a_link_an_init_script_a_vendors_folder_or_fstab() {
+    let Some(project) = Project::new() else { return };
+    let unit = "[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n";
+    let script = "#!/bin/sh\\n### BEGIN INIT INFO\\n# Provides: lsb\\n# Required-Start:\\n# Required-Stop:\\n\
+                  # Default-Start: 2 3 4 5\\n# Default-Stop: 0 1 6\\n### END INIT INFO\\nexit 0\\n";
+    project.playbook(&format!(
+        "[[step]]\nfile = {{ path = \"/srv/linked.service\", content = \"{unit}\" }}\n\
+         [[step]]\nlink = {{ path = \"/etc/systemd/system/linked.service\", target = \"/srv/linked.service\" }}\n\
+         [[step]]\nservice = {{ name = \"linked\", running = true }}\n\
+         [[step]]\nfile = {{ path = \"/usr/lib/systemd/system/vendor.service\", content = \"{unit}\" }}\n\
+         [[step]]\nservice = {{ name = \"vendor\", enabled = true, running = true }}\n\
+         [[step]]\nfile = {{ path = \"/etc/init.d/lsb\", content = \"{script}\", mode = \"0755\" }}\n\
+         [[step]]\nservice = {{ name = \"lsb\", running = true }}\n\
+         [[step]]\ndirectory = {{ path = \"/mnt/t\" }}\n\
+         [[step]]\nline = {{ path = \"/etc/fstab\", line = \"tmpfs /mnt/t tmpfs noauto,mode=0755 0 0\" }}\n\
+         [[step]]\nservice = {{ name = \"mnt-t.mount\", running = true }}\n"
+    ));
+    project.converge();
+    let active = "systemctl is-active linked vendor lsb mnt-t.mount";
+    assert_eq!(project.on_host(active), "active\nactive\nactive\nactive");
+}
+
+#[test]
+fn what_stops_with_a_unit_is_in_the_plan_where_a_later_step_wants_it() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/coll.service; \
+         (printf '[Unit]\\nPartOf=coll.service\\n'; cat /etc/systemd/system/coll.service) >/etc/systemd/system/part.service; \
+         systemctl daemon-reload; systemctl enable --now coll part",
+    );
+    project.playbook(
+        "[[step]]\nservice = { name = \"coll\", running = false, enabled = false }\n\
+         [[step]]\nservice = { name = \"part\", running = true, enabled = true }\n",
+    );
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("2 to update"), "{plan:?}");
+    let text = project.converge();
+    assert!(!text.contains("beyond the plan"), "{text}");
+    assert_eq!(project.on_host("systemctl is-active part coll || :"), "active\ninactive");
+}
+
+#[test]
+fn sshd_moves_from_its_socket_to_its_service_in_one_guarded_phase() {
+    let Some(project) = Project::new() else { return };
+    project.playbook(
+        "[[step]]\nservice = { name = \"ssh.socket\", running = false, enabled = false, masked = true }\n\
+         [[step]]\neach = [\"/etc/systemd/system/ssh.service.requires/ssh.socket\", \"/etc/systemd/system/sockets.target.wants/ssh.socket\"]\n\
+         file = { path = \"{{ item }}\", state = \"absent\" }\n\
+         [[step]]\nservice = { name = \"ssh.service\", running = true, enabled = true }\n",
+    );
+    project.converge();
+    assert_eq!(
+        project.on_host("systemctl is-active ssh.service ssh.socket || :; systemctl is-enabled ssh.service"),
+        "active\ninactive\nenabled"
+    );
+}

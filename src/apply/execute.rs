@@ -278,6 +278,7 @@ impl Progress<'_> {
                 *place = ending;
                 self.reporter.event(&match ending {
                     StepEnding::NotDue => Event::StepNotDue { host: &self.plan.name, step: planned },
+                    StepEnding::Later => Event::StepLater { host: &self.plan.name, step: planned },
                     _ => Event::StepDone { host: &self.plan.name, step: planned },
                 });
             }
@@ -308,6 +309,7 @@ impl Watch for Progress<'_> {
             }
             Line::Ended(number) => self.done(*number, StepEnding::Done),
             Line::NotDue(number) => self.done(*number, StepEnding::NotDue),
+            Line::Later(number) => self.done(*number, StepEnding::Later),
             Line::Failed(number, code, untouched) => {
                 self.seen.failed = Some((*number, *code));
                 self.seen.untouched = *untouched;

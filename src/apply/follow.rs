@@ -37,6 +37,8 @@ pub enum Line {
     Ended(usize),
     /// An operation was not due, as its guard said when its turn came.
     NotDue(usize),
+    /// An operation could not be done yet, and is tried again at the end of the run.
+    Later(usize),
     /// An operation failed, with its exit code, and whether it has changed nothing.
     Failed(usize, i32, bool),
     /// Another run holds the host.
@@ -86,6 +88,7 @@ impl Line {
             "B" => Line::Begun(number(rest)),
             "E" => Line::Ended(number(rest)),
             "N" => Line::NotDue(number(rest)),
+            "T" => Line::Later(number(rest)),
             "F" => {
                 let (code, what) = first().1.split_once(' ').unwrap_or((first().1, ""));
                 Line::Failed(number(first().0), code.parse().unwrap_or(1), what == "untouched")

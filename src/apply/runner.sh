@@ -76,6 +76,7 @@ ended() {
     journal "N $1"
     return
   fi
+  if [ "$2" = 0 ] && [ -e "$P/later" ]; then rm -f -- "$P/later" "$P/newly-owed"; journal "T $1"; return; fi
   rm -f -- "$P/newly-owed"
   if [ "$2" = 0 ]; then rm -f -- "$P/dpkg"; MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   [ ! -e "$P/dpkg" ] || [ "$(dpkg_state)" != "$(cat "$P/dpkg")" ] || : >"$P/untouched"
@@ -532,7 +533,13 @@ unit_verb() {
     *) echo "systemd is not running here: $2 was not told to $1"; return;; esac; fi
   # A unit that is not there is neither running nor enabled.
   case $1 in stop|disable) [ "$(systemctl show -p LoadState --value -- "$2")" != not-found ] || return 0;; esac
-  s=$(systemctl show -p LoadState -p ActiveState -p SubState -p CanReload -- "$2") v=$1 down=
+  s=$(systemctl show -p LoadState -p ActiveState -p SubState -p CanReload -p NeedDaemonReload -- "$2") v=$1 down=
+  # Whoever has changed its files, as a command or a package does, need not have told systemd.
+  case $1:$s in
+  start:*NeedDaemonReload=yes* | restart:*NeedDaemonReload=yes* | reload:*NeedDaemonReload=yes*)
+    systemctl daemon-reload
+    s=$(systemctl show -p LoadState -p ActiveState -p SubState -p CanReload -- "$2") ;;
+  esac
   case $s in *ActiveState=inactive* | *ActiveState=failed* | *SubState=auto-restart*) down=1;; esac
   case $1:$s in
   *LoadState=not-found*) ;;
@@ -545,9 +552,9 @@ unit_verb() {
     fi
     # One that cannot reload (no ExecReload=) takes up what is new by a restart.
     case $s in *CanReload=no*) echo "$2 cannot reload: it is restarted"; v=restart;; esac ;;
-  # Attempts of earlier runs count to systemd's limit of starts (StartLimitBurst=).
-  start:* | restart:*) systemctl -q reset-failed -- "$2" 2>/dev/null || : ;;
   esac
+  # Attempts of earlier runs count to systemd's limit of starts (StartLimitBurst=).
+  case $v in start | restart) systemctl -q reset-failed -- "$2" 2>/dev/null || : ;; esac
   systemctl "$v" -- "$2" && r=0 || r=$?
   if [ "$r" = 0 ]; then
     paid "$1:$2"
@@ -572,7 +579,7 @@ pending() {
   # A unit that is gone meanwhile has nothing to take up.
   if [ "$(systemctl show -p LoadState --value -- "$2")" = not-found ]; then paid "restart:$2"; paid "reload:$2"; not_due; fi
   if [ "$3" = first ]; then
-    (unit_verb "$1" "$2") || { echo "$2 could not be told to $1 yet: it is tried again at the end of the run"; printf '%s %s\n' "$1" "$2" >>"$P/again"; }
+    (unit_verb "$1" "$2") || { printf '%s %s\n' "$1" "$2" >>"$P/again"; : >"$P/later"; exit 0; }
   else unit_verb "$1" "$2"; fi
 }
 # pending_again: what could not be done when the run began, if it is due still.

@@ -3,7 +3,7 @@
 
 use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
-use crate::plan::{FieldChange, HostPlan, Op, StepPlan};
+use crate::plan::{FieldChange, HostPlan, Op, Override, StepPlan};
 use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::TransportError;
 use std::time::Instant;
@@ -190,8 +190,11 @@ pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, repor
             count => format!("{count} steps still differ after the apply"),
         });
     }
+    let by_files = rest.overridden().flat_map(|step| &step.overridden).all(Override::is_file);
     match rest.overridden().count() {
         0 => {}
+        1 if !by_files => reasons.push("1 step is not in force".to_owned()),
+        count if !by_files => reasons.push(format!("{count} steps are not in force")),
         1 => reasons.push("1 step is not in force: something on the host overrides it".to_owned()),
         count => reasons.push(format!("{count} steps are not in force: something on the host overrides them")),
     }

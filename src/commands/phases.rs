@@ -14,8 +14,10 @@ use super::drift::{covers, is_brought_besides};
 use super::engine::Prepared;
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
-use crate::plan::{Action, FieldChange, HostPlan, Op, StepPlan};
+use crate::observe::{HostState, Known};
+use crate::plan::{Action, FieldChange, HostPlan, Op, Override, StepPlan, Verb};
 use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
+use crate::values::UnitName;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -169,16 +171,51 @@ impl Work {
 
     /// No other phase has anything to do. Commands that have run already were left
     /// out of its plan: whether their guards are content now decides the end.
-    fn last_look(&mut self, host: &mut Prepared, rest: HostPlan, reporter: &dyn Reporter) -> Goes {
+    fn last_look(&mut self, host: &mut Prepared, mut rest: HostPlan, reporter: &dyn Reporter) -> Goes {
         if std::mem::take(&mut host.done).is_empty() {
+            self.name_dead_units(&mut rest, &host.state);
             return self.nothing_differs(rest, reporter);
         }
         match look_again(host, &rest.name, reporter) {
             Err(error) => self.over(Ending::Failed, format!("the second look failed: {error:#}")),
-            Ok(rest) if rest.is_empty() => self.nothing_differs(rest, reporter),
+            Ok(mut rest) if rest.is_empty() => {
+                self.name_dead_units(&mut rest, &host.state);
+                self.nothing_differs(rest, reporter)
+            }
             Ok(rest) => {
                 self.so_far.iter_mut().for_each(|so_far| not_converged(so_far, rest.clone(), reporter));
                 Goes::Over
+            }
+        }
+    }
+
+    /// A restart that systemd calls a success may leave its unit dead a moment
+    /// later (systemd.service(5), Type=simple): what this apply has restarted must run.
+    fn name_dead_units(&self, rest: &mut HostPlan, state: &HostState) {
+        let Some(so_far) = &self.so_far else { return };
+        let done = so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
+        let told: BTreeSet<&UnitName> = done.flat_map(|(step, _)| &step.ops).filter_map(started).collect();
+        for name in told {
+            let Ok(Known::Is(unit)) = state.unit(name) else { continue };
+            let is_dead = unit.active == "failed" || (unit.active == "activating" && !unit.result.is_empty());
+            if !is_dead || rest.overridden().flat_map(|step| &step.overridden).any(|by| by.file == name.as_str()) {
+                continue;
+            }
+            let message = format!(
+                "the run has restarted it, and it does not run: {}; 'systemctl status {name}' there tells more",
+                if unit.result.is_empty() { "failed" } else { unit.result.as_str() }
+            );
+            let by = Override::new(name, None, message);
+            let asks = |step: &&mut StepPlan| step.restart.contains(name);
+            match rest.steps.iter_mut().find(asks) {
+                Some(step) => step.overridden.push(by),
+                None => rest.steps.push(StepPlan {
+                    id: format!("restart:{name}"),
+                    name: format!("restart {name}"),
+                    kind: "service",
+                    overridden: vec![by],
+                    ..StepPlan::default()
+                }),
             }
         }
     }
@@ -304,6 +341,16 @@ impl Work {
     }
 }
 
+/// The unit that an operation starts; a reload starts none.
+fn started(op: &Op) -> Option<&UnitName> {
+    match op {
+        Op::Systemctl { verb: Verb::Start | Verb::Restart, unit } | Op::Pending { verb: Verb::Restart, unit, .. } => {
+            Some(unit)
+        }
+        _ => None,
+    }
+}
+
 /// Whether the step that ended a phase, or one before it, is open still.
 fn is_stuck(rest: &HostPlan, before: &str) -> bool {
     let open = rest.steps.iter().position(|step| step.open.is_some());
@@ -396,7 +443,7 @@ fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &HostPlan) ->
     }
     let Some(first) = first else { return second };
     for (step, ending) in first.steps {
-        if !matches!(ending, StepEnding::Done | StepEnding::NotDue) {
+        if !matches!(ending, StepEnding::Done | StepEnding::NotDue | StepEnding::Later) {
             continue;
         }
         match second.steps.iter_mut().find(|(other, _)| other.id == step.id) {

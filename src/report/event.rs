@@ -21,6 +21,8 @@ pub enum Event<'a> {
     StepDone { host: &'a str, step: &'a StepPlan },
     /// A command was not due when its turn came, and did not run.
     StepNotDue { host: &'a str, step: &'a StepPlan },
+    /// A restart that an earlier run has left failed, and is tried again at the end of the run.
+    StepLater { host: &'a str, step: &'a StepPlan },
     /// A step failed; `output` holds the last lines of what the host printed.
     StepFailed { host: &'a str, step: &'a StepPlan, message: &'a str, output: &'a str },
     /// After the apply: what a second look at the host still finds different.

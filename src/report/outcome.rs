@@ -46,6 +46,8 @@ pub enum StepEnding {
     Done,
     /// Its guard, asked when its turn came, said that there was nothing to do.
     NotDue,
+    /// It could not be done at its turn; it was tried again at the end of the run.
+    Later,
     /// Failed.
     Failed,
     /// Done, and put back again.

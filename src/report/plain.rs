@@ -65,6 +65,11 @@ impl Reporter for Plain {
                 let place = self.advance(host);
                 self.say(host, &format!("{place}  {} … was not due", numbered(step)));
             }
+            Event::StepLater { host, step } => {
+                let place = self.advance(host);
+                let text = format!("{place}  {} … failed; it is tried again at the end of the run", numbered(step));
+                self.say(host, &text);
+            }
             Event::StepFailed { host, step, .. } => {
                 let place = self.advance(host);
                 self.say(host, &format!("{place}  {} … FAILED", numbered(step)));

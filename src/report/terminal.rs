@@ -101,7 +101,7 @@ impl Reporter for Terminal {
                 bar.set_position(number.saturating_sub(1) as u64);
                 bar.set_message(subject(step));
             }
-            Event::StepDone { .. } | Event::StepNotDue { .. } => {}
+            Event::StepDone { .. } | Event::StepNotDue { .. } | Event::StepLater { .. } => {}
             Event::StepFailed { host, step, .. } => {
                 let mut lines = vec![format!("FAILED: {}", numbered(step))];
                 lines.extend(failure_lines(event));
