@@ -115,7 +115,10 @@ pub(super) fn fill(
     }
     if asks(|q| matches!(q, Query::Package(_))) {
         packages(host, queries, section("package")?);
-        apt::automatic(host, section("automatic")?);
+        // Runs before this form have kept nothing of the marks.
+        if let Some(section) = sections.get("automatic") {
+            apt::automatic(host, section);
+        }
     }
     if asks(|q| matches!(q, Query::Candidate(_))) {
         candidates(host, queries, section("candidate")?);
