@@ -334,8 +334,6 @@ apt_run() {
 }
 # dpkg writes this file anew with all that it does.
 dpkg_state() { stat -c '%i %y' /var/lib/dpkg/status; ls /var/lib/dpkg/updates; }
-# apt_said BYTE PATTERN: what the operation has written from there on has such a line.
-apt_said() { tail -c "+$(($1 + 1))" -- "$P/out" | grep -q -e "$2"; }
 # apt waits for dpkg's lock, but neither for that of the lists nor for that of the fetched packages.
 LOCKED='Could not get lock /var/\(lib/apt/lists\|cache/apt/archives\)/lock'
 GONE=' 404 \|File not found\|Hash Sum mismatch\|File has unexpected size'
@@ -344,12 +342,15 @@ GONE=' 404 \|File not found\|Hash Sum mismatch\|File has unexpected size'
 apt_fetch() {
   t=0 again=
   while :; do
-    b=$(stat -c %s -- "$P/out")
-    if apt_run "$@"; then return; else r=$?; fi
-    if [ "$t" -lt 600 ] && apt_said "$b" "$LOCKED"; then
+    # Of a sensitive step nothing is kept in "$P/out".
+    r=0
+    apt_run "$@" >"$P/fetched" 2>&1 || r=$?
+    cat "$P/fetched"
+    [ "$r" != 0 ] || return 0
+    if [ "$t" -lt 600 ] && grep -q -e "$LOCKED" "$P/fetched"; then
       t=$((t + 1))
       sleep 1
-    elif [ -z "$again" ] && apt_said "$b" "^E: Failed to fetch .*\($GONE\)"; then
+    elif [ -z "$again" ] && grep -q -e "^E: Failed to fetch .*\($GONE\)" "$P/fetched"; then
       again=1
       apt_refresh || return
       journal "W the repositories have other packages than the lists named: the lists were updated, and versions may be newer than the plan says"
