@@ -576,8 +576,8 @@ fn a_package_that_the_playbook_names_does_not_go_with_what_needed_it() {
     // The mark comes back with what a run is taken back.
     site.on_host("apt-mark auto leaf >/dev/null");
     converge(&site, "name = \"leaf\"");
-    site.done(&["undo", "lab1", "--packages", "--yes"]);
-    assert_eq!(site.on_host("apt-mark showauto leaf"), "leaf");
+    let undone = site.done(&["undo", "lab1", "--packages", "--yes"]);
+    assert_eq!(site.on_host("apt-mark showauto leaf"), "leaf", "{undone}");
 }
 
 #[test]
