@@ -309,7 +309,9 @@ pub(super) fn installed(host: &mut HostState, section: &Section) {
     }
     let text = section.text();
     let (packages, marks) = text.split_once("\n--\n").unwrap_or((&text, ""));
-    let native = host.facts.arch.clone();
+    // What a run has kept has no facts beside it: dpkg is of the host's own architecture.
+    let of_dpkg = packages.lines().find_map(|line| line.strip_prefix("dpkg\t")?.split('\t').next());
+    let native = of_dpkg.unwrap_or(&host.facts.arch).to_owned();
     let marks = marked(marks, &native);
     host.apt.installed = packages
         .lines()
