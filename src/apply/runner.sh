@@ -334,23 +334,31 @@ apt_run() {
 }
 # dpkg writes this file anew with all that it does.
 dpkg_state() { stat -c '%i %y' /var/lib/dpkg/status; ls /var/lib/dpkg/updates; }
+# apt_said FILE BYTE PATTERN: apt has written such a line from there on.
+apt_said() { tail -c "+$(($2 + 1))" -- "$1" | grep -q -e "$3"; }
 # apt waits for dpkg's lock, but neither for that of the lists nor for that of the fetched packages.
 LOCKED='Could not get lock /var/\(lib/apt/lists\|cache/apt/archives\)/lock'
 GONE=' 404 \|File not found\|Hash Sum mismatch\|File has unexpected size'
 # apt_fetch VERB ...: it is tried once more where the lists name files that
 # their repository has replaced meanwhile.
 apt_fetch() {
-  t=0 again=
+  t=0 again= o=$P/out
+  # Of a sensitive step nothing is kept: then its words go to a file of their own.
+  [ ! -c /proc/self/fd/1 ] || o=$P/fetched
   while :; do
-    # Of a sensitive step nothing is kept in "$P/out".
     r=0
-    apt_run "$@" >"$P/fetched" 2>&1 || r=$?
-    cat "$P/fetched"
+    if [ "$o" = "$P/out" ]; then
+      b=$(stat -c %s -- "$o")
+      apt_run "$@" || r=$?
+    else
+      b=0
+      apt_run "$@" >"$o" 2>&1 || r=$?
+    fi
     [ "$r" != 0 ] || return 0
-    if [ "$t" -lt 600 ] && grep -q -e "$LOCKED" "$P/fetched"; then
+    if [ "$t" -lt 600 ] && apt_said "$o" "$b" "$LOCKED"; then
       t=$((t + 1))
       sleep 1
-    elif [ -z "$again" ] && grep -q -e "^E: Failed to fetch .*\($GONE\)" "$P/fetched"; then
+    elif [ -z "$again" ] && apt_said "$o" "$b" "^E: Failed to fetch .*\($GONE\)"; then
       again=1
       apt_refresh || return
       journal "W the repositories have other packages than the lists named: the lists were updated, and versions may be newer than the plan says"
