@@ -199,6 +199,15 @@ fn what_hangs_on_a_step_that_may_change_nothing_is_open_until_it_has_come() {
         assert_eq!((starts().as_str(), log().as_str(), owed(&site).as_str()), ("1", "", ""), "{steps}");
     }
 
+    // That apt had nothing to do says nothing of a later step that fails.
+    site.on_host(OLD);
+    site.playbook(&format!(
+        "{upgrade}[[step]]\ncommand = {{ run = \"touch /srv/half; exit 3\", creates = \"/srv/never\" }}\n"
+    ));
+    let ran = site.apply();
+    assert_eq!((ran.code, site.on_host("ls /srv/half").as_str()), (3, "/srv/half"), "{ran:?}");
+    assert!(ran.out.contains("1 step changed in part"), "{ran:?}");
+
     let reboots = "[[step]]\npackage = { upgrade = \"safe\" }\n[[step]]\nreboot = { if = \"changed\" }\n";
     let first = boot();
     site.on_host(OLD);

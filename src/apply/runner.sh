@@ -71,6 +71,8 @@ snapshot before
 begin() { journal "B $1"; }
 ended() {
   if [ -s "$P/out" ]; then { printf '== operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"; fi
+  # What dpkg had done is told of one operation alone.
+  [ "$2" != 0 ] || rm -f -- "$P/dpkg"
   if [ "$2" = 0 ] && [ -e "$P/idle" ]; then
     rm -f -- "$P/idle"
     journal "N $1"
@@ -78,8 +80,8 @@ ended() {
   fi
   if [ "$2" = 0 ] && [ -e "$P/later" ]; then rm -f -- "$P/later" "$P/newly-owed"; journal "T $1"; return; fi
   rm -f -- "$P/newly-owed"
-  if [ "$2" = 0 ]; then rm -f -- "$P/dpkg"; MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
-  [ ! -e "$P/dpkg" ] || [ "$(dpkg_state)" != "$(cat "$P/dpkg")" ] || : >"$P/untouched"
+  if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
+  [ ! -e "$P/dpkg" ] || ! same_packages || : >"$P/untouched"
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
   if [ -e "$P/untouched" ]; then journal "F $1 $2 untouched"; else journal "F $1 $2"; fi
   [ -z "$GUARD" ] || put_back "$GUARD" "operation $1 failed"
@@ -332,8 +334,11 @@ apt_run() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 -o APT::Get::AutomaticRemove=false \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Cmd::Pattern-Only=true "$@"
 }
-# dpkg writes this file anew with all that it does.
+# note_packages; same_packages: whether dpkg has done nothing since. It writes
+# this file anew with all that it does.
 dpkg_state() { stat -c '%i %y' /var/lib/dpkg/status; ls /var/lib/dpkg/updates; }
+note_packages() { dpkg_state >"$P/dpkg"; }
+same_packages() { [ "$(dpkg_state)" = "$(cat "$P/dpkg")" ]; }
 # apt_said FILE BYTE PATTERN: apt has written such a line from there on.
 apt_said() { tail -c "+$(($2 + 1))" -- "$1" | grep -q -e "$3"; }
 # apt waits for dpkg's lock, but neither for that of the lists nor for that of the fetched packages.
@@ -395,7 +400,7 @@ apt_refresh() {
 }
 # apt_update [SOURCES-FILE]
 apt_update() {
-  dpkg_state >"$P/dpkg"
+  note_packages
   apt_waits
   if [ -z "$1" ]; then apt_refresh; return; fi
   apt_has_lists || apt_refresh
@@ -449,7 +454,7 @@ dpkg_heals() {
 # apt_get VERB ...
 ANY= FILES=
 apt_get() {
-  [ -e "$P/dpkg" ] || dpkg_state >"$P/dpkg"
+  [ -e "$P/dpkg" ] || note_packages
   apt_waits
   dpkg_heals
   case $1 in install | upgrade | dist-upgrade)
@@ -466,9 +471,6 @@ apt_get() {
   only_named "$@" $FILES
   apt_fetch "$@" $FILES
 }
-# note_packages; same_packages: whether apt has changed none since.
-note_packages() { cksum </var/lib/dpkg/status >"$P/packages"; }
-same_packages() { [ "$(cksum </var/lib/dpkg/status)" = "$(cat "$P/packages")" ]; }
 # apt_clean autoremove ...: what goes is what no other package needs.
 apt_clean() {
   ANY=1
@@ -476,7 +478,7 @@ apt_clean() {
 }
 # apt_again install ... NAME=VERSION: in another version where that one is no longer offered.
 apt_again() {
-  dpkg_state >"$P/dpkg"
+  note_packages
   apt_waits
   apt_has_lists || apt_refresh
   n=$#
@@ -511,7 +513,7 @@ debconf_answers() {
 }
 # candidate_from PACKAGE PART-OF-ADDRESS
 candidate_from() {
-  dpkg_state >"$P/dpkg"
+  note_packages
   apt_has_lists || apt_update
   apt-cache policy -- "$1" | WANT=$2 awk '
     # By whole parts of the address: docker.com is none of docker.com.example.org.
