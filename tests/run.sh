@@ -75,6 +75,8 @@ if [ "${1:-}" = --fast ]; then unset STOCKADE_NO_SKIP; export STOCKADE_FAST=1; f
 state=$(mktemp -d)
 export XDG_STATE_HOME=$state
 unset STOCKADE_RECORD
+# A failed assertion says what is wrong; its stack would bury that.
+export RUST_BACKTRACE=${STOCKADE_TEST_BACKTRACE:-0}
 
 # All test programs run, whatever fails; --show-output lets a skip be seen and counted.
 log=$(mktemp)
@@ -89,16 +91,17 @@ echo
 grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 sed -n 's/^clients: //p' "$log"
 grep -E '^(bypass table|set-ups|situations): ' "$log" || true
-# Once more what has failed, where the end of a long output is all that is kept.
+python3 tests/situations.py "$log"
+echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
+# Last, where the end of a long output is all that is kept: what has failed, and why.
 if [ $code != 0 ]; then
   awk '
     NR == FNR { if (/^test .* \.\.\. FAILED$/) failed[$2] = 1; next }
-    /^---- .* stdout ----$/ { left = ($2 in failed) ? 40 : 0; delete failed[$2] }
-    /^(successes|failures):$/ { left = 0 }
-    left > 0 { print substr($0, 1, 400); left-- }
+    /^---- .* stdout ----$/ { of = ($2 in failed) ? $2 : ""; left = 0 }
+    /^(successes|failures):$/ { of = ""; left = 0 }
+    of != "" && / panicked at / { left = 16 }
+    left > 0 { print of ": " substr($0, 1, 600); left-- }
   ' "$log" "$log"
   grep -E '^test .* \.\.\. FAILED$' "$log" || true
 fi
-python3 tests/situations.py "$log"
-echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 exit $code

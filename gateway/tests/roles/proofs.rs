@@ -46,6 +46,11 @@ pub fn run(who: &Who<'_>) {
     if !who.may {
         good(&who.with_role("operator").post(&format!("/containers/{name}/start")));
     }
+    // What the log does not hold yet, attach cannot tell.
+    let operator = who.with_role("operator");
+    who.site.gateway.wait_for("the container's first line", || {
+        operator.get(&format!("/containers/{name}/logs?stdout=1")).1.contains("begun")
+    });
     let answer = who.post(&format!("/containers/{name}/attach?logs=1&stdout=1"));
     who.outcome(who.may, "attach", &answer, rule, answer.1.contains("begun"));
     let exec = json!({ "Cmd": ["/bin/sh", "-c", "echo x >/by-exec"] });
