@@ -55,12 +55,12 @@ pub fn schedule(plan: &HostPlan) -> Vec<Scheduled> {
 }
 
 /// The part of a plan that one run on the host can do: up to the first step
-/// that restarts the host, or that is decided only when its turn comes. What
-/// comes after it is planned again.
+/// that restarts the host, that is decided only when its turn comes, or before
+/// which the host is looked at again. What comes after it is planned again.
 pub fn one_phase(plan: &HostPlan) -> HostPlan {
     let mut part = plan.clone();
     let reboot = part.steps.iter().position(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
-    let open = part.steps.iter().position(|step| step.open.is_some());
+    let open = part.steps.iter().position(|step| step.open.is_some() || step.looked_at_before);
     let ends = [reboot.map(|at| at + 1), open].into_iter().flatten().min();
     part.left_open = open.filter(|open| reboot.is_none_or(|at| at > *open));
     part.steps.iter_mut().skip(ends.unwrap_or(usize::MAX)).for_each(|step| step.ops.clear());

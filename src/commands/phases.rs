@@ -74,12 +74,16 @@ struct Work {
     rebooted: Option<String>,
     /// Steps that were carried out although they did not differ before.
     repeated: BTreeSet<String>,
+    /// Steps before which the host has been looked at again.
+    looked_before: BTreeSet<String>,
     phases: usize,
 }
 
 impl Work {
     fn phase(&mut self, host: &mut Prepared, terms: &Terms, reporter: &dyn Reporter, nothing_to_do: bool) -> Goes {
-        let plan = host.plan.clone();
+        let mut plan = host.plan.clone();
+        // A command that is due again and again stops the run once.
+        plan.steps.iter_mut().for_each(|step| step.looked_at_before &= !self.looked_before.contains(&step.id));
         self.phases += 1;
         let rebooted = self.rebooted.take();
         let again = plan.steps.iter().find(|step| rebooted.as_ref() == Some(&step.id) && step.action == Action::Run);
@@ -111,7 +115,9 @@ impl Work {
             PartEnd::Through => {
                 let open = part.left_open.and_then(|at| part.steps.get(at));
                 // What is pending from here on is this apply's own.
-                host.resumed_at = Some(open.map_or(String::new(), |step| step.id.clone()));
+                self.looked_before.extend(open.map(|step| step.id.clone()));
+                let goes_on_with = part.left_open.map(|at| goes_on_with(&plan, at));
+                host.resumed_at = Some(goes_on_with.unwrap_or_default());
                 host.done = if open.is_some() { self.commands_done() } else { BTreeSet::new() };
                 match look_again(host, &plan.name, reporter) {
                     Err(error) if open.is_none() => {
@@ -351,6 +357,14 @@ fn started(op: &Op) -> Option<&UnitName> {
     }
 }
 
+/// The step of the playbook with which a run goes on that has come to this
+/// place: restarts that are due belong to the step after them.
+fn goes_on_with(plan: &HostPlan, at: usize) -> String {
+    let rest = plan.steps.get(at..).unwrap_or_default();
+    let step = rest.iter().find(|step| !is_pending(step)).or(rest.first());
+    step.map(|step| step.id.clone()).unwrap_or_default()
+}
+
 /// Whether the step that ended a phase, or one before it, is open still.
 fn is_stuck(rest: &HostPlan, before: &str) -> bool {
     let open = rest.steps.iter().position(|step| step.open.is_some());
@@ -399,7 +413,7 @@ fn beyond<'a>(shown: impl Iterator<Item = &'a HostPlan> + Clone, now: &HostPlan)
 /// Whether a plan that was shown says of a step, `known`, what it does `now`.
 fn says(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
     if known.action == Action::Unknown || known.action == Action::None {
-        return known.action == Action::Unknown;
+        return known.action == Action::Unknown || known.may_be_undone;
     }
     // What apt brings besides is shown with the first step of a transaction,
     // which is another step once the first is done.

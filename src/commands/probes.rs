@@ -8,7 +8,7 @@
 use super::engine::{known_of, pending_names, wanted};
 use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run, StateError};
 use crate::plan::{DesiredAtTurn, KNOWN_AFTER_APPLY, PendingNames, PlanError, Planned, Wanted};
-use crate::playbook::{Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
+use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
 use crate::values::{AbsPath, Diagnostic, PackageName, UnitName};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// By the id of a step, the answers that it was decided with last.
-type Decided = Arc<Mutex<BTreeMap<String, ProbeAnswers>>>;
+/// By the id of a step, the answers and facts that it was decided with last.
+type Decided = Arc<Mutex<BTreeMap<String, (ProbeAnswers, Arc<FactsAtTurn>)>>>;
 
 /// What is wanted of a host, from the parts of a playbook.
 ///
@@ -60,7 +60,7 @@ fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> W
     }
 }
 
-/// A step of a playbook with probes.
+/// A step that probes or facts decide.
 #[derive(Debug)]
 struct ProbedStep {
     later: Later,
@@ -106,8 +106,12 @@ impl ProbedStep {
 
     /// The steps that answers make of it, and the probes that it depends on
     /// and whose answers are not known.
-    fn decide(&self, answers: ProbeAnswers) -> Result<(Vec<Wanted>, BTreeSet<String>), PlanError> {
-        let turn = self.later.at_turn(answers);
+    fn decide(
+        &self,
+        answers: ProbeAnswers,
+        facts: &Arc<FactsAtTurn>,
+    ) -> Result<(Vec<Wanted>, BTreeSet<String>), PlanError> {
+        let turn = self.later.at_turn(answers, facts);
         let files: Vec<_> = turn.pieces.iter().filter_map(Piece::files).cloned().collect();
         let wrong = |errors: Vec<Diagnostic>| PlanError::Refused(in_lines(&errors));
         if !turn.errors.is_empty() {
@@ -143,35 +147,30 @@ impl Resource for ProbedStep {
         Ok(Planned::nothing())
     }
 
-    fn at_turn(
-        &self,
-        predicted: &HostState,
-        found: &HostState,
-        decided: bool,
-    ) -> Option<Result<DesiredAtTurn, PlanError>> {
-        Some(self.desired(predicted, found, decided))
+    fn at_turn(&self, predicted: &HostState, decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
+        Some(self.desired(predicted, decided))
     }
 
-    fn in_next_run(&self, predicted: &HostState, found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
-        Some(answers(self.later.probes(), predicted, found).and_then(|answers| {
-            let (steps, open) = self.decide(answers)?;
+    fn in_next_run(&self, predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
+        Some(answers(self.later.probes(), predicted).and_then(|answers| {
+            let (steps, open) = self.decide(answers, &Arc::new(facts(predicted)))?;
             Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(&open, predicted) })
         }))
     }
 }
 
 impl ProbedStep {
-    fn desired(&self, predicted: &HostState, found: &HostState, decided: bool) -> Result<DesiredAtTurn, PlanError> {
+    fn desired(&self, predicted: &HostState, decided: bool) -> Result<DesiredAtTurn, PlanError> {
         let id = self.later.id();
         // What an earlier phase has done must not take back what it was done for.
         let kept = self.decided.lock().unwrap_or_else(PoisonError::into_inner).get(&id).filter(|_| decided).cloned();
-        let answers = match kept {
-            Some(answers) => answers,
-            None => answers(self.later.probes(), predicted, found)?,
+        let (answers, facts) = match kept {
+            Some(kept) => kept,
+            None => (answers(self.later.probes(), predicted)?, Arc::new(facts(predicted))),
         };
-        let (steps, open) = self.decide(answers.clone())?;
+        let (steps, open) = self.decide(answers.clone(), &facts)?;
         if open.is_empty() {
-            self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answers);
+            self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (answers, facts));
             return Ok(DesiredAtTurn::Steps(steps));
         }
         if !self.wrong.is_empty() {
@@ -180,17 +179,42 @@ impl ProbedStep {
         Ok(self.open(&open, predicted))
     }
 
-    /// It waits for these probes.
+    /// It waits for these probes and facts.
     fn open(&self, open: &BTreeSet<String>, predicted: &HostState) -> DesiredAtTurn {
-        let names: Vec<&str> = open.iter().map(String::as_str).collect();
-        let note = format!("what the probe {} finds is known then", names.join(", "));
-        let of_command =
-            |probe: &Probe| open.contains(&probe.name) && matches!(probe.question, ProbeQuestion::Command { .. });
-        let by = match self.later.probes().iter().any(of_command) {
-            true => predicted.changed_by(),
-            false => predicted.brought_by().or_else(|| predicted.changed_by()),
+        let names = |of_facts: bool| -> Vec<&str> {
+            open.iter().map(String::as_str).filter(|name| name.starts_with("facts.") == of_facts).collect()
         };
-        DesiredAtTurn::Open { on: by.unwrap_or("an earlier step").to_owned(), note }
+        let (probes, facts) = (names(false), names(true));
+        let what = match (&probes[..], &facts[..]) {
+            (probes, []) => format!("what the probe {} finds", probes.join(", ")),
+            ([], facts) => facts.join(", "),
+            (probes, facts) => format!("what the probe {} finds, and {},", probes.join(", "), facts.join(", ")),
+        };
+        let by = self.opened_by(open, predicted).or_else(|| predicted.changed_by()).unwrap_or("an earlier step");
+        DesiredAtTurn::Open { on: by.to_owned(), note: format!("{what} is known then") }
+    }
+
+    /// The step on which probes and facts depend that are not known.
+    fn opened_by<'s>(&self, open: &BTreeSet<String>, predicted: &'s HostState) -> Option<&'s str> {
+        let of_probe = |probe: &&Probe| open.contains(&probe.name);
+        let by_probe = self.later.probes().iter().filter(of_probe).find_map(|probe| match &probe.question {
+            ProbeQuestion::Path(path) => predicted.path_affected_by(path),
+            ProbeQuestion::Unit(unit) => predicted.unit_affected_by(unit),
+            ProbeQuestion::Package(_) => predicted.affected_by(&query(&probe.question)),
+            ProbeQuestion::Command { .. } => predicted.changed_by(),
+        });
+        let is_open = |fact: &str| open.contains(&format!("facts.{fact}"));
+        let by_fact = || predicted.affected_facts().find(|(fact, _)| is_open(fact)).map(|(_, by)| by);
+        by_probe.or_else(by_fact).or_else(|| predicted.brought_by())
+    }
+}
+
+/// The facts as earlier steps leave them.
+fn facts(predicted: &HostState) -> FactsAtTurn {
+    FactsAtTurn {
+        // A value of strings and numbers alone; where it is none, templates say what is undefined.
+        value: serde_json::to_value(&predicted.facts).unwrap_or_default(),
+        open: predicted.affected_facts().map(|(fact, _)| fact.to_owned()).collect(),
     }
 }
 
@@ -213,8 +237,8 @@ fn query(question: &ProbeQuestion) -> Query {
     }
 }
 
-/// The answers that hold where `state` is what earlier steps leave of `found`.
-fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<ProbeAnswers, PlanError> {
+/// The answers that hold where `state` is what earlier steps leave.
+fn answers(probes: &[Probe], state: &HostState) -> Result<ProbeAnswers, PlanError> {
     for probe in probes {
         if let Some(Some(why)) = text(&probe.question).map(|text| state.syntax(text)).transpose()? {
             let name = &probe.name;
@@ -225,9 +249,9 @@ fn answers(probes: &[Probe], state: &HostState, found: &HostState) -> Result<Pro
     }
     let of = |probe: &Probe| -> Result<_, StateError> {
         let fields = match &probe.question {
-            ProbeQuestion::Path(path) => of_path(path, state, found)?,
-            ProbeQuestion::Package(name) => of_package(name, state, found)?,
-            ProbeQuestion::Unit(name) => of_unit(name, state, found)?,
+            ProbeQuestion::Path(path) => of_path(path, state)?,
+            ProbeQuestion::Package(name) => of_package(name, state)?,
+            ProbeQuestion::Unit(name) => of_unit(name, state)?,
             ProbeQuestion::Command { .. } => of_command(&query(&probe.question), state)?,
         };
         Ok((probe.name.clone(), fields))
@@ -243,10 +267,9 @@ fn nothing_known(fields: &[&'static str]) -> Fields {
 
 const PATH_FIELDS: [&str; 7] = ["exists", "type", "mode", "owner", "group", "size", "target"];
 
-fn of_path(path: &AbsPath, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
+fn of_path(path: &AbsPath, state: &HostState) -> Result<Fields, StateError> {
     let now = state.path(path)?;
-    // What no step of the run decides may be made or removed by a package or a command of it.
-    if state.rewritten_by(path).is_some() && now == found.path(path)? {
+    if state.path_affected_by(path).is_some() {
         return Ok(nothing_known(&PATH_FIELDS));
     }
     let fields = match now {
@@ -282,9 +305,9 @@ fn of_path(path: &AbsPath, state: &HostState, found: &HostState) -> Result<Field
     Ok(fields)
 }
 
-fn of_package(name: &PackageName, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
+fn of_package(name: &PackageName, state: &HostState) -> Result<Fields, StateError> {
     // A package brings others with it, and a command may do so.
-    if state.brought_by().is_some() && state.package(name)? == found.package(name)? {
+    if state.affected_by(&Query::Package(name.clone())).is_some() {
         return Ok(nothing_known(&["installed", "version"]));
     }
     let (installed, version) = match state.package(name)? {
@@ -297,10 +320,9 @@ fn of_package(name: &PackageName, state: &HostState, found: &HostState) -> Resul
 
 const UNIT_FIELDS: [&str; 5] = ["exists", "active", "enabled", "masked", "state"];
 
-fn of_unit(name: &UnitName, state: &HostState, found: &HostState) -> Result<Fields, StateError> {
-    let untold = state.brought_by().is_some() && state.unit(name)? == found.unit(name)?;
+fn of_unit(name: &UnitName, state: &HostState) -> Result<Fields, StateError> {
     let Known::Is(unit) = state.unit(name)? else { return Ok(nothing_known(&UNIT_FIELDS)) };
-    if untold {
+    if state.unit_affected_by(name).is_some() {
         return Ok(nothing_known(&UNIT_FIELDS));
     }
     let known = |text: &str, value: Value| (text != KNOWN_AFTER_APPLY).then_some(value);

@@ -6,6 +6,7 @@
 //! four different things here, and none of them is ever taken for another.
 
 mod acl;
+mod affected;
 mod apt;
 mod facts;
 mod predict;
@@ -19,6 +20,7 @@ mod tree;
 mod turn;
 mod witness;
 
+pub use affected::Part;
 pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
 pub use query::{Queries, Query, Run, Text};

@@ -22,6 +22,7 @@ impl HostState {
             names.insert(path.file_name().to_owned());
         }
         self.decided.insert(path.clone());
+        self.affected.decide(Query::Path(path.clone()));
         self.set_in_trees(path, &state);
         self.paths.insert(path.clone(), state);
     }
@@ -100,6 +101,7 @@ impl HostState {
     /// A package will be in this state.
     pub fn set_package(&mut self, name: &PackageName, package: Package) {
         self.asked.ask(Query::Package(name.clone()));
+        self.affected.decide(Query::Package(name.clone()));
         self.packages.insert(name.clone(), package);
     }
 
@@ -127,6 +129,7 @@ impl HostState {
     /// A unit will be in this state.
     pub fn set_unit(&mut self, name: &UnitName, unit: Known<Unit>) {
         self.asked.ask(Query::Unit(name.clone()));
+        self.affected.decide(Query::Unit(name.clone()));
         self.units.insert(name.clone(), unit);
     }
 

@@ -275,6 +275,8 @@ pub struct HostState {
     pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.
     pub(super) decided: BTreeSet<AbsPath>,
+    /// What earlier steps may have changed beyond what is predicted.
+    pub(super) affected: super::affected::Affected,
     /// Homes that the run makes, with the step that does: what /etc/skel puts into them is not known.
     pub(super) new_homes: BTreeMap<AbsPath, String>,
     /// Sources files whose package lists are planned to be fetched; none of them: all.

@@ -112,6 +112,7 @@ impl HostState {
         self.perhaps_changed_by = None;
         self.reboot_by = None;
         self.asserted.clear();
+        self.affected = Default::default();
         self.changed_by = None;
         self.packages_by = None;
         self.command_by = None;

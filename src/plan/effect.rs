@@ -13,6 +13,7 @@ impl Op {
         if !matches!(self, Op::Check(_)) {
             host.count_change();
         }
+        host.may_change(self.may_change());
         if self.may_require_reboot() {
             host.reboot_may_become_required();
         }
@@ -98,6 +99,9 @@ impl Op {
                     if let Some(comment) = comment {
                         account.comment.clone_from(comment);
                     }
+                }
+                if host.facts.login_user == name.as_str() {
+                    login_facts(host, shell.as_deref(), home.as_ref());
                 }
             }
             Op::UserRemove { name, remove_home } => {
@@ -224,6 +228,7 @@ impl Op {
             }
             Op::SetHostname { name } => {
                 host.facts.hostname.clone_from(name);
+                host.fact_is_decided("hostname");
                 if let Ok(path) = "/etc/hostname".parse() {
                     let before = host.path(&path).ok().and_then(PathState::entry).is_some();
                     if !before {
@@ -234,6 +239,7 @@ impl Op {
             }
             Op::SetTimezone { zone } => {
                 host.facts.timezone.clone_from(zone);
+                host.fact_is_decided("timezone");
                 if let Ok(path) = "/etc/localtime".parse() {
                     let target = Some(format!("/usr/share/zoneinfo/{zone}"));
                     host.set_path(&path, present(FileType::Link, &Meta::root(0o777), target));
@@ -336,6 +342,18 @@ fn move_tree(host: &mut HostState, old: &AbsPath, new: &AbsPath) {
         }
     }
     host.remove_tree(old);
+}
+
+/// What the facts say of who is logged in.
+fn login_facts(host: &mut HostState, shell: Option<&str>, home: Option<&AbsPath>) {
+    if let Some(shell) = shell {
+        shell.clone_into(&mut host.facts.login_shell);
+        host.fact_is_decided("login_shell");
+    }
+    if let Some(home) = home {
+        home.as_str().clone_into(&mut host.facts.login_home);
+        host.fact_is_decided("login_home");
+    }
 }
 
 fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {

@@ -8,6 +8,7 @@
 mod access;
 mod apt;
 pub(crate) mod blame;
+mod border;
 mod calls;
 mod contradiction;
 mod due;
@@ -17,6 +18,7 @@ mod op;
 mod outcome;
 mod pending;
 mod planner;
+mod reach;
 mod script;
 mod step;
 mod touches;

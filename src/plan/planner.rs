@@ -3,11 +3,12 @@
 use super::contradiction::{contradictions, taken_along};
 use super::due::owed;
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
+use super::reach::{ANYTHING, RESTARTS};
 use super::transaction::add_transactions;
 use super::turn::{later_reboots, leave_unknown_places_open};
 use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
-use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, decided_at_its_turn, obstacle};
+use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, border, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
 use crate::values::{Span, UnitName};
@@ -113,9 +114,15 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         made: Vec::new(),
         errors: Vec::new(),
         passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
+        asks_for_restart: None,
     };
     planning.predicted.set_named_packages(steps.iter().flat_map(|step| step.resource.named_packages()).cloned());
     planning.predicted.set_pinned_packages(steps.iter().flat_map(|step| step.resource.pinned_packages()).cloned());
+    if host.left.resumed_at.is_none()
+        && host.left.owed.iter().any(|owed| owed.starts_with("restart:") || owed.starts_with("reload:"))
+    {
+        planning.predicted.may_be_changed_by(RESTARTS, "what an earlier run has left to restart");
+    }
     let mut planned: Vec<(usize, &Wanted)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));
@@ -171,7 +178,9 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             }
         }
     }
+    let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
     owed(&mut plans, host);
+    border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
     Ok(Forecast { plan, predicted, wants, incomplete })
@@ -190,6 +199,8 @@ struct Planning<'a> {
     errors: Vec<StepError>,
     /// Whether earlier phases of the apply have passed the turn of the step at hand.
     passed: bool,
+    /// The last step that asks for a restart which has not been done.
+    asks_for_restart: Option<String>,
 }
 
 impl Planning<'_> {
@@ -198,7 +209,7 @@ impl Planning<'_> {
             self.passed = false;
         }
         self.predicted.begin_step(&step.id);
-        if let Some(decided) = step.resource.at_turn(&self.predicted, self.host, self.passed) {
+        if let Some(decided) = step.resource.at_turn(&self.predicted, self.passed) {
             match decided {
                 Ok(DesiredAtTurn::Steps(parts)) => {
                     let due_again = self.due_again(step);
@@ -256,6 +267,8 @@ impl Planning<'_> {
             restart: step.restart.clone(),
             reload: step.reload.clone(),
             followed_by: step.followed_by.clone(),
+            looked_at_before: false,
+            may_be_undone: false,
             sensitive: step.sensitive,
             guard: step.guard,
             span: step.span.clone(),
@@ -265,6 +278,7 @@ impl Planning<'_> {
             let open = step_plan.action == Action::Unknown;
             step_plan.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, open));
         }
+        self.restarts(&step_plan);
         self.plans.push(step_plan);
     }
 
@@ -298,11 +312,27 @@ impl Planning<'_> {
         self.plans.push(StepPlan { id, name, kind, span, ..StepPlan::default() });
     }
 
+    /// Notes what the restarts may change that a step asks for, from where they
+    /// are done: after a guarded step, or else at the next `flush`.
+    fn restarts(&mut self, step: &StepPlan) {
+        if step.action != Action::None && !(step.restart.is_empty() && step.reload.is_empty()) {
+            self.asks_for_restart = Some(step.id.clone());
+        }
+        if (step.guard || step.kind == "flush")
+            && let Some(id) = self.asks_for_restart.take()
+        {
+            self.predicted.may_be_changed_by(RESTARTS, &format!("step {id}"));
+        }
+    }
+
     fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
         let changes = self.predicted.changes();
         match step.kind {
             "user" | "group" => self.predicted.may_bring(false),
-            "use" | "package" | "command" => self.predicted.may_bring(true),
+            "use" | "package" | "command" => {
+                self.predicted.may_bring(true);
+                self.predicted.may_change(ANYTHING);
+            }
             _ => {}
         }
         self.predicted.changes_are_open(changes);

@@ -237,6 +237,13 @@ pub struct StepPlan {
     /// the host notes that they are pending.
     #[serde(skip)]
     pub followed_by: Vec<String>,
+    /// Whether the host is looked at again before it: an earlier step may have
+    /// undone what an unchanged one describes.
+    #[serde(skip)]
+    pub looked_at_before: bool,
+    /// Whether it is unchanged and looked at again because of that.
+    #[serde(skip)]
+    pub may_be_undone: bool,
     /// Whether output of its operations must be kept out of logs.
     #[serde(skip)]
     pub sensitive: bool,

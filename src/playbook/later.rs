@@ -1,10 +1,12 @@
-//! Steps of a playbook with probes: decided when their turn comes.
+//! Steps that are decided when their turn comes: those of a playbook with
+//! probes, and those that speak of facts which a step may change.
 //!
 //! What an earlier step of a run makes is what a later step's probe must find.
 //! So such a step is not rendered before the plan is made but in the middle of
 //! it, with the answers that hold at its turn.
 
 use super::changes::{Follower, Outline, WHEN_CHANGED};
+use super::facts::FactsAtTurn;
 use super::files::{Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, ProbeAnswers};
@@ -25,7 +27,8 @@ pub enum Piece {
     Later(Box<Later>),
 }
 
-/// A `[[step]]` of a playbook with probes, or one item of its `each`.
+/// A `[[step]]` of a playbook with probes, or one that speaks of facts which a
+/// step may change, or one item of its `each`.
 #[derive(Debug, Clone)]
 pub struct Later {
     pub(super) unit: Arc<Unit>,
@@ -44,7 +47,8 @@ pub struct Later {
 pub struct Turn {
     /// What it becomes; nothing where `when` is false.
     pub pieces: Vec<Piece>,
-    /// The probes that it depends on and whose answers are not known.
+    /// The probes that it depends on and whose answers are not known; a fact by
+    /// its dotted name with `facts` before it.
     pub open: BTreeSet<String>,
     /// What is wrong with it.
     pub errors: Vec<Diagnostic>,
@@ -118,9 +122,9 @@ impl Later {
         self.unit.steps.get(self.number)
     }
 
-    /// What it becomes where the probes have these answers.
-    pub fn at_turn(&self, answers: ProbeAnswers) -> Turn {
-        let scope = Arc::new(self.scope.at_turn(answers));
+    /// What it becomes where the probes have these answers and the facts are these.
+    pub fn at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> Turn {
+        let scope = Arc::new(self.scope.at_turn(answers, facts));
         let mut steps = Steps::new(&self.tags, &self.record, Depth::AtTurn);
         steps.later(self, &scope);
         steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.outline));

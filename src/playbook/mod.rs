@@ -8,6 +8,7 @@
 mod bundled;
 mod changes;
 mod code;
+mod facts;
 mod fault;
 mod files;
 mod later;
@@ -24,6 +25,7 @@ mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use changes::Follower;
+pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;
 pub use later::{Later, Piece, Turn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};

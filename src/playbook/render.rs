@@ -1,6 +1,7 @@
 //! From the model to the steps of one host.
 
 use super::changes::named;
+use super::facts::{speaking_variables, step_speaks};
 use super::files::{Folder, Record, StepFiles};
 use super::later::{Later, Piece};
 use super::model::{RawAction, RawStep, Unit};
@@ -9,6 +10,7 @@ use super::scope::{Outcome, Renderer, Scope, Var};
 use super::{Step, TagFilter};
 use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -84,6 +86,8 @@ impl<'a> Steps<'a> {
         above.folders.insert(0, unit.folder.clone());
         let probes: Arc<[Probe]> = rendered(&unit.probes, scope, &mut self.errors).into();
         self.probes.extend(probes.iter().cloned());
+        let tracks_facts = self.depth == Depth::AtTurn && unit.probes.is_empty() && scope.has_facts();
+        let speaking = if tracks_facts { speaking_variables(scope) } else { BTreeSet::new() };
         for (number, step) in unit.steps.iter().enumerate() {
             let dot = if above.id.is_empty() { "" } else { "." };
             let id = format!("{}{dot}{}", above.id, number + 1);
@@ -100,7 +104,13 @@ impl<'a> Steps<'a> {
             let below = |above: &str| format!("{above}\0{own}");
             let (identity, stem) = (below(&above.identity), below(&above.stem));
             let above = Above { id, identity, stem, tags, ..above.clone() };
-            if self.depth == Depth::AtTurn && !unit.probes.is_empty() {
+            let files = || StepFiles {
+                folders: above.folders.clone(),
+                record: Arc::clone(self.record),
+                scope: Arc::clone(scope),
+            };
+            let speaks = tracks_facts && step_speaks(step, &speaking, &files());
+            if self.depth == Depth::AtTurn && (speaks || !unit.probes.is_empty()) {
                 self.pieces.push(Piece::Later(Box::new(Later {
                     unit: Arc::clone(unit),
                     number,

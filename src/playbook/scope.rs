@@ -6,6 +6,7 @@
 //! known is not known either, and never an error.
 
 use super::code::PathUse;
+use super::facts::FactsAtTurn;
 use super::fault::{Fault, RAW, is_foreign};
 use super::literal::locate;
 use super::members::{OWN_TABLES, clearer, dead_ends, no_such_members};
@@ -53,6 +54,8 @@ pub(super) struct Scope {
     /// Lowest first.
     layers: Vec<Arc<Layer>>,
     probes: Arc<SeenProbes>,
+    /// None before a step's turn: then they are as they were found.
+    facts: Option<Arc<FactsAtTurn>>,
     rendered: Mutex<BTreeMap<String, Found>>,
     /// See [`HostScope::open`].
     open: bool,
@@ -83,7 +86,17 @@ impl Scope {
         }
         layers.push(Arc::new(known));
         let probes = SeenProbes::of(&playbook.probes);
-        Scope { engine: engine.clone(), layers, probes, rendered: Mutex::default(), open: host.open }
+        Scope { engine: engine.clone(), layers, probes, facts: None, rendered: Mutex::default(), open: host.open }
+    }
+
+    /// The variables by their names, from all layers.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.layers.iter().flat_map(|layer| layer.iter().map(|(name, var)| (name.as_str(), var)))
+    }
+
+    /// Whether the facts are known.
+    pub fn has_facts(&self) -> bool {
+        self.variables().any(|(name, var)| name == "facts" && matches!(var, Var::Ready(_)))
     }
 
     /// This scope with variables above all others.
@@ -117,9 +130,18 @@ impl Scope {
         Arc::new(layer.iter().map(|(name, var)| (name.clone(), kept(var))).collect())
     }
 
-    /// This scope where its probes have these answers.
-    pub fn at_turn(&self, answers: ProbeAnswers) -> Scope {
-        self.with(self.layers.clone(), self.probes.answered(answers))
+    /// This scope where its probes have these answers and the facts are these.
+    pub fn at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> Scope {
+        let now = |layer: &Arc<Layer>| match layer.get("facts") {
+            Some(Var::Ready(_)) => {
+                let mut layer = Layer::clone(layer);
+                layer.insert("facts".to_owned(), Var::Ready(facts.value.clone()));
+                Arc::new(layer)
+            }
+            _ => Arc::clone(layer),
+        };
+        let layers = self.layers.iter().map(now).collect();
+        Scope { facts: Some(Arc::clone(facts)), ..self.with(layers, self.probes.answered(answers)) }
     }
 
     /// The scope in which the probes themselves are rendered.
@@ -133,7 +155,19 @@ impl Scope {
     }
 
     fn with(&self, layers: Vec<Arc<Layer>>, probes: Arc<SeenProbes>) -> Scope {
-        Scope { engine: self.engine.clone(), layers, probes, rendered: Mutex::default(), open: self.open }
+        let facts = self.facts.clone();
+        Scope { engine: self.engine.clone(), layers, probes, facts, rendered: Mutex::default(), open: self.open }
+    }
+
+    /// Of the facts that a template names those that are not known, with the word `facts`.
+    fn open_facts(&self, needs: &Needs) -> Vec<String> {
+        let Some(facts) = &self.facts else { return Vec::new() };
+        let paths = needs.paths.iter().filter(|path| path.names[0] == "facts");
+        let mut named: Vec<String> = paths.map(|path| path.names[1..].join(".")).collect();
+        if named.is_empty() {
+            named.push(String::new());
+        }
+        named.iter().flat_map(|named| facts.open_in(named)).map(|fact| format!("facts.{fact}")).collect()
     }
 
     fn names(&self) -> BTreeSet<&str> {
@@ -332,6 +366,12 @@ impl<'s> Renderer<'s> {
                     Ok(None) => unknown = true,
                     Err(found) => faults.extend(found),
                 }
+                continue;
+            }
+            let open = if name == "facts" { self.scope.open_facts(needs) } else { Vec::new() };
+            if !open.is_empty() {
+                self.scope.probes.note_open(open);
+                unknown = true;
                 continue;
             }
             match self.variable(name) {

@@ -126,18 +126,13 @@ pub trait Resource: Debug + Send + Sync {
     }
 
     /// For what is no resource itself but becomes steps when its turn comes:
-    /// those steps. `predicted` is the host as earlier steps leave it, `found`
-    /// as it was when it was observed. `decided`: an earlier phase of the same
-    /// apply has passed its turn, and what was decided then stays.
+    /// those steps. `predicted` is the host as earlier steps leave it. `decided`:
+    /// an earlier phase of the same apply has passed its turn, and what was
+    /// decided then stays.
     ///
     /// # Errors
     /// What it becomes is wrong, or the state cannot tell.
-    fn at_turn(
-        &self,
-        _predicted: &HostState,
-        _found: &HostState,
-        _decided: bool,
-    ) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn at_turn(&self, _predicted: &HostState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
 

@@ -13,7 +13,7 @@ pub fn page() -> String {
          file = { path = \"/etc/nginx/sites-enabled/default\", state = \"absent\" }\n```\n\n\
          A step is decided when its turn comes: what an earlier step of the playbook makes, a later step's probe finds, in \
          the plan as well. Where an earlier step may change the answer in a way that no plan can predict (it installs \
-         packages or runs a command), the plan says \"decided at its turn\", and the apply observes the host again there. \
+         or removes packages, runs a command, starts a service or enables it), the plan says \"decided at its turn\", and the apply observes the host again there. \
          With `use`, `when` is decided once, for all steps of the playbook that is used.\n\nThe strings of a probe may be \
          templates over variables and facts, not over other probes. Each playbook has probes of its own: one that is used \
          does not see those of the playbook that uses it; hand on what it needs by `with`.\n",
