@@ -26,7 +26,7 @@ pub(super) struct Wanted {
     pub locked: Option<bool>,
     /// Days since 1970-01-01; the inner none stands for "never".
     pub expires: Option<Option<i64>>,
-    /// Whether a home is needed though the account is a system's.
+    /// Whether a home is needed though the account is a system's: for keys.
     pub needs_home: bool,
 }
 
@@ -85,13 +85,27 @@ impl Wanted {
 pub(super) fn plan(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
     check_uid(draft, wanted)?;
     match draft.host().user(wanted.name.as_str())?.cloned() {
-        None => create(draft, wanted)?,
+        None => {
+            create(draft, wanted)?;
+            unless_made(draft, wanted);
+        }
         Some(account) => update(draft, wanted, &account)?,
     }
     groups(draft, wanted)?;
     password(draft, wanted)?;
     expiry(draft, wanted)?;
     refuse_remote(draft, wanted)
+}
+
+/// A package or a command of the run may make the account before this step
+/// does, with a number and a home of its own. Where these decide what is to be
+/// done, the step is decided at its turn; all else is the same either way.
+fn unless_made(draft: &mut Draft<'_>, wanted: &Wanted) {
+    let Some(by) = draft.host().affected_by(&Query::User(wanted.name.to_string())).map(str::to_owned) else { return };
+    if wanted.uid.is_some() || wanted.home.is_some() || wanted.needs_home {
+        draft.planned.leave_open(&by);
+    }
+    draft.note(format!("this is what is made unless {by} makes the account"));
 }
 
 /// What /etc/passwd does not hold, usermod(8), chpasswd(8) and chage(1) cannot change.

@@ -95,6 +95,11 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
             let shown = gid.map_or(KNOWN_AFTER_APPLY.to_owned(), |gid| gid.to_string());
             planned.change("gid", None::<&str>, Some(shown));
             planned.ops.push(Op::GroupAdd { name: name.clone(), gid, system });
+            let made_by = host.affected_by(&Query::Group(name.to_string())).map(str::to_owned);
+            if let Some(by) = made_by.filter(|_| gid.is_some()) {
+                planned.leave_open(&by);
+                planned.notes.push(format!("this is what is made unless {by} makes the group"));
+            }
         }
         (Some(found), Some(gid)) if found.gid != Known::Is(gid) => {
             let before = match found.gid {

@@ -1,0 +1,273 @@
+//! What earlier steps of a run change is what later steps find, whichever way
+//! they ask: by facts, by probes, or by what they describe. On real hosts, by
+//! one apply, after which a second plan is empty.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+mod support;
+
+use support::project::Project;
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v a";
+
+/// A package in a repository on the host itself; no other repository is asked.
+/// `files`: shell text that makes its files in the current directory.
+fn package(site: &Project, name: &str, files: &str, postinst: &str) {
+    site.on_host(&format!(
+        "set -e; mkdir -p /srv/repo /etc/apt/sources.list.d; rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n\
+         mkdir -p /srv/build/{name}/DEBIAN; cd /srv/build/{name}\n{files}\n\
+         cat >DEBIAN/control <<'END'\nPackage: {name}\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: a test\nEND\n\
+         cat >DEBIAN/postinst <<'END'\n#!/bin/sh\nset -e\n{postinst}\nEND\n\
+         chmod 755 DEBIAN/postinst; dpkg-deb --root-owner-group -b . /srv/repo/{name}.deb >/dev/null\n\
+         cd /srv/repo; for d in *.deb; do dpkg-deb -f $d; \
+         printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' $d $(stat -c %s $d) $(sha256sum $d | cut -d ' ' -f 1); done >Packages\n\
+         echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list.d/local.list\n\
+         apt-get -q update >/dev/null 2>&1; touch /var/lib/apt/lists"
+    ));
+}
+
+/// The steps of a plan, as JSON.
+fn steps(site: &Project) -> Vec<serde_json::Value> {
+    let plan: serde_json::Value = serde_json::from_str(&site.done(&["plan", "site.toml", "--format", "json"])).unwrap();
+    plan["hosts"][0]["steps"].as_array().unwrap().clone()
+}
+
+fn action(site: &Project, id: &str) -> String {
+    let steps = steps(site);
+    let step = steps.iter().find(|step| step["id"] == id).unwrap_or_else(|| panic!("no step {id}: {steps:?}"));
+    step["action"].as_str().unwrap().to_owned()
+}
+
+/// How many runs there were on the host.
+fn runs(site: &Project) -> usize {
+    let history: serde_json::Value = serde_json::from_str(&site.done(&["history", "--json"])).unwrap();
+    history["hosts"][&site.host.name].as_array().unwrap().len()
+}
+
+#[test]
+fn facts_are_what_earlier_steps_have_made_of_them() {
+    let Some(site) = Project::new() else { return };
+    site.write("told.tera", "{{ facts.login_shell }} {{ facts.os.id }}\n");
+    site.playbook(
+        r#"
+[vars]
+banner = "this is {{ facts.hostname }}"
+[[step]]
+hostname = { value = "newname" }
+[[step]]
+line = { path = "/etc/fa.conf", line = "name {{ facts.hostname }}", create = true }
+[[step]]
+file = { path = "/etc/fa.banner", content = "{{ banner }}\n" }
+[[step]]
+timezone = { value = "Europe/Berlin" }
+[[step]]
+file = { path = "/etc/fa.zone", content = "{{ facts.timezone }}\n" }
+[[step]]
+user = { name = "ubuntu", shell = "/bin/sh" }
+[[step]]
+file = { path = "/etc/fa.shell", template = "told.tera" }
+"#,
+    );
+    let planned = steps(&site);
+    assert!(planned.iter().all(|step| step["action"] != "unknown"), "each is predicted: {planned:?}");
+    site.converge();
+    assert_eq!(runs(&site), 1, "what is predicted needs no phase");
+    let told = site.on_host("cat /etc/fa.conf /etc/fa.banner /etc/fa.zone; cut -d ' ' -f 1 /etc/fa.shell");
+    assert_eq!(told, "name newname\nthis is newname\nEurope/Berlin\n/bin/sh");
+}
+
+#[test]
+fn facts_that_a_command_may_change_are_looked_at_after_it() {
+    let Some(site) = Project::new() else { return };
+    site.playbook(
+        r#"
+[[step]]
+command = { run = "hostname other; touch /run/reboot-required /etc/done", creates = "/etc/done" }
+[[step]]
+when = "facts.apt.reboot_required"
+file = { path = "/etc/wanted", content = "{{ facts.hostname }} {{ facts.os.id }}\n" }
+[[step]]
+file = { path = "/etc/known", content = "{{ facts.os.id }} {{ facts.arch }}\n" }
+"#,
+    );
+    assert_eq!(action(&site, "2"), "unknown");
+    assert_eq!(action(&site, "3"), "create", "no step changes these facts");
+    site.converge();
+    assert_eq!(site.on_host("cut -d ' ' -f 1 /etc/wanted"), "other");
+}
+
+#[test]
+fn a_probe_is_open_where_an_earlier_step_may_change_what_it_finds() {
+    let Some(site) = Project::new() else { return };
+    package(&site, "holder", "mkdir -p usr/bin; touch usr/bin/held", ":");
+    package(
+        &site,
+        "writer",
+        "mkdir -p usr/lib/systemd/system; printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/sh -c \"echo x >/srv/written\"\\n\
+         [Install]\\nWantedBy=multi-user.target\\nAlias=al.service\\n' >usr/lib/systemd/system/writer.service",
+        ":",
+    );
+    site.on_host(
+        "apt-get -qy install holder writer >/dev/null 2>&1; systemctl daemon-reload; printf '[Service]\\nExecStart=/bin/sleep 1\\n\
+         [Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/gone.service; systemctl daemon-reload; \
+         systemctl enable gone.service 2>&1; printf '[Service]\\nExecStart=/bin/sleep 1\\n' >/usr/lib/systemd/system/hid.service; \
+         systemctl daemon-reload",
+    );
+    site.playbook(
+        r#"
+[probes]
+held    = { path = "/usr/bin/held" }
+wants   = { path = "/etc/systemd/system/multi-user.target.wants/writer.service" }
+link    = { path = "/etc/systemd/system/multi-user.target.wants/gone.service" }
+hid     = { path = "/etc/systemd/system/hid.service" }
+written = { path = "/srv/written" }
+al      = { unit = "al.service" }
+zone    = { path = "/etc/localtime" }
+[[step]]
+package = { name = "holder", state = "absent" }
+[[step]]
+file = { path = "/srv/told.held", content = "{{ probes.held.exists }}\n" }
+[[step]]
+service = { name = "writer.service", enabled = true }
+[[step]]
+file = { path = "/srv/told.wants", content = "{{ probes.wants.exists }} {{ probes.al.exists }}\n" }
+[[step]]
+unit = { name = "gone.service", state = "absent" }
+[[step]]
+file = { path = "/srv/told.link", content = "{{ probes.link.exists }}\n" }
+[[step]]
+service = { name = "hid.service", masked = true }
+[[step]]
+file = { path = "/srv/told.hid", content = "{{ probes.hid.exists }}\n" }
+[[step]]
+service = { name = "writer.service", running = true }
+[[step]]
+when = "probes.written.exists"
+file = { path = "/srv/told.written", content = "yes\n" }
+[[step]]
+timezone = { value = "Europe/Berlin" }
+[[step]]
+file = { path = "/srv/told.zone", content = "{{ probes.zone.target }}\n" }
+"#,
+    );
+    assert_eq!(action(&site, "4"), "unknown");
+    assert_eq!(action(&site, "12"), "create", "where the time zone's link will point is known");
+    site.converge();
+    let told = site
+        .on_host("cd /srv; tail -n 1 told.held told.wants told.link told.hid told.written told.zone | grep -v '^$'");
+    assert_eq!(
+        told,
+        "==> told.held <==\nfalse\n==> told.wants <==\ntrue true\n==> told.link <==\nfalse\n==> told.hid <==\ntrue\n\
+         ==> told.written <==\nyes\n==> told.zone <==\n/usr/share/zoneinfo/Europe/Berlin"
+    );
+}
+
+#[test]
+fn what_a_restart_writes_is_known_after_the_flush() {
+    let Some(site) = Project::new() else { return };
+    site.on_host(
+        "printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/cp /etc/state.conf /srv/state\\n' \
+         >/etc/systemd/system/state.service; systemctl daemon-reload",
+    );
+    site.playbook(
+        r#"
+[probes]
+state = { path = "/srv/state" }
+[[step]]
+file    = { path = "/etc/state.conf", content = "x\n" }
+restart = ["state.service"]
+[[step]]
+flush = {}
+[[step]]
+when = "probes.state.exists"
+file = { path = "/srv/after", content = "{{ probes.state.size }}\n" }
+"#,
+    );
+    site.converge();
+    assert_eq!(site.on_host("cat /srv/after"), "2");
+}
+
+#[test]
+fn what_a_command_undoes_is_mended_before_the_next_one() {
+    let Some(site) = Project::new() else { return };
+    site.on_host("echo orig >/etc/app.conf; echo kept >/etc/other.conf");
+    site.playbook(
+        r#"
+[[step]]
+command = { run = "echo changed >/etc/app.conf; touch /etc/cmd-done", creates = "/etc/cmd-done" }
+[[step]]
+file = { path = "/etc/app.conf", content = "orig\n" }
+[[step]]
+command = { run = "cp /etc/app.conf /root/copy", creates = "/root/copy" }
+[[step]]
+file = { path = "/etc/other.conf", content = "kept\n" }
+"#,
+    );
+    let note = steps(&site)[2]["notes"].to_string();
+    assert!(note.contains("looked at again before this step: step 1 may change what step 2 found right"), "{note}");
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(site.on_host("cat /root/copy /etc/app.conf"), "orig\norig");
+    assert_eq!(runs(&site), 2);
+}
+
+#[test]
+fn a_run_stops_to_look_only_where_something_may_have_been_undone() {
+    let Some(site) = Project::new() else { return };
+    site.on_host("echo kept >/etc/other.conf");
+    site.playbook(
+        r#"
+[[step]]
+file = { path = "/etc/other.conf", content = "kept\n" }
+[[step]]
+command = { run = "touch /etc/one", creates = "/etc/one" }
+[[step]]
+file = { path = "/etc/new.conf", content = "new\n" }
+[[step]]
+command = { run = "touch /etc/two", creates = "/etc/two" }
+[[step]]
+file = { path = "/etc/other.conf", mode = "0644" }
+"#,
+    );
+    site.converge();
+    assert_eq!(runs(&site), 1);
+}
+
+#[test]
+fn an_account_that_a_package_makes_is_decided_after_the_package() {
+    let Some(site) = Project::new() else { return };
+    package(
+        &site,
+        "store",
+        ":",
+        "groupadd --system drop; useradd --system --home-dir /var/lib/store --create-home --shell /usr/sbin/nologin store",
+    );
+    site.write("key.pub", KEY);
+    site.playbook(
+        r#"
+[[step]]
+package = { name = "store" }
+[[step]]
+user = { name = "store", shell = "/bin/sh", authorized_keys = ["key.pub"] }
+[[step]]
+group = { name = "drop", gid = 4321 }
+[[step]]
+user = { name = "deploy", groups = ["drop"], shell = "/bin/sh" }
+[[step]]
+authorized_keys = { user = "deploy", keys = "key.pub" }
+"#,
+    );
+    let planned = steps(&site);
+    let actions: Vec<&str> = planned.iter().map(|step| step["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[..4], ["create", "unknown", "unknown", "create"]);
+    assert!(planned[3]["notes"].to_string().contains("unless step 1 makes the account"), "{planned:?}");
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(
+        site.on_host(
+            "getent passwd store | cut -d : -f 6,7; cut -d ' ' -f 3 /var/lib/store/.ssh/authorized_keys; \
+             getent group drop | cut -d : -f 3,4; ls -d /home/store 2>&1 | grep -c cannot"
+        ),
+        "/var/lib/store:/bin/sh\na\n4321:deploy\n1"
+    );
+}
