@@ -345,7 +345,7 @@ fn a_tree_that_the_login_needs_is_guarded_and_put_back_entry_by_entry() {
     project.playbook(
         "[[step]]\ndirectory = { path = \"/home/ubuntu\", owner = \"daemon\", mode = \"0750\", recursive = true, file_mode = \"0600\" }\n",
     );
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
     assert_eq!(ran.code, 5, "{ran:?}");
     assert_eq!(project.on_host(tree), before, "{ran:?}");
     assert_eq!(project.run(&["facts"]).code, 0, "the host is reachable");

@@ -24,7 +24,7 @@ fn access(project: &Project) -> String {
 fn is_put_back(project: &Project, steps: &str, reason: &str) {
     let before = access(project);
     project.playbook(steps);
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", "12"]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
     assert_eq!(ran.code, 5, "{steps}: {ran:?}");
     assert!(
         ran.err.contains(reason) || ran.out.contains(reason),
@@ -123,7 +123,10 @@ fn the_host_reverts_by_itself_when_the_controller_has_died() {
         "{}[[step]]\nguard = true\ncommand = {{ run = \"touch /run/reached; while [ ! -e /run/go ]; do sleep 0.1; done\", creates = \"/nowhere\" }}\n",
         sshd("DenyUsers ubuntu\\n")
     ));
-    let mut controller = project.command(&["apply", "site.toml", "--yes", "--guard-timeout", "8"]).spawn().unwrap();
+    let mut controller = project
+        .command(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(8)])
+        .spawn()
+        .unwrap();
     project.on_host("timeout 60 sh -c 'until [ -e /run/reached ]; do sleep 0.1; done'");
     controller.kill().unwrap();
     controller.wait().unwrap();
@@ -186,7 +189,7 @@ fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
     let listens = "ss -Hltn | sed -n 's/.*:\\(22\\|2222\\|2200\\) .*/\\1/p' | sort -u | tr '\\n' ' '";
     let file = "[[step]]\nfile = { path = \"/srv/late\", content = \"x\" }\n";
     project.playbook(&format!("{}{file}", sshd("Port 2222\\n")));
-    let moved = run(22, &["apply", "site.toml", "--yes", "--guard-timeout", "20"]);
+    let moved = run(22, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(20)]);
     assert_eq!(moved.code, 0, "{moved:?}");
     assert!(moved.err.contains("port 2222"), "the operator is told: {moved:?}");
     let known = std::fs::read_to_string(project.folder().join("known_hosts")).unwrap();
@@ -197,14 +200,14 @@ fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
 
     project.on_host("systemctl disable --now ssh.socket; systemctl enable --now ssh.service 2>&1");
     project.playbook(&sshd("Port 2200\\n"));
-    let moved = run(2222, &["apply", "site.toml", "--yes", "--guard-timeout", "20"]);
+    let moved = run(2222, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(20)]);
     assert_eq!(moved.code, 0, "{moved:?}");
     assert_eq!(project.on_host(listens), "2200");
 
     // A port that a firewall on the way drops: back to where it was.
     project.on_host("iptables -A INPUT -p tcp --dport 2222 -j DROP");
     project.playbook(&sshd("Port 2222\\n"));
-    let back = run(2200, &["apply", "site.toml", "--yes", "--guard-timeout", "8"]);
+    let back = run(2200, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(8)]);
     assert_eq!(back.code, 5, "{back:?}");
     assert_eq!(project.on_host(listens), "2200");
 }

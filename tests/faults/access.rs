@@ -3,7 +3,7 @@
 
 use super::Fault;
 use super::seed::Seed;
-use super::site::{Call, SHORT_GUARD, Site, ended};
+use super::site::{Call, Site, ended};
 use super::tally::NOT_MADE;
 
 /// What decides about access: sshd's own view, rules of sudo, accounts, keys.
@@ -96,7 +96,7 @@ fn on_a_dead_disk() -> Fault {
         );
         let call = Call { place: "runner".into(), pattern: "systemctl stop ssh.service".into(), nth: 1 };
         site.arm(&call, "pause");
-        let mut controller = site.start_apply(SHORT_GUARD);
+        let mut controller = site.start_apply(&["--guard-timeout", crate::support::guard_seconds(8)]);
         site.await_pause(&mut controller)?;
         site.on(&format!("mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"));
         site.go();
@@ -135,7 +135,7 @@ fn is_put_back(site: &mut Site, step: &str, reason: &str, twist: Twist) -> Resul
     let ran = if twist == Twist::Alone {
         let live = Call { place: "runner".into(), pattern: "systemctl restart stockade-guard*".into(), nth: 1 };
         site.arm(&live, "pause");
-        let mut controller = site.start_apply(SHORT_GUARD);
+        let mut controller = site.start_apply(&["--guard-timeout", crate::support::guard_seconds(8)]);
         site.await_pause(&mut controller)?;
         controller.kill().unwrap();
         let ran = ended(controller);
@@ -143,7 +143,7 @@ fn is_put_back(site: &mut Site, step: &str, reason: &str, twist: Twist) -> Resul
         site.until("[ -e /var/lib/stockade/runs/*/result ]")?;
         ran
     } else {
-        site.apply(SHORT_GUARD)
+        site.apply(&["--guard-timeout", crate::support::guard_seconds(8)])
     };
     if twist != Twist::Alone && ran.code != 5 {
         return Err(format!("exit code 5 was expected: {ran:?}"));

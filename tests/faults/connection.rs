@@ -5,7 +5,7 @@ use super::Fault;
 use super::relay::{Cut, Way};
 use super::runner::{is_certain, is_of_the_upload};
 use super::seed::Seed;
-use super::site::{Call, Normal, SHORT_GUARD, Site, ended};
+use super::site::{Call, Normal, Site, ended};
 
 /// How many cuts of the first connection and of the one that confirms, each way.
 const CUTS: [[usize; 2]; 2] = [[15, 10], [6, 6]];
@@ -69,7 +69,7 @@ fn kill(to: &'static str, call: Call, number: usize) -> Fault {
     let name = format!("at the {}'s call {} of {:?}, to {to}; {then}", call.place, call.nth, call.pattern);
     let inject = move |site: &mut Site| {
         site.arm(&call, "pause");
-        let mut controller = site.start_apply(SHORT_GUARD);
+        let mut controller = site.start_apply(&["--guard-timeout", crate::support::guard_seconds(8)]);
         site.await_pause(&mut controller)?;
         controller.kill().unwrap();
         let ran = ended(controller);

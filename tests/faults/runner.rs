@@ -3,7 +3,7 @@
 
 use super::Fault;
 use super::seed::Seed;
-use super::site::{Call, Normal, SHORT_GUARD, Site};
+use super::site::{Call, Normal, Site};
 
 /// How many calls of each are tried.
 const RUNNER: usize = 52;
@@ -151,7 +151,7 @@ fn reverts() -> Vec<Fault> {
                     let live =
                         Call { place: "runner".into(), pattern: "systemctl restart stockade-guard*".into(), nth: 1 };
                     site.arm(&live, "pause");
-                    let mut controller = site.start_apply(SHORT_GUARD);
+                    let mut controller = site.start_apply(&["--guard-timeout", crate::support::guard_seconds(8)]);
                     site.await_pause(&mut controller)?;
                     controller.kill().unwrap();
                     site.go();
@@ -159,7 +159,7 @@ fn reverts() -> Vec<Fault> {
                     super::site::ended(controller)
                 } else {
                     site.arm(&call, kind);
-                    site.apply(SHORT_GUARD)
+                    site.apply(&["--guard-timeout", crate::support::guard_seconds(8)])
                 };
                 if place != "runner" {
                     site.until("[ -e /run/fault/fired ]")?;

@@ -32,8 +32,6 @@ impl std::fmt::Debug for Ran {
 
 /// Seconds that a guard waits for a login that comes: enough on a busy machine.
 pub const GUARD: &str = "60";
-/// The same where nobody confirms and the host's own timer is what is waited for.
-pub const SHORT_GUARD: &[&str] = &["--guard-timeout", "8"];
 /// How long anything may take before it counts as hung.
 pub const LIMIT: Duration = Duration::from_secs(150);
 

@@ -60,7 +60,8 @@ fn anothers_image_and_its_layers_are_not_there_by_any_name() {
         digits(own, 12),
         middle.clone(),
         digits(middle, 12),
-        digits(middle, 6),
+        // Digits alone would be the number of a build's stage and not an id.
+        digits(middle, (6..64).find(|count| digits(middle, *count).contains(|c: char| c.is_alphabetic())).unwrap()),
     ];
     let (mut tried, mut through) = (0, Vec::new());
     for name in &names {
