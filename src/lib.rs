@@ -10,7 +10,7 @@
 //! Layers, low to high; a module imports only from those before it (proved by
 //! `tests/layers.rs`): `values` → `shell` → `observe`, `playbook`, `stage`,
 //! `inventory` → `plan` and `resource` → `transport` → `report` → `apply` →
-//! `commands`; `records` knows `values` alone. What is decided is decided by
+//! `engine` → `commands`; `records` knows `values` alone. What is decided is decided by
 //! pure functions of values: only `transport` talks to hosts, only `report`
 //! writes to the operator.
 
@@ -19,6 +19,7 @@ pub mod authority;
 pub mod cli;
 pub mod commands;
 pub mod connect;
+pub mod engine;
 pub mod inventory;
 pub mod lab;
 pub mod manual;

@@ -17,6 +17,10 @@ const MAY: &[(&str, &[&str])] = &[
     ("transport", &["values", "shell"]),
     ("report", &["values", "plan", "transport"]),
     ("apply", &["values", "shell", "observe", "plan", "transport", "report"]),
+    (
+        "engine",
+        &["values", "shell", "observe", "playbook", "stage", "plan", "resource", "transport", "report", "apply"],
+    ),
     ("lab", &["values"]),
     ("connect", &["values", "transport"]),
     ("authority.rs", &["values"]),

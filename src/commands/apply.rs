@@ -1,16 +1,16 @@
 //! `apply`: plan, ask, carry out, look again. A host counts as done when the
 //! second look finds nothing left to do.
 
-use super::carry_out::Terms;
-use super::engine::Prepared;
-use super::phases::apply_host;
+use super::Exit;
+use super::operator::{confirm, exit, who};
 use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::records::Recorder;
-use super::rolling::{RollArgs, Turn, refresh, roll};
-use super::select::Selection;
-use super::{Exit, saved};
+use super::select::SelectArgs;
 use crate::apply::About;
-use crate::report::{self, Console, Ending, HostOutcome, Reporter, TextOptions};
+use crate::engine::{
+    Prepared, Rolling, SavedPlan, Selection, Share, Terms, Turn, apply_host, batch_size, is_saved_plan, refresh, roll,
+};
+use crate::report::{self, Console, HostOutcome, Reporter, TextOptions};
 use clap::Args;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -36,15 +36,32 @@ pub struct ApplyArgs {
     undo_on_failure: bool,
 }
 
+/// Arguments of a rolling run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RollArgs {
+    /// Hosts in batches of this many, or of this share of all: a batch begins when the one before it has ended.
+    #[arg(long, value_name = "N|P%", value_parser = batch_size)]
+    serial: Option<Share>,
+    /// How many hosts, or which share of all, may fail before no further one begins; with --serial 0 if not given.
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<Share>,
+}
+
 /// Makes the hosts what the playbook says.
 ///
 /// # Errors
 /// The input is wrong, or the operator said no.
 pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let file = &args.plan.playbook;
-    let loaded = if saved::SavedPlan::is_one(file) { Some(saved::SavedPlan::load(file)?) } else { None };
+    let loaded: Option<SavedPlan<SelectArgs>> = if is_saved_plan(file) { Some(SavedPlan::load(file)?) } else { None };
     let options = match &loaded {
-        Some(saved) => saved.options(&args.plan),
+        // How results are shown is the apply's own choice.
+        Some(saved) => {
+            let mut options = args.plan.clone();
+            options.playbook.clone_from(&saved.playbook);
+            options.select = saved.select.clone();
+            options
+        }
         None => args.plan.resolved()?,
     };
     let mut recorder = Recorder::open(&args.plan.record, "apply", who())?;
@@ -72,18 +89,25 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
     recorder.begin(&about, selection.stage(), &names)?;
-    let terms =
-        Terms { about, guard_timeout: args.guard_timeout, undo_on_failure: args.undo_on_failure, yes: args.yes };
+    let terms = Terms {
+        about,
+        guard_timeout: args.guard_timeout,
+        undo_on_failure: args.undo_on_failure,
+        yes: args.yes,
+        ask: Arc::new(report::TerminalAsk::new()),
+    };
     let begin = |mut host: Prepared, batch: usize| -> Result<HostOutcome, Box<HostOutcome>> {
-        let _lock = recorder.lock(&host.connector.target, &reporter)?;
+        let selected = selection.hosts.iter().find(|selected| selected.target.name == host.plan.name);
+        let _lock = selected.map(|selected| recorder.lock(&selected.target, &reporter)).transpose()?;
         // What was seen before the lock, or before other hosts had their turn, may be old.
         if batch > 0 || recorder.locks() {
             refresh(&mut host, args.yes, reporter.as_ref())?;
         }
         Ok(apply_host(host, &terms, reporter.as_ref()))
     };
+    let rolling = Rolling { serial: args.roll.serial, max_failures: args.roll.max_failures };
     let turns = turns(&selection, hosts, outcomes);
-    let outcomes = roll(turns, &args.roll, options.forks(), reporter.as_ref(), |host, batch| {
+    let outcomes = roll(turns, &rolling, options.forks(), reporter.as_ref(), |host, batch| {
         begin(host, batch).unwrap_or_else(|given_up| *given_up)
     })?;
     drop(reporter);
@@ -101,11 +125,6 @@ fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>
     turns
 }
 
-/// The operator, as records and locks name them.
-pub(super) fn who() -> String {
-    format!("{}@{}", login_name(), rustix::system::uname().nodename().to_string_lossy())
-}
-
 /// One digest of all input files.
 fn digest(inputs: &[(String, Vec<u8>)]) -> String {
     let mut hasher = Sha256::new();
@@ -115,25 +134,6 @@ fn digest(inputs: &[(String, Vec<u8>)]) -> String {
         hasher.update(Sha256::digest(bytes));
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(super) fn login_name() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned())
-}
-
-pub(super) fn confirm(console: &Console, reporter: &dyn Reporter, hosts: usize) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        console.interactive,
-        "there is no terminal to ask on; give --yes to apply without a question. Nothing was touched"
-    );
-    let question = format!("Apply this to {hosts} host{}?", if hosts == 1 { "" } else { "s" });
-    let mut agreed = false;
-    reporter.pause(&mut || agreed = crate::transport::Ask::confirm(&report::TerminalAsk::new(), &question));
-    anyhow::ensure!(agreed, "not confirmed; nothing was touched");
-    Ok(())
 }
 
 fn show(
@@ -154,18 +154,4 @@ fn show(
     };
     console.print(&text);
     Ok(())
-}
-
-/// The worst ending decides: a failed host over an unreachable one.
-pub(super) fn exit(outcomes: &[HostOutcome]) -> Exit {
-    let any = |test: fn(Ending) -> bool| outcomes.iter().any(|outcome| test(outcome.ending));
-    if any(|e| matches!(e, Ending::Failed | Ending::NotConverged | Ending::NotBegun)) {
-        Exit::Failed
-    } else if any(|e| e == Ending::Unreachable) {
-        Exit::Unreachable
-    } else if any(|e| e == Ending::Undone) {
-        Exit::Undone
-    } else {
-        Exit::Done
-    }
 }

@@ -1,8 +1,8 @@
 //! `check`: everything that is wrong with a playbook, without touching a host.
 
-use super::engine::{known_of, wanted};
-use super::select::{SelectArgs, Selection};
-use super::{Exit, InputErrors};
+use super::Exit;
+use super::select::SelectArgs;
+use crate::engine::{InputErrors, Selection, known_of, wanted};
 use crate::playbook::Step;
 use crate::report::Console;
 use crate::resource;

@@ -1,13 +1,14 @@
 //! `connect`: signs in to a host's gateway over SSH, serves a local socket
 //! with the session, and signs out at the end.
 
+use super::Exit;
 use super::gateway_host::GatewayHost;
 use super::select::HostArgs;
 use super::token::GrantArgs;
-use super::{Exit, RunFailed};
 use crate::connect::{
     Access, AccessError, Context as DockerContext, Gateway, GatewayError, Granted, LocalSocket, Relay, Tunnel,
 };
+use crate::engine::RunFailed;
 use crate::report::{Console, Remarks};
 use crate::transport::{self, Forward, Policy, Target};
 use anyhow::Context;

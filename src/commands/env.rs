@@ -1,6 +1,7 @@
 //! `env`: what a stage's environment is, how two differ, and a command with it.
 
-use super::{Exit, InputErrors};
+use super::Exit;
+use crate::engine::InputErrors;
 use crate::report::{Console, visible};
 use crate::resource::environment_file;
 use crate::stage::{Stage, StageName};

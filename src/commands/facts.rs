@@ -1,11 +1,11 @@
 //! `facts`: what a host is, as templates and `when` see it.
 
-use super::engine::{for_each_host, look};
 use super::select::HostArgs;
 use super::{Exit, exit_of};
+use crate::engine::{Host, Remote, for_each_host};
 use crate::observe::{HostState, Queries};
 use crate::report::Console;
-use crate::transport::{self, Ask, Policy, Session};
+use crate::transport::{Ask, Connector, Policy};
 use clap::Args;
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ pub struct FactsArgs {
 pub fn run(args: &FactsArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(crate::report::TerminalAsk::new());
     let results = for_each_host(args.hosts.targets()?, 20, |host| {
+        let name = host.name.clone();
         let facts = || -> anyhow::Result<serde_json::Value> {
-            let link = transport::connect(&host, &Policy::default(), &ask)?;
-            let mut session = Session::open(&host.name, link)?;
+            let connector = Connector { target: host, policy: Policy::default(), ask: Arc::clone(&ask) };
             let mut state = HostState::default();
-            look(&mut session, &mut state, &Queries::new(), true)?;
+            Remote::open(connector)?.look(&mut state, &Queries::new(), true)?;
             Ok(serde_json::to_value(&state.facts)?)
         };
-        (host.name.clone(), facts())
+        (name, facts())
     })?;
     let mut found = serde_json::Map::new();
     let mut exit = Exit::Done;

@@ -4,7 +4,7 @@
 //! Nothing secret is in an argument: tokens come by standard output and go by
 //! standard input.
 
-use super::RunFailed;
+use crate::engine::RunFailed;
 use crate::report::TerminalAsk;
 use crate::shell::{Command, Script};
 use crate::transport::{self, Ask, Policy, Session, Target, TransportError};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{Exit, RunFailed};
+use super::Exit;
+use crate::engine::RunFailed;
 use crate::lab::{Base, DEFAULT_DIR, Dress, Lab, LabError, LabHost, UpOptions};
 use crate::report::Console;
 

@@ -4,34 +4,24 @@
 
 pub mod apply;
 pub mod ca;
-mod carry_out;
 pub mod check;
 pub mod completions;
 pub mod connect;
-mod drift;
-mod engine;
 pub mod env;
 pub mod facts;
 mod gateway_host;
 pub mod keygen;
 pub mod lab;
-mod phases;
+mod operator;
 pub mod plan;
-mod probes;
-mod reboot;
 mod records;
-mod rolling;
-mod runs;
-mod saved;
 pub mod schema;
 pub mod select;
 pub mod token;
 pub mod undo;
 
 use crate::connect::GatewayError;
-use crate::transport::TransportError;
-use crate::values::Diagnostic;
-use std::fmt;
+use crate::engine::{is_failure, is_unreachable};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,60 +57,12 @@ impl Exit {
     }
 }
 
-/// What is wrong with files or arguments; shown whole, exit code 1.
-#[derive(Debug)]
-pub struct InputErrors(pub Vec<Diagnostic>);
-
-impl std::error::Error for InputErrors {}
-
-impl fmt::Display for InputErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errors = in_order(&self.0);
-        for diagnostic in &errors {
-            writeln!(f, "{diagnostic}\n")?;
-        }
-        let count = errors.len();
-        write!(f, "{count} error{}; nothing was touched", if count == 1 { "" } else { "s" })
-    }
-}
-
-/// Each error once, in the order of the files that were read and of their lines;
-/// those of no file come last.
-fn in_order(errors: &[Diagnostic]) -> Vec<&Diagnostic> {
-    let mut files: Vec<&str> = Vec::new();
-    let mut once: Vec<&Diagnostic> = Vec::new();
-    for error in errors {
-        if let Some(span) = &error.span
-            && !files.contains(&span.source.name.as_str())
-        {
-            files.push(&span.source.name);
-        }
-        // Hosts and items mostly share what is wrong.
-        if !once.iter().any(|known| (&known.span, &known.message) == (&error.span, &error.message)) {
-            once.push(error);
-        }
-    }
-    let place = |error: &&Diagnostic| match &error.span {
-        Some(span) => {
-            (files.iter().position(|file| *file == span.source.name).unwrap_or(files.len()), span.range.start)
-        }
-        None => (files.len(), 0),
-    };
-    once.sort_by_key(place);
-    once
-}
-
-/// A step failed or a host did not converge; exit code 3.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RunFailed(pub String);
-
 /// The exit code for an error: what is not known to be anything else was wrong input.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     let no_gateway = |cause: &GatewayError| matches!(cause, GatewayError::Unreachable { .. });
-    if error.chain().any(|cause| cause.is::<TransportError>() || cause.downcast_ref().is_some_and(no_gateway)) {
+    if is_unreachable(error) || error.chain().any(|cause| cause.downcast_ref().is_some_and(no_gateway)) {
         Exit::Unreachable
-    } else if error.chain().any(|cause| cause.is::<RunFailed>()) {
+    } else if is_failure(error) {
         Exit::Failed
     } else {
         Exit::Input

@@ -1,9 +1,9 @@
 //! `plan`: what differs, exactly, and nothing touched.
 
-use super::engine::{Prepared, Run, for_each_host};
 use super::records::RecordArgs;
-use super::select::{SelectArgs, Selection};
-use super::{Exit, exit_of, saved};
+use super::select::SelectArgs;
+use super::{Exit, exit_of};
+use crate::engine::{Prepared, Run, SavedPlan, Selection, for_each_host};
 use crate::plan::HostPlan;
 use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, TextOptions};
 use crate::stage::StageName;
@@ -162,7 +162,7 @@ pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
         return Ok(if unreachable { Exit::Unreachable } else { Exit::Failed });
     }
     if let Some(file) = &args.out {
-        saved::SavedPlan::new(args, &selection, &hosts)?.save(file)?;
+        SavedPlan::new(&args.playbook, &args.select, &selection, &hosts)?.save(file)?;
         console.remark(&format!("the plan is saved; carry it out with: stockade apply {}", file.display()));
     }
     let differs = plans.iter().any(|plan| !plan.is_converged());

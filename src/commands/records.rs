@@ -4,9 +4,10 @@
 //! A run that could not be recorded does not begin, and one that has begun is
 //! never stopped for its record.
 
+use super::Exit;
 use super::select::kind_names;
-use super::{Exit, InputErrors};
 use crate::apply::About;
+use crate::engine::InputErrors;
 use crate::plan::StepPlan;
 use crate::records::{FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
 use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, StepEnding};
@@ -275,7 +276,7 @@ pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &
         console.line(&serde_json::to_string_pretty(&document)?);
         return Ok(Exit::Done);
     }
-    console.line(&super::undo::counted(runs.len()));
+    console.line(&counted(runs.len()));
     for run in &runs {
         let stage = run.stage.as_ref().map(|stage| format!(" [{stage}]")).unwrap_or_default();
         let head =
@@ -289,6 +290,11 @@ pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &
         }
     }
     Ok(Exit::Done)
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn counted(runs: usize) -> String {
+    if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }
 
 #[cfg(test)]

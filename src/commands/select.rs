@@ -1,17 +1,15 @@
-//! What a run is about: a playbook, hosts, and what each host is told.
+//! The arguments that say what a run is about.
 //!
-//! The same arguments mean the same to check, plan and apply.
+//! The same ones mean the same to check, plan and apply.
 
-use super::InputErrors;
+use crate::engine::{InputErrors, SelectedHost, Selection};
 use crate::inventory::{Host, Inventory};
 use crate::observe::Facts;
-use crate::playbook::{self, HostScope, Playbook, StepFiles, TagFilter, Vars};
-use crate::resource::{Assets, KINDS};
+use crate::playbook::{self, HostScope, Playbook, TagFilter, Vars};
+use crate::resource::KINDS;
 use crate::stage::{self, Stage, StageName};
 use crate::transport::Target;
-use crate::values::{
-    Diagnostic, EnvKey, Node, NodeValue, Secret, Source, Span, check_variable, parse_document, suggest,
-};
+use crate::values::{Diagnostic, Node, NodeValue, Source, Span, check_variable, parse_document, suggest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,51 +55,6 @@ pub struct SelectArgs {
     /// Sets a variable, above all other places; the value is read as TOML if it is TOML, else as text.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-}
-
-/// What was selected.
-#[derive(Debug)]
-pub struct Selection {
-    /// The playbook.
-    pub playbook: Playbook,
-    /// The hosts, in the order of the inventory; at least one.
-    pub hosts: Vec<SelectedHost>,
-    /// Inventory and stages: the files read, with their bytes (they may hold
-    /// secrets). Those of the playbook are its own to tell.
-    pub inputs: Vec<(String, Vec<u8>)>,
-}
-
-impl Selection {
-    /// What results call the playbook: its name, else its file.
-    pub fn title(&self, path: &Path) -> String {
-        self.playbook.name.clone().unwrap_or_else(|| path.display().to_string())
-    }
-
-    /// The stage, where all hosts have the same.
-    pub fn stage(&self) -> Option<&str> {
-        let name = |host: &SelectedHost| host.stage.as_ref().map(|stage| stage.name.to_string());
-        let first = self.hosts.first().and_then(name)?;
-        let same = self.hosts.iter().all(|host| name(host).as_ref() == Some(&first));
-        if same { self.hosts.first()?.stage.as_ref().map(|stage| stage.name.as_str()) } else { None }
-    }
-
-    /// Every file that was read, with its bytes.
-    pub fn all_inputs(&self) -> Vec<(String, Vec<u8>)> {
-        let mut inputs = self.playbook.inputs();
-        inputs.extend(self.inputs.iter().cloned());
-        inputs
-    }
-}
-
-/// One host of a run.
-#[derive(Debug, Clone)]
-pub struct SelectedHost {
-    /// How it is reached.
-    pub target: Target,
-    /// What its steps are rendered with; facts are added when they are known.
-    pub scope: HostScope,
-    /// Its stage.
-    pub stage: Option<Arc<Stage>>,
 }
 
 /// The names of all kinds.
@@ -381,33 +334,6 @@ fn variable(text: &str) -> Result<(String, Node), Diagnostic> {
         _ => as_text,
     };
     Ok((name.to_owned(), node))
-}
-
-/// The files and the environment that the kinds may see of a step.
-#[derive(Debug)]
-pub struct StepAssets<'a> {
-    /// The step's files.
-    pub files: &'a StepFiles,
-    /// The host's stage.
-    pub stage: Option<&'a Stage>,
-}
-
-impl Assets for StepAssets<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.files.read(path)
-    }
-
-    fn render(&self, path: &str) -> Result<String, String> {
-        self.files.render(path)
-    }
-
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        self.files.glob(pattern)
-    }
-
-    fn stage_env(&self) -> Option<&BTreeMap<EnvKey, Secret>> {
-        self.stage.map(|stage| &stage.env)
-    }
 }
 
 #[cfg(test)]

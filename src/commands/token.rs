@@ -1,8 +1,8 @@
 //! `token`: tokens of a host's gateway, given and taken over SSH.
 
 use super::Exit;
-use super::apply::login_name;
 use super::gateway_host::GatewayHost;
+use super::operator::login_name;
 use super::select::HostArgs;
 use crate::connect::Granted;
 use crate::report::Console;

@@ -1,16 +1,14 @@
 //! `undo`: puts back what a run changed, and `history`: the runs of a host.
 
-use super::apply::{confirm, exit, who};
-use super::carry_out::{Terms, Worked, carry_out, look_again};
-use super::engine::for_each_host;
-use super::records::{self, RecordArgs, Recorder};
-use super::runs::{Runs, settle};
+use super::operator::{confirm, exit, who};
+use super::records::{self, RecordArgs, Recorder, counted};
 use super::select::HostArgs;
 use super::{Exit, exit_of};
-use crate::apply::{About, Reach, Record};
+use crate::apply::{About, Record};
+use crate::engine::{Host, Remote, Replan, Runs, Terms, carry_out, for_each_host, look_again};
 use crate::plan::HostPlan;
 use crate::report::{self, Console, Ending, HostOutcome, Reporter, TextOptions};
-use crate::transport::{Ask, Connector, Policy, Session, Target};
+use crate::transport::{Ask, Connector, Policy, Target};
 use clap::Args;
 use std::sync::Arc;
 
@@ -60,19 +58,18 @@ pub struct HistoryArgs {
 
 /// A host whose last words were a run, and what is to become of it.
 struct Undoing<'a> {
-    connector: Connector,
-    session: Session,
+    host: Remote,
     record: &'a Record,
     packages: bool,
 }
 
-impl Worked for Undoing<'_> {
-    fn reach(&mut self) -> Reach<'_> {
-        Reach { session: &mut self.session, dial: &mut self.connector }
+impl Replan for Undoing<'_> {
+    fn host(&mut self) -> &mut dyn Host {
+        &mut self.host
     }
 
-    fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan> {
-        Runs::new(&mut self.session, name).plan_undo(self.record, self.packages)
+    fn plan_again(&mut self) -> anyhow::Result<HostPlan> {
+        Runs::new(&mut self.host).plan_undo(self.record, self.packages)
     }
 }
 
@@ -92,18 +89,17 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, false));
     let lock = if args.plan { Ok(None) } else { recorder.lock(&target, &reporter) };
     let Ok(_lock) = lock else { return Ok(Exit::Failed) };
-    let mut connector = connector(target, &ask);
-    let mut session = connector.open()?;
-    let history = Runs::new(&mut session, &name).history()?;
+    let mut remote = Remote::open(connector(target, &ask))?;
+    let history = Runs::new(&mut remote).history()?;
     let chosen = chosen(&history, args.run.as_deref());
     let Some((last, result)) = chosen.first() else {
         anyhow::bail!("{}: there is no such run; 'stockade history' lists them. Nothing was touched", args.name);
     };
     if result == "unfinished" {
-        settle(&mut Reach { session: &mut session, dial: &mut connector }, &name, &last.id, reporter.as_ref())?;
+        remote.settle(&last.id, reporter.as_ref())?;
     }
     let records: Vec<&Record> = chosen.iter().map(|(record, _)| record).collect();
-    let plans = Runs::new(&mut session, &name).plan_undo_all(&records, args.packages)?;
+    let plans = Runs::new(&mut remote).plan_undo_all(&records, args.packages)?;
     for (record, plan) in records.iter().zip(&plans) {
         console.line(&format!("undo of run {} ({}, {})", record.id, record.playbook, record.time));
         console
@@ -125,11 +121,12 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
         guard_timeout: args.guard_timeout,
         undo_on_failure: false,
         yes: args.yes,
+        ask: Arc::clone(&ask),
     };
     let about = terms(last).about;
     recorder.begin(&about, about.stage.as_deref(), &[&name])?;
     let mut outcome: Option<HostOutcome> = None;
-    let mut host = Undoing { connector, session, record: last, packages: args.packages };
+    let mut host = Undoing { host: remote, record: last, packages: args.packages };
     for record in records {
         host.record = record;
         // What was left for the last one is looked at as it is by now.
@@ -205,7 +202,7 @@ pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit
     };
     let results = for_each_host(targets, 20, |target| {
         let name = target.name.clone();
-        let history = || Runs::new(&mut connector(target, &ask).open()?, &name).history();
+        let history = || Runs::new(&mut Remote::open(connector(target, &ask))?).history();
         (name.clone(), history())
     })?;
     let mut exit = Exit::Done;
@@ -259,9 +256,4 @@ fn phase(record: &Record, runs: &[(Record, String)]) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// `1 run`, `2 runs`.
-pub(super) fn counted(runs: usize) -> String {
-    if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }

@@ -6,14 +6,13 @@
 //! is decided by what is there. That is a second run on the host, with a record
 //! of its own, and taken back on its own.
 
-use super::carry_out::Worked;
-use super::engine::Prepared;
-use super::{Exit, InputErrors, exit_of};
+use super::carry_out::Replan;
+use super::{Host, InputErrors, Prepared, is_unreachable};
 use crate::apply::Reboot;
 use crate::plan::{HostPlan, StepPlan};
 use crate::report::{Ending, Event, Reporter};
 use crate::shell::Script;
-use crate::transport::{Connector, Dial, Session, Target, TransportError};
+use crate::transport::{Connector, Dial, Session, TransportError};
 use crate::values::Diagnostic;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,12 +26,12 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// The target is this machine or a root directory on it, and a step restarts it.
-pub(super) fn refuse_local(target: &Target, steps: &[StepPlan]) -> Result<(), InputErrors> {
-    if target.local_root.is_none() {
+pub(super) fn refuse_local(host: &dyn Host, steps: &[StepPlan]) -> Result<(), InputErrors> {
+    if !host.is_local() {
         return Ok(());
     }
     let wrong = steps.iter().filter(|step| step.kind == "reboot").filter_map(|step| {
-        let text = format!("'{}' is this machine, which cannot be rebooted from within an apply", target.name);
+        let text = format!("'{}' is this machine, which cannot be rebooted from within an apply", host.name());
         step.span.clone().map(|span| Diagnostic::new(span, text).with_help("reach it over SSH, from another machine"))
     });
     let wrong: Vec<Diagnostic> = wrong.collect();
@@ -50,21 +49,25 @@ pub(super) fn come_back(
     let text = format!("restarting; it must be back within {} s", reboot.timeout);
     reporter.event(&Event::Notice { host: Some(&name), text: &text });
     let limit = Duration::from_secs(u64::from(reboot.timeout));
-    host.session = await_boot(&host.connector, &reboot.from, began + limit).map_err(|why| {
+    host.host.await_boot(&reboot.from, limit).map_err(|why| {
         let text = format!("the host did not come back within {} s after its reboot: {why}", reboot.timeout);
         (Ending::Unreachable, text)
     })?;
     let text = format!("back after {:.0} s, with another boot id", began.elapsed().as_secs_f64());
     reporter.event(&Event::Notice { host: Some(&name), text: &text });
-    let plan = host.plan_again(&name).map_err(|error| {
-        let ending = if exit_of(&error) == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
+    let plan = host.plan_again().map_err(|error| {
+        let ending = if is_unreachable(&error) { Ending::Unreachable } else { Ending::Failed };
         (ending, format!("{error:#}"))
     })?;
     reporter.event(&Event::Planned { plan: &plan });
     Ok(plan)
 }
 
-fn await_boot(connector: &Connector, from: &str, end: Instant) -> Result<Session, String> {
+/// A connection to the host after it has started with another boot id than `from`.
+///
+/// # Errors
+/// There is none by `end`: why.
+pub(super) fn await_boot(connector: &Connector, from: &str, end: Instant) -> Result<Session, String> {
     let mut connector = connector.clone();
     loop {
         let why = match boot(&mut connector) {

@@ -7,13 +7,13 @@
 //! and plan are all the same, and else names what is not. No secret is in the
 //! file.
 
-use super::engine::Prepared;
-use super::plan::PlanArgs;
-use super::select::{SelectArgs, Selection};
+use super::Prepared;
+use super::selection::Selection;
 use crate::observe::salted;
 use crate::plan::HostPlan;
 use crate::report::plan_json;
 use anyhow::{Context, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,14 +22,16 @@ use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
 
-/// A saved plan.
+/// A saved plan; `S` is how the hosts, steps and values were chosen.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SavedPlan {
+pub struct SavedPlan<S> {
     saved_plan_version: u32,
     stockade: String,
     created: String,
-    playbook: PathBuf,
-    select: SelectArgs,
+    /// The playbook, as it was named.
+    pub playbook: PathBuf,
+    /// The choice.
+    pub select: S,
     salt: String,
     inputs: BTreeMap<String, String>,
     hosts: Vec<SavedHost>,
@@ -44,17 +46,17 @@ struct SavedHost {
     digest: String,
 }
 
-impl SavedPlan {
-    /// Whether a file looks like a saved plan rather than a playbook.
-    pub fn is_one(file: &Path) -> bool {
-        std::fs::read(file).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"))
-    }
+/// Whether a file looks like a saved plan rather than a playbook.
+pub fn is_saved_plan(file: &Path) -> bool {
+    std::fs::read(file).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"))
+}
 
+impl<S: Clone + Serialize + DeserializeOwned> SavedPlan<S> {
     /// What is to be saved of a plan.
     ///
     /// # Errors
     /// This machine gives no random numbers.
-    pub fn new(args: &PlanArgs, selection: &Selection, hosts: &[Prepared]) -> anyhow::Result<SavedPlan> {
+    pub fn new(playbook: &Path, select: &S, selection: &Selection, hosts: &[Prepared]) -> anyhow::Result<Self> {
         let mut random = [0u8; 16];
         getrandom::fill(&mut random).context("no random numbers")?;
         let salt: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -63,11 +65,11 @@ impl SavedPlan {
             saved_plan_version: FORMAT,
             stockade: env!("CARGO_PKG_VERSION").to_owned(),
             created: jiff::Timestamp::now().to_string(),
-            playbook: args.playbook.clone(),
-            select: args.select.clone(),
+            playbook: playbook.to_path_buf(),
+            select: select.clone(),
             inputs: inputs(selection, &salt),
             hosts: hosts.iter().map(|host| SavedHost::new(host, &salt)).collect(),
-            plan: plan_json(selection.stage(), &selection.title(&args.playbook), &plans),
+            plan: plan_json(selection.stage(), &selection.title(playbook), &plans),
             salt,
         })
     }
@@ -91,9 +93,9 @@ impl SavedPlan {
     ///
     /// # Errors
     /// The file cannot be read, or is not a saved plan of this version.
-    pub fn load(file: &Path) -> anyhow::Result<SavedPlan> {
+    pub fn load(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        let plan: SavedPlan = serde_json::from_str(&text)
+        let plan: SavedPlan<S> = serde_json::from_str(&text)
             .with_context(|| format!("{} is not a saved plan; make one with 'stockade plan --out'", file.display()))?;
         ensure!(
             plan.saved_plan_version == FORMAT && plan.stockade == env!("CARGO_PKG_VERSION"),
@@ -103,15 +105,6 @@ impl SavedPlan {
             env!("CARGO_PKG_VERSION")
         );
         Ok(plan)
-    }
-
-    /// The arguments that were planned with; how results are shown is the
-    /// apply's own choice.
-    pub fn options(&self, given: &PlanArgs) -> PlanArgs {
-        let mut options = given.clone();
-        options.playbook.clone_from(&self.playbook);
-        options.select = self.select.clone();
-        options
     }
 
     /// That nothing has changed since: neither inputs nor hosts.

@@ -9,13 +9,14 @@
 //! What a later phase finds to do beyond what the plan has shown as open was
 //! agreed to by nobody: it is named and asked for.
 
-use super::carry_out::{Part, PartEnd, Terms, look_again, not_converged, run_part, take_back, tell};
-use super::drift::{covers, is_brought_besides};
-use super::engine::Prepared;
+use super::Prepared;
+use super::carry_out::{Part, PartEnd, Terms, look_again, run_part, take_back};
+use super::drift::{beyond, is_part_of, is_pending, what_differs};
+use super::outcome::{join, not_converged, tell};
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
 use crate::observe::{HostState, Known};
-use crate::plan::{Action, FieldChange, HostPlan, Op, Override, StepPlan, Verb};
+use crate::plan::{Action, HostPlan, Op, Override, StepPlan, Verb};
 use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
 use crate::values::UnitName;
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use std::time::Instant;
 
 /// Carries a host's plan out, phase by phase and through the reboots in it,
 /// until a look at the host finds nothing left to do.
-pub(super) fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
+pub fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
     if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
         let error = ApplyError::Unfinished(run.clone()).to_string();
         reporter.event(&Event::HostFailed { host: &host.plan.name, error: &error });
@@ -253,7 +254,8 @@ impl Work {
         if !beyond.is_empty() {
             let text = format!("this differs beyond the plan that was shown: {}", beyond.join("; "));
             reporter.event(&Event::Notice { host: Some(&name), text: &text });
-            if !terms.yes && !agreed(&name, reporter) {
+            let question = format!("Go on with this on {name}?");
+            if !terms.yes && !terms.agrees(&question, reporter) {
                 let error = format!("{text}; what was done before stays. Apply again to see the plan, or give --yes");
                 return self.over(Ending::Failed, error);
             }
@@ -372,12 +374,6 @@ fn is_stuck(rest: &HostPlan, before: &str) -> bool {
     matches!((open, before), (Some(open), Some(before)) if open <= before)
 }
 
-/// Whether this is no step of the playbook but a restart that is due: it belongs
-/// to the steps that ask for it.
-fn is_pending(step: &StepPlan) -> bool {
-    step.span.is_none() && step.kind == "service"
-}
-
 /// Whether an operation may change what no plan can predict.
 fn is_opaque(op: &Op) -> bool {
     matches!(
@@ -391,82 +387,4 @@ fn is_opaque(op: &Op) -> bool {
             | Op::Systemctl { .. }
             | Op::Pending { .. }
     )
-}
-
-/// What a plan does that none of those which were shown says, step by step.
-fn beyond<'a>(shown: impl Iterator<Item = &'a HostPlan> + Clone, now: &HostPlan) -> Vec<String> {
-    let is_covered = |step: &StepPlan| {
-        shown.clone().any(|plan| {
-            let known = plan.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
-            known.is_some_and(|known| says(plan, known, step))
-        })
-    };
-    let mut named = Vec::new();
-    for step in now.steps.iter().filter(|step| step.action != Action::None) {
-        if !is_pending(step) && !is_covered(step) {
-            named.push(format!("step {} ({}): {}", step.id, step.name, what_differs(step)));
-        }
-    }
-    named
-}
-
-/// Whether a plan that was shown says of a step, `known`, what it does `now`.
-fn says(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
-    if known.action == Action::Unknown || known.action == Action::None {
-        return known.action == Action::Unknown || known.may_be_undone;
-    }
-    // What apt brings besides is shown with the first step of a transaction,
-    // which is another step once the first is done.
-    let changes = plan.steps.iter().flat_map(|step| &step.changes);
-    let besides: Vec<&FieldChange> = changes.filter(|change| is_brought_besides(change)).collect();
-    covers(&known.changes, &besides, &now.changes)
-}
-
-/// What a step changes, in words.
-fn what_differs(step: &StepPlan) -> String {
-    let mut changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
-    if changes.is_empty() {
-        changes.push(if step.diff.is_some() { "content" } else { report::action_words(step.action).1 }.to_owned());
-    }
-    changes.join(", ")
-}
-
-/// Whether a step is what an open one has become: one of those it uses, or one
-/// of its items.
-fn is_part_of(step: &StepPlan, open: &StepPlan) -> bool {
-    let below = step.id.strip_prefix(open.id.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-    open.open.is_some() && below
-}
-
-fn agreed(name: &str, reporter: &dyn Reporter) -> bool {
-    let mut agreed = false;
-    let question = format!("Go on with this on {name}?");
-    reporter.pause(&mut || agreed = crate::transport::Ask::confirm(&report::TerminalAsk::new(), &question));
-    agreed
-}
-
-/// Two parts as one: what the first has done stays done. `plan` is that of the
-/// second; of its steps those that its run was not to come to were not reached.
-fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &HostPlan) -> HostOutcome {
-    for (step, ending) in &mut second.steps {
-        let planned = plan.steps.iter().find(|planned| planned.id == step.id);
-        let left_out = |planned: &StepPlan| planned.open.is_some() || !planned.ops.is_empty();
-        if step.ops.is_empty() && planned.is_some_and(left_out) && *ending == StepEnding::Unchanged {
-            *ending = StepEnding::NotReached;
-        }
-    }
-    let Some(first) = first else { return second };
-    for (step, ending) in first.steps {
-        if !matches!(ending, StepEnding::Done | StepEnding::NotDue | StepEnding::Later) {
-            continue;
-        }
-        match second.steps.iter_mut().find(|(other, _)| other.id == step.id) {
-            Some(same) if same.1 == StepEnding::Unchanged => *same = (step, ending),
-            Some(_) => {}
-            None => second.steps.push((step, ending)),
-        }
-    }
-    second.changed = second.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
-    second.runs = [first.runs, second.runs].concat();
-    second
 }

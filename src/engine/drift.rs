@@ -1,14 +1,66 @@
-//! Whether the changes of a step in a later phase were shown before the apply.
+//! Whether what a later phase does was shown before the apply.
 
-use crate::plan::{FieldChange, KNOWN_AFTER_APPLY, OTHER_PACKAGES};
+use crate::plan::{Action, FieldChange, HostPlan, KNOWN_AFTER_APPLY, OTHER_PACKAGES, StepPlan};
+use crate::report;
 
 /// What a transaction of apt costs, which is another when it is done in two parts.
 const SIZES: [&str; 2] = ["download", "disk space"];
 
+/// What a plan does that none of those which were shown says, step by step.
+pub(super) fn beyond<'a>(shown: impl Iterator<Item = &'a HostPlan> + Clone, now: &HostPlan) -> Vec<String> {
+    let is_covered = |step: &StepPlan| {
+        shown.clone().any(|plan| {
+            let known = plan.steps.iter().find(|other| other.id == step.id || is_part_of(step, other));
+            known.is_some_and(|known| says(plan, known, step))
+        })
+    };
+    let mut named = Vec::new();
+    for step in now.steps.iter().filter(|step| step.action != Action::None) {
+        if !is_pending(step) && !is_covered(step) {
+            named.push(format!("step {} ({}): {}", step.id, step.name, what_differs(step)));
+        }
+    }
+    named
+}
+
+/// Whether a plan that was shown says of a step, `known`, what it does `now`.
+fn says(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
+    if known.action == Action::Unknown || known.action == Action::None {
+        return known.action == Action::Unknown || known.may_be_undone;
+    }
+    // What apt brings besides is shown with the first step of a transaction,
+    // which is another step once the first is done.
+    let changes = plan.steps.iter().flat_map(|step| &step.changes);
+    let besides: Vec<&FieldChange> = changes.filter(|change| is_brought_besides(change)).collect();
+    covers(&known.changes, &besides, &now.changes)
+}
+
+/// What a step changes, in words.
+pub(super) fn what_differs(step: &StepPlan) -> String {
+    let mut changes: Vec<String> = step.changes.iter().map(report::change_text).collect();
+    if changes.is_empty() {
+        changes.push(if step.diff.is_some() { "content" } else { report::action_words(step.action).1 }.to_owned());
+    }
+    changes.join(", ")
+}
+
+/// Whether a step is what an open one has become: one of those it uses, or one
+/// of its items.
+pub(super) fn is_part_of(step: &StepPlan, open: &StepPlan) -> bool {
+    let below = step.id.strip_prefix(open.id.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
+    open.open.is_some() && below
+}
+
+/// Whether this is no step of the playbook but a restart that is due: it belongs
+/// to the steps that ask for it.
+pub(super) fn is_pending(step: &StepPlan) -> bool {
+    step.span.is_none() && step.kind == "service"
+}
+
 /// Whether the changes that were shown say all of these. A field can change more
 /// than once, as the rules of a firewall do: each change that was shown stands
 /// for one. `besides`: what else was said of the packages that come.
-pub(super) fn covers(shown: &[FieldChange], besides: &[&FieldChange], now: &[FieldChange]) -> bool {
+fn covers(shown: &[FieldChange], besides: &[&FieldChange], now: &[FieldChange]) -> bool {
     // What was said to be known after apply may be anything.
     let is_open = |field: &str| {
         let open = |side: &Option<String>| side.as_ref().is_some_and(|text| text.contains(KNOWN_AFTER_APPLY));
@@ -37,7 +89,7 @@ pub(super) fn covers(shown: &[FieldChange], besides: &[&FieldChange], now: &[Fie
 
 /// Whether this is a package that comes, goes or changes besides what a step
 /// names, or says that there may be such.
-pub(super) fn is_brought_besides(change: &FieldChange) -> bool {
+fn is_brought_besides(change: &FieldChange) -> bool {
     change.field == OTHER_PACKAGES || change.field.starts_with("package ")
 }
 

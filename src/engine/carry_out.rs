@@ -1,15 +1,18 @@
 //! One host's part of a run: its plan is carried out, and the host is looked
 //! at again. It has converged when the second look finds nothing.
 
+use super::Host;
+use super::outcome::{not_converged, tell};
 use super::runs::Runs;
-use crate::apply::{About, ApplyError, Program, Ran, Reach, Reboot, Record, RunId, execute};
-use crate::plan::{FieldChange, HostPlan, Op, Override, StepPlan};
-use crate::report::{self, Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
-use crate::transport::TransportError;
+use crate::apply::{About, ApplyError, Program, Ran, Reboot, Record, RunId};
+use crate::plan::{HostPlan, Op, StepPlan};
+use crate::report::{Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
+use crate::transport::{Ask, TransportError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How a run is carried out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Terms {
     /// What its record says of it.
     pub about: About,
@@ -19,17 +22,28 @@ pub struct Terms {
     pub undo_on_failure: bool,
     /// Whether what is found to differ beyond the plan that was shown is carried out without a question.
     pub yes: bool,
+    /// Who is asked.
+    pub ask: Arc<dyn Ask>,
 }
 
-/// A host that a plan can be carried out on.
-pub trait Worked {
-    /// The conversation, and a way to another one.
-    fn reach(&mut self) -> Reach<'_>;
+impl Terms {
+    /// Whether the operator says yes; progress is not drawn meanwhile.
+    pub(super) fn agrees(&self, question: &str, reporter: &dyn Reporter) -> bool {
+        let mut agreed = false;
+        reporter.pause(&mut || agreed = self.ask.confirm(question));
+        agreed
+    }
+}
+
+/// A host for which a plan can be made again.
+pub trait Replan {
+    /// The host.
+    fn host(&mut self) -> &mut dyn Host;
     /// Looks and plans anew.
     ///
     /// # Errors
     /// The host cannot be read any more.
-    fn plan_again(&mut self, name: &str) -> anyhow::Result<HostPlan>;
+    fn plan_again(&mut self) -> anyhow::Result<HostPlan>;
 }
 
 /// One run on a host, as a part of an apply or of an undo.
@@ -54,12 +68,7 @@ pub(super) enum PartEnd {
 
 /// Carries a plan out on one host and looks again; the host has converged
 /// when nothing is left to do.
-pub(super) fn carry_out(
-    plan: &HostPlan,
-    terms: &Terms,
-    reporter: &dyn Reporter,
-    host: &mut impl Worked,
-) -> HostOutcome {
+pub fn carry_out(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Replan) -> HostOutcome {
     let began = Instant::now();
     let Part { mut outcome, end, .. } = run_part(plan, terms, reporter, host);
     if let PartEnd::Through = end {
@@ -78,7 +87,7 @@ pub(super) fn carry_out(
 }
 
 /// Carries out what one run on the host can do.
-pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Worked) -> Part {
+pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Replan) -> Part {
     let mut outcome = HostOutcome::new(&plan.name, Ending::Converged);
     if plan.steps.iter().all(|step| step.ops.is_empty()) {
         outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepEnding::Unchanged)).collect();
@@ -92,7 +101,7 @@ pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, 
         }
         Ok((run, program)) => {
             outcome.runs.push(run.to_string());
-            let ran = execute(&mut host.reach(), plan, &program, &run, reporter);
+            let ran = host.host().execute(plan, &program, &run, reporter);
             let end = judge(plan, ran, &mut outcome);
             explain(plan, host, &mut outcome, reporter);
             Part { outcome, end, record: Some(program.undo.record) }
@@ -100,25 +109,9 @@ pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, 
     }
 }
 
-/// Tells how it ended for a host, unless that was told already.
-pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
-    let host = outcome.name.as_str();
-    match (&outcome.ending, &outcome.error) {
-        (Ending::Converged, _) => {
-            let (changed, seconds) = (outcome.changed, outcome.seconds);
-            reporter.event(&Event::Converged { host, changed, seconds });
-        }
-        (Ending::NotConverged, _) => {}
-        (ending, Some(error)) if outcome.failure.is_none() || *ending == Ending::Undone => {
-            reporter.event(&Event::HostFailed { host, error });
-        }
-        _ => {}
-    }
-}
-
 /// Which of the steps that share a transaction apt refuses is told by a plan
 /// with the package lists that the host has by then.
-fn explain(plan: &HostPlan, host: &mut impl Worked, outcome: &mut HostOutcome, reporter: &dyn Reporter) {
+fn explain(plan: &HostPlan, host: &mut impl Replan, outcome: &mut HostOutcome, reporter: &dyn Reporter) {
     let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
     let Some(failure) = outcome.failure.as_mut().filter(|failure| installs(&failure.step)) else { return };
     if plan.steps.iter().filter(|step| installs(step)).count() < 2 {
@@ -178,60 +171,17 @@ fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
     }
 }
 
-/// The host is not what was wanted: steps still differ, or are not in force.
-pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, reporter: &dyn Reporter) {
-    name_new_owners(outcome, &mut rest);
-    reporter.event(&Event::NotConverged { host: &outcome.name, plan: &rest });
-    outcome.ending = Ending::NotConverged;
-    let mut reasons = Vec::new();
-    if !rest.is_empty() {
-        reasons.push(match rest.summary.differing() {
-            1 => "1 step still differs after the apply".to_owned(),
-            count => format!("{count} steps still differ after the apply"),
-        });
-    }
-    let by_files = rest.overridden().flat_map(|step| &step.overridden).all(Override::is_file);
-    match rest.overridden().count() {
-        0 => {}
-        1 if !by_files => reasons.push("1 step is not in force".to_owned()),
-        count if !by_files => reasons.push(format!("{count} steps are not in force")),
-        1 => reasons.push("1 step is not in force: something on the host overrides it".to_owned()),
-        count => reasons.push(format!("{count} steps are not in force: something on the host overrides them")),
-    }
-    outcome.error = Some(reasons.join("; "));
-    outcome.remaining = Some(rest);
-}
-
-/// Where a package of the run has given a path to an account of its own that an
-/// earlier step gives to another: says what can be done.
-fn name_new_owners(outcome: &HostOutcome, rest: &mut HostPlan) {
-    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
-    let done = outcome.steps.iter().filter(|(step, ending)| *ending == StepEnding::Done && installs(step));
-    let places = done.filter_map(|(step, _)| rest.steps.iter().position(|other| other.id == step.id));
-    let Some(last) = places.max() else { return };
-    for step in rest.steps.iter_mut().take(last).filter(|step| matches!(step.kind, "file" | "directory")) {
-        let taken =
-            |change: &&FieldChange| matches!(change.field.as_str(), "owner" | "group") && change.after.is_some();
-        let hints = step.changes.iter().filter(taken).filter_map(|change| {
-            let (field, to) = (&change.field, change.before.as_deref()?);
-            Some(format!(
-                "a package of this run may have set the {field}: say {field} = \"{to}\", put the step after the package's, \
-                 or say {field} = \"keep\""
-            ))
-        });
-        let hints: Vec<String> = hints.collect();
-        step.notes.extend(hints);
-    }
-}
-
 /// Looks again; over a new connection if the old one fails meanwhile.
-pub(super) fn look_again(host: &mut impl Worked, name: &str, reporter: &dyn Reporter) -> anyhow::Result<HostPlan> {
-    host.plan_again(name).or_else(|error| {
+///
+/// # Errors
+/// The host cannot be reached or read any more.
+pub fn look_again(host: &mut impl Replan, name: &str, reporter: &dyn Reporter) -> anyhow::Result<HostPlan> {
+    host.plan_again().or_else(|error| {
         let failed = error.downcast::<TransportError>()?;
         let text = format!("{failed}; connecting again");
         reporter.event(&Event::Notice { host: Some(name), text: &text });
-        host.reach().renew(failed)?;
-        host.plan_again(name)
+        host.host().renew(failed)?;
+        host.plan_again()
     })
 }
 
@@ -240,7 +190,7 @@ pub(super) fn take_back(
     records: &[Record],
     terms: &Terms,
     reporter: &dyn Reporter,
-    host: &mut impl Worked,
+    host: &mut impl Replan,
     outcome: &mut HostOutcome,
 ) {
     let name = outcome.name.clone();
@@ -248,7 +198,7 @@ pub(super) fn take_back(
     let undone = (|| -> anyhow::Result<Vec<String>> {
         let mut left = Vec::new();
         for record in records.iter().rev() {
-            let undo = Runs::new(host.reach().session, &name).plan_undo(record, false)?;
+            let undo = Runs::new(host.host()).plan_undo(record, false)?;
             let told = undo.steps.iter().filter(|step| step.ops.is_empty() && !step.notes.is_empty());
             left.extend(told.map(|step| format!("{} ({})", step.name, step.notes.join(", "))));
             if undo.is_empty() {
@@ -258,7 +208,7 @@ pub(super) fn take_back(
             let about = About::of_undo(record, &terms.about.who);
             let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
             outcome.runs.push(run.to_string());
-            execute(&mut host.reach(), &undo, &program, &run, reporter).result?;
+            host.host().execute(&undo, &program, &run, reporter).result?;
         }
         Ok(left)
     })();
@@ -287,17 +237,4 @@ fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyErro
     let run = RunId::new().map_err(|error| bad(&error))?;
     let program = Program::compile(plan, &run, &terms.about, terms.guard_timeout).map_err(|error| bad(&error))?;
     Ok((run, program))
-}
-
-impl report::HostOutcome {
-    /// Whether operations were done that a failure has left half-way.
-    pub(super) fn leaves_a_half(&self) -> bool {
-        let some = |wanted: &[StepEnding]| self.steps.iter().any(|(_, ending)| wanted.contains(ending));
-        match self.ending {
-            Ending::Failed | Ending::NotConverged => some(&[StepEnding::Done, StepEnding::Failed]),
-            // A guard takes back its own steps, not those before it.
-            Ending::Undone => some(&[StepEnding::Done]),
-            _ => false,
-        }
-    }
 }

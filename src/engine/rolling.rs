@@ -7,29 +7,20 @@
 //! plan is only as good as the moment it was made in: hosts of later batches
 //! are looked at again right before they begin.
 
-use super::carry_out::Worked;
-use super::engine::{Prepared, for_each_host};
-use super::{Exit, exit_of};
+use super::carry_out::Replan;
+use super::{Prepared, for_each_host, is_unreachable};
 use crate::plan::HostPlan;
 use crate::report::{Ending, Event, HostOutcome, Reporter};
-use crate::shell::Script;
-use clap::Args;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-/// How long a connection that has been idle may take to answer before a new one is made.
-const STILL_THERE: Duration = Duration::from_secs(10);
-
-/// Arguments of a rolling run.
-#[derive(Debug, Clone, Default, Args)]
-pub struct RollArgs {
-    /// Hosts in batches of this many, or of this share of all: a batch begins when the one before it has ended.
-    #[arg(long, value_name = "N|P%", value_parser = batch_size)]
-    serial: Option<Share>,
-    /// How many hosts, or which share of all, may fail before no further one begins; with --serial 0 if not given.
-    #[arg(long, value_name = "N|P%")]
-    max_failures: Option<Share>,
+/// The size of batches, and how many failures end a rolling run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rolling {
+    /// Hosts in a batch; none: all are one batch.
+    pub serial: Option<Share>,
+    /// Hosts that may fail before no further one begins; none: 0 with `serial`, else any number.
+    pub max_failures: Option<Share>,
 }
 
 /// A number of hosts, or a share of all.
@@ -60,14 +51,18 @@ impl FromStr for Share {
     }
 }
 
-fn batch_size(text: &str) -> Result<Share, String> {
+/// Reads the size of a batch.
+///
+/// # Errors
+/// It is no share, or of no host.
+pub fn batch_size(text: &str) -> Result<Share, String> {
     match text.parse()? {
         Share::Count(0) | Share::Percent(0) => Err("a batch has at least one host".to_owned()),
         share => Ok(share),
     }
 }
 
-impl RollArgs {
+impl Rolling {
     /// Hosts in a batch; none: all are one batch.
     fn batch(&self, hosts: usize) -> Option<usize> {
         self.serial.map(|serial| match serial {
@@ -87,7 +82,7 @@ impl RollArgs {
 }
 
 /// A host before its turn.
-pub(super) enum Turn<H> {
+pub enum Turn<H> {
     /// Its plan is made; it waits.
     Waiting(String, H),
     /// It has ended already: no plan could be made for it.
@@ -96,9 +91,12 @@ pub(super) enum Turn<H> {
 
 /// Works on the hosts, batch by batch; `work` gets a host and the number of its
 /// batch, from 0. The outcomes are in the hosts' order.
-pub(super) fn roll<H: Send>(
+///
+/// # Errors
+/// The work on a host has panicked.
+pub fn roll<H: Send>(
     hosts: Vec<Turn<H>>,
-    args: &RollArgs,
+    args: &Rolling,
     forks: usize,
     reporter: &dyn Reporter,
     work: impl Fn(H, usize) -> HostOutcome + Sync,
@@ -143,7 +141,8 @@ pub(super) fn roll<H: Send>(
 }
 
 impl<H> Turn<H> {
-    pub(super) fn name(&self) -> &str {
+    /// The host's name in the inventory.
+    pub fn name(&self) -> &str {
         match self {
             Turn::Waiting(name, _) => name,
             Turn::Over(outcome) => &outcome.name,
@@ -161,14 +160,17 @@ fn not_begun(name: &str, failed: usize, allowed: usize, reporter: &dyn Reporter)
 /// Looks and plans again right before a host begins, over a new connection if
 /// the old one is dead. A plan that is not the one that was shown goes on only
 /// if it `may_differ`.
-pub(super) fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -> Result<(), Box<HostOutcome>> {
+///
+/// # Errors
+/// What became of the host, which was not touched.
+pub fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -> Result<(), Box<HostOutcome>> {
     let name = host.plan.name.clone();
     let given_up = |ending, error: String| {
         reporter.event(&Event::HostFailed { host: &name, error: &error });
         Box::new(HostOutcome { error: Some(error), ..HostOutcome::new(&name, ending) })
     };
-    let plan = look(host, &name).map_err(|error| {
-        let ending = if exit_of(&error) == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
+    let plan = look(host).map_err(|error| {
+        let ending = if is_unreachable(&error) { Ending::Unreachable } else { Ending::Failed };
         given_up(ending, format!("{error:#}"))
     })?;
     let differing = differing(&host.plan, &plan);
@@ -185,13 +187,9 @@ pub(super) fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Repo
     Ok(())
 }
 
-fn look(host: &mut Prepared, name: &str) -> anyhow::Result<HostPlan> {
-    let mut nothing = Script::new();
-    nothing.line(":");
-    if host.session.run(&nothing, &[], STILL_THERE).is_err() {
-        host.session = host.connector.open()?;
-    }
-    host.plan_again(name)
+fn look(host: &mut Prepared) -> anyhow::Result<HostPlan> {
+    host.host.revive()?;
+    host.plan_again()
 }
 
 /// The steps in which two plans for a host are not the same.
@@ -221,14 +219,14 @@ mod tests {
         fn event(&self, _: &Event<'_>) {}
     }
 
-    fn args(serial: &str, max_failures: &str) -> RollArgs {
+    fn args(serial: &str, max_failures: &str) -> Rolling {
         let share = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
-        RollArgs { serial: share(serial), max_failures: share(max_failures) }
+        Rolling { serial: share(serial), max_failures: share(max_failures) }
     }
 
     /// Rolls over hosts; those with `!` before their name fail, those with `-`
     /// could not be planned for. The batches as they were worked on, and the endings.
-    fn rolled(hosts: &[&str], args: &RollArgs, forks: usize) -> (Vec<(usize, String)>, Vec<&'static str>) {
+    fn rolled(hosts: &[&str], args: &Rolling, forks: usize) -> (Vec<(usize, String)>, Vec<&'static str>) {
         let turn = |name: &&str| match name.strip_prefix('-') {
             Some(name) => Turn::Over(Box::new(HostOutcome::new(name, Ending::Unreachable))),
             None => Turn::Waiting((*name).to_owned(), (*name).to_owned()),
