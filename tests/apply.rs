@@ -167,7 +167,7 @@ sensitive = true
     );
     let watcher = Command::new("docker")
         .args(["exec", &project.host.container, "sh", "-c"])
-        .arg("for i in $(seq 40); do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; sleep 0.1; done >/run/argv")
+        .arg("until [ -e /run/over ]; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; sleep 0.05; done >/run/argv")
         .spawn()
         .unwrap();
     let mut shown = String::new();
@@ -181,6 +181,7 @@ sensitive = true
         shown += &format!("{}{}", ran.out, ran.err);
     }
     shown += &std::fs::read_to_string(project.folder().join("p.plan")).unwrap();
+    project.on_host("touch /run/over");
     watcher.wait_with_output().unwrap();
     assert!(project.on_host("cat /etc/app.env").contains("s3cr3t-t0ken"));
     assert_eq!(project.on_host("cat /etc/app.key /srv/pass"), "s3cr3t-k3y\ns3cr3t-p4ss");
