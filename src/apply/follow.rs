@@ -79,42 +79,54 @@ pub struct Question {
 }
 
 impl Line {
-    /// Reads a line; none if it is not the journal's.
+    /// Reads a line; none if it is not the journal's, or a number in it is none.
     pub fn parse(text: &str) -> Option<Line> {
         let (mark, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let number = |text: &str| text.parse::<usize>().unwrap_or(0);
-        let first = || rest.split_once(' ').unwrap_or((rest, ""));
+        let number = |text: &str| text.parse::<usize>().ok();
+        let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
         Some(match mark {
-            "B" => Line::Begun(number(rest)),
-            "E" => Line::Ended(number(rest)),
-            "N" => Line::NotDue(number(rest)),
-            "T" => Line::Later(number(rest)),
+            "B" => Line::Begun(number(rest)?),
+            "E" => Line::Ended(number(rest)?),
+            "N" => Line::NotDue(number(rest)?),
+            "T" => Line::Later(number(rest)?),
             "F" => {
-                let (code, what) = first().1.split_once(' ').unwrap_or((first().1, ""));
-                Line::Failed(number(first().0), code.parse().unwrap_or(1), what == "untouched")
+                let (code, what) = after.split_once(' ').unwrap_or((after, ""));
+                Line::Failed(number(first)?, code.parse().ok()?, what == "untouched")
             }
             "L" => Line::Locked(rest.to_owned()),
             "U" => Line::Unfinished(rest.to_owned()),
-            "G" => Line::Guarded(number(rest)),
-            "C" => {
-                let mut words = rest.split(' ');
-                let mut next = || words.next().unwrap_or_default();
-                let (guard, limit) = (number(next()), Duration::from_secs(next().parse().unwrap_or(60)));
-                let ports = |text: &str| text.split(',').filter_map(|port| port.parse().ok()).collect();
-                let (before, after) = (ports(next()), ports(next()));
-                let pace = pace(number(next()), number(next()));
-                Line::Asks(Question { guard, limit, before, after, pace })
-            }
-            "P" => {
-                let mut words = rest.split(' ').skip(1).map(|word| word.parse().unwrap_or(0));
-                Line::Paced(words.next().unwrap_or(0), words.next().unwrap_or(0))
-            }
-            "D" => Line::Confirmed(number(rest)),
-            "V" => Line::Reverted(number(first().0), first().1.to_owned()),
-            "R" => Line::Reboots(number(first().0), first().1.to_owned()),
+            "G" => Line::Guarded(number(rest)?),
+            "C" => Line::Asks(Question::parse(rest)?),
+            "P" => match rest.split(' ').collect::<Vec<_>>()[..] {
+                [_, hits, seconds] => Line::Paced(hits.parse().ok()?, seconds.parse().ok()?),
+                _ => return None,
+            },
+            "D" => Line::Confirmed(number(rest)?),
+            "V" => Line::Reverted(number(first)?, after.to_owned()),
+            "R" => Line::Reboots(number(first)?, after.to_owned()),
             "W" => Line::Noted(rest.to_owned()),
             "X" => Line::Over(rest.to_owned()),
             _ => return None,
+        })
+    }
+}
+
+impl Question {
+    /// Reads "guard limit ports-before ports-after [hits seconds]"; ports are
+    /// separated by commas, and there may be none.
+    fn parse(text: &str) -> Option<Question> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let ports = |text: &str| -> Option<Vec<u16>> {
+            text.split(',').filter(|port| !port.is_empty()).map(|port| port.parse().ok()).collect()
+        };
+        let word = |at: usize| words.get(at).copied().unwrap_or_default();
+        let number = |at: usize| if word(at).is_empty() { Some(0) } else { word(at).parse().ok() };
+        Some(Question {
+            guard: word(0).parse().ok()?,
+            limit: Duration::from_secs(word(1).parse().ok()?),
+            before: ports(word(2))?,
+            after: ports(word(3))?,
+            pace: pace(number(4)?, number(5)?),
         })
     }
 }
@@ -269,6 +281,28 @@ impl Reader {
                 watch.line(&line);
             }
             self.text.drain(..=end);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_which_a_number_is_none_is_not_the_journals() {
+        let asked = Line::parse("C 2 60 22 22,2222 6 30");
+        let Some(Line::Asks(question)) = asked else { panic!("{asked:?}") };
+        assert_eq!((question.guard, question.before, question.after), (2, vec![22], vec![22, 2222]));
+        assert_eq!(question.pace, Some(Duration::from_secs(8)));
+        assert!(matches!(Line::parse("C 1 60 22 22 "), Some(Line::Asks(Question { pace: None, .. }))));
+        assert_eq!(Line::parse("F 3 7 untouched"), Some(Line::Failed(3, 7, true)));
+        assert_eq!(Line::parse("P 1 6 30"), Some(Line::Paced(6, 30)));
+        for bad in
+            ["B", "B x", "E -1", "F 3 x", "F 3", "C 1 60 22 99999", "C 1 x 22 22", "C x 60 22 22", "P 1 6", "V x y"]
+        {
+            assert_eq!(Line::parse(bad), None, "{bad}");
         }
     }
 }

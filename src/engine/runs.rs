@@ -34,7 +34,8 @@ impl<'a> Runs<'a> {
         let name = self.host.name();
         let record = |pair: &[&str]| {
             let record = serde_json::from_str(pair[0]).with_context(|| format!("{name}: a damaged record"))?;
-            Ok((pair[2].parse::<u64>().unwrap_or(0), record, pair[1].to_owned()))
+            let number = pair[2].parse::<u64>().with_context(|| format!("{name}: a damaged number of a run"))?;
+            Ok((number, record, pair[1].to_owned()))
         };
         let mut runs = lines.chunks_exact(3).map(record).collect::<anyhow::Result<Vec<(u64, Record, String)>>>()?;
         // By name they are sorted by the controllers' clocks, which decide only where the host has not counted.

@@ -139,21 +139,28 @@ impl Facts {
     }
 
     /// Reads the `key=value` lines of `probes/facts.sh`. Unknown keys are passed over.
-    pub(super) fn parse(text: &str) -> (Facts, Left) {
+    ///
+    /// # Errors
+    /// A number is none: what is decided by it (the login's port decides whether a
+    /// firewall shuts the operator out) is not decided by a guess.
+    pub(super) fn parse(text: &str) -> Result<(Facts, Left), String> {
         let mut facts = Facts::default();
         let mut left = Left::default();
         let mut localtime = String::new();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.trim();
+            let wrong = || format!("the fact '{key}' is no number: '{}'", value.escape_debug());
             let unquoted = || value.trim_matches(['"', '\'']).to_owned();
             match key {
+                // What the host cannot tell is left open.
+                _ if value.is_empty() => {}
                 "hostname" => facts.hostname = value.into(),
                 "kernel" => facts.kernel = value.into(),
                 "machine" => facts.machine = value.into(),
                 "arch" => facts.arch = value.into(),
                 "libc" => facts.libc = value.trim_start_matches("glibc ").into(),
-                "cpus" => facts.cpus = value.parse().unwrap_or(0),
-                "memory_kib" => facts.memory_mib = value.parse::<u64>().unwrap_or(0) / 1024,
+                "cpus" => facts.cpus = value.parse().map_err(|_| wrong())?,
+                "memory_kib" => facts.memory_mib = value.parse::<u64>().map_err(|_| wrong())? / 1024,
                 "login_user" => facts.login_user = value.into(),
                 "login_home" => facts.login_home = value.into(),
                 "login_shell" => facts.login_shell = value.into(),
@@ -171,7 +178,9 @@ impl Facts {
                 "address" => facts.addresses.push(value.into()),
                 "disk" => facts.disks.extend(Disk::parse(value)),
                 "cloud_init" => facts.cloud_init = value.into(),
-                "apt.lists_age" => facts.apt.lists_age = value.parse().ok(),
+                "apt.lists_age" => {
+                    facts.apt.lists_age = Some(value.parse::<i64>().map_err(|_| wrong())?.try_into().unwrap_or(0))
+                }
                 "apt.interrupted" => facts.apt.interrupted = true,
                 "apt.reboot_required" => facts.apt.reboot_required = true,
                 "apt.locked" => facts.apt.locked = true,
@@ -181,7 +190,7 @@ impl Facts {
                     if let [from, _, address, port] = parts[..] {
                         facts.login_from = from.into();
                         facts.login_address = address.into();
-                        facts.login_port = port.parse().unwrap_or(0);
+                        facts.login_port = port.parse().map_err(|_| wrong())?;
                     }
                 }
                 "owed" => _ = left.owed.insert(value.to_owned()),
@@ -195,7 +204,7 @@ impl Facts {
         if let Some((_, zone)) = localtime.split_once("zoneinfo/") {
             facts.timezone = zone.to_owned();
         }
-        (facts, left)
+        Ok((facts, left))
     }
 }
 
@@ -208,5 +217,23 @@ impl Disk {
         let device = parts.next()?.to_owned();
         let mount = parts.next()?.to_owned();
         Some(Disk { mount, device, fstype, size_mib: size / 1024, free_mib: free / 1024 })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_none_is_an_error_and_no_guess() {
+        let (facts, _) =
+            Facts::parse("cpus=2\nssh_connection=192.0.2.7 50000 192.0.2.1 2222\napt.lists_age=-5\n").unwrap();
+        assert_eq!((facts.cpus, facts.login_port, facts.apt.lists_age), (2, 2222, Some(0)));
+        assert_eq!(Facts::parse("cpus=\n").unwrap().0.cpus, 0, "not told is not wrong");
+        for bad in ["cpus=two", "memory_kib=1k", "ssh_connection=192.0.2.7 50000 192.0.2.1 65536", "apt.lists_age=x"] {
+            let why = Facts::parse(bad).err().unwrap();
+            assert!(why.contains("is no number"), "{bad}: {why}");
+        }
     }
 }

@@ -295,7 +295,7 @@ pub fn read_reply(
     let sections = reply::sections(nonce, output)?;
     if with_facts {
         let section = sections.get("facts").ok_or_else(|| reply::Malformed::missing("facts"))?;
-        let (facts, left) = Facts::parse(&section.text());
+        let (facts, left) = Facts::parse(&section.text()).map_err(reply::Malformed::because)?;
         host.facts = facts;
         host.left = left;
     }

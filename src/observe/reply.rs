@@ -19,6 +19,10 @@ use std::io::Read;
 pub struct Malformed(String);
 
 impl Malformed {
+    pub(super) fn because(why: String) -> Malformed {
+        Malformed(why)
+    }
+
     pub(super) fn missing(section: &str) -> Malformed {
         Malformed(format!("the part '{section}' is missing"))
     }
