@@ -328,6 +328,7 @@ login_limit() {
 # somebody makes next. A limit by the hour is not waited for.
 make_room() {
   is_systemd && command -v journalctl >/dev/null || return 0
+  # shellcheck disable=SC2046 # two words, or none
   set -- $(login_limit "$(cat "$G/ports")")
   [ -n "$2" ] || return 0
   i=0

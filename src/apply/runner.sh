@@ -161,7 +161,7 @@ put() {
     # Where others may write, the new file is made out of their reach.
     if ! is_roots "${2%/*}/"; then
       (umask 077; mkdir -- "$t")
-      cd -P -- "$t"
+      cd -P -- "$t" || exit 1
       [ -O . ] || { echo "$t was replaced by somebody else"; exit 1; }
       n=new
     fi
@@ -399,6 +399,7 @@ apt_refresh() {
     sort -u | while IFS= read -r l; do journal "W the package lists were updated, but not all: $l"; done
 }
 # apt_update [SOURCES-FILE]
+# shellcheck disable=SC2120 # operations of a plan pass it
 apt_update() {
   note_packages
   apt_waits

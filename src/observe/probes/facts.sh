@@ -28,7 +28,7 @@ ip -o addr show scope global | while read -r n i fam a r; do f address "$a"; don
 df -P -T -l -x tmpfs -x devtmpfs -x squashfs -x efivarfs | while read -r d t s u a p m; do
 [ "$d" = Filesystem ] || { [ "$t" = overlay ] && [ "$m" != / ]; } || f disk "$s $a $t $d $m"; done
 if [ -e /etc/cloud/cloud-init.disabled ]; then f cloud_init disabled
-elif [ -e /run/cloud-init/result.json ]; then case $(cat /run/cloud-init/result.json) in *'"errors": []'*) f cloud_init done;; *) f cloud_init error;; esac
+elif [ -e /run/cloud-init/result.json ]; then case $(cat /run/cloud-init/result.json) in *'"errors": []'*) f cloud_init "done";; *) f cloud_init error;; esac
 elif [ -d /run/cloud-init ]; then f cloud_init running
 elif [ -x /usr/bin/cloud-init ]; then f cloud_init disabled
 else f cloud_init absent; fi

@@ -21,7 +21,7 @@ for r in "$A"/*/; do r=${r%/} i=${r##*/} k= w=
 if [ -e "$r/journal" ]; then f unfinished "$i"; u="$u $i"; continue; fi
 # It was not brought whole, and never will be.
 for d in "$S/.$i"-*/; do d=${d%/}; [ ! -d "$d" ] || continue 2; done
-at_work "$S/$i/from" || [ -e "$r/journal" ] || rm -rf -- "$S/$i" "$r"; done
+at_work "$S/$i/from" || [ -e "$r/journal" ] || rm -rf -- "${S:?}/$i" "$r"; done
 # A run that has begun holds the lock until it ends: if it is free, the runner is dead.
 [ -z "$u" ] || flock -n /run/lock/stockade.lock sh -c 'for i; do
 [ ! -e "/run/stockade/$i/begun" ] || [ -e "/var/lib/stockade/runs/$i/result" ] || rm -rf -- "/run/stockade/$i"; done; :' - $u ||
