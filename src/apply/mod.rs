@@ -16,7 +16,9 @@ mod program;
 mod record;
 mod schedule;
 mod undo;
+mod undo_files;
 mod undo_packages;
+mod undo_units;
 
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
 pub use follow::{Line, Question, Reach, Told, Watch, follow};

@@ -4,26 +4,19 @@
 use super::Exit;
 use super::gateway_host::GatewayHost;
 use super::select::HostArgs;
+use super::serving::Serving;
 use super::token::GrantArgs;
-use crate::connect::{
-    Access, AccessError, Context as DockerContext, Gateway, GatewayError, Granted, LocalSocket, Relay, Tunnel,
-};
-use crate::engine::RunFailed;
+use crate::connect::{Gateway, GatewayError, Granted, LocalSocket, Tunnel};
 use crate::report::{Console, Remarks};
 use crate::transport::{self, Forward, Policy, Target};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// For a direct connection, TCP and TLS together, where there is another way.
 const DIRECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -46,7 +39,7 @@ enum Via {
 pub struct ConnectArgs {
     /// The host: its name in the inventory, or its address.
     #[arg(value_name = "HOST")]
-    host: String,
+    pub(super) host: String,
     /// The inventory of hosts.
     #[arg(short, long, value_name = "FILE")]
     inventory: Option<PathBuf>,
@@ -72,7 +65,7 @@ pub struct ConnectArgs {
     ca: Option<PathBuf>,
     /// The Docker context and the socket are called this [default: stockade-HOST]
     #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    pub(super) context: Option<String>,
     /// The local socket [default: in $XDG_RUNTIME_DIR/stockade, else in .stockade/connect]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -82,7 +75,7 @@ pub struct ConnectArgs {
     /// Runs this with DOCKER_HOST set, signs out when it ends, and ends with its exit code: 128 and the signal's
     /// number if a signal ended it, 127 if there is no such command, 126 if it cannot be run.
     #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 }
 
 /// Serves until it is told to stop, the session ends, or the command does.
@@ -262,172 +255,13 @@ fn address(text: &str, port: u16) -> anyhow::Result<(String, String)> {
     Ok(join(host, port))
 }
 
-fn context_name(args: &ConnectArgs) -> String {
+/// The name of the Docker context that is made.
+pub(super) fn context_name(args: &ConnectArgs) -> String {
     let usual = || {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         format!("stockade-{}", args.host.chars().map(plain).collect::<String>())
     };
     args.context.clone().unwrap_or_else(usual)
-}
-
-/// A session that is about to be served.
-struct Serving {
-    gateway: Gateway,
-    socket: LocalSocket,
-    session: Option<String>,
-}
-
-/// Why serving ended.
-enum Ended {
-    Told,
-    Session(String),
-    Command(u8),
-}
-
-impl Serving {
-    async fn run(mut self, args: &ConnectArgs, granted: Granted, console: &mut Console) -> anyhow::Result<Exit> {
-        let access = Arc::new(Access::new(granted, Arc::new(self.gateway.clone())));
-        let result = self.serve(args, &access, console).await;
-        // There is nothing to sign out of once the session has ended.
-        if !matches!(result, Ok(Ended::Session(_))) {
-            self.sign_out(&access, console.remarks()).await;
-        }
-        match result? {
-            Ended::Told => Ok(Exit::Done),
-            Ended::Session(why) => Err(RunFailed(format!("{}: {why}", args.host)).into()),
-            Ended::Command(code) => Ok(Exit::Command(code)),
-        }
-    }
-
-    async fn serve(
-        &mut self,
-        args: &ConnectArgs,
-        access: &Arc<Access>,
-        console: &mut Console,
-    ) -> anyhow::Result<Ended> {
-        let listener = self.socket.listener()?;
-        let relay = Relay::new(self.gateway.clone(), Arc::clone(access));
-        let mut signals = Signals::new().context("signals cannot be waited for")?;
-        let path = self.socket.path().to_owned();
-        let context = match args.command.is_empty() || args.context.is_some() {
-            true => DockerContext::create(&context_name(args), &path)?,
-            false => None,
-        };
-        let remarks = console.remarks();
-        let report = |error: &AccessError| {
-            remarks.line(&format!("{}: {error}; open streams may end; it is tried again", args.host));
-        };
-        if args.command.is_empty() {
-            console.line(&format!("DOCKER_HOST=unix://{}", path.display()));
-            match &context {
-                Some(context) => {
-                    console.remark(&format!("docker --context {} … until this ends (Ctrl-C)", context.name()));
-                }
-                None => console.remark("there is no Docker client here, so no context; set DOCKER_HOST yourself"),
-            }
-            return Ok(tokio::select! {
-                () = relay.serve(&listener) => Ended::Told,
-                _ = signals.next() => Ended::Told,
-                why = access.keep(report) => Ended::Session(why.to_string()),
-            });
-        }
-        let mut child = match start(&args.command, &path) {
-            Ok(child) => child,
-            Err(error) => {
-                let program = args.command.first().cloned().unwrap_or_default();
-                remarks.line(&format!("'{}' cannot be run: {error}", program.to_string_lossy()));
-                // As env(1), nohup(1) and timeout(1) have it.
-                return Ok(Ended::Command(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }));
-            }
-        };
-        // The command is not ours to end: its requests are refused from now on, and it sees that.
-        let session = async {
-            let why = access.keep(report).await;
-            remarks.line(&format!("{}: {why}", args.host));
-            std::future::pending().await
-        };
-        tokio::select! {
-            () = relay.serve(&listener) => Ok(Ended::Told),
-            never = session => never,
-            status = wait(&mut child, &mut signals) => Ok(Ended::Command(exit_code(status?))),
-        }
-    }
-
-    async fn sign_out(&self, access: &Access, remarks: Remarks) {
-        let token = access.sign_out().await;
-        if let Err(why) = self.gateway.revoke(&token).await {
-            let session = self.session.as_deref().unwrap_or("of this token");
-            remarks.line(&format!(
-                "the session {session} could not be revoked ({why}); revoke it with 'stockade token revoke', or it ends by itself"
-            ));
-        }
-    }
-}
-
-/// The signals that tell this program to end.
-struct Signals(Vec<(Signal, tokio::signal::unix::Signal)>);
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        let all = [
-            (Signal::INT, SignalKind::interrupt()),
-            (Signal::TERM, SignalKind::terminate()),
-            (Signal::HUP, SignalKind::hangup()),
-        ];
-        Ok(Signals(all.into_iter().map(|(name, kind)| Ok((name, signal(kind)?))).collect::<std::io::Result<_>>()?))
-    }
-
-    /// The next of them.
-    async fn next(&mut self) -> Signal {
-        std::future::poll_fn(|context| {
-            let come =
-                self.0.iter_mut().find_map(|(name, signal)| signal.poll_recv(context).is_ready().then_some(*name));
-            come.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
-        })
-        .await
-    }
-}
-
-/// Starts the command with the socket as its Docker daemon.
-fn start(words: &[OsString], socket: &Path) -> std::io::Result<Child> {
-    let Some((program, arguments)) = words.split_first() else { return Err(ErrorKind::InvalidInput.into()) };
-    let mut host = OsString::from("unix://");
-    host.push(socket);
-    Command::new(program)
-        .args(arguments)
-        .env("DOCKER_HOST", host)
-        .env_remove("DOCKER_CONTEXT")
-        .env_remove("DOCKER_TLS")
-        .env_remove("DOCKER_TLS_VERIFY")
-        .spawn()
-}
-
-/// Waits for the command. SIGTERM and SIGHUP are passed on to it; SIGINT is
-/// not, for the terminal's Ctrl-C reaches it by itself: in either case it is
-/// the command that decides when it ends.
-async fn wait(child: &mut Child, signals: &mut Signals) -> anyhow::Result<ExitStatus> {
-    let pid = Pid::from_child(child);
-    // Not collected there, so that its number is its own as long as it may be sent a signal.
-    let mut ended = tokio::task::spawn_blocking(move || {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
-    });
-    loop {
-        tokio::select! {
-            _ = &mut ended => return child.wait().context("the command cannot be waited for"),
-            signal = signals.next() => {
-                if signal != Signal::INT {
-                    let _ = kill_process(pid, signal);
-                }
-            }
-        }
-    }
-}
-
-/// As a shell has it: 128 and the number of the signal that ended it.
-fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or(status.signal().map(|signal| signal.saturating_add(128)));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]
@@ -463,11 +297,5 @@ mod tests {
         ] {
             assert_eq!(listening(&listens(all), port), (to.0.to_owned(), to.1), "{all:?}");
         }
-    }
-
-    #[test]
-    fn a_command_that_a_signal_ended_is_told_as_a_shell_does() {
-        assert_eq!(exit_code(ExitStatus::from_raw(42 << 8)), 42);
-        assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
     }
 }

@@ -17,6 +17,7 @@ pub mod plan;
 mod records;
 pub mod schema;
 pub mod select;
+mod serving;
 pub mod token;
 pub mod undo;
 

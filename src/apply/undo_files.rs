@@ -1,0 +1,222 @@
+//! The files, trees and accounts of a run that is taken back.
+
+use super::undo::{CHANGED_SINCE, Undo};
+use crate::observe::{Content, Entry, FileType, HostState, PathState, Query, StateError};
+use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, is_unit_source};
+use crate::values::AbsPath;
+use sha2::{Digest, Sha256};
+impl Undo<'_> {
+    pub(super) fn files(&mut self) -> Result<(), StateError> {
+        let (accounts, others): (Vec<AbsPath>, Vec<AbsPath>) =
+            self.paths().into_iter().partition(|path| ACCOUNT_FILES.contains(&path.as_str()));
+        for path in &accounts {
+            // The copies that end in '-' follow the files; only the files decide.
+            let is_as = |state: &HostState| same(state, &self.states.now, path);
+            self.accounts_stay |=
+                !path.as_str().ends_with('-') && !is_as(&self.states.after)? && !is_as(&self.states.before)?;
+        }
+        let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
+        // What goes: the deepest first. What comes back: directories before what is in them.
+        let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
+        let mut units_changed = false;
+        for path in going.into_iter().rev().chain(coming) {
+            units_changed |= self.file(path)? && is_unit_source(path);
+        }
+        if units_changed {
+            let change = FieldChange::new("files", Some("changed"), Some("read again"));
+            self.step("service", "systemd".into(), Action::Run, Some(change), vec![Op::DaemonReload]);
+        }
+        self.accounts(&accounts)
+    }
+
+    /// Puts one path back; true if there was something to do.
+    fn file(&mut self, path: &AbsPath) -> Result<bool, StateError> {
+        let kind = "file";
+        // A run that ended early, for a reboot say, did not come to all that it was to change.
+        if same(&self.states.before, &self.states.now, path)? || same(&self.states.before, &self.states.after, path)? {
+            return Ok(false);
+        }
+        let is_home = self.record.homes.contains(path);
+        let within_home = self.record.homes.iter().any(|home| path.is_within(home));
+        if self.accounts_stay && within_home {
+            self.skip(
+                kind,
+                path.to_string(),
+                "left alone: users have been changed since by someone else, so its user stays",
+            );
+            return Ok(false);
+        }
+        if !is_home && !same(&self.states.after, &self.states.now, path)? {
+            self.skip(kind, path.to_string(), CHANGED_SINCE);
+            return Ok(false);
+        }
+        let now = self.states.now.path(path)?.entry().cloned();
+        let before = self.states.before.path(path)?.entry().cloned();
+        let (action, change, ops) = match (before, now) {
+            (None, Some(entry)) if entry.file_type == FileType::Directory => {
+                if !is_home && self.now.names(path).is_ok_and(|names| !names.is_empty()) {
+                    self.skip("directory", path.to_string(), "left alone: there are other files in it");
+                    return Ok(false);
+                }
+                let op = Op::Remove { path: path.clone(), recursive: is_home };
+                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
+            }
+            (None, _) => {
+                let op = Op::Remove { path: path.clone(), recursive: false };
+                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
+            }
+            (Some(before), now) => {
+                match put_back(path, &before, now.as_ref(), &self.states.before, &self.states.now)? {
+                    Some(ops) => {
+                        let action = if now.is_some() { Action::Update } else { Action::Create };
+                        (action, FieldChange::new("mode", now.map(|e| shown(&e)), Some(shown(&before))), ops)
+                    }
+                    None => {
+                        self.skip(kind, path.to_string(), "left alone: its bytes were too many to be kept");
+                        return Ok(false);
+                    }
+                }
+            }
+        };
+        let note = self.record.trees.contains(path);
+        self.step(kind, path.to_string(), action, Some(change), ops);
+        if let (true, Some(step)) = (note, self.steps.last_mut()) {
+            step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
+        }
+        Ok(true)
+    }
+
+    /// Owner, group and mode of what is below directories that the run changed as a whole.
+    pub(super) fn trees(&mut self) -> Result<(), StateError> {
+        let questions = self.record.questions();
+        for query in questions.iter() {
+            let Query::Tree { top, across } = query else { continue };
+            let (before, after, now) = (
+                self.states.before.tree(top, *across)?,
+                self.states.after.tree(top, *across)?,
+                self.states.now.tree(top, *across)?,
+            );
+            let (mut ops, mut changed_since) = (Vec::new(), 0);
+            for (name, was) in &before.entries {
+                let (left, is) = (after.entries.get(name), now.entries.get(name));
+                let Some(is) = is.filter(|is| *is != was) else { continue };
+                let path = top.join(name).ok();
+                // What the run touched by itself too is put back as a file.
+                if path.as_ref().is_some_and(|path| questions.contains(&Query::Path(path.clone()))) {
+                    continue;
+                }
+                match path {
+                    Some(path) if left == Some(is) && is.file_type == was.file_type => ops.push(Op::SetMeta {
+                        path,
+                        owner: Some(was.owner.clone()),
+                        group: Some(was.group.clone()),
+                        mode: (was.file_type != FileType::Link).then_some(was.mode),
+                    }),
+                    _ if left == Some(was) => {}
+                    _ => changed_since += 1,
+                }
+            }
+            if !ops.is_empty() {
+                let change =
+                    FieldChange::new("owner and mode below", Some(format!("{} changed", ops.len())), Some("as before"));
+                self.step("directory", top.to_string(), Action::Update, Some(change), ops);
+            }
+            if changed_since > 0 {
+                let why = format!(
+                    "{changed_since} entries left alone: changed since by someone else, or named so that they cannot be told"
+                );
+                self.skip("directory", top.to_string(), &why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Users and groups: their files, all or none.
+    fn accounts(&mut self, paths: &[AbsPath]) -> Result<(), StateError> {
+        let mut differing = Vec::new();
+        for path in paths {
+            if !same(&self.states.before, &self.states.now, path)? {
+                differing.push(path);
+            }
+        }
+        if self.accounts_stay {
+            self.skip("user", "users and groups".into(), CHANGED_SINCE);
+            return Ok(());
+        }
+        let mut ops = Vec::new();
+        for path in differing {
+            let now = self.states.now.path(path)?.entry().cloned();
+            match self.states.before.path(path)?.entry() {
+                Some(before) => {
+                    ops.extend(
+                        put_back(path, before, now.as_ref(), &self.states.before, &self.states.now)?
+                            .unwrap_or_default(),
+                    );
+                }
+                None => ops.push(Op::Remove { path: path.clone(), recursive: false }),
+            }
+        }
+        if !ops.is_empty() {
+            let change = FieldChange::new("files", Some(format!("{} changed", ops.len())), Some("as before"));
+            self.step("user", "users and groups".into(), Action::Update, Some(change), ops);
+        }
+        Ok(())
+    }
+}
+
+fn shown(entry: &Entry) -> String {
+    format!("{} {}:{}", entry.mode, entry.owner, entry.group)
+}
+
+/// Whether a path is the same in two states: type, owner, group, mode, target, bytes.
+pub(super) fn same(one: &HostState, other: &HostState, path: &AbsPath) -> Result<bool, StateError> {
+    let (left, right) = (one.path(path)?, other.path(path)?);
+    if left != right {
+        return Ok(false);
+    }
+    let is_file = left.entry().is_some_and(|entry| entry.file_type == FileType::File);
+    let asked =
+        |state: &HostState| state.asked(&Query::Content(path.clone())) || state.asked(&Query::Digest(path.clone()));
+    Ok(!is_file || !asked(one) || !asked(other) || digest(one, path)? == digest(other, path)?)
+}
+
+fn digest(state: &HostState, path: &AbsPath) -> Result<Option<String>, StateError> {
+    Ok(match state.content(path)? {
+        Content::Bytes(bytes) => Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
+        Content::Digest(digest) => Some(digest.clone()),
+        Content::Absent | Content::AfterApply => None,
+    })
+}
+
+/// The operations that make a path what it was; none if its bytes were not kept.
+fn put_back(
+    path: &AbsPath,
+    before: &Entry,
+    now: Option<&Entry>,
+    then: &HostState,
+    state: &HostState,
+) -> Result<Option<Vec<Op>>, StateError> {
+    let meta = Meta { owner: before.owner.clone(), group: before.group.clone(), mode: before.mode };
+    let set_meta = Op::SetMeta {
+        path: path.clone(),
+        owner: Some(meta.owner.clone()),
+        group: Some(meta.group.clone()),
+        mode: (before.file_type != FileType::Link).then_some(meta.mode),
+    };
+    let same_type = now.is_some_and(|now| now.file_type == before.file_type);
+    Ok(match before.file_type {
+        FileType::Directory if same_type => Some(vec![set_meta]),
+        FileType::Directory => Some(vec![Op::MakeDirectory { path: path.clone(), meta }]),
+        FileType::Link => {
+            Some(vec![Op::MakeLink { path: path.clone(), target: before.target.clone().unwrap_or_default() }])
+        }
+        FileType::File if same_type && digest(then, path)? == digest(state, path)? => Some(vec![set_meta]),
+        FileType::File => match then.content(path)? {
+            Content::Bytes(bytes) => {
+                Some(vec![Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None }])
+            }
+            _ => None,
+        },
+        FileType::Other => same_type.then(|| vec![set_meta]),
+    })
+}

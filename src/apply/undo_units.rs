@@ -1,0 +1,176 @@
+//! The units and live values of a run that is taken back.
+
+use super::undo::{CHANGED_SINCE, Undo};
+use super::undo_files::same;
+use crate::observe::{Content, HostState, Known, Query, REBOOT_PENDING, StateError, Unit};
+use crate::plan::{Action, FieldChange, Op, Verb};
+use crate::values::AbsPath;
+impl Undo<'_> {
+    /// Units that the run brought must not run when their files go.
+    pub(super) fn quiet_units(&mut self) -> Result<(), StateError> {
+        for name in self.unit_names() {
+            let (Known::Is(before), Known::Is(now)) = (self.states.before.unit(&name)?, self.states.now.unit(&name)?)
+            else {
+                continue;
+            };
+            if before.load != "not-found" || now.load == "not-found" {
+                continue;
+            }
+            let mut ops = Vec::new();
+            if now.active != "inactive" {
+                ops.push(Op::Systemctl { verb: Verb::Stop, unit: name.clone() });
+            }
+            if now.file.starts_with("enabled") {
+                ops.push(Op::Systemctl { verb: Verb::Disable, unit: name.clone() });
+            }
+            if !ops.is_empty() {
+                let change =
+                    FieldChange::new("state", Some(format!("{} {}", now.active, now.file)), Some("stopped, disabled"));
+                self.step("service", name.to_string(), Action::Update, Some(change), ops);
+            }
+        }
+        Ok(())
+    }
+
+    /// A firewall that the run turned on is turned off before its files go.
+    pub(super) fn firewall_off(&mut self) -> Result<(), StateError> {
+        let Ok(conf) = "/etc/ufw/ufw.conf".parse::<AbsPath>() else { return Ok(()) };
+        if !self.record.questions().contains(&Query::Content(conf.clone())) {
+            return Ok(());
+        }
+        let enabled = |state: &HostState| -> Result<bool, StateError> {
+            Ok(matches!(state.content(&conf)?, Content::Bytes(bytes)
+                if String::from_utf8_lossy(bytes).lines().any(|line| line.trim() == "ENABLED=yes")))
+        };
+        if enabled(&self.states.now)? && !enabled(&self.states.before)? {
+            let argv = ["ufw", "--force", "disable"].map(str::to_owned).to_vec();
+            let change = FieldChange::new("enabled", Some("true"), Some("false"));
+            self.step(
+                "firewall",
+                "ufw".into(),
+                Action::Update,
+                Some(change),
+                vec![Op::Exec { argv, achieves: Vec::new() }],
+            );
+        }
+        Ok(())
+    }
+
+    /// Kernel parameters, modules and the host's name, where they are live.
+    pub(super) fn live_values(&mut self) -> Result<(), StateError> {
+        for query in self.record.questions().iter() {
+            match query {
+                Query::Sysctl(key) => {
+                    let (before, now) = (self.states.before.sysctl(key)?, self.states.now.sysctl(key)?);
+                    let Some(value) = before.filter(|_| before != now).map(str::to_owned) else { continue };
+                    if self.states.after.sysctl(key)? != now {
+                        self.skip("sysctl", key.to_string(), CHANGED_SINCE);
+                        continue;
+                    }
+                    let change = FieldChange::new("live", now, Some(value.as_str()));
+                    self.step(
+                        "sysctl",
+                        key.to_string(),
+                        Action::Update,
+                        Some(change),
+                        vec![Op::Sysctl { key: key.clone(), value }],
+                    );
+                }
+                Query::Module(name) => {
+                    let (before, now) = (self.states.before.module(name)?.loaded, self.states.now.module(name)?.loaded);
+                    if before != now {
+                        let change = FieldChange::new("loaded", Some(now.to_string()), Some(before.to_string()));
+                        let op = Op::Module { name: name.clone(), load: before };
+                        self.step("kernel_module", name.clone(), Action::Update, Some(change), vec![op]);
+                    }
+                }
+                Query::Content(path) if path.as_str() == "/etc/hostname" => {
+                    if let (false, Content::Bytes(bytes)) =
+                        (same(&self.states.before, &self.states.now, path)?, self.states.before.content(path)?)
+                    {
+                        let name = String::from_utf8_lossy(bytes).trim().to_owned();
+                        let change = FieldChange::new("live", None::<&str>, Some(name.as_str()));
+                        self.step(
+                            "hostname",
+                            name.clone(),
+                            Action::Update,
+                            Some(change),
+                            vec![Op::SetHostname { name }],
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Units that were there before go back to how they were, and those that
+    /// the run restarted for its new files are restarted for the old ones.
+    pub(super) fn units(&mut self) -> Result<(), StateError> {
+        let changed = self.steps.iter().any(|step| !step.ops.is_empty());
+        for name in self.unit_names() {
+            let (Known::Is(before), Known::Is(after), Known::Is(now)) =
+                (self.states.before.unit(&name)?, self.states.after.unit(&name)?, self.states.now.unit(&name)?)
+            else {
+                continue;
+            };
+            // A unit that is gone comes back only with its file.
+            let stays_gone = matches!(self.now.unit(&name)?, Known::Is(unit) if unit.load == "not-found");
+            if before.load == "not-found" || stays_gone {
+                continue;
+            }
+            let state = |unit: &Unit| (is_up(unit), unit.file.clone());
+            if state(after) != state(now) {
+                self.skip("service", name.to_string(), CHANGED_SINCE);
+                continue;
+            }
+            let verb = |verb| Op::Systemctl { verb, unit: name.clone() };
+            let mut ops = Vec::new();
+            match (before.file.as_str(), now.file.as_str()) {
+                (b, n) if b == n => {}
+                ("masked", _) => ops.extend([verb(Verb::Stop), verb(Verb::Mask)]),
+                (b, "masked") => {
+                    ops.push(verb(Verb::Unmask));
+                    if b == "enabled" {
+                        ops.push(verb(Verb::Enable));
+                    }
+                }
+                ("enabled", _) => ops.push(verb(Verb::Enable)),
+                (_, "enabled") => ops.push(verb(Verb::Disable)),
+                _ => {}
+            }
+            match (is_up(before), is_up(now)) {
+                (true, false) => ops.push(verb(Verb::Start)),
+                (false, true) => ops.push(verb(Verb::Stop)),
+                (true, true) if changed && self.record.restarted.contains(&name) => ops.push(verb(Verb::Restart)),
+                _ => {}
+            }
+            if !ops.is_empty() {
+                let text = |unit: &Unit| format!("{} {}", unit.active, unit.file);
+                let change = FieldChange::new("state", Some(text(now)), Some(text(before)));
+                self.step("service", name.to_string(), Action::Update, Some(change), ops);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the run's changes ask for and nobody has done is not asked for any more.
+    pub(super) fn pending(&mut self) {
+        let noted = &self.states.now.left.owed;
+        for pending in self.record.pending.iter().filter(|name| noted.contains(*name)).cloned().collect::<Vec<_>>() {
+            let (name, what) = match pending.strip_prefix("run:") {
+                Some(_) => ("pending command".to_owned(), "run".to_owned()),
+                None if pending == REBOOT_PENDING => ("pending reboot".to_owned(), "reboot".to_owned()),
+                None => (format!("pending {}", pending.replacen(':', " of ", 1)), pending.clone()),
+            };
+            let change = FieldChange::new("pending", Some(what), None::<&str>);
+            self.step("service", name, Action::Delete, Some(change), vec![Op::Forget { pending }]);
+        }
+    }
+}
+
+/// Whether a unit runs; a reload that is under way does not stop it.
+fn is_up(unit: &Unit) -> bool {
+    matches!(unit.active.as_str(), "active" | "reloading" | "activating")
+}
