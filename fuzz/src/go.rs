@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use stockade_gateway::policy::Operation;
 use stockade_gateway::policy::routes::{Class, ROUTES};
 
 /// A JSON value with every member that was written, in order.
@@ -162,7 +163,7 @@ pub fn query(text: &str) -> Vec<(String, String)> {
 }
 
 /// The operations whose pattern a method and a decoded path without its version fit.
-pub fn operations(method: &str, path: &str) -> Vec<(&'static str, Class)> {
+pub fn operations(method: &str, path: &str) -> Vec<(Operation, Class)> {
     fn fits(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
             ([], []) => true,
@@ -177,6 +178,6 @@ pub fn operations(method: &str, path: &str) -> Vec<(&'static str, Class)> {
     ROUTES
         .iter()
         .filter(|route| route.method == method && fits(&route.path.split('/').collect::<Vec<_>>(), &path))
-        .map(|route| (route.id, route.class))
+        .map(|route| (route.operation, route.class))
         .collect()
 }

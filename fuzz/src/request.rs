@@ -4,8 +4,9 @@
 use std::sync::OnceLock;
 
 use http::request::Parts;
-use stockade_gateway::policy::routes::{BodyRule, Class, Kind, ROUTES, Route, StreamRule};
-use stockade_gateway::policy::{Policy, parse};
+use stockade_gateway::policy::routes::{BodyRule, Class, Kind, ROUTES, Route, StreamRule, of};
+use stockade_gateway::policy::rules::AnswerRule;
+use stockade_gateway::policy::{Operation, Policy, parse};
 use stockade_gateway::{Forward, Identity, ResponseRule};
 
 use crate::daemon::{Daemon, now};
@@ -26,7 +27,7 @@ pub fn people() -> &'static [Identity; 2] {
 
 /// A body that an operation takes.
 fn body(route: Option<&Route>) -> &'static [u8] {
-    match route.map(|route| (route.id, route.body)) {
+    match route.map(|route| (route.operation.name(), route.body)) {
         Some(("ContainerCreate", _)) => br#"{"Image":"alpine"}"#,
         Some(("NetworkCreate", _)) => br#"{"Name":"net"}"#,
         Some(("NetworkConnect" | "NetworkDisconnect", _)) => br#"{"Container":"web"}"#,
@@ -52,7 +53,9 @@ fn decided(method: &str, target: &str, who: &Identity) -> Option<Forward> {
     // Which line it is tells which body it needs; the policy finds it by itself.
     let path = target.split('?').next().unwrap_or("");
     let path = path.strip_prefix("/v1.").and_then(|rest| rest.get(2..)).unwrap_or(path);
-    let line = ROUTES.iter().find(|route| go::operations(method, path).iter().any(|(id, _)| *id == route.id));
+    let line = ROUTES
+        .iter()
+        .find(|route| go::operations(method, path).iter().any(|(operation, _)| *operation == route.operation));
     let parts = head(method, target, line)?;
     let call = parse(&parts).ok()?;
     let body = body(Some(call.route));
@@ -80,10 +83,10 @@ pub fn judge(method: &str, target: &str, who: &Identity) {
         None => decoded,
     };
     let all = go::operations(forward.method.as_str(), &unversioned);
-    assert!(all.iter().any(|(id, _)| *id == forward.operation), "{sent:?} is not {}", forward.operation);
+    assert!(all.iter().any(|(operation, _)| *operation == forward.operation), "{sent:?} is not {}", forward.operation);
     assert!(all.iter().all(|(_, class)| *class != Class::Never), "{sent:?} could be {all:?}");
 
-    let route = ROUTES.iter().find(|route| route.id == forward.operation).expect("a known operation");
+    let route = of(forward.operation);
     let pairs = go::query(query);
     for (at, (key, value)) in pairs.iter().enumerate() {
         let (_, kind) =
@@ -102,7 +105,7 @@ pub fn judge(method: &str, target: &str, who: &Identity) {
     }
     if who.tenant.is_some() {
         own_things_only(&forward, &pairs);
-    } else if !matches!(forward.operation, "ImageBuild" | "ImagePush") {
+    } else if !matches!(forward.operation, Operation::ImageBuild | Operation::ImagePush) {
         let again = decided(forward.method.as_str(), sent, who)
             .unwrap_or_else(|| panic!("{target:?} was allowed as {sent:?}, and that is refused"));
         assert_eq!((again.operation, &again.path_and_query, &again.body), (forward.operation, sent, &forward.body));
@@ -114,21 +117,30 @@ fn own_things_only(forward: &Forward, pairs: &[(String, String)]) {
     let sent = &forward.path_and_query;
     for foreign in ["theirs", "nobodys", "rival", &crate::daemon::id('b'), &crate::daemon::id('c')] {
         let path = sent.split('?').next().unwrap_or("");
-        let image = forward.operation.starts_with("Image") || forward.operation == "DistributionInspect";
+        let image =
+            forward.operation.name().starts_with("Image") || forward.operation == Operation::DistributionInspect;
         assert!(image || !path.contains(foreign), "{sent:?} names {foreign}");
     }
-    let lists = ["ContainerList", "NetworkList", "VolumeList", "SystemEvents"];
-    let prunes = ["ContainerPrune", "ImagePrune", "NetworkPrune", "VolumePrune"];
-    if lists.contains(&forward.operation) || prunes.contains(&forward.operation) {
+    let label = match forward.operation {
+        Operation::ContainerPrune => Some("io.stockade.container=team"),
+        Operation::ContainerList
+        | Operation::NetworkList
+        | Operation::VolumeList
+        | Operation::ImagePrune
+        | Operation::NetworkPrune
+        | Operation::VolumePrune => Some("io.stockade.tenant=team"),
+        _ => None,
+    };
+    if let Some(label) = label {
         let filters = pairs.iter().find(|(key, _)| key == "filters").map_or("", |(_, value)| value);
         let filters: go::Json = serde_json::from_str(filters).expect("filters");
         let go::Json::Object(names) = &filters else { panic!("{sent:?}") };
         let labels: Vec<_> = names.iter().filter(|(name, _)| name == "label").collect();
         let [(_, go::Json::Object(labels))] = labels[..] else { panic!("{sent:?}") };
-        let own = ("io.stockade.tenant=team".to_owned(), go::Json::Flag(true));
+        let own = (label.to_owned(), go::Json::Flag(true));
         assert!(labels.contains(&own), "{sent:?} does not ask for the owner's label");
     }
-    if lists.contains(&forward.operation) {
+    if matches!(of(forward.operation).answer, AnswerRule::Filter(..) | AnswerRule::FilterLines(..)) {
         let filtered = matches!(forward.response, ResponseRule::FilterJson { .. } | ResponseRule::FilterLines { .. });
         assert!(filtered, "the answer to {sent:?} is not filtered");
     }

@@ -8,7 +8,7 @@ use stockade_fuzz::daemon::{Daemon, id, now};
 use stockade_fuzz::go::Json;
 use stockade_fuzz::{Bytes, request};
 use stockade_gateway::Body;
-use stockade_gateway::policy::parse;
+use stockade_gateway::policy::{Operation, parse};
 
 const TARGETS: &[&str] = &[
     "/v1.47/containers/create?name=fresh",
@@ -36,12 +36,12 @@ fuzz_target!(|data: &[u8]| {
     let said: Json = serde_json::from_slice(&sent).expect("JSON is sent");
     let text = String::from_utf8_lossy(&sent).into_owned();
     match forward.operation {
-        "ContainerCreate" => create(&said, &text),
-        "ContainerExec" => absent(&said, &[&["Privileged"]], &text),
-        "ContainerUpdate" => update(&said, &text),
-        "NetworkCreate" => network(&said, &text),
-        "NetworkConnect" => connect(&said, &text),
-        "VolumeCreate" => volume(&said, &text),
+        Operation::ContainerCreate => create(&said, &text),
+        Operation::ContainerExec => absent(&said, &[&["Privileged"]], &text),
+        Operation::ContainerUpdate => update(&said, &text),
+        Operation::NetworkCreate => network(&said, &text),
+        Operation::NetworkConnect => connect(&said, &text),
+        Operation::VolumeCreate => volume(&said, &text),
         other => panic!("{other}"),
     }
 });

@@ -8,13 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use super::build::{BuildArgs, DockerfilePath};
+use super::policy::Operation;
+use super::policy::rules::{JsonFilter, LineFilter};
 use super::store::Tenants;
 
 /// A request as it will be sent to the daemon: made anew from what was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
-    /// The operation's id in the Engine API (`ContainerCreate`), for the audit log.
-    pub operation: &'static str,
+    /// The operation, for the audit log.
+    pub operation: Operation,
     /// The object, as its full id where it has one, for the audit log.
     pub object: Option<String>,
     /// The rule that allowed it, for the audit log and `explain`.
@@ -63,7 +65,7 @@ impl Eq for Turn {}
 /// Which objects of a list a client asked for by what the daemon cannot judge:
 /// the names that a tenant has for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Selection {
     /// Patterns of the filter `name`, one of which must match; none for all.
     pub names: Vec<String>,
     /// Patterns of the filter `reference` of images, one of which must match; none for all.
@@ -78,7 +80,7 @@ pub struct Wanted {
     pub images: Arc<Vec<String>>,
 }
 
-impl Wanted {
+impl Selection {
     /// Whether an item of a list is one of the hidden.
     #[must_use]
     pub fn hides(&self, item: &Value) -> bool {
@@ -226,17 +228,17 @@ pub enum ResponseRule {
     Hijack,
     /// A JSON body of which only what the viewer may see is passed on, in a tenant's names.
     FilterJson {
-        /// The operation whose answer it is.
-        operation: &'static str,
+        /// What the answer holds.
+        filter: JsonFilter,
         /// For whom.
         viewer: Viewer,
         /// What of it was asked for.
-        wanted: Wanted,
+        selection: Selection,
     },
     /// A stream of JSON lines of which only what the viewer may see is passed on.
     FilterLines {
-        /// The operation whose answer it is.
-        operation: &'static str,
+        /// What a line holds.
+        filter: LineFilter,
         /// For whom.
         viewer: Viewer,
     },
@@ -261,7 +263,7 @@ pub struct Refusal {
     /// The rule that refused, e.g. `create.HostConfig.Privileged`.
     pub rule: String,
     /// The operation, where it was recognised.
-    pub operation: Option<&'static str>,
+    pub operation: Option<Operation>,
 }
 
 /// The sorts of objects that have owners.

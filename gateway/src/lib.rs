@@ -39,7 +39,7 @@ pub mod token;
 mod upstream;
 
 pub use decision::{
-    Body, Build, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Sharing, Turn,
-    Viewer, Wanted,
+    Body, Build, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Selection,
+    Sharing, Turn, Viewer,
 };
 pub use identity::{Identity, TokenVerified};

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
-use stockade_gateway::policy::routes::{API_OPERATIONS, Class, ROUTES, Route};
+use stockade_gateway::policy::routes::{API_OPERATIONS, Class, ROUTES, Route, of};
 use stockade_gateway::policy::table::{Member, Place, Status, members, status};
-use stockade_gateway::policy::{NEWEST, OLDEST};
+use stockade_gateway::policy::{self, NEWEST, OLDEST};
 
 /// The description: names, and the versions that have them.
 #[derive(Deserialize)]
@@ -46,6 +46,10 @@ fn api() -> Api {
     toml::from_str(include_str!("data/engine-api.toml")).unwrap()
 }
 
+fn known(id: &str) -> policy::Operation {
+    policy::Operation::of(id).unwrap_or_else(|| panic!("{id} is not in the table"))
+}
+
 #[test]
 fn every_operation_of_every_version_is_a_route() {
     let api = api();
@@ -53,7 +57,7 @@ fn every_operation_of_every_version_is_a_route() {
     let newest = api.operation.values().filter(|operation| operation.versions.ends_with('-')).count();
     assert_eq!(newest, API_OPERATIONS);
     for (id, operation) in &api.operation {
-        let route = ROUTES.iter().find(|route| route.id == id).unwrap_or_else(|| panic!("{id} is not in the table"));
+        let route = of(known(id));
         let (method, path) = operation.request.split_once(' ').unwrap();
         // A variable's name is its own affair; `*` says that it may hold slashes.
         let plain = |path: &str| {
@@ -69,7 +73,7 @@ fn every_member_of_every_version_is_allowed_left_out_or_refused() {
     let mut missing = Vec::new();
     for (id, operation) in &api().operation {
         for (place, names) in operation.places() {
-            let unknown = names.keys().filter(|name| status(id, place, name).is_none());
+            let unknown = names.keys().filter(|name| status(known(id), place, name).is_none());
             missing.extend(unknown.map(|name| format!("{id} {}: {name}", place.name())));
         }
     }
@@ -122,8 +126,9 @@ fn document(api: &Api) -> String {
         api.oldest, api.newest, api.oldest
     );
     for route in ROUTES.iter().filter(|route| route.class != Class::Never) {
-        let described = api.operation.get(route.id);
-        let _ = write!(text, "\n## {}\n\n`{} {}`, class {}", route.id, route.method, route.path, route.class.name());
+        let described = api.operation.get(route.operation.name());
+        let _ =
+            write!(text, "\n## {}\n\n`{} {}`, class {}", route.operation, route.method, route.path, route.class.name());
         let versions = described.map_or("1.41-", |operation| &operation.versions);
         if versions != "1.41-" {
             let _ = write!(text, ", since v{}", span(versions));
@@ -143,8 +148,9 @@ fn document(api: &Api) -> String {
     text.push_str("\n## Refused whole\n\nThese operations are never forwarded, whatever the role.\n\n");
     text.push_str("| Operation | Request | Since |\n|---|---|---|\n");
     for route in never {
-        let since = api.operation.get(route.id).map_or(String::new(), |operation| span(&operation.versions));
-        let _ = writeln!(text, "| {} | `{} {}` | {since} |", route.id, route.method, route.path);
+        let since =
+            api.operation.get(route.operation.name()).map_or(String::new(), |operation| span(&operation.versions));
+        let _ = writeln!(text, "| {} | `{} {}` | {since} |", route.operation, route.method, route.path);
     }
     text
 }
@@ -155,7 +161,7 @@ fn rows(route: &Route, described: Option<&Operation>) -> Vec<(Member, String)> {
     let known = members(route);
     for (place, names) in described.iter().flat_map(|operation| operation.places()) {
         for (name, versions) in names {
-            let status = status(route.id, place, name).unwrap_or(Status::Refused);
+            let status = status(route.operation, place, name).unwrap_or(Status::Refused);
             rows.push((Member { place, path: name.clone(), status }, span(versions)));
         }
         for member in known.iter().filter(|member| member.place == place) {

@@ -133,7 +133,7 @@ fn size_line(buffer: &mut BytesMut) -> Result<Option<u64>, BadFraming> {
 }
 
 /// Writes the line that opens a chunk of `size` bytes.
-pub fn chunk_start(out: &mut Vec<u8>, size: usize) {
+fn chunk_start(out: &mut Vec<u8>, size: usize) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let digits = (usize::BITS - size.max(1).leading_zeros()).div_ceil(4);
     for digit in (0..digits).rev() {
@@ -142,8 +142,10 @@ pub fn chunk_start(out: &mut Vec<u8>, size: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the line end that closes a chunk.
-pub fn chunk_end(out: &mut Vec<u8>) {
+/// Writes data as one chunk.
+pub fn chunk(out: &mut Vec<u8>, data: &[u8]) {
+    chunk_start(out, data.len());
+    out.extend_from_slice(data);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -9,5 +9,5 @@
 mod framing;
 mod head;
 
-pub use framing::{Decoder, Piece, chunk_end, chunk_start};
+pub use framing::{Decoder, Piece, chunk};
 pub use head::{BadHead, Framing, Head, MAX_HEAD, head_end, parse};

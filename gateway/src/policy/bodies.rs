@@ -7,6 +7,7 @@ use super::create::{alias, labels, links, restart_policy, restarts, take, text, 
 use super::members;
 use super::reference::{self, Reference};
 use super::refusal::{denied, malformed, shown};
+use super::routes::Route;
 use super::scope::Scope;
 use super::shape::Members;
 use super::{json, limits, shape};
@@ -42,9 +43,9 @@ pub fn exec_start(scope: &Scope<'_>, body: &[u8]) -> Result<(Vec<u8>, bool), Ref
 
 /// A body that may say nothing: of a start, where the daemon refuses one, and of
 /// a push.
-pub fn nothing(scope: &Scope<'_>, operation: &str, body: &[u8]) -> Result<(), Refusal> {
+pub fn nothing(scope: &Scope<'_>, route: &Route, body: &[u8]) -> Result<(), Refusal> {
     let given = if body.is_empty() { Value::Null } else { json::parse(body)? };
-    match (given, members::of(operation)) {
+    match (given, route.members) {
         (Value::Null, _) => Ok(()),
         (Value::Object(map), Some([])) if !map.is_empty() => {
             Err(malformed("body.none", "this operation takes no body: its settings belong to the container's creation"))

@@ -19,6 +19,9 @@ pub struct Draft {
     pub body: Body,
     /// What becomes of the answer.
     pub response: ResponseRule,
+    /// Whether nothing is attached to what is started, so that the connection is
+    /// not taken over.
+    pub detached: bool,
     /// For the audit log.
     pub object: Option<String>,
     /// Held until the daemon has answered.
@@ -37,6 +40,7 @@ impl Draft {
             headers: Vec::new(),
             body: Body::Empty,
             response: ResponseRule::Pass,
+            detached: false,
             object: None,
             turn: Turn::default(),
             replace: None,
@@ -117,7 +121,7 @@ impl Draft {
         let method = http::Method::from_bytes(self.route.method.as_bytes())
             .map_err(|_| malformed("http.method", "the method is not acceptable"))?;
         Ok(Forward {
-            operation: self.route.id,
+            operation: self.route.operation,
             object: self.object,
             rule,
             method,

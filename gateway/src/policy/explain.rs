@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::{Docker, Identity, LookupError, Object, ObjectKind, Reply, ResponseRule, TokenVerified};
 use super::parse::NEWEST;
 use super::routes::{Class, ROUTES, Route};
-use super::{Policy, Role, parse};
+use super::{Operation, Policy, Role, parse};
 
 /// Explains what would become of a request: `POST /v1.47/containers/create`,
 /// a body for it, in the name of an identity. Nothing is sent.
@@ -44,7 +44,7 @@ pub async fn explain(
             let _ = writeln!(text, "sent as: {} {}", forward.method, forward.path_and_query);
             // A login's body holds a password.
             if let super::super::Body::Bytes(body) = &forward.body
-                && forward.operation != "SystemAuth"
+                && forward.operation != Operation::SystemAuth
             {
                 let _ = writeln!(text, "body: {}", String::from_utf8_lossy(body));
             }
@@ -54,7 +54,7 @@ pub async fn explain(
             text
         }
         Err(refusal) => {
-            let operation = refusal.operation.unwrap_or("no known operation");
+            let operation = refusal.operation.map_or("no known operation", Operation::name);
             format!("refused: {operation}: {} by {}\n{}\n", refusal.status, refusal.rule, refusal.message)
         }
     }
@@ -126,21 +126,24 @@ pub fn roles_table(policy: &Policy) -> String {
     text.push_str(&"---|".repeat(names.len()));
     text.push('\n');
     for route in ROUTES.iter().filter(|route| route.class != Class::Never) {
-        let _ = write!(text, "| {} `{} {}` | {} |", route.id, route.method, route.path, route.class.name());
+        let _ = write!(text, "| {} `{} {}` | {} |", route.operation, route.method, route.path, route.class.name());
         for role in policy.roles().values() {
             let _ = write!(text, " {} |", cell(role, route));
         }
         text.push('\n');
     }
-    let never: Vec<&str> = ROUTES.iter().filter(|route| route.class == Class::Never).map(|route| route.id).collect();
+    let never = ROUTES.iter().filter(|route| route.class == Class::Never);
+    let never: Vec<&str> = never.map(|route| route.operation.name()).collect();
     let _ = writeln!(text, "\nNever, whatever the role: {}.", never.join(", "));
     text
 }
 
 fn cell(role: &Role, route: &Route) -> &'static str {
-    let needs = match route.id {
-        "ImageBuild" => Some("build"),
-        "ContainerArchiveInfo" | "ContainerArchive" | "PutContainerArchive" => Some("archive"),
+    let needs = match route.operation {
+        Operation::ImageBuild => Some("build"),
+        Operation::ContainerArchiveInfo | Operation::ContainerArchive | Operation::PutContainerArchive => {
+            Some("archive")
+        }
         _ => None,
     };
     match (role.allows(route), needs) {

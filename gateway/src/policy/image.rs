@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::super::{Body, Build, ObjectKind, Refusal, Wanted};
+use super::super::{Body, Build, ObjectKind, Refusal, Selection};
 use super::draft::Draft;
 use super::filters::Filters;
 use super::parse::Call;
@@ -176,8 +176,9 @@ fn platform_text(text: &str) -> Result<String, Refusal> {
 }
 
 /// `POST /images/{name}/push`.
-pub async fn push(scope: &Scope<'_>, call: &Call, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
-    let reference = scope.reachable(name, "image.push.registry")?;
+pub async fn push(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
+    bodies::nothing(scope, call.route, body)?;
+    let reference = scope.reachable(call.name.as_deref().unwrap_or(""), "image.push.registry")?;
     let tag = call.given("tag").or(reference.tag.as_deref()).map(str::to_owned);
     if reference.digest.is_some() || tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
         return Err(malformed("image.reference", "a push names a tag, or all of a repository"));
@@ -240,7 +241,7 @@ pub async fn ancestor(scope: &Scope<'_>, text: &str) -> Result<String, Refusal> 
 
 /// `GET /images/json` for a tenant: names are compared with what the tenant
 /// sees, so by the gateway; images in filters are those that are seen.
-pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft, _: &str) -> Result<Wanted, Refusal> {
+pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<Selection, Refusal> {
     let mut filters = Filters::read(call.get("filters").unwrap_or(""))?;
     for key in ["before", "since"] {
         for value in filters.take(key) {
@@ -249,7 +250,7 @@ pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft, _: &str) 
     }
     let references = filters.take("reference").into_iter().collect();
     draft.filters(&filters);
-    Ok(Wanted { references, ..Wanted::default() })
+    Ok(Selection { references, ..Selection::default() })
 }
 
 /// `DELETE /images/{name}`: a tag under the tenant's prefix, or an image that

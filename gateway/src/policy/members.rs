@@ -8,25 +8,6 @@ use Shape::{
     TextMap, Texts,
 };
 
-/// The members of an operation's JSON body, where the daemon reads one.
-pub fn of(operation: &str) -> Option<Members> {
-    Some(match operation {
-        "ContainerCreate" => CREATE,
-        "ContainerUpdate" => UPDATE,
-        "ContainerStart" => START,
-        "ContainerExec" => EXEC,
-        "ExecStart" => EXEC_START,
-        "ImageCommit" => COMMIT,
-        "ImagePush" => PUSH,
-        "NetworkCreate" => NETWORK,
-        "NetworkConnect" => CONNECT,
-        "NetworkDisconnect" => DISCONNECT,
-        "VolumeCreate" => VOLUME,
-        "SystemAuth" => AUTH,
-        _ => return None,
-    })
-}
-
 /// `POST /containers/create`.
 pub const CREATE: Members = &[
     ("Hostname", Text),

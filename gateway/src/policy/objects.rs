@@ -14,17 +14,9 @@ use super::create::{text, user};
 use super::mounts;
 use super::reference;
 use super::refusal::{denied, malformed, not_found, shown, unreachable};
+use super::rules::Need;
 use super::scope::Scope;
 use crate::tenant::{self, names};
-
-/// What is to be done with an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Its description is read.
-    Look,
-    /// Anything else.
-    Use,
-}
 
 /// An object that may be looked at or used, as it was asked for.
 #[derive(Debug, Clone)]
@@ -185,14 +177,6 @@ impl Scope<'_> {
             }
         }
         Ok(impostors)
-    }
-
-    /// Those of the impostors that a tenant would see in a list.
-    ///
-    /// # Errors
-    /// 503 where the daemon cannot be asked.
-    pub async fn hidden(&self) -> Result<Vec<String>, Refusal> {
-        if self.tenant.is_some() { self.impostors().await } else { Ok(Vec::new()) }
     }
 
     /// Whether a prune by the owner's label removes only what was made through

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::super::Refusal;
 use super::refusal::{denied, malformed, shown, too_large};
 use super::routes::{BodyRule, Class, Kind, Route, StreamRule, find};
-use super::{json, members};
+use super::{Operation, json};
 
 /// The oldest API version understood; older ones change namespace defaults.
 pub const OLDEST: u16 = 41;
@@ -119,7 +119,7 @@ pub fn parse(parts: &Parts) -> Result<Call, Refusal> {
         let query = read_query(route, query.unwrap_or(""))?;
         let body = body_rule(route, &query);
         let upgrade = check_headers(route, body, &parts.headers)?;
-        let registry_auth = match credentials_header(route) {
+        let registry_auth = match route.credentials {
             Some(header) => single(&parts.headers, header)?,
             None => None,
         };
@@ -127,26 +127,16 @@ pub fn parse(parts: &Parts) -> Result<Call, Refusal> {
     })
 }
 
-/// The header in which a route takes credentials. The daemon reads none for
-/// any other; a header that is not read here is not passed on.
-pub fn credentials_header(route: &Route) -> Option<&'static str> {
-    match route.id {
-        "ImageCreate" | "ImagePush" | "ImageSearch" | "DistributionInspect" => Some("x-registry-auth"),
-        "ImageBuild" => Some("x-registry-config"),
-        _ => None,
-    }
-}
-
 /// `POST /images/create` is a pull where `fromImage` says something, whose body
 /// the daemon does not read, and else an import, whose body may be the archive.
 fn body_rule(route: &Route, query: &[(&'static str, String)]) -> BodyRule {
     let pulls = query.iter().any(|(key, value)| *key == "fromImage" && !value.is_empty());
-    if route.id == "ImageCreate" && !pulls { BodyRule::Stream } else { route.body }
+    if route.operation == Operation::ImageCreate && !pulls { BodyRule::Stream } else { route.body }
 }
 
 /// Gives a refusal the operation it is about.
 fn named<T>(route: &'static Route, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
-    work().map_err(|refusal| Refusal { operation: Some(route.id), ..refusal })
+    work().map_err(|refusal| Refusal { operation: Some(route.operation), ..refusal })
 }
 
 /// The path, decoded. Only `@`, `:` and `+` may be written encoded; everything
@@ -206,7 +196,7 @@ fn read_query(route: &'static Route, query: &str) -> Result<Vec<(&'static str, S
         let (key, value) = (decoded(key)?, decoded(value)?);
         let Some((key, kind)) = route.query.iter().find(|(known, _)| *known == key) else {
             // Some clients repeat the members of the body here, where the daemon does not read them.
-            if members::of(route.id).is_some_and(|body| body.iter().any(|(known, _)| *known == key)) {
+            if route.members.is_some_and(|body| body.iter().any(|(known, _)| *known == key)) {
                 continue;
             }
             return Err(denied("query.unknown", format!("the query key {:?} is not allowed here", shown(&key))));

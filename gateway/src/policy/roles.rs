@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::Error as _;
 
+use super::operation::Operation;
 use super::reference;
-use super::routes::{Class, ROUTES, Route};
+use super::routes::{self, Class, Route};
 
 /// A role as the policy uses it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -286,7 +287,7 @@ fn check(role: &Role) -> Result<(), String> {
     for entry in role.allow.iter().chain(&role.deny) {
         let known = match entry.strip_prefix("class:") {
             Some(class) => matches!(class, "read" | "run" | "change" | "dangerous"),
-            None => ROUTES.iter().any(|route| route.id == entry && route.class != Class::Never),
+            None => Operation::of(entry).is_some_and(|operation| routes::of(operation).class != Class::Never),
         };
         if !known {
             return Err(format!("{entry:?} is neither an operation that can be allowed nor a class"));
@@ -322,7 +323,7 @@ impl Role {
     pub fn allows(&self, route: &Route) -> Option<&str> {
         let covers = |entry: &&String| match entry.strip_prefix("class:") {
             Some(class) => class == route.class.name(),
-            None => *entry == route.id,
+            None => *entry == route.operation.name(),
         };
         if route.class == Class::Never || self.deny.iter().any(|entry| covers(&entry)) {
             return None;

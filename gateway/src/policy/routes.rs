@@ -1,13 +1,20 @@
 //! Every operation of the Engine API (v1.41 to v1.56) and every further route
 //! of the daemon, classified. Order: the API reference's own, then the routes
-//! that it does not document.
+//! that it does not document. Each line says how a request is tied to its owner
+//! and what of the answer is passed on ([`super::rules`]).
 //!
 //! What must hold: a request that matches no line is denied, so a route that
 //! a later daemon adds is closed until it is written here. No two lines match
 //! the same request (a test proves it).
 
-use super::super::ObjectKind;
-use ObjectKind::{Container, Exec, Image, Network, Volume};
+use super::members;
+use super::operation::Operation;
+use super::rules::{
+    AnswerRule, CONTAINERS, EVENTS, ImageUse, JsonFilter, LineFilter, Need, OBJECTS, OperatorView, PRUNED,
+    PRUNED_CONTAINERS, TenantRule,
+};
+use super::shape::Members;
+use crate::ObjectKind;
 
 /// How far a route reaches; roles allow whole classes or single operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,53 +121,94 @@ impl Kind {
 }
 
 /// A line of the table.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Route {
-    /// The operation's id in the Engine API; our own for what has none.
-    pub id: &'static str,
+    /// The operation.
+    pub operation: Operation,
     /// The method.
     pub method: &'static str,
     /// The path without its version; `{x}` is one segment, `{x*}` at least one.
     pub path: &'static str,
     /// The class.
     pub class: Class,
+    /// How a request is tied to its owner.
+    pub tenant: TenantRule,
+    /// What of the answer is passed on.
+    pub answer: AnswerRule,
     /// The body.
     pub body: BodyRule,
-    /// The answer.
+    /// The members of a JSON body that are understood.
+    pub members: Option<Members>,
+    /// How long the answer lives.
     pub stream: StreamRule,
-    /// What the path's variable names, where ownership is checked by it.
-    pub object: Option<ObjectKind>,
+    /// The header in which the daemon reads credentials.
+    pub credentials: Option<&'static str>,
     /// The query keys that are understood; any other is refused.
     pub query: &'static [(&'static str, Kind)],
 }
 
-const fn route(id: &'static str, method: &'static str, path: &'static str, class: Class) -> Route {
-    Route { id, method, path, class, body: BodyRule::None, stream: StreamRule::Plain, object: None, query: &[] }
+/// An operation has one line.
+impl PartialEq for Route {
+    fn eq(&self, other: &Route) -> bool {
+        self.operation == other.operation
+    }
+}
+
+impl Eq for Route {}
+
+const fn route(
+    operation: Operation,
+    method: &'static str,
+    path: &'static str,
+    class: Class,
+    tenant: TenantRule,
+    answer: AnswerRule,
+) -> Route {
+    Route {
+        operation,
+        method,
+        path,
+        class,
+        tenant,
+        answer,
+        body: BodyRule::None,
+        members: None,
+        stream: StreamRule::Plain,
+        credentials: None,
+        query: &[],
+    }
+}
+
+/// A route that is closed to everyone.
+const fn never(operation: Operation, method: &'static str, path: &'static str) -> Route {
+    route(operation, method, path, Never, TenantRule::Never, Pass)
 }
 
 /// An action without a body of its own. Clients send one all the same (`{}`, or
 /// their query again).
-const fn post(id: &'static str, path: &'static str, class: Class) -> Route {
-    let mut route = route(id, "POST", path, class);
+const fn post(operation: Operation, path: &'static str, class: Class, tenant: TenantRule, answer: AnswerRule) -> Route {
+    let mut route = route(operation, "POST", path, class, tenant, answer);
     route.body = BodyRule::Ignored;
     route
 }
 
 impl Route {
-    const fn of(mut self, object: ObjectKind) -> Route {
-        self.object = Some(object);
-        self
-    }
     const fn q(mut self, query: &'static [(&'static str, Kind)]) -> Route {
         self.query = query;
         self
     }
-    const fn json(mut self) -> Route {
+    const fn json(mut self, members: Members) -> Route {
         self.body = BodyRule::Json;
+        self.members = Some(members);
         self
     }
-    const fn maybe_json(mut self) -> Route {
+    const fn maybe_json(mut self, members: Members) -> Route {
         self.body = BodyRule::JsonOrNone;
+        self.members = Some(members);
+        self
+    }
+    const fn credentials(mut self, header: &'static str) -> Route {
+        self.credentials = Some(header);
         self
     }
     const fn tar(mut self) -> Route {
@@ -177,16 +225,31 @@ impl Route {
     }
 }
 
+use AnswerRule::{Filter, FilterLines, Pass};
 use Class::{Change, Dangerous, Never, Read, Run};
 use Kind::{Filters, Flag, FlagOrDefault, Ignored, Json, Jsons, Keys, Lines, Number, Off, Refused, Text, Texts};
+use Need::{Look, Use};
+use ObjectKind::{Container, Exec, Image, Network, Volume};
+use OperatorView::{Masked, MaskedIfForeign, Whole};
+use TenantRule::{
+    Filtered, ImageFilters, ImagesInQuery, InAnswer, Makes, Named, Nobodys, NotForTenants, NothingForTenants, Registry,
+};
 
 /// How many of [`ROUTES`] are operations of the Engine API v1.56.
 pub const API_OPERATIONS: usize = 108;
 
 /// The table: first the operations of the API, then the undocumented routes.
-pub static ROUTES: &[Route] = &[
+pub static ROUTES: [Route; Operation::ALL.len()] = [
     // Containers
-    route("ContainerList", "GET", "/containers/json", Read).q(&[
+    route(
+        Operation::ContainerList,
+        "GET",
+        "/containers/json",
+        Read,
+        Filtered(&CONTAINERS),
+        Filter(JsonFilter::Containers, Masked),
+    )
+    .q(&[
         ("all", Flag),
         ("limit", Number),
         ("size", Flag),
@@ -195,10 +258,21 @@ pub static ROUTES: &[Route] = &[
         ("since", Ignored),
         ("before", Ignored),
     ]),
-    route("ContainerCreate", "POST", "/containers/create", Run).json().q(&[("name", Text), ("platform", Text)]),
-    route("ContainerInspect", "GET", "/containers/{id}/json", Read).of(Container).q(&[("size", Flag)]),
-    route("ContainerTop", "GET", "/containers/{id}/top", Read).of(Container).q(&[("ps_args", Text)]),
-    route("ContainerLogs", "GET", "/containers/{id}/logs", Read).of(Container).follow().q(&[
+    route(Operation::ContainerCreate, "POST", "/containers/create", Run, Makes(Container), Pass)
+        .json(members::CREATE)
+        .q(&[("name", Text), ("platform", Text)]),
+    route(
+        Operation::ContainerInspect,
+        "GET",
+        "/containers/{id}/json",
+        Read,
+        Named(Container, Look),
+        Filter(JsonFilter::Container, MaskedIfForeign),
+    )
+    .q(&[("size", Flag)]),
+    route(Operation::ContainerTop, "GET", "/containers/{id}/top", Read, Named(Container, Use), Pass)
+        .q(&[("ps_args", Text)]),
+    route(Operation::ContainerLogs, "GET", "/containers/{id}/logs", Read, Named(Container, Use), Pass).follow().q(&[
         ("follow", Flag),
         ("stdout", Flag),
         ("stderr", Flag),
@@ -208,52 +282,67 @@ pub static ROUTES: &[Route] = &[
         ("tail", Text),
         ("details", Flag),
     ]),
-    route("ContainerChanges", "GET", "/containers/{id}/changes", Read).of(Container),
-    route("ContainerExport", "GET", "/containers/{id}/export", Run).of(Container).follow(),
-    route("ContainerStats", "GET", "/containers/{id}/stats", Read)
-        .of(Container)
+    route(Operation::ContainerChanges, "GET", "/containers/{id}/changes", Read, Named(Container, Use), Pass),
+    route(Operation::ContainerExport, "GET", "/containers/{id}/export", Run, Named(Container, Use), Pass).follow(),
+    route(
+        Operation::ContainerStats,
+        "GET",
+        "/containers/{id}/stats",
+        Read,
+        Named(Container, Use),
+        FilterLines(LineFilter::Stats, Whole),
+    )
+    .follow()
+    .q(&[("stream", Flag), ("one-shot", Flag)]),
+    post(Operation::ContainerResize, "/containers/{id}/resize", Run, Named(Container, Use), Pass)
+        .q(&[("h", Number), ("w", Number)]),
+    route(Operation::ContainerStart, "POST", "/containers/{id}/start", Run, Named(Container, Use), Pass)
+        .maybe_json(members::START)
+        .q(&[("detachKeys", Keys), ("checkpoint", Refused), ("checkpoint-dir", Refused)]),
+    post(Operation::ContainerStop, "/containers/{id}/stop", Run, Named(Container, Use), Pass)
+        .q(&[("signal", Text), ("t", Number)]),
+    post(Operation::ContainerRestart, "/containers/{id}/restart", Run, Named(Container, Use), Pass)
+        .q(&[("signal", Text), ("t", Number)]),
+    post(Operation::ContainerKill, "/containers/{id}/kill", Run, Named(Container, Use), Pass).q(&[("signal", Text)]),
+    route(Operation::ContainerUpdate, "POST", "/containers/{id}/update", Change, Named(Container, Use), Pass)
+        .json(members::UPDATE),
+    post(Operation::ContainerRename, "/containers/{id}/rename", Change, Named(Container, Use), Pass)
+        .q(&[("name", Text)]),
+    post(Operation::ContainerPause, "/containers/{id}/pause", Run, Named(Container, Use), Pass),
+    post(Operation::ContainerUnpause, "/containers/{id}/unpause", Run, Named(Container, Use), Pass),
+    post(Operation::ContainerAttach, "/containers/{id}/attach", Run, Named(Container, Use), AnswerRule::Hijack)
+        .hijack()
+        .q(&[
+            ("detachKeys", Keys),
+            ("logs", Flag),
+            ("stream", Flag),
+            ("stdin", Flag),
+            ("stdout", Flag),
+            ("stderr", Flag),
+            ("hijack", Ignored),
+        ]),
+    never(Operation::ContainerAttachWebsocket, "GET", "/containers/{id}/attach/ws"),
+    post(Operation::ContainerWait, "/containers/{id}/wait", Read, Named(Container, Use), Pass)
         .follow()
-        .q(&[("stream", Flag), ("one-shot", Flag)]),
-    post("ContainerResize", "/containers/{id}/resize", Run).of(Container).q(&[("h", Number), ("w", Number)]),
-    route("ContainerStart", "POST", "/containers/{id}/start", Run).of(Container).maybe_json().q(&[
-        ("detachKeys", Keys),
-        ("checkpoint", Refused),
-        ("checkpoint-dir", Refused),
-    ]),
-    post("ContainerStop", "/containers/{id}/stop", Run).of(Container).q(&[("signal", Text), ("t", Number)]),
-    post("ContainerRestart", "/containers/{id}/restart", Run).of(Container).q(&[("signal", Text), ("t", Number)]),
-    post("ContainerKill", "/containers/{id}/kill", Run).of(Container).q(&[("signal", Text)]),
-    route("ContainerUpdate", "POST", "/containers/{id}/update", Change).of(Container).json(),
-    post("ContainerRename", "/containers/{id}/rename", Change).of(Container).q(&[("name", Text)]),
-    post("ContainerPause", "/containers/{id}/pause", Run).of(Container),
-    post("ContainerUnpause", "/containers/{id}/unpause", Run).of(Container),
-    post("ContainerAttach", "/containers/{id}/attach", Run).of(Container).hijack().q(&[
-        ("detachKeys", Keys),
-        ("logs", Flag),
-        ("stream", Flag),
-        ("stdin", Flag),
-        ("stdout", Flag),
-        ("stderr", Flag),
-        ("hijack", Ignored),
-    ]),
-    route("ContainerAttachWebsocket", "GET", "/containers/{id}/attach/ws", Never),
-    post("ContainerWait", "/containers/{id}/wait", Read).of(Container).follow().q(&[("condition", Text)]),
-    route("ContainerDelete", "DELETE", "/containers/{id}", Run).of(Container).q(&[
+        .q(&[("condition", Text)]),
+    route(Operation::ContainerDelete, "DELETE", "/containers/{id}", Run, Named(Container, Use), Pass).q(&[
         ("v", Flag),
         ("force", Flag),
         // Removes not the container but its name in another's links.
         ("link", Off),
     ]),
-    route("ContainerArchiveInfo", "HEAD", "/containers/{id}/archive", Run).of(Container).q(&[("path", Text)]),
-    route("ContainerArchive", "GET", "/containers/{id}/archive", Run).of(Container).follow().q(&[("path", Text)]),
-    route("PutContainerArchive", "PUT", "/containers/{id}/archive", Run).of(Container).tar().q(&[
-        ("path", Text),
-        ("noOverwriteDirNonDir", Flag),
-        ("copyUIDGID", Flag),
-    ]),
-    post("ContainerPrune", "/containers/prune", Change).q(&[("filters", Filters)]),
+    route(Operation::ContainerArchiveInfo, "HEAD", "/containers/{id}/archive", Run, Named(Container, Use), Pass)
+        .q(&[("path", Text)]),
+    route(Operation::ContainerArchive, "GET", "/containers/{id}/archive", Run, Named(Container, Use), Pass)
+        .follow()
+        .q(&[("path", Text)]),
+    route(Operation::PutContainerArchive, "PUT", "/containers/{id}/archive", Run, Named(Container, Use), Pass)
+        .tar()
+        .q(&[("path", Text), ("noOverwriteDirNonDir", Flag), ("copyUIDGID", Flag)]),
+    post(Operation::ContainerPrune, "/containers/prune", Change, Filtered(&PRUNED_CONTAINERS), Pass)
+        .q(&[("filters", Filters)]),
     // Images
-    route("ImageList", "GET", "/images/json", Read).q(&[
+    route(Operation::ImageList, "GET", "/images/json", Read, ImageFilters, Filter(JsonFilter::Images, Whole)).q(&[
         ("all", Flag),
         ("filters", Filters),
         ("shared-size", Flag),
@@ -263,41 +352,52 @@ pub static ROUTES: &[Route] = &[
         ("only_ids", Ignored),
         ("filter", Ignored),
     ]),
-    route("ImageBuild", "POST", "/build", Change).tar().follow().q(&[
-        ("dockerfile", Text),
-        ("t", Texts),
-        ("extrahosts", Texts),
-        ("q", Flag),
-        ("nocache", Flag),
-        ("cachefrom", Json),
-        ("pull", Flag),
-        ("rm", FlagOrDefault),
-        ("forcerm", Flag),
-        ("memory", Number),
-        ("memswap", Number),
-        ("cpushares", Number),
-        ("cpusetcpus", Text),
-        ("cpusetmems", Text),
-        ("cpuperiod", Number),
-        ("cpuquota", Number),
-        ("buildargs", Json),
-        ("shmsize", Number),
-        ("labels", Json),
-        ("networkmode", Text),
-        ("platform", Text),
-        ("target", Text),
-        ("version", Text),
-        ("ulimits", Json),
-        ("remote", Refused),
-        ("squash", Off),
-        ("outputs", Refused),
-        ("session", Refused),
-        ("securityopt", Refused),
-        ("cgroupparent", Refused),
-        ("isolation", Refused),
-        ("buildid", Ignored),
-    ]),
-    post("BuildPrune", "/build/prune", Change).q(&[
+    route(Operation::ImageBuild, "POST", "/build", Change, Makes(Image), Pass)
+        .credentials("x-registry-config")
+        .tar()
+        .follow()
+        .q(&[
+            ("dockerfile", Text),
+            ("t", Texts),
+            ("extrahosts", Texts),
+            ("q", Flag),
+            ("nocache", Flag),
+            ("cachefrom", Json),
+            ("pull", Flag),
+            ("rm", FlagOrDefault),
+            ("forcerm", Flag),
+            ("memory", Number),
+            ("memswap", Number),
+            ("cpushares", Number),
+            ("cpusetcpus", Text),
+            ("cpusetmems", Text),
+            ("cpuperiod", Number),
+            ("cpuquota", Number),
+            ("buildargs", Json),
+            ("shmsize", Number),
+            ("labels", Json),
+            ("networkmode", Text),
+            ("platform", Text),
+            ("target", Text),
+            ("version", Text),
+            ("ulimits", Json),
+            ("remote", Refused),
+            ("squash", Off),
+            ("outputs", Refused),
+            ("session", Refused),
+            ("securityopt", Refused),
+            ("cgroupparent", Refused),
+            ("isolation", Refused),
+            ("buildid", Ignored),
+        ]),
+    post(
+        Operation::BuildPrune,
+        "/build/prune",
+        Change,
+        NothingForTenants(r#"{"CachesDeleted":null,"SpaceReclaimed":0}"#),
+        Pass,
+    )
+    .q(&[
         ("keep-storage", Number),
         ("reserved-space", Number),
         ("max-used-space", Number),
@@ -305,40 +405,71 @@ pub static ROUTES: &[Route] = &[
         ("all", Flag),
         ("filters", Filters),
     ]),
-    post("ImageCreate", "/images/create", Run).follow().q(&[
-        ("fromImage", Text),
-        ("fromSrc", Text),
-        ("repo", Text),
-        ("tag", Text),
-        ("message", Text),
-        ("changes", Lines),
-        ("platform", Text),
-    ]),
-    route("ImageInspect", "GET", "/images/{name*}/json", Read).of(Image).q(&[
-        ("manifests", Flag),
-        ("platform", Json),
-        ("size", Ignored),
-    ]),
-    route("ImageHistory", "GET", "/images/{name*}/history", Read).of(Image).q(&[("platform", Json)]),
-    route("ImageAttestations", "GET", "/images/{name*}/attestations", Read).of(Image).q(&[
-        ("platform", Jsons),
-        ("type", Texts),
-        ("statement", Flag),
-    ]),
-    route("ImagePush", "POST", "/images/{name*}/push", Change)
-        .of(Image)
-        .maybe_json()
+    post(Operation::ImageCreate, "/images/create", Run, Makes(Image), Pass).credentials("x-registry-auth").follow().q(
+        &[
+            ("fromImage", Text),
+            ("fromSrc", Text),
+            ("repo", Text),
+            ("tag", Text),
+            ("message", Text),
+            ("changes", Lines),
+            ("platform", Text),
+        ],
+    ),
+    route(
+        Operation::ImageInspect,
+        "GET",
+        "/images/{name*}/json",
+        Read,
+        TenantRule::Image(ImageUse::ById),
+        Filter(JsonFilter::Image, Whole),
+    )
+    .q(&[("manifests", Flag), ("platform", Json), ("size", Ignored)]),
+    route(
+        Operation::ImageHistory,
+        "GET",
+        "/images/{name*}/history",
+        Read,
+        TenantRule::Image(ImageUse::ById),
+        Filter(JsonFilter::History, Whole),
+    )
+    .q(&[("platform", Json)]),
+    route(
+        Operation::ImageAttestations,
+        "GET",
+        "/images/{name*}/attestations",
+        Read,
+        TenantRule::Image(ImageUse::ById),
+        Pass,
+    )
+    .q(&[("platform", Jsons), ("type", Texts), ("statement", Flag)]),
+    route(Operation::ImagePush, "POST", "/images/{name*}/push", Change, TenantRule::Image(ImageUse::Pushed), Pass)
+        .credentials("x-registry-auth")
+        .maybe_json(members::PUSH)
         .follow()
         .q(&[("tag", Text), ("platform", Json)]),
-    post("ImageTag", "/images/{name*}/tag", Change).of(Image).q(&[("repo", Text), ("tag", Text), ("force", Ignored)]),
-    route("ImageDelete", "DELETE", "/images/{name*}", Change).of(Image).q(&[
-        ("force", Flag),
-        ("noprune", Flag),
-        ("platforms", Jsons),
+    post(Operation::ImageTag, "/images/{name*}/tag", Change, TenantRule::Image(ImageUse::ById), Pass).q(&[
+        ("repo", Text),
+        ("tag", Text),
+        ("force", Ignored),
     ]),
-    route("ImageSearch", "GET", "/images/search", Read).q(&[("term", Text), ("limit", Number), ("filters", Filters)]),
-    post("ImagePrune", "/images/prune", Change).q(&[("filters", Filters)]),
-    route("ImageCommit", "POST", "/commit", Change).maybe_json().q(&[
+    route(
+        Operation::ImageDelete,
+        "DELETE",
+        "/images/{name*}",
+        Change,
+        TenantRule::Image(ImageUse::Removed),
+        Filter(JsonFilter::RemovedImage, Whole),
+    )
+    .q(&[("force", Flag), ("noprune", Flag), ("platforms", Jsons)]),
+    route(Operation::ImageSearch, "GET", "/images/search", Read, Registry, Pass).credentials("x-registry-auth").q(&[
+        ("term", Text),
+        ("limit", Number),
+        ("filters", Filters),
+    ]),
+    post(Operation::ImagePrune, "/images/prune", Change, Filtered(&OBJECTS), Filter(JsonFilter::PrunedImages, Whole))
+        .q(&[("filters", Filters)]),
+    route(Operation::ImageCommit, "POST", "/commit", Change, Makes(Image), Pass).maybe_json(members::COMMIT).q(&[
         ("container", Text),
         ("repo", Text),
         ("tag", Text),
@@ -347,98 +478,165 @@ pub static ROUTES: &[Route] = &[
         ("pause", FlagOrDefault),
         ("changes", Lines),
     ]),
-    route("ImageGet", "GET", "/images/{name*}/get", Run).of(Image).follow().q(&[("platform", Jsons)]),
-    route("ImageGetAll", "GET", "/images/get", Run).follow().q(&[("names", Texts), ("platform", Jsons)]),
-    route("ImageLoad", "POST", "/images/load", Dangerous).tar().follow().q(&[("quiet", Flag), ("platform", Jsons)]),
+    route(Operation::ImageGet, "GET", "/images/{name*}/get", Run, TenantRule::Image(ImageUse::Saved), Pass)
+        .follow()
+        .q(&[("platform", Jsons)]),
+    route(Operation::ImageGetAll, "GET", "/images/get", Run, ImagesInQuery, Pass)
+        .follow()
+        .q(&[("names", Texts), ("platform", Jsons)]),
+    route(
+        Operation::ImageLoad,
+        "POST",
+        "/images/load",
+        Dangerous,
+        NotForTenants {
+            rule: "image.load",
+            message: "a tenant does not load images: the archive sets tags of its own",
+        },
+        Pass,
+    )
+    .tar()
+    .follow()
+    .q(&[("quiet", Flag), ("platform", Jsons)]),
     // Networks
-    route("NetworkList", "GET", "/networks", Read).q(&[("filters", Filters)]),
-    route("NetworkInspect", "GET", "/networks/{id}", Read).of(Network).q(&[("verbose", Flag), ("scope", Text)]),
-    route("NetworkDelete", "DELETE", "/networks/{id}", Change).of(Network),
-    route("NetworkCreate", "POST", "/networks/create", Change).json(),
-    route("NetworkConnect", "POST", "/networks/{id}/connect", Change).of(Network).json(),
-    route("NetworkDisconnect", "POST", "/networks/{id}/disconnect", Change).of(Network).json(),
-    post("NetworkPrune", "/networks/prune", Change).q(&[("filters", Filters)]),
+    route(Operation::NetworkList, "GET", "/networks", Read, Filtered(&OBJECTS), Filter(JsonFilter::Networks, Whole))
+        .q(&[("filters", Filters)]),
+    route(
+        Operation::NetworkInspect,
+        "GET",
+        "/networks/{id}",
+        Read,
+        Named(Network, Look),
+        Filter(JsonFilter::Network, Whole),
+    )
+    .q(&[("verbose", Flag), ("scope", Text)]),
+    route(Operation::NetworkDelete, "DELETE", "/networks/{id}", Change, Named(Network, Use), Pass),
+    route(Operation::NetworkCreate, "POST", "/networks/create", Change, Makes(Network), Pass).json(members::NETWORK),
+    route(Operation::NetworkConnect, "POST", "/networks/{id}/connect", Change, Named(Network, Use), Pass)
+        .json(members::CONNECT),
+    route(Operation::NetworkDisconnect, "POST", "/networks/{id}/disconnect", Change, Named(Network, Use), Pass)
+        .json(members::DISCONNECT),
+    post(
+        Operation::NetworkPrune,
+        "/networks/prune",
+        Change,
+        Filtered(&PRUNED),
+        Filter(JsonFilter::PrunedNetworks, Whole),
+    )
+    .q(&[("filters", Filters)]),
     // Volumes
-    route("VolumeList", "GET", "/volumes", Read).q(&[("filters", Filters)]),
-    route("VolumeCreate", "POST", "/volumes/create", Change).json(),
-    route("VolumeInspect", "GET", "/volumes/{name}", Read).of(Volume),
-    route("VolumeUpdate", "PUT", "/volumes/{name}", Never),
-    route("VolumeDelete", "DELETE", "/volumes/{name}", Change).of(Volume).q(&[("force", Flag)]),
-    post("VolumePrune", "/volumes/prune", Change).q(&[("filters", Filters)]),
+    route(Operation::VolumeList, "GET", "/volumes", Read, Filtered(&OBJECTS), Filter(JsonFilter::Volumes, Masked))
+        .q(&[("filters", Filters)]),
+    route(Operation::VolumeCreate, "POST", "/volumes/create", Change, Makes(Volume), Filter(JsonFilter::Volume, Whole))
+        .json(members::VOLUME),
+    route(
+        Operation::VolumeInspect,
+        "GET",
+        "/volumes/{name}",
+        Read,
+        Named(Volume, Look),
+        Filter(JsonFilter::Volume, MaskedIfForeign),
+    ),
+    never(Operation::VolumeUpdate, "PUT", "/volumes/{name}"),
+    route(Operation::VolumeDelete, "DELETE", "/volumes/{name}", Change, Named(Volume, Use), Pass).q(&[("force", Flag)]),
+    post(Operation::VolumePrune, "/volumes/prune", Change, Filtered(&PRUNED), Filter(JsonFilter::PrunedVolumes, Whole))
+        .q(&[("filters", Filters)]),
     // Exec
-    route("ContainerExec", "POST", "/containers/{id}/exec", Run).of(Container).json(),
-    route("ExecStart", "POST", "/exec/{id}/start", Run).of(Exec).json().hijack(),
-    post("ExecResize", "/exec/{id}/resize", Run).of(Exec).q(&[("h", Number), ("w", Number)]),
-    route("ExecInspect", "GET", "/exec/{id}/json", Read).of(Exec),
+    route(Operation::ContainerExec, "POST", "/containers/{id}/exec", Run, Named(Container, Use), Pass)
+        .json(members::EXEC),
+    route(Operation::ExecStart, "POST", "/exec/{id}/start", Run, Named(Exec, Use), AnswerRule::Hijack)
+        .json(members::EXEC_START)
+        .hijack(),
+    post(Operation::ExecResize, "/exec/{id}/resize", Run, Named(Exec, Use), Pass).q(&[("h", Number), ("w", Number)]),
+    route(Operation::ExecInspect, "GET", "/exec/{id}/json", Read, Named(Exec, Use), Pass),
     // Swarm, nodes, services, tasks, secrets, configs
-    route("SwarmInspect", "GET", "/swarm", Never),
-    route("SwarmInit", "POST", "/swarm/init", Never),
-    route("SwarmJoin", "POST", "/swarm/join", Never),
-    route("SwarmLeave", "POST", "/swarm/leave", Never),
-    route("SwarmUpdate", "POST", "/swarm/update", Never),
-    route("SwarmUnlockkey", "GET", "/swarm/unlockkey", Never),
-    route("SwarmUnlock", "POST", "/swarm/unlock", Never),
-    route("NodeList", "GET", "/nodes", Never),
-    route("NodeInspect", "GET", "/nodes/{id}", Never),
-    route("NodeDelete", "DELETE", "/nodes/{id}", Never),
-    route("NodeUpdate", "POST", "/nodes/{id}/update", Never),
-    route("ServiceList", "GET", "/services", Never),
-    route("ServiceCreate", "POST", "/services/create", Never),
-    route("ServiceInspect", "GET", "/services/{id}", Never),
-    route("ServiceDelete", "DELETE", "/services/{id}", Never),
-    route("ServiceUpdate", "POST", "/services/{id}/update", Never),
-    route("ServiceLogs", "GET", "/services/{id}/logs", Never),
-    route("TaskList", "GET", "/tasks", Never),
-    route("TaskInspect", "GET", "/tasks/{id}", Never),
-    route("TaskLogs", "GET", "/tasks/{id}/logs", Never),
-    route("SecretList", "GET", "/secrets", Never),
-    route("SecretCreate", "POST", "/secrets/create", Never),
-    route("SecretInspect", "GET", "/secrets/{id}", Never),
-    route("SecretDelete", "DELETE", "/secrets/{id}", Never),
-    route("SecretUpdate", "POST", "/secrets/{id}/update", Never),
-    route("ConfigList", "GET", "/configs", Never),
-    route("ConfigCreate", "POST", "/configs/create", Never),
-    route("ConfigInspect", "GET", "/configs/{id}", Never),
-    route("ConfigDelete", "DELETE", "/configs/{id}", Never),
-    route("ConfigUpdate", "POST", "/configs/{id}/update", Never),
+    never(Operation::SwarmInspect, "GET", "/swarm"),
+    never(Operation::SwarmInit, "POST", "/swarm/init"),
+    never(Operation::SwarmJoin, "POST", "/swarm/join"),
+    never(Operation::SwarmLeave, "POST", "/swarm/leave"),
+    never(Operation::SwarmUpdate, "POST", "/swarm/update"),
+    never(Operation::SwarmUnlockkey, "GET", "/swarm/unlockkey"),
+    never(Operation::SwarmUnlock, "POST", "/swarm/unlock"),
+    never(Operation::NodeList, "GET", "/nodes"),
+    never(Operation::NodeInspect, "GET", "/nodes/{id}"),
+    never(Operation::NodeDelete, "DELETE", "/nodes/{id}"),
+    never(Operation::NodeUpdate, "POST", "/nodes/{id}/update"),
+    never(Operation::ServiceList, "GET", "/services"),
+    never(Operation::ServiceCreate, "POST", "/services/create"),
+    never(Operation::ServiceInspect, "GET", "/services/{id}"),
+    never(Operation::ServiceDelete, "DELETE", "/services/{id}"),
+    never(Operation::ServiceUpdate, "POST", "/services/{id}/update"),
+    never(Operation::ServiceLogs, "GET", "/services/{id}/logs"),
+    never(Operation::TaskList, "GET", "/tasks"),
+    never(Operation::TaskInspect, "GET", "/tasks/{id}"),
+    never(Operation::TaskLogs, "GET", "/tasks/{id}/logs"),
+    never(Operation::SecretList, "GET", "/secrets"),
+    never(Operation::SecretCreate, "POST", "/secrets/create"),
+    never(Operation::SecretInspect, "GET", "/secrets/{id}"),
+    never(Operation::SecretDelete, "DELETE", "/secrets/{id}"),
+    never(Operation::SecretUpdate, "POST", "/secrets/{id}/update"),
+    never(Operation::ConfigList, "GET", "/configs"),
+    never(Operation::ConfigCreate, "POST", "/configs/create"),
+    never(Operation::ConfigInspect, "GET", "/configs/{id}"),
+    never(Operation::ConfigDelete, "DELETE", "/configs/{id}"),
+    never(Operation::ConfigUpdate, "POST", "/configs/{id}/update"),
     // Plugins
-    route("PluginList", "GET", "/plugins", Never),
-    route("GetPluginPrivileges", "GET", "/plugins/privileges", Never),
-    route("PluginPull", "POST", "/plugins/pull", Never),
-    route("PluginInspect", "GET", "/plugins/{name*}/json", Never),
-    route("PluginDelete", "DELETE", "/plugins/{name*}", Never),
-    route("PluginEnable", "POST", "/plugins/{name*}/enable", Never),
-    route("PluginDisable", "POST", "/plugins/{name*}/disable", Never),
-    route("PluginUpgrade", "POST", "/plugins/{name*}/upgrade", Never),
-    route("PluginCreate", "POST", "/plugins/create", Never),
-    route("PluginPush", "POST", "/plugins/{name*}/push", Never),
-    route("PluginSet", "POST", "/plugins/{name*}/set", Never),
+    never(Operation::PluginList, "GET", "/plugins"),
+    never(Operation::GetPluginPrivileges, "GET", "/plugins/privileges"),
+    never(Operation::PluginPull, "POST", "/plugins/pull"),
+    never(Operation::PluginInspect, "GET", "/plugins/{name*}/json"),
+    never(Operation::PluginDelete, "DELETE", "/plugins/{name*}"),
+    never(Operation::PluginEnable, "POST", "/plugins/{name*}/enable"),
+    never(Operation::PluginDisable, "POST", "/plugins/{name*}/disable"),
+    never(Operation::PluginUpgrade, "POST", "/plugins/{name*}/upgrade"),
+    never(Operation::PluginCreate, "POST", "/plugins/create"),
+    never(Operation::PluginPush, "POST", "/plugins/{name*}/push"),
+    never(Operation::PluginSet, "POST", "/plugins/{name*}/set"),
     // System
-    route("SystemAuth", "POST", "/auth", Run).json(),
-    route("SystemInfo", "GET", "/info", Read),
-    route("SystemVersion", "GET", "/version", Read),
-    route("SystemPing", "GET", "/_ping", Read),
-    route("SystemPingHead", "HEAD", "/_ping", Read),
-    route("SystemEvents", "GET", "/events", Read).follow().q(&[("since", Text), ("until", Text), ("filters", Filters)]),
-    route("SystemDataUsage", "GET", "/system/df", Read).q(&[("type", Texts), ("verbose", Flag)]),
-    route("DistributionInspect", "GET", "/distribution/{name*}/json", Read),
-    route("Session", "POST", "/session", Never),
+    route(Operation::SystemAuth, "POST", "/auth", Run, Registry, Pass).json(members::AUTH),
+    route(Operation::SystemInfo, "GET", "/info", Read, InAnswer, Filter(JsonFilter::Info, Whole)),
+    route(Operation::SystemVersion, "GET", "/version", Read, Nobodys, Pass),
+    route(Operation::SystemPing, "GET", "/_ping", Read, Nobodys, Pass),
+    route(Operation::SystemPingHead, "HEAD", "/_ping", Read, Nobodys, Pass),
+    route(Operation::SystemEvents, "GET", "/events", Read, Filtered(&EVENTS), FilterLines(LineFilter::Events, Masked))
+        .follow()
+        .q(&[("since", Text), ("until", Text), ("filters", Filters)]),
+    route(Operation::SystemDataUsage, "GET", "/system/df", Read, InAnswer, Filter(JsonFilter::Usage, Masked))
+        .q(&[("type", Texts), ("verbose", Flag)]),
+    route(Operation::DistributionInspect, "GET", "/distribution/{name*}/json", Read, Registry, Pass)
+        .credentials("x-registry-auth"),
+    never(Operation::Session, "POST", "/session"),
     // What the daemon answers besides
-    route("CheckpointList", "GET", "/containers/{id}/checkpoints", Never),
-    route("CheckpointCreate", "POST", "/containers/{id}/checkpoints", Never),
-    route("CheckpointDelete", "DELETE", "/containers/{id}/checkpoints/{checkpoint}", Never),
-    route("ContainerCopyLegacy", "POST", "/containers/{id}/copy", Never),
-    route("BuildCancel", "POST", "/build/cancel", Never),
-    route("BuildKitGrpc", "POST", "/grpc", Never),
-    route("DebugVars", "GET", "/debug/vars", Never),
-    route("DebugPprof", "GET", "/debug/pprof", Never),
-    route("DebugPprofCmdline", "GET", "/debug/pprof/cmdline", Never),
-    route("DebugPprofProfile", "GET", "/debug/pprof/profile", Never),
-    route("DebugPprofSymbol", "GET", "/debug/pprof/symbol", Never),
-    route("DebugPprofTrace", "GET", "/debug/pprof/trace", Never),
-    route("DebugPprofNamed", "GET", "/debug/pprof/{name}", Never),
-    route("Metrics", "GET", "/metrics", Never),
+    never(Operation::CheckpointList, "GET", "/containers/{id}/checkpoints"),
+    never(Operation::CheckpointCreate, "POST", "/containers/{id}/checkpoints"),
+    never(Operation::CheckpointDelete, "DELETE", "/containers/{id}/checkpoints/{checkpoint}"),
+    never(Operation::ContainerCopyLegacy, "POST", "/containers/{id}/copy"),
+    never(Operation::BuildCancel, "POST", "/build/cancel"),
+    never(Operation::BuildKitGrpc, "POST", "/grpc"),
+    never(Operation::DebugVars, "GET", "/debug/vars"),
+    never(Operation::DebugPprof, "GET", "/debug/pprof"),
+    never(Operation::DebugPprofCmdline, "GET", "/debug/pprof/cmdline"),
+    never(Operation::DebugPprofProfile, "GET", "/debug/pprof/profile"),
+    never(Operation::DebugPprofSymbol, "GET", "/debug/pprof/symbol"),
+    never(Operation::DebugPprofTrace, "GET", "/debug/pprof/trace"),
+    never(Operation::DebugPprofNamed, "GET", "/debug/pprof/{name}"),
+    never(Operation::Metrics, "GET", "/metrics"),
 ];
+
+// Every operation has its line, and the one that its place says.
+const _: () = {
+    let mut at = 0;
+    while at < ROUTES.len() {
+        assert!(ROUTES[at].operation as usize == Operation::ALL[at] as usize);
+        at += 1;
+    }
+};
+
+/// An operation's line.
+#[must_use]
+pub fn of(operation: Operation) -> &'static Route {
+    &ROUTES[operation as usize]
+}
 
 /// The line for a method and a path without its version, with what the path's
 /// variable stands for. A line without a variable comes before one with.

@@ -5,9 +5,8 @@
 //! What must hold: a row says what [`super::parse()`] and the checks of bodies do,
 //! since both read the same tables; a member without a row is refused.
 
-use super::members;
-use super::parse::credentials_header;
-use super::routes::{Class, Kind, ROUTES, Route};
+use super::operation::Operation;
+use super::routes::{self, Class, Kind, Route};
 use super::shape::{Members, Shape};
 
 /// Where a member stands.
@@ -60,29 +59,29 @@ pub struct Member {
 }
 
 /// Members that are checked against a setting of the role.
-const WITHIN: &[(&str, &str, &str)] = &[
-    ("ContainerCreate", "User", "root"),
-    ("ContainerCreate", "HostConfig.Binds", "binds"),
-    ("ContainerCreate", "HostConfig.Mounts", "binds"),
-    ("ContainerCreate", "HostConfig.CapAdd", "caps"),
-    ("ContainerCreate", "HostConfig.PortBindings", "ports"),
-    ("ContainerCreate", "HostConfig.Memory", "quotas"),
-    ("ContainerCreate", "HostConfig.MemorySwap", "quotas"),
-    ("ContainerCreate", "HostConfig.NanoCpus", "quotas"),
-    ("ContainerCreate", "HostConfig.CpuQuota", "quotas"),
-    ("ContainerCreate", "HostConfig.PidsLimit", "quotas"),
-    ("ContainerUpdate", "Memory", "quotas"),
-    ("ContainerUpdate", "MemorySwap", "quotas"),
-    ("ContainerUpdate", "NanoCpus", "quotas"),
-    ("ContainerUpdate", "CpuQuota", "quotas"),
-    ("ContainerUpdate", "PidsLimit", "quotas"),
-    ("ContainerExec", "User", "root"),
-    ("ImageBuild", "memory", "quotas"),
-    ("ImageBuild", "memswap", "quotas"),
-    ("ImageBuild", "cpuquota", "quotas"),
-    ("ImageCreate", "fromImage", "registries"),
-    ("ImageSearch", "term", "registries"),
-    ("SystemAuth", "serveraddress", "registries"),
+const WITHIN: &[(Operation, &str, &str)] = &[
+    (Operation::ContainerCreate, "User", "root"),
+    (Operation::ContainerCreate, "HostConfig.Binds", "binds"),
+    (Operation::ContainerCreate, "HostConfig.Mounts", "binds"),
+    (Operation::ContainerCreate, "HostConfig.CapAdd", "caps"),
+    (Operation::ContainerCreate, "HostConfig.PortBindings", "ports"),
+    (Operation::ContainerCreate, "HostConfig.Memory", "quotas"),
+    (Operation::ContainerCreate, "HostConfig.MemorySwap", "quotas"),
+    (Operation::ContainerCreate, "HostConfig.NanoCpus", "quotas"),
+    (Operation::ContainerCreate, "HostConfig.CpuQuota", "quotas"),
+    (Operation::ContainerCreate, "HostConfig.PidsLimit", "quotas"),
+    (Operation::ContainerUpdate, "Memory", "quotas"),
+    (Operation::ContainerUpdate, "MemorySwap", "quotas"),
+    (Operation::ContainerUpdate, "NanoCpus", "quotas"),
+    (Operation::ContainerUpdate, "CpuQuota", "quotas"),
+    (Operation::ContainerUpdate, "PidsLimit", "quotas"),
+    (Operation::ContainerExec, "User", "root"),
+    (Operation::ImageBuild, "memory", "quotas"),
+    (Operation::ImageBuild, "memswap", "quotas"),
+    (Operation::ImageBuild, "cpuquota", "quotas"),
+    (Operation::ImageCreate, "fromImage", "registries"),
+    (Operation::ImageSearch, "term", "registries"),
+    (Operation::SystemAuth, "serveraddress", "registries"),
 ];
 
 /// Every member that an operation knows, in the order of the tables; nothing
@@ -109,16 +108,16 @@ pub fn members(route: &Route) -> Vec<Member> {
         };
         found.push(Member { place: Place::Query, path: (*name).to_owned(), status });
     }
-    if let Some(header) = credentials_header(route) {
+    if let Some(header) = route.credentials {
         found.push(Member { place: Place::Header, path: header.to_owned(), status: Status::Allowed });
     }
     // Read for the body's form, and written anew.
     found.push(Member { place: Place::Header, path: "content-type".to_owned(), status: Status::Ignored });
-    if let Some(body) = members::of(route.id) {
+    if let Some(body) = route.members {
         walk(body, "", None, &mut found);
     }
     for member in &mut found {
-        let within = WITHIN.iter().find(|(operation, path, _)| *operation == route.id && *path == member.path);
+        let within = WITHIN.iter().find(|(operation, path, _)| *operation == route.operation && *path == member.path);
         if let (Some((_, _, setting)), Status::Allowed) = (within, member.status) {
             member.status = Status::Within(setting);
         }
@@ -185,8 +184,8 @@ fn below(shape: &Shape, path: &str, above: Option<Status>, found: &mut Vec<Membe
 
 /// What becomes of one member, by its own row or by that of a member above it
 /// that is left out or refused with all below. None for one that is not known.
-pub fn status(operation: &str, place: Place, path: &str) -> Option<Status> {
-    let route = ROUTES.iter().find(|route| route.id == operation)?;
+pub fn status(operation: Operation, place: Place, path: &str) -> Option<Status> {
+    let route = routes::of(operation);
     if route.class == Class::Never {
         return Some(Status::Refused);
     }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::Proxy;
 use super::body::refused;
 use crate::config::Limits;
+use crate::policy::Operation;
 use crate::{Forward, Refusal};
 
 /// A client is writing; asked again after this long.
@@ -44,14 +45,29 @@ pub(super) enum Limit {
 impl Limit {
     /// The limit of an operation. `follows`: its answer may stay open with
     /// nothing said; `streams`: its request is a stream.
-    pub(super) fn of(operation: &str, follows: bool, streams: bool) -> Self {
+    pub(super) fn of(operation: Operation, follows: bool, streams: bool) -> Self {
         match operation {
-            "SystemEvents" | "ContainerLogs" | "ContainerStats" | "ContainerAttach" | "ExecStart" => Self::Head,
-            "ContainerStop" | "ContainerRestart" => Self::Stop,
+            Operation::SystemEvents
+            | Operation::ContainerLogs
+            | Operation::ContainerStats
+            | Operation::ContainerAttach
+            | Operation::ExecStart => Self::Head,
+            Operation::ContainerStop | Operation::ContainerRestart => Self::Stop,
             // A new volume gets a copy of what the image has there; a start waits for mounts and networks.
-            "ContainerCreate" | "ContainerStart" | "ContainerDelete" | "ContainerPrune" | "ImageDelete"
-            | "ImagePrune" | "ImageCommit" | "ImageTag" | "BuildPrune" | "NetworkDelete" | "NetworkPrune"
-            | "VolumeDelete" | "VolumePrune" | "SystemDataUsage" => Self::Slow,
+            Operation::ContainerCreate
+            | Operation::ContainerStart
+            | Operation::ContainerDelete
+            | Operation::ContainerPrune
+            | Operation::ImageDelete
+            | Operation::ImagePrune
+            | Operation::ImageCommit
+            | Operation::ImageTag
+            | Operation::BuildPrune
+            | Operation::NetworkDelete
+            | Operation::NetworkPrune
+            | Operation::VolumeDelete
+            | Operation::VolumePrune
+            | Operation::SystemDataUsage => Self::Slow,
             _ if follows || streams => Self::None,
             _ => Self::Usual,
         }
@@ -180,12 +196,12 @@ mod tests {
     fn every_operation_that_ends_by_itself_has_a_limit() {
         for route in ROUTES.iter().filter(|route| route.class != Class::Never) {
             let streams = route.body == BodyRule::Stream;
-            let limit = Limit::of(route.id, route.stream != StreamRule::Plain, streams);
+            let limit = Limit::of(route.operation, route.stream != StreamRule::Plain, streams);
             if route.stream == StreamRule::Plain && !streams {
-                assert!(limit.bounds_all(), "{}: {limit:?}", route.id);
+                assert!(limit.bounds_all(), "{}: {limit:?}", route.operation);
             }
             if route.stream == StreamRule::Hijack {
-                assert_eq!(limit, Limit::Head, "{}", route.id);
+                assert_eq!(limit, Limit::Head, "{}", route.operation);
             }
         }
     }

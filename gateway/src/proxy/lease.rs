@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{Proxy, now};
 use crate::Identity;
+use crate::policy::Operation;
 use crate::sessions::Sessions;
 
 /// The wall clock may jump; it is looked at again after this long.
@@ -61,7 +62,7 @@ pub(super) struct Lease<'a> {
     sessions: &'a Sessions,
     changes: watch::Receiver<u64>,
     /// What is done under it, once that is decided.
-    operation: Option<&'static str>,
+    operation: Option<Operation>,
     /// The end of the newest token that is known, in seconds since 1970.
     until: u64,
 }
@@ -81,7 +82,7 @@ impl<'a> Lease<'a> {
     }
 
     /// Says what is done under it, without which it is never renewed.
-    pub(super) fn of_operation(&mut self, operation: &'static str) {
+    pub(super) fn of_operation(&mut self, operation: Operation) {
         self.operation = Some(operation);
     }
 

@@ -11,7 +11,11 @@ mod exchange;
 mod hijack;
 mod identify;
 mod lease;
+mod ports;
+mod rebuild;
+mod relay;
 mod request;
+mod upload;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -11,8 +11,9 @@ use super::{Client, Next, Proxy, answer, now};
 use crate::audit::Record;
 use crate::gate::Gate;
 use crate::http1::{BadHead, Framing, Head};
+use crate::policy::{self, Operation};
 use crate::service::Service;
-use crate::{Forward, Identity, Refusal, policy};
+use crate::{Forward, Identity, Refusal};
 
 /// Largest body of the token service.
 const SERVICE_BODY: u64 = 8 * 1024;
@@ -67,7 +68,7 @@ impl Proxy {
             }
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
-        record.operation = forward.operation.into();
+        record.operation = forward.operation.name().into();
         record.object.clone_from(&forward.object);
         record.rule.clone_from(&forward.rule);
         record.decision = "allow";
@@ -82,7 +83,7 @@ impl Proxy {
         record.ended = outcome.ended;
         let took = started.elapsed();
         record.duration_us = micros(took);
-        self.metrics.request(forward.operation, "allow", (!outcome.stream).then_some(took));
+        self.metrics.request(forward.operation.name(), "allow", (!outcome.stream).then_some(took));
         self.audit.record(record);
         outcome.next
     }
@@ -144,7 +145,7 @@ impl Proxy {
         } else {
             let patience = Duration::from_secs(self.limits().body_seconds);
             let body = client.whole_body(head.framing, head.expects, call.body_limit(), patience).await;
-            body.map_err(|refused| Refusal { operation: Some(call.route.id), ..refused })?
+            body.map_err(|refused| Refusal { operation: Some(call.route.operation), ..refused })?
         };
         let forward = gate.policy.decide(identity, call, &body, &self.upstream).await?;
         match (streamed, forward.body.is_streamed()) {
@@ -177,11 +178,11 @@ impl Proxy {
         record.decision = "refuse";
         record.status = refused.status;
         if let Some(operation) = refused.operation {
-            record.operation = operation.into();
+            record.operation = operation.name().into();
         }
         record.rule = refused.rule;
         record.duration_us = micros(started.elapsed());
-        self.metrics.request(refused.operation.unwrap_or("unknown"), "refuse", Some(started.elapsed()));
+        self.metrics.request(refused.operation.map_or("unknown", Operation::name), "refuse", Some(started.elapsed()));
         self.audit.record(record);
         match sent {
             Err(_) => Next::Gone,

@@ -4,7 +4,8 @@
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::super::{Refusal, Sharing, Viewer, Wanted};
+use super::super::policy::rules::{JsonFilter, LineFilter};
+use super::super::{Refusal, Selection, Sharing, Viewer};
 use super::{CONTAINER, LABEL, list, mask, names};
 
 /// Bytes of a compiled `name` filter.
@@ -19,68 +20,92 @@ fn unreadable(what: &str) -> Refusal {
     }
 }
 
-/// What of a JSON answer the viewer may see, of that what is wanted, and in a
+/// What of a JSON answer the viewer may see, of that what was selected, and in a
 /// tenant's names. In the operator's view the secrets of containers that were
 /// not made through the gateway are masked.
 ///
 /// # Errors
 /// 502 for an answer that is not understood.
-pub fn filter_json(operation: &str, viewer: &Viewer, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    if operation == "ContainerList" {
-        return list::containers(viewer.tenant.as_deref(), wanted, body)
+pub fn filter_json(
+    filter: JsonFilter,
+    viewer: &Viewer,
+    selection: &Selection,
+    body: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    if filter == JsonFilter::Containers {
+        return list::containers(viewer.tenant.as_deref(), selection, body)
             .map_err(|error| unreadable(&error.to_string()));
     }
     let mut answer: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
     match viewer.tenant.as_deref() {
-        Some(tenant) => for_tenant(operation, tenant, &viewer.sharing, wanted, &mut answer)?,
-        None => match operation {
-            "ContainerInspect" => mask::inspected(object(&mut answer)?),
-            "VolumeInspect" => {
-                object(&mut answer)?;
-                mask::volume(&mut answer);
-            }
-            "VolumeList" => each(object(&mut answer)?.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume),
-            "SystemDataUsage" => {
-                let usage = object(&mut answer)?;
-                each(usage.get_mut("Containers").unwrap_or(&mut Value::Null), |item| {
-                    if !is_labelled(item) {
-                        mask::listed(item);
-                    }
-                });
-                each(usage.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume);
-            }
-            _ => return Err(unreadable(operation)),
-        },
+        Some(tenant) => for_tenant(filter, tenant, &viewer.sharing, selection, &mut answer)?,
+        None => for_operator(filter, &mut answer)?,
     }
     Ok(answer.to_string().into_bytes())
 }
 
+/// Masks the secrets of what was not made through the gateway.
+fn for_operator(filter: JsonFilter, answer: &mut Value) -> Result<(), Refusal> {
+    match filter {
+        JsonFilter::Container => mask::inspected(object(answer)?),
+        JsonFilter::Volume => {
+            object(answer)?;
+            mask::volume(answer);
+        }
+        JsonFilter::Volumes => {
+            each(object(answer)?.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume);
+        }
+        JsonFilter::Usage => {
+            let usage = object(answer)?;
+            each(usage.get_mut("Containers").unwrap_or(&mut Value::Null), |item| {
+                if !is_labelled(item) {
+                    mask::listed(item);
+                }
+            });
+            each(usage.get_mut("Volumes").unwrap_or(&mut Value::Null), mask::volume);
+        }
+        // These hold no secrets, and are passed on as they come.
+        JsonFilter::Containers
+        | JsonFilter::Networks
+        | JsonFilter::Network
+        | JsonFilter::Images
+        | JsonFilter::Image
+        | JsonFilter::History
+        | JsonFilter::RemovedImage
+        | JsonFilter::PrunedImages
+        | JsonFilter::PrunedNetworks
+        | JsonFilter::PrunedVolumes
+        | JsonFilter::Info => return Err(unreadable("it is not masked")),
+    }
+    Ok(())
+}
+
 fn for_tenant(
-    operation: &str,
+    filter: JsonFilter,
     tenant: &str,
     sharing: &Sharing,
-    wanted: &Wanted,
+    selection: &Selection,
     answer: &mut Value,
 ) -> Result<(), Refusal> {
     let mine = |item: &Value| owner(item) == Some(tenant);
-    match operation {
-        "NetworkList" => {
+    match filter {
+        JsonFilter::Networks => {
             keep(answer, mine)?;
             each(answer, |item| network(item, tenant));
-            pick(answer, wanted);
+            pick(answer, selection);
         }
-        "ImageList" => images(answer, tenant, sharing, wanted)?,
-        "ImageInspect" => {
+        JsonFilter::Images => images(answer, tenant, sharing, selection)?,
+        JsonFilter::Image => {
             object(answer)?;
-            image(answer, tenant, sharing, wanted);
+            image(answer, tenant, sharing, selection);
         }
-        "ImageHistory" => {
+        JsonFilter::History => {
             keep(answer, |_| true)?;
             each(answer, |layer| {
                 if !layer
                     .get("Id")
                     .and_then(Value::as_str)
-                    .is_some_and(|id| wanted.images.iter().any(|seen| seen == id))
+                    .is_some_and(|id| selection.images.iter().any(|seen| seen == id))
                 {
                     layer["Id"] = "<missing>".into();
                 }
@@ -90,47 +115,51 @@ fn for_tenant(
                 }
             });
         }
-        "ImageDelete" => removed(answer, tenant, sharing, wanted)?,
-        "ImagePrune" => {
+        JsonFilter::RemovedImage => removed(answer, tenant, sharing, selection)?,
+        JsonFilter::PrunedImages => {
             let map = object(answer)?;
             let none = map.get("ImagesDeleted").is_none_or(Value::is_null);
             if !none {
-                removed(map.entry("ImagesDeleted").or_insert(Value::Null), tenant, sharing, wanted)?;
+                removed(map.entry("ImagesDeleted").or_insert(Value::Null), tenant, sharing, selection)?;
             }
             map.insert("SpaceReclaimed".to_owned(), 0.into());
         }
-        "VolumeList" => {
+        JsonFilter::Volumes => {
             let map = object(answer)?;
             let list = map.entry("Volumes").or_insert(Value::Null);
             keep(list, mine)?;
             each(list, |item| volume(item, tenant));
-            pick(list, wanted);
+            pick(list, selection);
             map.insert("Warnings".to_owned(), Value::Null);
         }
-        "ContainerInspect" => {
+        JsonFilter::Container => {
             let inspected = object(answer)?;
-            if wanted.masked {
+            if selection.masked {
                 mask::inspected(inspected);
             }
             container(answer, tenant);
         }
-        "NetworkInspect" => {
+        JsonFilter::Network => {
             object(answer)?;
             network(answer, tenant);
         }
-        "VolumeInspect" | "VolumeCreate" => {
+        JsonFilter::Volume => {
             object(answer)?;
             volume(answer, tenant);
         }
-        "NetworkPrune" | "VolumePrune" => {
-            for list in ["NetworksDeleted", "VolumesDeleted"] {
-                each(object(answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
-            }
-        }
-        "SystemDataUsage" => usage(answer, tenant, sharing, wanted)?,
-        "SystemInfo" => info(answer)?,
-        _ => return Err(unreadable(operation)),
+        JsonFilter::PrunedNetworks => deleted(answer, "NetworksDeleted", tenant)?,
+        JsonFilter::PrunedVolumes => deleted(answer, "VolumesDeleted", tenant)?,
+        JsonFilter::Usage => usage(answer, tenant, sharing, selection)?,
+        JsonFilter::Info => info(answer)?,
+        // It is read without a tree of values, in `list`.
+        JsonFilter::Containers => return Err(unreadable("it is a list of containers")),
     }
+    Ok(())
+}
+
+/// The names of what was removed, in the tenant's own.
+fn deleted(answer: &mut Value, list: &str, tenant: &str) -> Result<(), Refusal> {
+    each(object(answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
     Ok(())
 }
 
@@ -139,7 +168,7 @@ fn for_tenant(
 ///
 /// # Errors
 /// 502 for a line that is not understood.
-pub fn filter_line(operation: &str, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+pub fn filter_line(filter: LineFilter, viewer: &Viewer, line: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     let (separator, text) = match line.strip_prefix(b"\x1e") {
         Some(text) => (&b"\x1e"[..], text),
         None => (&b""[..], line),
@@ -148,15 +177,15 @@ pub fn filter_line(operation: &str, viewer: &Viewer, line: &[u8]) -> Result<Opti
         return Ok(None);
     }
     let mut said: Value = serde_json::from_slice(text).map_err(|error| unreadable(&error.to_string()))?;
-    match (operation, viewer.tenant.as_deref()) {
-        ("SystemEvents", None) => {
+    match (filter, viewer.tenant.as_deref()) {
+        (LineFilter::Events, None) => {
             let foreign = said.get("Type").and_then(Value::as_str) == Some("container")
                 && !said.pointer("/Actor/Attributes").is_some_and(has_label);
             if foreign {
                 mask::event(&mut said);
             }
         }
-        ("SystemEvents", Some(tenant)) => {
+        (LineFilter::Events, Some(tenant)) => {
             let of_image = said.get("Type").and_then(Value::as_str) == Some("image");
             let Some(Value::Object(attributes)) = said.pointer_mut("/Actor/Attributes") else { return Ok(None) };
             let owner = |label: &str| attributes.get(label).and_then(Value::as_str) == Some(tenant);
@@ -167,11 +196,11 @@ pub fn filter_line(operation: &str, viewer: &Viewer, line: &[u8]) -> Result<Opti
                 renamed(attributes.get_mut(name).unwrap_or(&mut Value::Null), tenant);
             }
         }
-        ("ContainerStats", Some(tenant)) => {
+        (LineFilter::Stats, Some(tenant)) => {
             let map = object(&mut said)?;
             renamed(map.get_mut("name").unwrap_or(&mut Value::Null), tenant);
         }
-        _ => return Err(unreadable(operation)),
+        (LineFilter::Stats, None) => return Err(unreadable("it is not masked")),
     }
     Ok(Some([separator, said.to_string().as_bytes()].concat()))
 }
@@ -203,14 +232,14 @@ fn names_seen(item: &mut Value, member: &str, tenant: &str, sharing: &Sharing) {
 }
 
 /// The images of a list or of `system df` that the tenant sees, with the names that it sees.
-fn images(answer: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
+fn images(answer: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     keep(answer, |item| {
         let names = [texts(item, "RepoTags"), texts(item, "RepoDigests")].concat();
         sharing.shows(tenant, owner(item), &names)
     })?;
-    each(answer, |item| image(item, tenant, sharing, wanted));
-    if !wanted.references.is_empty() {
-        let patterns: Vec<Regex> = wanted.references.iter().filter_map(|pattern| glob(pattern)).collect();
+    each(answer, |item| image(item, tenant, sharing, selection));
+    if !selection.references.is_empty() {
+        let patterns: Vec<Regex> = selection.references.iter().filter_map(|pattern| glob(pattern)).collect();
         keep(answer, |item| {
             let names = [texts(item, "RepoTags"), texts(item, "RepoDigests")].concat();
             names.iter().any(|name| {
@@ -246,13 +275,13 @@ fn escaped(c: char) -> String {
     if c.is_alphanumeric() { c.to_string() } else { format!("\\{c}") }
 }
 
-fn image(item: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) {
+fn image(item: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) {
     for member in ["RepoTags", "RepoDigests"] {
         names_seen(item, member, tenant, sharing);
     }
     for member in ["Parent", "ParentId"] {
         let Some(Value::String(parent)) = item.get_mut(member) else { continue };
-        if !wanted.images.iter().any(|seen| seen == parent) {
+        if !selection.images.iter().any(|seen| seen == parent) {
             parent.clear();
         }
     }
@@ -266,11 +295,11 @@ fn image(item: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) {
 
 /// What a removal tells: the names and images that the tenant saw. Of layers
 /// the daemon tells only those that no other image has, so none is told.
-fn removed(list: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
+fn removed(list: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     keep(list, |item| {
         let member = |name: &str| item.get(name).and_then(Value::as_str);
         member("Untagged").is_some_and(|name| sharing.names(tenant, name))
-            || member("Deleted").is_some_and(|id| wanted.images.iter().any(|seen| seen == id))
+            || member("Deleted").is_some_and(|id| selection.images.iter().any(|seen| seen == id))
     })
 }
 
@@ -299,9 +328,9 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    pub(super) fn new(wanted: &'a Wanted) -> Chosen<'a> {
+    pub(super) fn new(selection: &'a Selection) -> Chosen<'a> {
         let compiled = |pattern: &String| RegexBuilder::new(pattern).size_limit(PATTERN).build().ok();
-        Chosen { names: &wanted.names, patterns: wanted.names.iter().filter_map(compiled).collect() }
+        Chosen { names: &selection.names, patterns: selection.names.iter().filter_map(compiled).collect() }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -312,8 +341,8 @@ impl<'a> Chosen<'a> {
     }
 }
 
-fn pick(list: &mut Value, wanted: &Wanted) {
-    let chosen = Chosen::new(wanted);
+fn pick(list: &mut Value, selection: &Selection) {
+    let chosen = Chosen::new(selection);
     if let Some(items) = list.as_array_mut() {
         items.retain(|item| chosen.has(item.get("Name").and_then(Value::as_str).unwrap_or_default()));
     }
@@ -379,14 +408,14 @@ fn volume(item: &mut Value, tenant: &str) {
 }
 
 /// `docker system df`: lists filtered, totals that count others' left out.
-fn usage(answer: &mut Value, tenant: &str, sharing: &Sharing, wanted: &Wanted) -> Result<(), Refusal> {
+fn usage(answer: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     let map = object(answer)?;
     let mut kept = Map::new();
     for name in ["Containers", "Images", "Volumes"] {
         let mut list = map.shift_remove(name).unwrap_or(Value::Null);
         match name {
-            "Images" => images(&mut list, tenant, sharing, wanted)?,
-            _ => keep(&mut list, |item| owner(item) == Some(tenant) && !wanted.hides(item))?,
+            "Images" => images(&mut list, tenant, sharing, selection)?,
+            _ => keep(&mut list, |item| owner(item) == Some(tenant) && !selection.hides(item))?,
         }
         match name {
             "Containers" => each(&mut list, |item| container(item, tenant)),
@@ -469,11 +498,12 @@ mod tests {
         for tenant in ["shop", "ware", "none"] {
             let body = list.to_string();
             let viewer = Viewer { tenant: Some(tenant.to_owned()), ..Viewer::default() };
-            let filtered = filter_json("ContainerList", &viewer, &Wanted::default(), body.as_bytes()).unwrap();
+            let filtered =
+                filter_json(JsonFilter::Containers, &viewer, &Selection::default(), body.as_bytes()).unwrap();
             let filtered: Value = serde_json::from_slice(&filtered).unwrap();
             assert_eq!(filtered, by_tree(tenant, body.as_bytes()), "{tenant}");
         }
         let viewer = Viewer { tenant: Some("shop".to_owned()), ..Viewer::default() };
-        assert_eq!(filter_json("ContainerList", &viewer, &Wanted::default(), b"null").unwrap(), b"[]");
+        assert_eq!(filter_json(JsonFilter::Containers, &viewer, &Selection::default(), b"null").unwrap(), b"[]");
     }
 }

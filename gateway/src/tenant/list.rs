@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::Wanted;
+use super::super::Selection;
 use super::{CONTAINER, LABEL, filter, mask, names};
 
 /// A container of the list, each member as it was written.
@@ -88,10 +88,10 @@ impl<'a> Item<'a> {
         self.get("Labels").map_or(Ok(Owner::default()), |labels| serde_json::from_str(labels.get()))
     }
 
-    fn is_hidden(&self, wanted: &Wanted) -> Result<bool, serde_json::Error> {
-        let Some(id) = self.get("Id").filter(|_| !wanted.hidden.is_empty()) else { return Ok(false) };
+    fn is_hidden(&self, selection: &Selection) -> Result<bool, serde_json::Error> {
+        let Some(id) = self.get("Id").filter(|_| !selection.hidden.is_empty()) else { return Ok(false) };
         let Text(id) = serde_json::from_str(id.get())?;
-        Ok(wanted.hidden.iter().any(|hidden| *hidden == id))
+        Ok(selection.hidden.iter().any(|hidden| *hidden == id))
     }
 
     /// The members of a foreign container that may hold secrets, masked.
@@ -136,31 +136,35 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A list of containers with the tenant's only, of those what is wanted, in the
+/// A list of containers with the tenant's only, of those what was selected, in the
 /// tenant's names; for the operator all of them, the foreign ones masked.
-pub(super) fn containers(tenant: Option<&str>, wanted: &Wanted, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn containers(
+    tenant: Option<&str>,
+    selection: &Selection,
+    body: &[u8],
+) -> Result<Vec<u8>, serde_json::Error> {
     // Nothing in what is no list has to be masked.
     if tenant.is_none() && !body.trim_ascii_start().starts_with(b"[") {
         return Ok(body.to_vec());
     }
     let items: Option<Vec<Item<'_>>> = serde_json::from_slice(body)?;
-    let chosen = filter::Chosen::new(wanted);
+    let chosen = filter::Chosen::new(selection);
     let (mut out, mut count) = (Vec::with_capacity(body.len()), 0);
     out.push(b'[');
     for item in items.unwrap_or_default() {
         let owner = item.owner()?;
         let members = match tenant {
-            Some(tenant) if owner.name.as_deref() == Some(tenant) && !item.is_hidden(wanted)? => {
+            Some(tenant) if owner.name.as_deref() == Some(tenant) && !item.is_hidden(selection)? => {
                 item.renamed(tenant)?
             }
             Some(_) => continue,
             None if owner.labelled => Map::new(),
             None => item.masked()?,
         };
-        if wanted.limit.is_some_and(|limit| count >= limit) {
+        if selection.limit.is_some_and(|limit| count >= limit) {
             continue;
         }
-        if !wanted.names.is_empty() {
+        if !selection.names.is_empty() {
             let names: Vec<String> = match (members.get("Names"), item.get("Names")) {
                 (Some(names), _) => serde_json::from_value(names.clone())?,
                 (None, Some(names)) => serde_json::from_str(names.get())?,

@@ -1,11 +1,12 @@
 //! Each tenant has names of its own.
 
 use super::*;
+use crate::policy::rules::{JsonFilter, LineFilter};
 use crate::policy::{filter_json, filter_line};
-use crate::{ResponseRule, Wanted};
+use crate::{ResponseRule, Selection};
 
-fn filtered(operation: &str, wanted: &Wanted, answer: &Value) -> Value {
-    serde_json::from_slice(&filter_json(operation, &team(), wanted, answer.to_string().as_bytes()).unwrap()).unwrap()
+fn filtered(filter: JsonFilter, selection: &Selection, answer: &Value) -> Value {
+    serde_json::from_slice(&filter_json(filter, &team(), selection, answer.to_string().as_bytes()).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -47,8 +48,8 @@ async fn filters_ask_for_the_hosts_names_and_patterns_are_applied_here() {
         async move { ask("GET", &target).deploy().await.unwrap() }
     };
     let list = asked("/v1.47/containers/json?limit=3&", json!({"name": ["^web$"], "network": ["n", "gone"]})).await;
-    let ResponseRule::FilterJson { wanted, .. } = &list.response else { panic!("{list:?}") };
-    assert_eq!(*wanted, Wanted { names: vec!["^web$".to_owned()], limit: Some(3), ..Wanted::default() });
+    let ResponseRule::FilterJson { selection, .. } = &list.response else { panic!("{list:?}") };
+    assert_eq!(*selection, Selection { names: vec!["^web$".to_owned()], limit: Some(3), ..Selection::default() });
     assert!(!list.path_and_query.contains("limit") && list.path_and_query.contains("all=1"), "{list:?}");
     assert!(list.path_and_query.contains(&hex('1')) && list.path_and_query.contains("team__gone"), "{list:?}");
     let events = asked("/v1.47/events?", json!({"container": ["web"]})).await;
@@ -68,16 +69,16 @@ fn answers_have_the_tenants_names() {
         })
     };
     let all = json!([item("web"), item("webber"), item("db")]);
-    let list = filtered("ContainerList", &Wanted::default(), &all);
+    let list = filtered(JsonFilter::Containers, &Selection::default(), &all);
     assert!(!list.to_string().replace("/srv/team__x", "").contains("team__"), "{list}");
     assert_eq!(list[0]["Names"], json!(["/web", "/app/web"]));
     assert_eq!(list[0]["HostConfig"]["NetworkMode"], "net");
     assert_eq!(list[0]["Mounts"][0]["Source"], "/v/data/_data");
     assert_eq!(list[0]["Mounts"][1]["Source"], "/srv/team__x", "a path of the host is no name");
     let ids = |names: &[&str], limit| {
-        let wanted =
-            Wanted { names: names.iter().map(|name| (*name).to_owned()).collect(), limit, ..Wanted::default() };
-        let list = filtered("ContainerList", &wanted, &all);
+        let selection =
+            Selection { names: names.iter().map(|name| (*name).to_owned()).collect(), limit, ..Selection::default() };
+        let list = filtered(JsonFilter::Containers, &selection, &all);
         let ids: Vec<String> = list.as_array().unwrap().iter().map(|item| item["Id"].to_string()).collect();
         ids.join(" ").replace('"', "")
     };
@@ -93,14 +94,17 @@ fn answers_have_the_tenants_names() {
         assert_eq!(ids(names, limit), expected, "{names:?}");
     }
     let volume = json!({"Name": "team__data", "Mountpoint": "/v/team__data/_data", "Labels": labels});
-    assert_eq!(filtered("VolumeCreate", &Wanted::default(), &volume)["Mountpoint"], "/v/data/_data");
+    assert_eq!(filtered(JsonFilter::Volume, &Selection::default(), &volume)["Mountpoint"], "/v/data/_data");
     let pruned = json!({"VolumesDeleted": ["team__data", "0123"], "SpaceReclaimed": 7});
-    assert_eq!(filtered("VolumePrune", &Wanted::default(), &pruned)["VolumesDeleted"], json!(["data", "0123"]));
-    let stats = filter_line("ContainerStats", &team(), br#"{"name":"/team__web","read":1}"#).unwrap().unwrap();
+    assert_eq!(
+        filtered(JsonFilter::PrunedVolumes, &Selection::default(), &pruned)["VolumesDeleted"],
+        json!(["data", "0123"])
+    );
+    let stats = filter_line(LineFilter::Stats, &team(), br#"{"name":"/team__web","read":1}"#).unwrap().unwrap();
     assert_eq!(stats, br#"{"name":"/web","read":1}"#);
     let event =
         json!({"Actor": {"Attributes": {tenant::CONTAINER: "team", "name": "team__web", "oldName": "/team__w"}}});
-    let event = filter_line("SystemEvents", &team(), event.to_string().as_bytes()).unwrap().unwrap();
+    let event = filter_line(LineFilter::Events, &team(), event.to_string().as_bytes()).unwrap().unwrap();
     let event: Value = serde_json::from_slice(&event).unwrap();
     assert_eq!(event["Actor"]["Attributes"]["name"], "web");
     assert_eq!(event["Actor"]["Attributes"]["oldName"], "/w");

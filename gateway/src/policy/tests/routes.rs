@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::policy::routes::{API_OPERATIONS, Class, ROUTES, find};
+use crate::policy::routes::{API_OPERATIONS, Class, ROUTES, StreamRule, find};
+use crate::policy::rules::{AnswerRule, JsonFilter, LineFilter, OperatorView, TenantRule};
+use crate::policy::{Operation, filter_json, filter_line};
+use crate::{Selection, Viewer};
 
 /// The operations of the Engine API v1.56, by their ids in its reference.
 const OPERATIONS: &str = "
@@ -31,7 +34,7 @@ DistributionInspect Session";
 fn every_operation_of_the_api_is_classified() {
     let known: BTreeSet<&str> = OPERATIONS.split_whitespace().collect();
     assert_eq!(known.len(), API_OPERATIONS);
-    let table: Vec<&str> = ROUTES.iter().map(|route| route.id).collect();
+    let table: Vec<&str> = ROUTES.iter().map(|route| route.operation.name()).collect();
     let first: BTreeSet<&str> = table.iter().take(API_OPERATIONS).copied().collect();
     assert_eq!(first, known);
     assert_eq!(table.iter().collect::<BTreeSet<_>>().len(), table.len(), "an id is there twice");
@@ -42,19 +45,20 @@ fn every_operation_of_the_api_is_classified() {
 #[test]
 fn every_line_is_found_by_a_request_for_it_and_no_other() {
     let mut seen = BTreeSet::new();
-    for route in ROUTES {
+    for route in &ROUTES {
         assert!(seen.insert((route.method, route.path)), "{} {} is there twice", route.method, route.path);
         let path: Vec<&str> =
             route.path.split('/').map(|part| if part.starts_with('{') { "some-thing" } else { part }).collect();
         let (found, name) = find(route.method, &path.join("/")).unwrap();
-        assert_eq!(found.id, route.id);
+        assert_eq!(found.operation, route.operation);
         assert_eq!(name.as_deref(), route.path.contains('{').then_some("some-thing"));
     }
 }
 
 #[test]
 fn an_image_name_with_slashes_ends_where_the_route_says() {
-    let named = |method, path| find(method, path).map(|(route, name)| (route.id, name.unwrap_or_default()));
+    let named =
+        |method, path| find(method, path).map(|(route, name)| (route.operation.name(), name.unwrap_or_default()));
     assert_eq!(named("GET", "/images/a/b/c/json"), Some(("ImageInspect", "a/b/c".to_owned())));
     assert_eq!(named("GET", "/images/json"), Some(("ImageList", String::new())));
     assert_eq!(named("GET", "/images/get/json"), Some(("ImageInspect", "get".to_owned())));
@@ -86,8 +90,62 @@ async fn what_is_never_forwarded_is_refused_to_every_role() {
         let target = format!("/v1.47{path}");
         let refusal = ask(route.method, &target).operator().await.unwrap_err();
         // `docker inspect` asks for a plugin last, and ends with that it is not there.
-        let status = if route.id == "PluginInspect" { 404 } else { 403 };
+        let status = if route.operation == Operation::PluginInspect { 404 } else { 403 };
         assert_eq!((refusal.status, refusal.rule.as_str()), (status, "role.operator.allow"), "{target}");
-        assert_eq!(refusal.operation, Some(route.id));
+        assert_eq!(refusal.operation, Some(route.operation));
     }
+}
+
+#[test]
+fn a_route_is_closed_by_its_class_exactly_where_its_tenant_rule_says_so() {
+    for route in &ROUTES {
+        assert_eq!(route.class == Class::Never, route.tenant == TenantRule::Never, "{}", route.operation);
+        let hijacks = route.stream == StreamRule::Hijack;
+        assert_eq!(hijacks, route.answer == AnswerRule::Hijack, "{}", route.operation);
+    }
+}
+
+/// An answer that is passed on whole to a tenant holds nothing but the object
+/// that was judged, an image's content, or what is alike for everyone.
+#[test]
+fn no_route_that_lists_objects_passes_its_answer_on() {
+    for route in &ROUTES {
+        let lists = match route.tenant {
+            // A prune of containers tells ids of containers that carry the tenant's label.
+            TenantRule::Filtered(_) => route.operation != Operation::ContainerPrune,
+            TenantRule::ImageFilters | TenantRule::InAnswer => true,
+            TenantRule::Never
+            | TenantRule::Named(..)
+            | TenantRule::Image(_)
+            | TenantRule::ImagesInQuery
+            | TenantRule::Makes(_)
+            | TenantRule::Registry
+            | TenantRule::Nobodys
+            | TenantRule::NothingForTenants(_)
+            | TenantRule::NotForTenants { .. } => false,
+        };
+        assert!(!lists || !matches!(route.answer, AnswerRule::Pass | AnswerRule::Hijack), "{}", route.operation);
+    }
+}
+
+#[test]
+fn what_a_row_shows_the_operator_masked_can_be_masked() {
+    let operator = Viewer::default();
+    for route in &ROUTES {
+        let (read, whole) = match route.answer {
+            AnswerRule::Pass | AnswerRule::Hijack => continue,
+            AnswerRule::Filter(filter, view) => {
+                let list = matches!(filter, JsonFilter::Containers);
+                let body: &[u8] = if list { b"[]" } else { b"{}" };
+                (filter_json(filter, &operator, &Selection::default(), body).map(drop), view == OperatorView::Whole)
+            }
+            AnswerRule::FilterLines(filter, view) => {
+                (filter_line(filter, &operator, b"{}").map(drop), view == OperatorView::Whole)
+            }
+        };
+        // The same filter may serve a route of which the operator is shown all.
+        assert!(whole || read.is_ok(), "{}: {read:?}", route.operation);
+    }
+    assert!(filter_line(LineFilter::Stats, &operator, b"{}").is_err(), "what is not masked is not passed on");
+    assert!(filter_json(JsonFilter::Info, &operator, &Selection::default(), b"{}").is_err());
 }

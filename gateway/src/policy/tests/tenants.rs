@@ -1,8 +1,9 @@
 //! Tenants do not see, touch or learn of one another's objects.
 
 use super::*;
+use crate::policy::rules::{JsonFilter, LineFilter};
 use crate::policy::{filter_json, filter_line};
-use crate::{ResponseRule, Wanted};
+use crate::{ResponseRule, Selection};
 
 #[tokio::test]
 async fn anothers_and_missing_are_refused_with_the_same_words() {
@@ -213,38 +214,37 @@ fn answers_hold_only_the_tenants_objects() {
         image(None, &["alpine:3", "rival/alpine:3"]),
         image(None, &["rival/y:1"]),
     ]);
-    let filtered = |operation: &str, answer: &Value| -> Value {
+    let filtered = |filter: JsonFilter, answer: &Value| -> Value {
         serde_json::from_slice(
-            &filter_json(operation, &team(), &Wanted::default(), answer.to_string().as_bytes()).unwrap(),
+            &filter_json(filter, &team(), &Selection::default(), answer.to_string().as_bytes()).unwrap(),
         )
         .unwrap()
     };
-    for operation in ["ContainerList", "NetworkList"] {
-        assert_eq!(filtered(operation, &all), json!([item(Some("team"))]));
+    for filter in [JsonFilter::Containers, JsonFilter::Networks] {
+        assert_eq!(filtered(filter, &all), json!([item(Some("team"))]));
     }
     let viewer = team();
     viewer.sharing.learn("rival");
-    let wanted = Wanted::default();
-    let list = filter_json("ImageList", &viewer, &wanted, images.to_string().as_bytes()).unwrap();
+    let selection = Selection::default();
+    let list = filter_json(JsonFilter::Images, &viewer, &selection, images.to_string().as_bytes()).unwrap();
     let list: Value = serde_json::from_slice(&list).unwrap();
     let tags: Vec<&Value> = list.as_array().unwrap().iter().map(|image| &image["RepoTags"]).collect();
     assert_eq!(tags, [&json!(["team/x:1"]), &json!(["alpine:3"])]);
     assert!(list.as_array().unwrap().iter().all(|image| image["ParentId"] == ""));
-    let volumes = filtered("VolumeList", &json!({"Volumes": all, "Warnings": ["x"]}));
+    let volumes = filtered(JsonFilter::Volumes, &json!({"Volumes": all, "Warnings": ["x"]}));
     assert_eq!(volumes["Volumes"], json!([item(Some("team"))]));
     let usage = filtered(
-        "SystemDataUsage",
+        JsonFilter::Usage,
         &json!({"LayersSize": 9, "Containers": all, "Images": all, "Volumes": null,
         "BuildCache": [1], "New": all}),
     );
     assert_eq!(usage["Containers"], json!([item(Some("team"))]));
     assert_eq!(usage.get("New"), None);
-    let info = filtered("SystemInfo", &json!({"Containers": 5, "NCPU": 2, "Name": "host", "Swarm": {}}));
+    let info = filtered(JsonFilter::Info, &json!({"Containers": 5, "NCPU": 2, "Name": "host", "Swarm": {}}));
     assert_eq!(info, json!({"NCPU": 2}));
     for bad in [&b"{"[..], b"{}", b"7", b""] {
-        assert!(filter_json("ContainerList", &team(), &Wanted::default(), bad).is_err());
+        assert!(filter_json(JsonFilter::Containers, &team(), &Selection::default(), bad).is_err());
     }
-    assert!(filter_json("SomethingElse", &team(), &Wanted::default(), b"[]").is_err());
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn events_of_others_and_without_owner_are_dropped() {
     let event = |label: &str| json!({"Type": "container", "Actor": {"Attributes": {label: "team"}}}).to_string();
     let own = event(tenant::CONTAINER);
     // Inherited from the tenant's image, by a container of root's.
-    assert_eq!(filter_line("SystemEvents", &team(), event(tenant::LABEL).as_bytes()).unwrap(), None);
-    let filter_event = |tenant: &str, line: &[u8]| filter_line("SystemEvents", &viewer(tenant), line);
+    assert_eq!(filter_line(LineFilter::Events, &team(), event(tenant::LABEL).as_bytes()).unwrap(), None);
+    let filter_event = |tenant: &str, line: &[u8]| filter_line(LineFilter::Events, &viewer(tenant), line);
     assert_eq!(filter_event("team", own.as_bytes()).unwrap().as_deref(), Some(own.as_bytes()));
     assert_eq!(filter_event("rival", own.as_bytes()).unwrap(), None);
     assert_eq!(filter_event("team", event("name").as_bytes()).unwrap(), None);
