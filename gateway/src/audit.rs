@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::name::{RoleName, TenantName};
+
 /// More than this many bytes waiting to be written count as a log that is gone:
 /// some seconds of a full load, which a busy disk may take for one write.
 const MAX_OWED: usize = 32 << 20;
@@ -38,10 +40,10 @@ pub struct Record {
     pub who: Option<String>,
     /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// The role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
+    pub role: Option<RoleName>,
     /// `jti`: names the token, is not the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,

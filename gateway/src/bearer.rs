@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Identity;
-use super::service::opaque;
+use super::service::opaque::{self, OpaqueError};
 use super::store::{Store, Tenants};
 use super::token::{TokenError, Verifier};
 
@@ -41,7 +41,7 @@ impl Bearer {
     /// The token is not valid, or cannot be judged.
     pub async fn identify(&self, token: &str, now: u64) -> Result<Identity, Unidentified> {
         let identity = self.judge(token, now).await?;
-        let known = self.tenants.remember(identity.tenant.as_deref()).await;
+        let known = self.tenants.remember(identity.tenant.as_ref()).await;
         known.map(|()| identity).map_err(|error| Unidentified::Unavailable(error.to_string()))
     }
 
@@ -56,7 +56,8 @@ impl Bearer {
         match opaque::verify(&*self.store, &self.issuer, token, now).await {
             Ok(Some(identity)) => Ok(identity),
             Ok(None) => Err(Unidentified::Refused("it is unknown, expired or revoked".into())),
-            Err(error) => Err(Unidentified::Unavailable(error.to_string())),
+            Err(OpaqueError::Store(error)) => Err(Unidentified::Unavailable(error.to_string())),
+            Err(OpaqueError::Record(error)) => Err(Unidentified::Refused(format!("its record: {error}"))),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use super::build::{BuildArgs, DockerfilePath};
+use super::name::{RoleName, TenantName};
 use super::policy::Operation;
 use super::policy::rules::{JsonFilter, LineFilter};
 use super::store::Tenants;
@@ -32,7 +33,7 @@ pub struct Forward {
     /// What becomes of the answer.
     pub response: ResponseRule,
     /// The tenant in whose names an error is told.
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// A text in the daemon's answer and what the client reads in its place.
     pub replace: Option<(String, String)>,
     /// Held until the daemon has answered.
@@ -93,7 +94,7 @@ impl Selection {
 pub struct Viewer {
     /// The tenant; `None` is the operator's view, in which only the secrets of
     /// foreign containers are masked.
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// What is known of images that tenants share.
     pub sharing: Arc<Sharing>,
 }
@@ -114,7 +115,7 @@ pub struct Sharing {
     /// `registries`; empty: all.
     pub shared: Vec<String>,
     /// Tenants that asked for something since this was made.
-    tenants: RwLock<BTreeSet<String>>,
+    tenants: RwLock<BTreeSet<TenantName>>,
     /// Tenants that are known to the store.
     known: Option<Arc<Tenants>>,
     /// Containers that carry a label by their own right, as `LABEL ID`.
@@ -147,11 +148,11 @@ impl Sharing {
     }
 
     /// Learns the name of a tenant; whether it is new.
-    pub fn learn(&self, tenant: &str) -> bool {
+    pub fn learn(&self, tenant: &TenantName) -> bool {
         if self.knows(tenant) {
             return false;
         }
-        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned())
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone())
     }
 
     /// Whether a name is a tenant's.
@@ -213,10 +214,10 @@ pub struct Build {
     pub platform: Option<String>,
     /// By host, the credentials for pulls.
     pub credentials: Arc<Vec<(String, http::HeaderValue)>>,
-    /// The name of the role that builds.
-    pub role: String,
+    /// The role that builds.
+    pub role: RoleName,
     /// The tenant that builds.
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
 }
 
 /// What becomes of the daemon's answer.

@@ -92,8 +92,10 @@ pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<V
         settings.nested = Nested::Accept(NestedKeys { signed: None, encrypted: Some(keys.clone()) });
     }
     for table in &config.outside {
-        let of_issuer: IssuerSettings =
-            table.clone().try_into().map_err(|error| GateError(format!("[[issuers]]: {error}")))?;
+        let of_issuer: IssuerSettings = table.clone().try_into().map_err(|error| {
+            let issuer = table.get("issuer").and_then(toml::Value::as_str).unwrap_or("without a name");
+            GateError(format!("[[issuers]] {issuer:?}: {error}"))
+        })?;
         settings.issuers.push(OutsideIssuer::open(of_issuer, remotes).map_err(GateError::of)?);
     }
     Ok(Verifier::new(settings, keys))

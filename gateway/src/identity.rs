@@ -1,5 +1,7 @@
 //! Who a verified token speaks for.
 
+use super::name::{RoleName, TenantName};
+
 /// Proof that a token was verified: key, signature, header and every claim.
 /// It has no public constructor; `token` makes it and nothing else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +16,9 @@ pub struct Identity {
     pub subject: String,
     /// The tenant whose objects may be seen and touched; `None` is the
     /// operator's own view of everything.
-    pub tenant: Option<String>,
-    /// The name of the role in the policy.
-    pub role: String,
+    pub tenant: Option<TenantName>,
+    /// The role in the policy.
+    pub role: RoleName,
     /// The session (refresh family) the token belongs to, if it has one.
     pub session: Option<String>,
     /// `jti`, or the identifier of an opaque token.

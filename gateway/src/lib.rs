@@ -26,6 +26,7 @@ mod identity;
 pub mod keys;
 mod limits;
 mod metrics;
+mod name;
 pub mod policy;
 mod proxy;
 mod run;
@@ -43,3 +44,4 @@ pub use decision::{
     Sharing, Turn, Viewer,
 };
 pub use identity::{Identity, TokenVerified};
+pub use name::{NameError, RoleName, StoredName, TenantName};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::Identity;
+use super::name::{RoleName, TenantName};
 use super::store::{Store, StoreError};
 
 /// What the store says of the session that a token belongs to. Times are
@@ -19,9 +20,9 @@ pub struct SessionState {
     /// refresh ends `lifetime` after `refreshed`.
     pub lifetime: u64,
     /// Its tenant; `None` is the operator's own view.
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// Its role.
-    pub role: String,
+    pub role: RoleName,
     /// Whether the session, or the token that was asked with, was revoked.
     pub revoked: bool,
 }
@@ -39,7 +40,8 @@ impl Sessions {
     }
 
     /// The session of a token as it is now. `None` if the token has none, if it
-    /// is not known here, or if the token is an outside issuer's.
+    /// is not known here, if the token is an outside issuer's, or if the session's
+    /// record names a tenant or role that there cannot be.
     ///
     /// # Errors
     /// The store cannot be asked.
@@ -49,13 +51,16 @@ impl Sessions {
             return Ok(None);
         };
         let Some(session) = self.store.session(id).await? else { return Ok(None) };
+        // Nobody goes on under what is no name any more.
+        let Ok((tenant, role)) = session.names() else { return Ok(None) };
+        let (tenant, role) = (tenant.cloned(), role.clone());
         let revoked = self.store.is_revoked(Some(id), &identity.token_id).await?;
         Ok(Some(SessionState {
             refreshed: session.refreshed,
             expires: session.expires,
             lifetime: session.lifetime,
-            tenant: session.tenant,
-            role: session.role,
+            tenant,
+            role,
             revoked: revoked || session.revoked.is_some(),
         }))
     }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 use stockade_gateway::keys::{self, KeyRing, KeySource};
-use stockade_gateway::service::{self, LARGEST_FORM, Service, Settings, opaque, socket};
-use stockade_gateway::store::{RedbStore, Store, open};
+use stockade_gateway::service::opaque::{self, OpaqueError};
+use stockade_gateway::service::{self, LARGEST_FORM, Service, Settings, socket};
+use stockade_gateway::store::{OpaqueToken, RedbStore, Session, Store, TokenHash, open};
 use stockade_gateway::token::{OwnTokens, Signer, Verifier, VerifierConfig, base64url};
 
 const NOW: u64 = 1_000_000_000;
@@ -320,14 +321,16 @@ fn the_operator_is_told_what_is_wrong() {
             (issue(json!({ "rolle": "x" })), "rolle"),
             (issue(json!({ "subject": "" })), "subject"),
             (issue(json!({ "subject": "a\nb" })), "control"),
-            (issue(json!({ "role": "r".repeat(257) })), "256"),
+            (issue(json!({ "role": "r".repeat(64) })), "cannot be a role"),
+            (issue(json!({ "subject": "s".repeat(257) })), "256"),
+            (issue(json!({ "tenant": "a__b" })), "cannot be a tenant"),
             (issue(json!({ "tenant": "" })), "tenant"),
             (issue(json!({ "lifetime": 0 })), "1 to 900"),
             (issue(json!({ "lifetime": 901 })), "1 to 900"),
             (issue(json!({ "lifetime": -1 })), "invalid value"),
             (issue(json!({ "opaque": true, "with_refresh": true })), "opaque"),
             (issue(json!({ "session_lifetime": 10 })), "session_lifetime"),
-            (issue(json!({ "role": "no role" })), "no token can be issued: the role"),
+            (issue(json!({ "role": "no role" })), "cannot be a role"),
             (json!({ "command": "revoke", "id": "ses_nobody" }), "no session"),
             (json!({ "command": "inspect", "id": "ses_nobody" }), "no session"),
             (json!([]), "cannot be read"),
@@ -364,18 +367,18 @@ fn a_store_that_is_gone_is_a_503_and_never_a_success() {
 fn a_key_that_cannot_sign_costs_the_client_no_session() {
     run(async {
         let fixture = Fixture::new();
-        let session = stockade_gateway::store::Session {
+        let session = Session {
             id: "ses_1".to_owned(),
             subject: "ann".to_owned(),
             tenant: None,
-            role: "read".to_owned(),
+            role: "read".into(),
             lifetime: 900,
             created: NOW,
             expires: NOW + 9000,
             refreshed: NOW,
             revoked: None,
         };
-        let first = stockade_gateway::store::TokenHash::of("sgr_first");
+        let first = TokenHash::of("sgr_first");
         fixture.store.create_session(&session, Some(&first)).await.unwrap();
         // By a clock before the key's time.
         let failed = fixture.refresh("sgr_first", NOW - 60).await;
@@ -383,6 +386,60 @@ fn a_key_that_cannot_sign_costs_the_client_no_session() {
         assert!(!fixture.store.is_revoked(Some("ses_1"), "x").await.unwrap());
         // It tries again when told to, with what it has.
         assert_eq!(fixture.refresh("sgr_first", NOW).await.status(), 200);
+    });
+}
+
+/// A store may have records from before there was the rule for names.
+#[test]
+fn a_record_whose_names_are_not_allowed_any_more_serves_nobody_and_spoils_no_other() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let refresh = TokenHash::of("sgr_old");
+        let opaque = format!("sga_{}", "a".repeat(43));
+        {
+            let store = Fixture::over(Arc::new(RedbStore::open(&path).unwrap())).store;
+            for (id, tenant, role) in [("ses_1", Some("a__b"), "read"), ("ses_2", None, "any role")] {
+                let session = Session {
+                    id: id.to_owned(),
+                    subject: "ann".to_owned(),
+                    tenant: tenant.map(Into::into),
+                    role: role.into(),
+                    lifetime: 900,
+                    created: NOW,
+                    expires: NOW + 9000,
+                    refreshed: NOW,
+                    revoked: None,
+                };
+                store.create_session(&session, (id == "ses_1").then_some(&refresh)).await.unwrap();
+            }
+            let token = OpaqueToken {
+                token_id: "tok_1".to_owned(),
+                subject: "ann".to_owned(),
+                tenant: None,
+                role: "any role".into(),
+                session: Some("ses_2".to_owned()),
+                expires: NOW + 900,
+            };
+            store.put_opaque(&TokenHash::of(&opaque), &token, NOW).await.unwrap();
+        }
+        // The store opens with them, and serves others.
+        let fixture = Fixture::over(Arc::new(RedbStore::open(&path).unwrap()));
+        let (_, _, good) = fixture.session().await;
+        assert_eq!(fixture.refresh(&good, NOW).await.status(), 200);
+        let answer = fixture.refresh("sgr_old", NOW).await;
+        assert_error(&answer, 400, "invalid_grant");
+        let told = body(&answer)["error_description"].to_string();
+        assert!(told.contains("cannot be a tenant"), "{told}");
+        let error = opaque::verify(&*fixture.store, "g", &opaque, NOW).await.unwrap_err();
+        assert!(matches!(error, OpaqueError::Record(_)) && error.to_string().contains("cannot be a role"), "{error}");
+        // The operator sees them and can end them.
+        let listed = fixture.admin(json!({ "command": "list" }), NOW).await["result"].to_string();
+        assert!(listed.contains("\"a__b\"") && listed.contains("\"any role\""), "{listed}");
+        for id in ["ses_1", "ses_2"] {
+            let revoked = fixture.admin(json!({ "command": "revoke", "id": id }), NOW).await;
+            assert_eq!(revoked["result"]["already"], false, "{revoked}");
+        }
     });
 }
 

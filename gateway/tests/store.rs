@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Redis;
+use stockade_gateway::TenantName;
 use stockade_gateway::store::{
     Binding, OpaqueToken, RedbStore, RedisStore, Rotation, Session, Store, StoreError, Tenants, TokenHash, open,
 };
@@ -33,8 +34,8 @@ fn session(id: &str, now: u64) -> Session {
     Session {
         id: id.to_owned(),
         subject: "ann".to_owned(),
-        tenant: Some("blue".to_owned()),
-        role: "deploy".to_owned(),
+        tenant: Some("blue".into()),
+        role: "deploy".into(),
         lifetime: 900,
         created: now,
         expires: now + 86_400,
@@ -48,10 +49,14 @@ fn opaque_token(id: &str, session: &str, now: u64) -> OpaqueToken {
         token_id: id.to_owned(),
         subject: "ann".to_owned(),
         tenant: None,
-        role: "read".to_owned(),
+        role: "read".into(),
         session: Some(session.to_owned()),
         expires: now + 900,
     }
+}
+
+fn tenant(name: &str) -> TenantName {
+    TenantName::parse(name).unwrap()
 }
 
 fn hash(token: &str) -> TokenHash {
@@ -138,19 +143,19 @@ fn another_gateway_of_the_same_store_finds_and_changes_nothing() {
 fn tenants_are_remembered_across_a_start_and_by_all_gateways() {
     with_each_store(async |store| {
         let known = Tenants::new(Arc::clone(&store));
-        known.remember(Some("shop")).await.unwrap();
-        known.remember(Some("shop")).await.unwrap();
+        known.remember(Some(&tenant("shop"))).await.unwrap();
+        known.remember(Some(&tenant("shop"))).await.unwrap();
         known.remember(None).await.unwrap();
         let other = Tenants::new(store.bound_to(&Binding::new("i", "a")));
         assert!(other.snapshot().is_empty());
-        other.remember(Some("web")).await.unwrap();
+        other.remember(Some(&tenant("web"))).await.unwrap();
         assert_eq!(other.snapshot().len(), 2, "those of the store are read before anybody is served");
         known.load().await.unwrap();
         assert!(known.snapshot().contains("web") && known.snapshot().contains("shop"));
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    run(async { RedbStore::open(&path).unwrap().remember_tenant("shop").await.unwrap() });
+    run(async { RedbStore::open(&path).unwrap().remember_tenant(&tenant("shop")).await.unwrap() });
     run(async { assert_eq!(RedbStore::open(&path).unwrap().tenants().await.unwrap(), ["shop"]) });
 }
 
@@ -698,7 +703,7 @@ fn the_bundled_playbook_lets_the_gateway_do_all_it_needs_and_no_more() {
         assert_eq!(store.list_sessions(now).await.unwrap().len(), 1);
         store.put_opaque(&hash("o"), &opaque_token("tok_1", "ses_2", now), now).await.unwrap();
         assert!(store.opaque(&hash("o"), now).await.unwrap().is_some());
-        store.remember_tenant("shop").await.unwrap();
+        store.remember_tenant(&tenant("shop")).await.unwrap();
         assert_eq!(store.tenants().await.unwrap(), ["shop"]);
         let mut revocations = store.revocations();
         revocations.mark_unchanged();

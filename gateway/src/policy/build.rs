@@ -19,6 +19,7 @@ use super::reference::{Reference, is_full_id};
 use super::refusal::{denied, malformed, not_found, shown, unreachable};
 use super::scope::Scope;
 use crate::build::{Dockerfile, DockerfileError, Fetch, ImageReference, ReferenceUse};
+use crate::name::TenantName;
 use crate::tenant;
 
 /// A registry's host and the header with which it is asked.
@@ -51,7 +52,8 @@ pub async fn dockerfile(scope: &Scope<'_>, build: &Build, bytes: &[u8]) -> Resul
         let triggers = image.details.pointer("/Config/OnBuild").and_then(Value::as_array).into_iter().flatten();
         let triggers: Vec<String> = triggers.filter_map(Value::as_str).map(str::to_owned).collect();
         let made = parsed.check_onbuild(reference.stage, &triggers).map_err(|error| refused(&error))?;
-        if made.unlabelled > 0 && scope.tenant.is_some() && tenant::owner(image) != scope.tenant {
+        if made.unlabelled > 0 && scope.tenant.is_some() && tenant::owner(image) != scope.tenant.map(TenantName::as_str)
+        {
             let message = format!(
                 "Dockerfile, line {}: the base image {:?} has ONBUILD triggers, whose layers would have no owner: \
                  a tenant builds from it only after an own image was made of it without them",
@@ -63,7 +65,7 @@ pub async fn dockerfile(scope: &Scope<'_>, build: &Build, bytes: &[u8]) -> Resul
     }
     let mut labels = scope.image_made_by();
     if scope.tenant.is_none() {
-        labels.insert(tenant::BUILDER.to_owned(), scope.role_name.into());
+        labels.insert(tenant::BUILDER.to_owned(), scope.role_name.as_str().into());
     }
     let labels: Vec<(String, String)> =
         labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned())).collect();

@@ -7,6 +7,7 @@ use super::filters::Filters;
 use super::parse::Call;
 use super::refusal::malformed;
 use super::routes::Route;
+use crate::name::TenantName;
 
 /// Everything of a [`Forward`], each part still apart.
 pub struct Draft {
@@ -98,7 +99,7 @@ impl Draft {
     ///
     /// # Errors
     /// 400 if the path lacks its name, which no client can bring about.
-    pub fn finish(self, version: Option<u16>, rule: String, tenant: Option<&str>) -> Result<Forward, Refusal> {
+    pub fn finish(self, version: Option<u16>, rule: String, tenant: Option<&TenantName>) -> Result<Forward, Refusal> {
         let mut path = version.map(|minor| format!("/v1.{minor}")).unwrap_or_default();
         for part in self.route.path.split('/').skip(1) {
             path.push('/');
@@ -129,7 +130,7 @@ impl Draft {
             headers: self.headers,
             body: self.body,
             response: self.response,
-            tenant: tenant.map(str::to_owned),
+            tenant: tenant.cloned(),
             turn: self.turn,
             replace: self.replace,
         })

@@ -7,6 +7,7 @@ use super::super::{Docker, Identity, LookupError, Object, ObjectKind, Reply, Res
 use super::parse::NEWEST;
 use super::routes::{Class, ROUTES, Route};
 use super::{Operation, Policy, Role, parse};
+use crate::name::{NameError, RoleName, TenantName};
 
 /// Explains what would become of a request: `POST /v1.47/containers/create`,
 /// a body for it, in the name of an identity. Nothing is sent.
@@ -82,11 +83,20 @@ pub async fn explain_as(
     body: &[u8],
     docker: Option<&dyn Docker>,
 ) -> String {
+    let refused = |rule: &str, error: NameError| format!("refused: no known operation: 403 by {rule}\n{error}\n");
+    let role = match RoleName::parse(role) {
+        Ok(role) => role,
+        Err(error) => return refused("role.unknown", error),
+    };
+    let tenant = match tenant.map(TenantName::parse).transpose() {
+        Ok(tenant) => tenant,
+        Err(error) => return refused("tenant.name", error),
+    };
     let supposed = Identity {
         issuer: String::new(),
         subject: String::new(),
-        tenant: tenant.map(str::to_owned),
-        role: role.to_owned(),
+        tenant,
+        role,
         session: None,
         token_id: String::new(),
         expires: 0,
@@ -117,7 +127,7 @@ impl Docker for Unasked {
 /// What each role may do, as a Markdown table: a line for each operation that
 /// some role may be given, and one for all that none may.
 pub fn roles_table(policy: &Policy) -> String {
-    let names: Vec<&String> = policy.roles().keys().collect();
+    let names: Vec<&RoleName> = policy.roles().keys().collect();
     let mut text = String::from("| Operation | Class |");
     for name in &names {
         let _ = write!(text, " {name} |");

@@ -16,6 +16,7 @@ use super::refusal::{denied, malformed, not_found, shown, unreachable};
 use super::scope::Scope;
 use super::{bodies, build, create, json, limits, members, shape};
 use crate::build::{BuildArgs, DockerfilePath};
+use crate::name::TenantName;
 use crate::tenant;
 
 /// Bytes of a credentials header.
@@ -85,7 +86,7 @@ pub fn familiar(reference: &Reference) -> String {
 
 impl Scope<'_> {
     /// Whether a tenant sees every image that has a name in a repository.
-    async fn sees_all_of(&self, tenant: &str, repository: &Reference) -> Result<(), Refusal> {
+    async fn sees_all_of(&self, tenant: &TenantName, repository: &Reference) -> Result<(), Refusal> {
         let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
         let mut named = images.iter().filter(|image| {
             let mut names = image.references.iter().filter_map(|name| Reference::read(name));
@@ -100,7 +101,7 @@ impl Scope<'_> {
     /// Whether a tag is on an image that a tenant does not see, or would be one
     /// under another tenant's prefix, which that tenant takes for its own. All
     /// images are listed whatever the answer, so that its time does not tell.
-    pub async fn taken_by_another(&self, tenant: &str, reference: &Reference) -> Result<bool, Refusal> {
+    pub async fn taken_by_another(&self, tenant: &TenantName, reference: &Reference) -> Result<bool, Refusal> {
         let images = self.docker.list(ObjectKind::Image, None).await.map_err(|error| unreachable(&error))?;
         let taken = images.iter().any(|image| {
             let tagged =
@@ -224,7 +225,7 @@ pub fn retag(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Re
 }
 
 /// The ids of the images that a tenant sees.
-pub async fn seen(scope: &Scope<'_>, tenant: &str) -> Result<Arc<Vec<String>>, Refusal> {
+pub async fn seen(scope: &Scope<'_>, tenant: &TenantName) -> Result<Arc<Vec<String>>, Refusal> {
     let images = scope.view().images(tenant).await?;
     Ok(Arc::new(images.into_iter().map(|image| image.id).collect()))
 }
@@ -270,7 +271,7 @@ pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<
         draft.name(name);
         return Ok(());
     }
-    let owned = tenant::owner(object) == Some(tenant) && object.references.iter().all(|tag| prefixed(tag));
+    let owned = tenant::owner(object) == Some(tenant.as_str()) && object.references.iter().all(|tag| prefixed(tag));
     if !owned {
         return Err(denied("tenant.owner", "this image is shared: only the operator removes it"));
     }
@@ -309,7 +310,7 @@ pub async fn prune(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
         return Ok(());
     }
     let images = scope.view().images(tenant).await?;
-    let own = images.iter().filter(|image| tenant::owner(image) == Some(tenant));
+    let own = images.iter().filter(|image| tenant::owner(image) == Some(tenant.as_str()));
     let others = |name: &&String| Reference::read(name).is_none_or(|name| !name.is_under(tenant));
     match own.flat_map(|image| &image.references).find(others) {
         None => Ok(()),
@@ -442,7 +443,7 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
         platform: text("platform").map(|platform| platform_text(&platform)).transpose()?,
         credentials: if own { build::credentials(&known) } else { Arc::default() },
         role: scope.role_name.to_owned(),
-        tenant: scope.tenant.map(str::to_owned),
+        tenant: scope.tenant.cloned(),
     }));
     Ok(())
 }

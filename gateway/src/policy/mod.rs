@@ -41,6 +41,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::name::RoleName;
 use super::{Build, Docker, Forward, Identity, Refusal, Sharing, tenant};
 use draft::Draft;
 pub use explain::{explain, explain_as, roles_table};
@@ -132,7 +133,7 @@ impl Policy {
 
     /// Whether a role is there and allows an operation, for what has begun under
     /// roles that were loaded before these.
-    pub fn allows(&self, role: &str, operation: Operation) -> bool {
+    pub fn allows(&self, role: &RoleName, operation: Operation) -> bool {
         self.roles.get(role).is_some_and(|role| role.allows(routes::of(operation)).is_some())
     }
 
@@ -178,10 +179,7 @@ impl Policy {
             return Err(denied(format!("role.{}.allow", identity.role), message));
         };
         let rule = format!("role.{}.{entry}", identity.role);
-        let tenant = identity.tenant.as_deref();
-        if tenant.is_some_and(|tenant| !tenant::is_tenant_name(tenant)) {
-            return Err(denied("tenant.name", "the token's tenant must be small letters, digits and -"));
-        }
+        let tenant = identity.tenant.as_ref();
         if call.version.is_some_and(|version| !(self.oldest..=self.newest).contains(&version)) {
             let message = format!("use API version 1.{} to 1.{}", self.oldest, self.newest);
             return Err(malformed("path.version", message));
@@ -218,7 +216,7 @@ impl Policy {
         let Some(role) = self.roles.get(&build.role) else {
             return Err(denied("role.unknown", format!("the role {:?} is not known here", build.role)));
         };
-        let tenant = build.tenant.as_deref();
+        let tenant = build.tenant.as_ref();
         let scope = Scope { role, roles: &self.roles, role_name: &build.role, tenant, docker, sharing: &self.sharing };
         let refused = |refusal| Refusal { operation: Some(Operation::ImageBuild), ..refusal };
         build::dockerfile(&scope, build, text).await.map_err(refused)

@@ -16,6 +16,7 @@ use super::reference;
 use super::refusal::{denied, malformed, not_found, shown, unreachable};
 use super::rules::Need;
 use super::scope::Scope;
+use crate::name::TenantName;
 use crate::tenant::{self, names};
 
 /// An object that may be looked at or used, as it was asked for.
@@ -43,7 +44,7 @@ pub const MARK: &str = "ContainerIDFile";
 
 /// The mark of a container made for a tenant, or by a role without one.
 pub fn mark(scope: &Scope<'_>) -> String {
-    format!("stockade-gateway:tenant={}:role={}", scope.tenant.unwrap_or(""), scope.role_name)
+    format!("stockade-gateway:tenant={}:role={}", scope.tenant.map_or("", TenantName::as_str), scope.role_name)
 }
 
 /// Whose a container is by its mark: the tenant, empty for none.
@@ -110,7 +111,7 @@ impl Scope<'_> {
             None => self.view().look(ObjectKind::Container, &found.id).await?.ok_or_else(&missing)?,
         };
         let made = self.made_here(&container).await?;
-        if self.tenant.is_some() && made.as_deref() != self.tenant {
+        if self.tenant.is_some() && made.as_deref() != self.tenant.map(TenantName::as_str) {
             return Err(missing());
         }
         if self.role.grants(FOREIGN) {
@@ -171,7 +172,7 @@ impl Scope<'_> {
             // What is gone by now is in no answer.
             let Some(container) = self.view().look(ObjectKind::Container, &object.id).await? else { continue };
             let made = self.made_here(&container).await?;
-            match made.is_none() || self.tenant.is_some_and(|tenant| made.as_deref() != Some(tenant)) {
+            match made.is_none() || self.tenant.is_some_and(|tenant| made.as_deref() != Some(tenant.as_str())) {
                 true => impostors.push(object.id.clone()),
                 false => self.sharing.judged(&label, &object.id),
             }
@@ -299,7 +300,7 @@ impl Scope<'_> {
             // What is gone lends nothing.
             let Some(other) = self.view().look(ObjectKind::Container, other).await? else { continue };
             let made = self.made_here(&other).await?;
-            let own = made.as_deref().is_some_and(|made| self.tenant.is_none_or(|tenant| tenant == made));
+            let own = made.as_deref().is_some_and(|made| self.tenant.is_none_or(|tenant| *tenant == made));
             if !own || Box::pin(self.exceeds(&other, depth - 1)).await?.is_some() {
                 return Ok(beyond);
             }

@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use super::operation::Operation;
 use super::reference;
 use super::routes::{self, Class, Route};
+use crate::name::RoleName;
 
 /// A role as the policy uses it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -235,7 +236,7 @@ struct File {
 }
 
 /// Roles by name.
-pub type Roles = BTreeMap<String, Role>;
+pub type Roles = BTreeMap<RoleName, Role>;
 
 /// The bundled roles.
 pub const BUNDLED: &[(&str, &str)] = &[
@@ -252,8 +253,9 @@ pub fn read(name: &str, text: &str, roles: &mut Roles) -> Result<(), RoleError> 
     let file: File =
         toml::from_str(text).map_err(|error| RoleError::Form { name: name.to_owned(), error: Box::new(error) })?;
     for (role, body) in file.role {
-        check(&body).map_err(|what| RoleError::Meaning { name: name.to_owned(), role: role.clone(), what })?;
-        roles.insert(role, body);
+        let wrong = |what| RoleError::Meaning { name: name.to_owned(), role: role.clone(), what };
+        check(&body).map_err(wrong)?;
+        roles.insert(RoleName::parse(&role).map_err(|error| wrong(error.to_string()))?, body);
     }
     Ok(())
 }

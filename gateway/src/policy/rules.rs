@@ -6,6 +6,7 @@
 //! [`crate::tenant::filter_json`]).
 
 use super::super::ObjectKind;
+use crate::name::TenantName;
 use crate::tenant;
 
 /// What is to be done with an object.
@@ -96,7 +97,7 @@ pub enum OwnerLabel {
 impl OwnerLabel {
     /// The filter that requires it of a tenant.
     #[must_use]
-    pub fn required(self, tenant: &str) -> String {
+    pub fn required(self, tenant: &TenantName) -> String {
         match self {
             OwnerLabel::Object => tenant::label_filter(tenant),
             OwnerLabel::Container => format!("{}={tenant}", tenant::CONTAINER),

@@ -8,6 +8,7 @@ use super::super::{Docker, Refusal, Sharing, Viewer};
 use super::reference::Reference;
 use super::refusal::{denied, shown};
 use super::roles::{Role, Roles};
+use crate::name::{RoleName, TenantName};
 use crate::tenant::{self, View};
 
 /// The circumstances of one decision.
@@ -18,9 +19,9 @@ pub struct Scope<'a> {
     /// All roles: what others may mount for writing counts too.
     pub roles: &'a Roles,
     /// Its name.
-    pub role_name: &'a str,
+    pub role_name: &'a RoleName,
     /// The tenant of the token; none for the operator.
-    pub tenant: Option<&'a str>,
+    pub tenant: Option<&'a TenantName>,
     /// The daemon.
     pub docker: &'a dyn Docker,
     /// Which images tenants share.
@@ -35,15 +36,20 @@ impl Scope<'_> {
 
     /// For whom answers are filtered.
     pub fn viewer(&self) -> Viewer {
-        Viewer { tenant: self.tenant.map(str::to_owned), sharing: Arc::clone(self.sharing) }
+        Viewer { tenant: self.tenant.cloned(), sharing: Arc::clone(self.sharing) }
+    }
+
+    /// The tenant as the value of a label, or what stands for none.
+    fn owner<'a>(&'a self, nobody: &'a str) -> &'a str {
+        self.tenant.map_or(nobody, TenantName::as_str)
     }
 
     /// The labels of a network or volume that is made.
     pub fn made_by(&self) -> Map<String, Value> {
         let mut labels = Map::new();
-        labels.insert(tenant::LABEL.to_owned(), self.tenant.unwrap_or("").into());
+        labels.insert(tenant::LABEL.to_owned(), self.owner("").into());
         if self.tenant.is_none() {
-            labels.insert(tenant::ROLE.to_owned(), self.role_name.into());
+            labels.insert(tenant::ROLE.to_owned(), self.role_name.as_str().into());
         }
         labels
     }
@@ -51,18 +57,14 @@ impl Scope<'_> {
     /// The labels of a container that is made, all of them, over those that its
     /// image may carry.
     pub fn container_made_by(&self) -> Map<String, Value> {
-        let role = if self.tenant.is_none() { self.role_name } else { "" };
-        written([
-            (tenant::LABEL, self.tenant.unwrap_or("")),
-            (tenant::ROLE, role),
-            (tenant::CONTAINER, self.tenant.unwrap_or("-")),
-        ])
+        let role = if self.tenant.is_none() { self.role_name.as_str() } else { "" };
+        written([(tenant::LABEL, self.owner("")), (tenant::ROLE, role), (tenant::CONTAINER, self.owner("-"))])
     }
 
     /// The labels of an image that is made, all of them: those of a container
     /// that a commit would pass on are written empty.
     pub fn image_made_by(&self) -> Map<String, Value> {
-        written([(tenant::LABEL, self.tenant.unwrap_or("")), (tenant::ROLE, ""), (tenant::CONTAINER, "")])
+        written([(tenant::LABEL, self.owner("")), (tenant::ROLE, ""), (tenant::CONTAINER, "")])
     }
 
     /// A reference whose registry the role may reach.

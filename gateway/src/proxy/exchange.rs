@@ -327,7 +327,7 @@ impl Proxy {
 
 /// An answer of the daemon in the names that the client uses.
 fn told(forward: &Forward, body: Vec<u8>) -> Vec<u8> {
-    let Some(tenant) = forward.tenant.as_deref() else { return body };
+    let Some(tenant) = forward.tenant.as_ref() else { return body };
     let body = tenant::names::own_text(tenant, &String::from_utf8_lossy(&body)).into_bytes();
     match &forward.replace {
         Some((from, to)) => String::from_utf8_lossy(&body).replace(from, to).into_bytes(),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Service;
+use crate::name::{StoredName, TenantName};
 use crate::store::{OPAQUE_PREFIX, OpaqueToken, REFRESH_PREFIX, Session, StoreError, TokenHash, fresh_id, fresh_token};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -39,7 +40,7 @@ pub struct IssueRequest {
     pub subject: String,
     /// The tenant; absent for the operator's own view.
     #[serde(default)]
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// The role.
     pub role: String,
     /// How long each access token lives.
@@ -70,7 +71,7 @@ pub enum AdminError {
     Issue(#[from] crate::token::SignError),
 }
 
-/// The longest name of a subject, tenant or role, in bytes.
+/// The longest subject, role or identifier, in bytes.
 const LONGEST_NAME: usize = 256;
 
 impl Service {
@@ -104,12 +105,10 @@ impl Service {
     }
 
     async fn admin_issue(&self, wanted: IssueRequest, now: u64) -> Result<Value, AdminError> {
-        let names = [Some(("subject", &wanted.subject)), Some(("role", &wanted.role))];
-        for (what, name) in names.into_iter().chain([wanted.tenant.as_ref().map(|name| ("tenant", name))]).flatten() {
-            check_name(what, name)?;
-        }
+        check_name("subject", &wanted.subject)?;
+        check_name("role", &wanted.role)?;
         // Such a token would be refused everything, and its holder not told why.
-        self.serves_session(&wanted.role, wanted.tenant.as_deref()).map_err(AdminError::Wrong)?;
+        let role = self.role_named(&wanted.role).map_err(AdminError::Wrong)?;
         let lifetime = wanted.lifetime.unwrap_or(self.settings.lifetime);
         let longest = if wanted.opaque { self.settings.longest_opaque } else { self.settings.longest_lifetime };
         if lifetime == 0 || lifetime > longest {
@@ -131,8 +130,8 @@ impl Service {
         let session = Session {
             id: fresh_id("ses_")?,
             subject: wanted.subject,
-            tenant: wanted.tenant,
-            role: wanted.role,
+            tenant: wanted.tenant.clone().map(StoredName::Name),
+            role: StoredName::Name(role),
             lifetime,
             created: now,
             expires: now.saturating_add(length),
@@ -142,7 +141,7 @@ impl Service {
         let refresh = wanted.with_refresh.then(|| fresh_token(REFRESH_PREFIX)).transpose()?;
         let hash = refresh.as_ref().map(|token| TokenHash::of(token.expose_secret()));
         // Known before there is a session: whoever is served is in the set.
-        self.tenants.remember(session.tenant.as_deref()).await?;
+        self.tenants.remember(wanted.tenant.as_ref()).await?;
         // The session comes last: a failure before leaves none, and no token is good without it.
         let (token, token_id, expires) = if wanted.opaque {
             self.opaque_token(&session, now).await?

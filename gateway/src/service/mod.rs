@@ -21,6 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Response};
 
+use super::name::RoleName;
 use super::store::{Store, Tenants};
 use super::token::OwnTokens;
 use answer::{method_not_allowed, oauth_error, public};
@@ -49,7 +50,7 @@ pub struct Settings {
     /// How long a session lives, however often it is refreshed.
     pub session: u64,
     /// The roles that tokens are issued for; none: whatever the role's name is.
-    pub roles: Option<Vec<String>>,
+    pub roles: Option<Vec<RoleName>>,
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! Opaque access tokens: the same identity as a JWT's, looked up in the store.
 
 use crate::identity::{Identity, TokenVerified};
+use crate::name::NameError;
 use crate::store::{OPAQUE_PREFIX, Store, StoreError, TokenHash};
 
 /// Whether a token has the form of an opaque access token.
@@ -10,12 +11,23 @@ pub fn is_opaque(token: &str) -> bool {
     })
 }
 
+/// Why an opaque token could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpaqueError {
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The token's record names a tenant or role that there cannot be.
+    #[error(transparent)]
+    Record(#[from] NameError),
+}
+
 /// Whom an opaque access token speaks for; `None` if it is unknown, expired or
 /// revoked.
 ///
 /// # Errors
-/// The store cannot be asked: refuse.
-pub async fn verify(store: &dyn Store, issuer: &str, token: &str, now: u64) -> Result<Option<Identity>, StoreError> {
+/// The store cannot be asked, or has a record that nobody can be served by: refuse.
+pub async fn verify(store: &dyn Store, issuer: &str, token: &str, now: u64) -> Result<Option<Identity>, OpaqueError> {
     if !is_opaque(token) {
         return Ok(None);
     }
@@ -23,11 +35,13 @@ pub async fn verify(store: &dyn Store, issuer: &str, token: &str, now: u64) -> R
     if found.expires <= now || store.is_revoked(found.session.as_deref(), &found.token_id).await? {
         return Ok(None);
     }
+    let (tenant, role) = found.names()?;
+    let (tenant, role) = (tenant.cloned(), role.clone());
     Ok(Some(Identity {
         issuer: issuer.to_owned(),
         subject: found.subject,
-        tenant: found.tenant,
-        role: found.role,
+        tenant,
+        role,
         session: found.session,
         token_id: found.token_id,
         expires: found.expires,

@@ -10,8 +10,9 @@ use serde_json::json;
 use super::Service;
 use super::answer::{oauth_error, private, store_gone, try_again};
 use super::form::Form;
+use crate::name::RoleName;
 use crate::store::{RACE_SECONDS, REFRESH_PREFIX, Rotation, Session, TokenHash, fresh_token};
-use crate::token::{Grant, Issued, SignError, is_tenant};
+use crate::token::{Grant, Issued, SignError};
 
 impl Service {
     pub(super) async fn token(&self, form: &Form, now: u64) -> Response<Bytes> {
@@ -72,36 +73,33 @@ impl Service {
         };
         let live = |session: &Session| session.revoked.is_none() && session.expires > now;
         let Some(session) = asked.await.map_err(|error| store_gone(&error))?.filter(live) else { return Ok(None) };
-        self.serves_session(&session.role, session.tenant.as_deref()).map_err(|reason| {
-            oauth_error(400, "invalid_grant", &format!("the refresh token is not exchanged: {reason}"))
-        })?;
+        let refused =
+            |reason| oauth_error(400, "invalid_grant", &format!("the refresh token is not exchanged: {reason}"));
+        let (_, role) = session.names().map_err(|error| refused(error.to_string()))?;
+        self.role_named(role).map_err(refused)?;
         let issued = self.access_token(&session, now);
         issued.map(Some).map_err(|_| try_again(RACE_SECONDS + 1, "no key may sign now"))
     }
 
-    /// Whether requests of this role and tenant can be allowed at all.
-    pub(super) fn serves_session(&self, role: &str, tenant: Option<&str>) -> Result<(), String> {
-        if let Some(roles) = &self.settings.roles
-            && !roles.iter().any(|known| known == role)
-        {
-            return Err(format!("there is no role '{role}' here; the roles are: {}", roles.join(", ")));
-        }
-        match tenant {
-            Some(tenant) if !is_tenant(tenant) => Err(format!(
-                "'{tenant}' cannot be a tenant: at most 63 of a-z, 0-9, '-', '_', '.', as the first part of an image's \
-                 name; without '__', not 'library'"
-            )),
-            _ => Ok(()),
+    /// The role of this name, if requests of it can be allowed at all.
+    pub(super) fn role_named(&self, name: &str) -> Result<RoleName, String> {
+        match &self.settings.roles {
+            None => RoleName::parse(name).map_err(|error| error.to_string()),
+            Some(roles) => roles.iter().find(|known| **known == *name).cloned().ok_or_else(|| {
+                let known: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+                format!("there is no role '{name}' here; the roles are: {}", known.join(", "))
+            }),
         }
     }
 
     /// An access token of a session, which it never outlives.
     pub(super) fn access_token(&self, session: &Session, now: u64) -> Result<Issued, SignError> {
         let lifetime = session.lifetime.min(self.settings.longest_lifetime).min(session.expires.saturating_sub(now));
+        let (tenant, role) = session.names()?;
         let grant = Grant {
             subject: session.subject.clone(),
-            tenant: session.tenant.clone(),
-            role: session.role.clone(),
+            tenant: tenant.cloned(),
+            role: role.clone(),
             session: Some(session.id.clone()),
             lifetime: Duration::from_secs(lifetime),
         };

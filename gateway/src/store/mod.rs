@@ -28,6 +28,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::name::TenantName;
+
 pub use binding::Binding;
 pub use redb_store::RedbStore;
 pub use redis_store::RedisStore;
@@ -105,7 +107,7 @@ pub trait Store: Send + Sync {
 
     /// Adds a tenant's name to those that were ever served. It is never removed:
     /// what the tenant made on the host may outlive its sessions.
-    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+    fn remember_tenant<'a>(&'a self, name: &'a TenantName) -> Reply<'a, ()>;
 
     /// The tenants that [`Store::remember_tenant`] was told of, in any order.
     fn tenants(&self) -> Reply<'_, Vec<String>>;

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use super::binding::Bound;
 use super::session::{Refresh, RefreshState, Verdict, judge};
 use super::{Binding, OpaqueToken, Reply, Rotation, Session, Store, StoreError, TokenHash};
+use crate::name::TenantName;
 
 const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
 const REFRESH: TableDefinition<&[u8], &[u8]> = TableDefinition::new("refresh");
@@ -568,7 +569,7 @@ impl Store for RedbStore {
         })
     }
 
-    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+    fn remember_tenant<'a>(&'a self, name: &'a TenantName) -> Reply<'a, ()> {
         let name = name.to_owned();
         self.on_disk(move |shared| {
             shared.change(

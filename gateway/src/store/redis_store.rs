@@ -22,6 +22,7 @@ use super::link::{CHANNEL, Link};
 use super::{
     Binding, OpaqueToken, RACE_SECONDS, RETRY_SECONDS, Reply, Rotation, Session, Store, StoreError, TokenHash,
 };
+use crate::name::TenantName;
 
 const ROTATE: &str = include_str!("rotate.lua");
 
@@ -311,8 +312,8 @@ impl Store for RedisStore {
         Box::pin(self.do_purge(now))
     }
 
-    fn remember_tenant<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
-        Box::pin(async move { self.run::<i64>(redis::cmd("SADD").arg(TENANTS).arg(name)).await.map(drop) })
+    fn remember_tenant<'a>(&'a self, name: &'a TenantName) -> Reply<'a, ()> {
+        Box::pin(async move { self.run::<i64>(redis::cmd("SADD").arg(TENANTS).arg(name.as_str())).await.map(drop) })
     }
 
     fn tenants(&self) -> Reply<'_, Vec<String>> {

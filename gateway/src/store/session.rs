@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{NameError, RoleName, StoredName, TenantName};
+
 /// A family of refresh tokens and the access tokens issued with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -10,9 +12,9 @@ pub struct Session {
     /// `sub` of its tokens.
     pub subject: String,
     /// The tenant; `None` is the operator's own view.
-    pub tenant: Option<String>,
+    pub tenant: Option<StoredName<TenantName>>,
     /// The role.
-    pub role: String,
+    pub role: StoredName<RoleName>,
     /// How long its access tokens live, in seconds.
     pub lifetime: u64,
     /// When it began.
@@ -25,6 +27,36 @@ pub struct Session {
     pub revoked: Option<u64>,
 }
 
+/// A tenant, if there is one, and a role.
+type Names<'a> = (Option<&'a TenantName>, &'a RoleName);
+
+fn names<'a>(
+    tenant: Option<&'a StoredName<TenantName>>,
+    role: &'a StoredName<RoleName>,
+) -> Result<Names<'a>, NameError> {
+    Ok((tenant.map(StoredName::name).transpose()?, role.name()?))
+}
+
+impl Session {
+    /// Its tenant and role.
+    ///
+    /// # Errors
+    /// One of them cannot be: the record was written under an older rule.
+    pub fn names(&self) -> Result<Names<'_>, NameError> {
+        names(self.tenant.as_ref(), &self.role)
+    }
+}
+
+impl OpaqueToken {
+    /// Its tenant and role.
+    ///
+    /// # Errors
+    /// As [`Session::names`].
+    pub fn names(&self) -> Result<Names<'_>, NameError> {
+        names(self.tenant.as_ref(), &self.role)
+    }
+}
+
 /// What an opaque access token stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpaqueToken {
@@ -33,9 +65,9 @@ pub struct OpaqueToken {
     /// `sub`.
     pub subject: String,
     /// The tenant; `None` is the operator's own view.
-    pub tenant: Option<String>,
+    pub tenant: Option<StoredName<TenantName>>,
     /// The role.
-    pub role: String,
+    pub role: StoredName<RoleName>,
     /// The session it belongs to.
     pub session: Option<String>,
     /// When it ends.

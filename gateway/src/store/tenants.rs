@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Store, StoreError};
+use crate::name::TenantName;
 
-/// The known tenants: written to the store first, then seen by everyone.
+/// The known tenants: written to the store first, then seen by everyone. A name
+/// that was given under an older rule stays among them, though no token can
+/// have it: what its tenant made on the host is still nobody else's.
 pub struct Tenants {
     store: Arc<dyn Store>,
     known: RwLock<Arc<HashSet<String>>>,
@@ -49,12 +52,12 @@ impl Tenants {
     ///
     /// # Errors
     /// The store cannot be asked: the set may lack some, so whoever asks must refuse.
-    pub async fn remember(&self, tenant: Option<&str>) -> Result<(), StoreError> {
+    pub async fn remember(&self, tenant: Option<&TenantName>) -> Result<(), StoreError> {
         if let Some(name) = tenant
-            && !self.snapshot().contains(name)
+            && !self.snapshot().contains(name.as_str())
         {
             self.store.remember_tenant(name).await?;
-            self.extend([name.to_owned()]);
+            self.extend([name.to_string()]);
         }
         if self.loaded.load(Ordering::Acquire) { Ok(()) } else { self.load().await }
     }

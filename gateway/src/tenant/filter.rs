@@ -4,6 +4,7 @@
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
+use super::super::name::TenantName;
 use super::super::policy::rules::{JsonFilter, LineFilter};
 use super::super::{Refusal, Selection, Sharing, Viewer};
 use super::{CONTAINER, LABEL, list, mask, names};
@@ -33,11 +34,11 @@ pub fn filter_json(
     body: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
     if filter == JsonFilter::Containers {
-        return list::containers(viewer.tenant.as_deref(), selection, body)
+        return list::containers(viewer.tenant.as_ref(), selection, body)
             .map_err(|error| unreadable(&error.to_string()));
     }
     let mut answer: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
-    match viewer.tenant.as_deref() {
+    match viewer.tenant.as_ref() {
         Some(tenant) => for_tenant(filter, tenant, &viewer.sharing, selection, &mut answer)?,
         None => for_operator(filter, &mut answer)?,
     }
@@ -82,12 +83,12 @@ fn for_operator(filter: JsonFilter, answer: &mut Value) -> Result<(), Refusal> {
 
 fn for_tenant(
     filter: JsonFilter,
-    tenant: &str,
+    tenant: &TenantName,
     sharing: &Sharing,
     selection: &Selection,
     answer: &mut Value,
 ) -> Result<(), Refusal> {
-    let mine = |item: &Value| owner(item) == Some(tenant);
+    let mine = |item: &Value| owner(item) == Some(tenant.as_str());
     match filter {
         JsonFilter::Networks => {
             keep(answer, mine)?;
@@ -158,7 +159,7 @@ fn for_tenant(
 }
 
 /// The names of what was removed, in the tenant's own.
-fn deleted(answer: &mut Value, list: &str, tenant: &str) -> Result<(), Refusal> {
+fn deleted(answer: &mut Value, list: &str, tenant: &TenantName) -> Result<(), Refusal> {
     each(object(answer)?.get_mut(list).unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
     Ok(())
 }
@@ -177,7 +178,7 @@ pub fn filter_line(filter: LineFilter, viewer: &Viewer, line: &[u8]) -> Result<O
         return Ok(None);
     }
     let mut said: Value = serde_json::from_slice(text).map_err(|error| unreadable(&error.to_string()))?;
-    match (filter, viewer.tenant.as_deref()) {
+    match (filter, viewer.tenant.as_ref()) {
         (LineFilter::Events, None) => {
             let foreign = said.get("Type").and_then(Value::as_str) == Some("container")
                 && !said.pointer("/Actor/Attributes").is_some_and(has_label);
@@ -188,7 +189,7 @@ pub fn filter_line(filter: LineFilter, viewer: &Viewer, line: &[u8]) -> Result<O
         (LineFilter::Events, Some(tenant)) => {
             let of_image = said.get("Type").and_then(Value::as_str) == Some("image");
             let Some(Value::Object(attributes)) = said.pointer_mut("/Actor/Attributes") else { return Ok(None) };
-            let owner = |label: &str| attributes.get(label).and_then(Value::as_str) == Some(tenant);
+            let owner = |label: &str| attributes.get(label).and_then(Value::as_str) == Some(tenant.as_str());
             if !owner(if of_image { LABEL } else { CONTAINER }) {
                 return Ok(None);
             }
@@ -224,7 +225,7 @@ fn texts(item: &Value, member: &str) -> Vec<String> {
 }
 
 /// Leaves in a member the names of an image that the tenant may see.
-fn names_seen(item: &mut Value, member: &str, tenant: &str, sharing: &Sharing) {
+fn names_seen(item: &mut Value, member: &str, tenant: &TenantName, sharing: &Sharing) {
     if let Some(Value::Array(names)) = item.get_mut(member) {
         names
             .retain(|name| name.as_str().is_some_and(|name| name.starts_with("<none>") || sharing.names(tenant, name)));
@@ -232,7 +233,7 @@ fn names_seen(item: &mut Value, member: &str, tenant: &str, sharing: &Sharing) {
 }
 
 /// The images of a list or of `system df` that the tenant sees, with the names that it sees.
-fn images(answer: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
+fn images(answer: &mut Value, tenant: &TenantName, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     keep(answer, |item| {
         let names = [texts(item, "RepoTags"), texts(item, "RepoDigests")].concat();
         sharing.shows(tenant, owner(item), &names)
@@ -275,7 +276,7 @@ fn escaped(c: char) -> String {
     if c.is_alphanumeric() { c.to_string() } else { format!("\\{c}") }
 }
 
-fn image(item: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) {
+fn image(item: &mut Value, tenant: &TenantName, sharing: &Sharing, selection: &Selection) {
     for member in ["RepoTags", "RepoDigests"] {
         names_seen(item, member, tenant, sharing);
     }
@@ -295,7 +296,7 @@ fn image(item: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selectio
 
 /// What a removal tells: the names and images that the tenant saw. Of layers
 /// the daemon tells only those that no other image has, so none is told.
-fn removed(list: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
+fn removed(list: &mut Value, tenant: &TenantName, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     keep(list, |item| {
         let member = |name: &str| item.get(name).and_then(Value::as_str);
         member("Untagged").is_some_and(|name| sharing.names(tenant, name))
@@ -349,14 +350,14 @@ fn pick(list: &mut Value, selection: &Selection) {
 }
 
 /// A name, or a path of names, in place.
-fn renamed(value: &mut Value, tenant: &str) {
+fn renamed(value: &mut Value, tenant: &TenantName) {
     if let Value::String(text) = value {
         *text = names::own_path(tenant, text);
     }
 }
 
 /// A container, as lists and `inspect` have it.
-pub(super) fn container(item: &mut Value, tenant: &str) {
+pub(super) fn container(item: &mut Value, tenant: &TenantName) {
     each(item.get_mut("Names").unwrap_or(&mut Value::Null), |name| renamed(name, tenant));
     renamed(item.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
     for mounts in ["/Mounts", "/HostConfig/Mounts"] {
@@ -394,28 +395,28 @@ pub(super) fn container(item: &mut Value, tenant: &str) {
     }
 }
 
-fn network(item: &mut Value, tenant: &str) {
+fn network(item: &mut Value, tenant: &TenantName) {
     renamed(item.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
     for (_, member) in item.get_mut("Containers").and_then(Value::as_object_mut).into_iter().flatten() {
         renamed(member.get_mut("Name").unwrap_or(&mut Value::Null), tenant);
     }
 }
 
-fn volume(item: &mut Value, tenant: &str) {
+fn volume(item: &mut Value, tenant: &TenantName) {
     for member in ["Name", "Mountpoint"] {
         renamed(item.get_mut(member).unwrap_or(&mut Value::Null), tenant);
     }
 }
 
 /// `docker system df`: lists filtered, totals that count others' left out.
-fn usage(answer: &mut Value, tenant: &str, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
+fn usage(answer: &mut Value, tenant: &TenantName, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     let map = object(answer)?;
     let mut kept = Map::new();
     for name in ["Containers", "Images", "Volumes"] {
         let mut list = map.shift_remove(name).unwrap_or(Value::Null);
         match name {
             "Images" => images(&mut list, tenant, sharing, selection)?,
-            _ => keep(&mut list, |item| owner(item) == Some(tenant) && !selection.hides(item))?,
+            _ => keep(&mut list, |item| owner(item) == Some(tenant.as_str()) && !selection.hides(item))?,
         }
         match name {
             "Containers" => each(&mut list, |item| container(item, tenant)),
@@ -470,9 +471,9 @@ mod tests {
     use super::*;
 
     /// The same by the whole tree of values.
-    fn by_tree(tenant: &str, body: &[u8]) -> Value {
+    fn by_tree(tenant: &TenantName, body: &[u8]) -> Value {
         let mut answer: Value = serde_json::from_slice(body).unwrap();
-        keep(&mut answer, |item| owner(item) == Some(tenant)).unwrap();
+        keep(&mut answer, |item| owner(item) == Some(tenant.as_str())).unwrap();
         each(&mut answer, |item| container(item, tenant));
         answer
     }
@@ -497,13 +498,14 @@ mod tests {
         ]);
         for tenant in ["shop", "ware", "none"] {
             let body = list.to_string();
-            let viewer = Viewer { tenant: Some(tenant.to_owned()), ..Viewer::default() };
+            let tenant = TenantName::parse(tenant).unwrap();
+            let viewer = Viewer { tenant: Some(tenant.clone()), ..Viewer::default() };
             let filtered =
                 filter_json(JsonFilter::Containers, &viewer, &Selection::default(), body.as_bytes()).unwrap();
             let filtered: Value = serde_json::from_slice(&filtered).unwrap();
-            assert_eq!(filtered, by_tree(tenant, body.as_bytes()), "{tenant}");
+            assert_eq!(filtered, by_tree(&tenant, body.as_bytes()), "{tenant}");
         }
-        let viewer = Viewer { tenant: Some("shop".to_owned()), ..Viewer::default() };
+        let viewer = Viewer { tenant: Some(TenantName::parse("shop").unwrap()), ..Viewer::default() };
         assert_eq!(filter_json(JsonFilter::Containers, &viewer, &Selection::default(), b"null").unwrap(), b"[]");
     }
 }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::super::Selection;
+use super::super::name::TenantName;
 use super::{CONTAINER, LABEL, filter, mask, names};
 
 /// A container of the list, each member as it was written.
@@ -111,7 +112,7 @@ impl<'a> Item<'a> {
     }
 
     /// The members that hold a name of the tenant's, in the tenant's names.
-    fn renamed(&self, tenant: &str) -> Result<Map<String, Value>, serde_json::Error> {
+    fn renamed(&self, tenant: &TenantName) -> Result<Map<String, Value>, serde_json::Error> {
         let prefix = format!("{tenant}{}", names::JOINT);
         let holds = |name: &str| self.get(name).is_some_and(|value| value.get().contains(&prefix));
         let networks = self.get("NetworkSettings").is_some()
@@ -139,7 +140,7 @@ impl<'a> Item<'a> {
 /// A list of containers with the tenant's only, of those what was selected, in the
 /// tenant's names; for the operator all of them, the foreign ones masked.
 pub(super) fn containers(
-    tenant: Option<&str>,
+    tenant: Option<&TenantName>,
     selection: &Selection,
     body: &[u8],
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -154,7 +155,7 @@ pub(super) fn containers(
     for item in items.unwrap_or_default() {
         let owner = item.owner()?;
         let members = match tenant {
-            Some(tenant) if owner.name.as_deref() == Some(tenant) && !item.is_hidden(selection)? => {
+            Some(tenant) if owner.name.as_deref() == Some(tenant.as_str()) && !item.is_hidden(selection)? => {
                 item.renamed(tenant)?
             }
             Some(_) => continue,

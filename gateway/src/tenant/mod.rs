@@ -29,6 +29,7 @@ pub mod names;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::name::TenantName;
 use super::policy::reference::{self, Reference};
 use super::policy::refusal::{denied, malformed, not_found, shown, unreachable};
 use super::{Docker, Object, ObjectKind, Refusal, Sharing};
@@ -70,24 +71,15 @@ pub fn is_labelled(object: &Object) -> bool {
 }
 
 /// `LABEL=tenant`, as label filters have it.
-pub fn label_filter(tenant: &str) -> String {
+pub fn label_filter(tenant: &TenantName) -> String {
     format!("{LABEL}={tenant}")
-}
-
-/// Whether a tenant's name can be a label's value and the first part of an image's path.
-/// `library` cannot be one: under it lie the official images that all share. Nor
-/// can one with `__`, which ends the tenant's part of a name on the host.
-pub fn is_tenant_name(text: &str) -> bool {
-    text != "library"
-        && !text.contains(names::JOINT)
-        && Reference::read(&format!("localhost/{text}/x")).is_some_and(|reference| reference.is_under(text))
 }
 
 /// A tenant's view of the daemon, or (without a tenant) the operator's of everything.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The tenant.
-    pub tenant: Option<&'a str>,
+    pub tenant: Option<&'a TenantName>,
     /// The daemon.
     pub docker: &'a dyn Docker,
     /// Which images tenants share.
@@ -117,21 +109,26 @@ impl View<'_> {
     ///
     /// # Errors
     /// 503 where the daemon cannot be asked.
-    pub async fn find(&self, kind: ObjectKind, reference: &str, tenant: &str) -> Result<Option<Object>, Refusal> {
+    pub async fn find(
+        &self,
+        kind: ObjectKind,
+        reference: &str,
+        tenant: &TenantName,
+    ) -> Result<Option<Object>, Refusal> {
         if kind == ObjectKind::Exec {
             return self.find_exec(reference, tenant).await;
         }
         let own = self.list(kind, Some(&label_filter(tenant))).await?;
-        let own = own.iter().filter(|object| owner(object) == Some(tenant));
+        let own = own.iter().filter(|object| owner(object) == Some(tenant.as_str()));
         Ok(among(own, kind, reference, tenant).cloned())
     }
 
-    async fn find_exec(&self, reference: &str, tenant: &str) -> Result<Option<Object>, Refusal> {
+    async fn find_exec(&self, reference: &str, tenant: &TenantName) -> Result<Option<Object>, Refusal> {
         let started = tokio::time::Instant::now();
         let exec = self.look(ObjectKind::Exec, reference).await?;
         let container = exec.as_ref().and_then(|exec| exec.references.first());
         let own = self.list(ObjectKind::Container, Some(&label_filter(tenant))).await?;
-        let is_own = own.iter().any(|object| Some(&object.id) == container && owner(object) == Some(tenant));
+        let is_own = own.iter().any(|object| Some(&object.id) == container && owner(object) == Some(tenant.as_str()));
         if !is_own {
             let steps = started.elapsed().as_millis() / STEP.as_millis() + 1;
             tokio::time::sleep_until(started + STEP * u32::try_from(steps).unwrap_or(u32::MAX)).await;
@@ -173,7 +170,7 @@ impl View<'_> {
     pub async fn free_name(&self, name: &str) -> Result<String, Refusal> {
         let on_host = self.new_name(name)?;
         let Some(tenant) = self.tenant else { return Ok(on_host) };
-        let others = |object: &Object| owner(object) != Some(tenant);
+        let others = |object: &Object| owner(object) != Some(tenant.as_str());
         // One of the tenant's that the gateway did not name is shown by that name.
         let unnamed = |object: &Object| names::own(tenant, &object.name).is_none() && object.name == name;
         let taken = self.look(ObjectKind::Container, &on_host).await?.is_some_and(|object| others(&object))
@@ -193,7 +190,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// 503 where the daemon cannot be asked.
-    pub async fn images(&self, tenant: &str) -> Result<Vec<Object>, Refusal> {
+    pub async fn images(&self, tenant: &TenantName) -> Result<Vec<Object>, Refusal> {
         let all = self.list(ObjectKind::Image, None).await?;
         let seen = |object: &&Object| self.sharing.shows(tenant, owner(object), &object.references);
         Ok(all.iter().filter(seen).cloned().collect())
@@ -272,7 +269,7 @@ impl ImageUse {
 
     /// What is forwarded where the name shows later (`docker ps`): the name if
     /// nobody but the operator and the tenant can move it, else the id.
-    pub fn stable(&self, tenant: Option<&str>) -> &str {
+    pub fn stable(&self, tenant: Option<&TenantName>) -> &str {
         let safe = Reference::read(&self.text).is_some_and(|reference| {
             reference.is_under("library") || tenant.is_some_and(|tenant| reference.is_under(tenant))
         });
@@ -288,7 +285,7 @@ fn among<'a>(
     own: impl Iterator<Item = &'a Object> + Clone,
     kind: ObjectKind,
     reference: &str,
-    tenant: &str,
+    tenant: &TenantName,
 ) -> Option<&'a Object> {
     let on_host = names::on_host(tenant, reference);
     if kind == ObjectKind::Volume {
@@ -310,7 +307,7 @@ impl Sharing {
     /// Whether a tenant may see a tag or digest of an image: one under its own
     /// prefix, or a shared one, but none under another tenant's prefix.
     #[must_use]
-    pub fn names(&self, tenant: &str, name: &str) -> bool {
+    pub fn names(&self, tenant: &TenantName, name: &str) -> bool {
         let Some(reference) = Reference::read(name) else { return false };
         if reference.is_under(tenant) {
             return true;
@@ -321,17 +318,17 @@ impl Sharing {
 
     /// Whether a name lies under the prefix of another tenant.
     #[must_use]
-    pub fn is_of_another(&self, tenant: &str, reference: &Reference) -> bool {
+    pub fn is_of_another(&self, tenant: &TenantName, reference: &Reference) -> bool {
         let prefix = reference.path.split_once('/').map(|(first, _)| first);
-        prefix.is_some_and(|first| first != tenant && self.knows(first))
+        prefix.is_some_and(|first| first != tenant.as_str() && self.knows(first))
     }
 
     /// Whether a tenant sees an image with this owner and these names. Without
     /// an owner it is shared by its name; a layer without a name is nobody's.
     #[must_use]
-    pub fn shows(&self, tenant: &str, owner: Option<&str>, names: &[String]) -> bool {
+    pub fn shows(&self, tenant: &TenantName, owner: Option<&str>, names: &[String]) -> bool {
         match owner {
-            Some(owner) => owner == tenant,
+            Some(owner) => owner == tenant.as_str(),
             None => names.iter().any(|name| self.names(tenant, name)),
         }
     }

@@ -5,32 +5,36 @@
 //! holds no `__` and ends in a letter or digit, and an object's begins with
 //! one, so the first `__` parts the two in one way only.
 
+use crate::name::TenantName;
+
 /// What stands between a tenant and its object's name.
 pub const JOINT: &str = "__";
 
 /// The name on the host.
 #[must_use]
-pub fn on_host(tenant: &str, name: &str) -> String {
+pub fn on_host(tenant: &TenantName, name: &str) -> String {
     format!("{tenant}{JOINT}{name}")
 }
 
 /// The tenant's name for what the host calls `name`; none for a name that the
 /// gateway did not give (an id, a random name, or one from before).
 #[must_use]
-pub fn own<'a>(tenant: &str, name: &'a str) -> Option<&'a str> {
-    name.strip_prefix(tenant)?.strip_prefix(JOINT).filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+pub fn own<'a>(tenant: &TenantName, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(tenant.as_str())?
+        .strip_prefix(JOINT)
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// The same for what stands between slashes: `/shop__web/db`, `/var/lib/docker/volumes/shop__data/_data`.
 #[must_use]
-pub fn own_path(tenant: &str, path: &str) -> String {
+pub fn own_path(tenant: &TenantName, path: &str) -> String {
     let parts: Vec<&str> = path.split('/').map(|part| own(tenant, part).unwrap_or(part)).collect();
     parts.join("/")
 }
 
 /// A text of the daemon's, such as an error, in the tenant's names.
 #[must_use]
-pub fn own_text(tenant: &str, text: &str) -> String {
+pub fn own_text(tenant: &TenantName, text: &str) -> String {
     let prefix = format!("{tenant}{JOINT}");
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -49,19 +53,24 @@ pub fn own_text(tenant: &str, text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    fn name(text: &str) -> TenantName {
+        TenantName::parse(text).unwrap()
+    }
+
     #[test]
     fn a_name_goes_to_the_host_and_back() {
-        assert_eq!(own("shop", &on_host("shop", "web")), Some("web"));
-        assert_eq!(own("shop", "web"), None);
-        assert_eq!(own("shop", "shopper__web"), None);
-        assert_eq!(own("shop", "shop__"), None);
-        assert_eq!(own("shop", "shop____web"), None, "it could be that of another: no name begins with _");
-        assert_eq!(own("a", &on_host("a", "b__c")), Some("b__c"));
-        assert_eq!(own_path("shop", "/shop__web/db"), "/web/db");
-        assert_eq!(own_path("shop", "/v/shop__data/_data"), "/v/data/_data");
+        assert_eq!(own(&name("shop"), &on_host(&name("shop"), "web")), Some("web"));
+        assert_eq!(own(&name("shop"), "web"), None);
+        assert_eq!(own(&name("shop"), "shopper__web"), None);
+        assert_eq!(own(&name("shop"), "shop__"), None);
+        assert_eq!(own(&name("shop"), "shop____web"), None, "it could be that of another: no name begins with _");
+        assert_eq!(own(&name("a"), &on_host(&name("a"), "b__c")), Some("b__c"));
+        assert_eq!(own_path(&name("shop"), "/shop__web/db"), "/web/db");
+        assert_eq!(own_path(&name("shop"), "/v/shop__data/_data"), "/v/data/_data");
     }
 
     #[test]
@@ -72,7 +81,7 @@ mod tests {
             ("myshop__web a.shop__web shop__", "myshop__web a.shop__web shop__"),
             ("é shop__é", "é shop__é"),
         ] {
-            assert_eq!(own_text("shop", text), expected);
+            assert_eq!(own_text(&name("shop"), text), expected);
         }
     }
 }

@@ -103,21 +103,6 @@ pub(super) fn is_text(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
 }
 
-/// The form of a tenant's name: it becomes part of labels and of image names, so
-/// it is also one that the policy accepts.
-pub(crate) fn is_tenant(name: &str) -> bool {
-    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    crate::tenant::is_tenant_name(name)
-        && name.len() <= 63
-        && name.starts_with(letter)
-        && name.chars().all(|c| letter(c) || matches!(c, '-' | '_' | '.'))
-}
-
-/// The form of a role's name.
-pub(super) fn is_role(name: &str) -> bool {
-    (1..=63).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-}
-
 /// Whole seconds since 1970, below 2^53 so that every reader sees one number.
 fn seconds(all: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
     match all.get(name) {

@@ -5,8 +5,8 @@
 //! table of the operator, never from a role or tenant that the issuer names.
 
 use super::TokenError;
-use super::claims::{is_role, is_tenant};
 use crate::keys::{KeyError, KeySource, RemoteSettings, Remotes};
+use crate::name::{RoleName, TenantName};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -58,12 +58,12 @@ pub struct MappingRule {
     pub claims: BTreeMap<String, String>,
     /// The tenant.
     #[serde(default)]
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// In place of a tenant: the operator's view of everything.
     #[serde(default)]
     pub operator: bool,
     /// The role.
-    pub role: String,
+    pub role: RoleName,
 }
 
 fn half_a_minute() -> u64 {
@@ -157,14 +157,6 @@ impl OutsideIssuer {
             if rule.tenant.is_some() == rule.operator {
                 return Err(wrong("has a rule that does not say either 'tenant' or 'operator = true'"));
             }
-            if rule.tenant.as_deref().is_some_and(|tenant| !is_tenant(tenant)) {
-                return Err(wrong(
-                    "has a rule whose 'tenant' is not a name of a-z, 0-9, '-', '_', '.', without '__' and not 'library'",
-                ));
-            }
-            if !is_role(&rule.role) {
-                return Err(wrong("has a rule whose 'role' is not a name of letters, digits, '-', '_'"));
-            }
         }
         Ok(OutsideIssuer {
             issuer: settings.issuer,
@@ -177,12 +169,12 @@ impl OutsideIssuer {
     }
 
     /// The tenants that its rules name.
-    pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().filter_map(|rule| rule.tenant.as_deref())
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantName> {
+        self.rules.iter().filter_map(|rule| rule.tenant.as_ref())
     }
 
     /// The tenant and role of verified claims.
-    pub(super) fn map(&self, claims: &Map<String, Value>) -> Result<(Option<String>, String), TokenError> {
+    pub(super) fn map(&self, claims: &Map<String, Value>) -> Result<(Option<TenantName>, RoleName), TokenError> {
         let fits = |rule: &&MappingRule| {
             rule.claims.iter().all(|(name, value)| claims.get(name).and_then(Value::as_str) == Some(value))
         };

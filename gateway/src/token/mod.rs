@@ -21,7 +21,6 @@ mod sign;
 pub mod strict_json;
 mod verify;
 
-pub(crate) use claims::is_tenant;
 pub use error::TokenError;
 pub use issuer::{IssuerError, IssuerSettings, MappingRule, OutsideIssuer};
 pub use jws::MAX_TOKEN;

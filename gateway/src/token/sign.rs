@@ -1,9 +1,10 @@
 //! Issuing our own access tokens (RFC 9068), signed with Ed25519.
 
 use super::base64url;
-use super::claims::{is_role, is_tenant, is_text};
+use super::claims::is_text;
 use super::verify::ACCESS_TOKEN_TYPE;
 use crate::keys::{KeyError, KeySource};
+use crate::name::{NameError, RoleName, TenantName};
 use crate::{Identity, TokenVerified};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,9 +15,9 @@ pub struct Grant {
     /// `sub`.
     pub subject: String,
     /// The tenant; none is the operator's own view of everything.
-    pub tenant: Option<String>,
+    pub tenant: Option<TenantName>,
     /// The role in the policy.
-    pub role: String,
+    pub role: RoleName,
     /// The session that the token belongs to.
     pub session: Option<String>,
     /// From issue to end.
@@ -29,6 +30,9 @@ pub enum SignError {
     /// A value that no verifier would accept.
     #[error("no token can be issued: the {0} is empty, too long, or has characters that it may not have")]
     Grant(&'static str),
+    /// The session names a tenant or role that there cannot be.
+    #[error("no token can be issued: {0}")]
+    Name(#[from] NameError),
     /// The life is zero or longer than allowed.
     #[error("no token can be issued: its life must be from 1 to {0} seconds")]
     Lifetime(u64),
@@ -103,9 +107,9 @@ impl Signer {
             "exp": expires, "iat": now, "jti": token_id, "role": grant.role,
         });
         if let Value::Object(all) = &mut claims {
-            for (name, value) in [("tenant", &grant.tenant), ("sid", &grant.session)] {
+            for (name, value) in [("tenant", grant.tenant.as_deref()), ("sid", grant.session.as_deref())] {
                 if let Some(value) = value {
-                    all.insert(name.to_owned(), Value::String(value.clone()));
+                    all.insert(name.to_owned(), value.into());
                 }
             }
         }
@@ -132,12 +136,6 @@ impl Signer {
     fn check(&self, grant: &Grant) -> Result<(), SignError> {
         if !is_text(&grant.subject) {
             return Err(SignError::Grant("subject"));
-        }
-        if grant.tenant.as_deref().is_some_and(|tenant| !is_tenant(tenant)) {
-            return Err(SignError::Grant("tenant"));
-        }
-        if !is_role(&grant.role) {
-            return Err(SignError::Grant("role"));
         }
         if grant.session.as_deref().is_some_and(|session| !is_text(session)) {
             return Err(SignError::Grant("session"));

@@ -9,6 +9,7 @@ use super::issuer::OutsideIssuer;
 use super::jws::{Jws, check_length};
 use super::nested::{self, Nested, Opened};
 use crate::keys::{KeyRing, KeySource};
+use crate::name::{RoleName, TenantName};
 use crate::{Identity, TokenVerified};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -199,14 +200,9 @@ impl Verifier {
         };
         let mut checked = Claims::check(all, expected, now)?;
         end_with_key(&mut checked.expires, key_ends);
-        let tenant = claims::optional_text(&checked.all, "tenant")?.map(str::to_owned);
-        if tenant.as_deref().is_some_and(|tenant| !claims::is_tenant(tenant)) {
-            return Err(TokenError::ClaimForm("tenant"));
-        }
-        let role = claims::text(&checked.all, "role")?.to_owned();
-        if !claims::is_role(&role) {
-            return Err(TokenError::ClaimForm("role"));
-        }
+        let tenant = claims::optional_text(&checked.all, "tenant")?.map(TenantName::parse);
+        let tenant = tenant.transpose().map_err(|_| TokenError::ClaimForm("tenant"))?;
+        let role = RoleName::parse(claims::text(&checked.all, "role")?).map_err(|_| TokenError::ClaimForm("role"))?;
         let session = claims::optional_text(&checked.all, "sid")?.map(str::to_owned);
         Ok(identify(checked, tenant, role, session))
     }
@@ -259,7 +255,7 @@ fn end_with_key(expires: &mut u64, key_ends: Option<u64>) {
     *expires = key_ends.map_or(*expires, |ends| ends.min(*expires));
 }
 
-fn identify(claims: Claims, tenant: Option<String>, role: String, session: Option<String>) -> Verified {
+fn identify(claims: Claims, tenant: Option<TenantName>, role: RoleName, session: Option<String>) -> Verified {
     let identity = Identity {
         issuer: claims.issuer,
         subject: claims.subject,

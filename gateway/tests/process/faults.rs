@@ -45,7 +45,7 @@ fn a_store_that_is_gone_refuses_requests() {
     let grant = stockade_gateway::token::Grant {
         subject: "tester".into(),
         tenant: None,
-        role: "operator".into(),
+        role: stockade_gateway::RoleName::parse("operator").unwrap(),
         session: Some("ses_x".into()),
         lifetime: Duration::from_secs(300),
     };

@@ -4,6 +4,7 @@ use crate::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
 use serde_json::{Value, json};
 use stockade_gateway::keys::{KeyRing, Remotes};
 use stockade_gateway::token::{IssuerSettings, OutsideIssuer, TokenError, Verifier, VerifierConfig};
+use stockade_gateway::{RoleName, TenantName};
 
 const CI: &str = "https://ci.test";
 
@@ -54,7 +55,7 @@ fn ci_claims() -> Value {
 }
 
 impl Desk {
-    fn ci(&self, claims: &Value) -> Result<(Option<String>, String), TokenError> {
+    fn ci(&self, claims: &Value) -> Result<(Option<TenantName>, RoleName), TokenError> {
         let header = json!({"typ": "JWT", "alg": "EdDSA", "kid": "k-1", "x5t": "thumb"}).to_string();
         let token = self.ci.sign_parts(&header, claims.to_string().as_bytes());
         self.verifier.verify(&token, NOW).map(|verified| (verified.identity.tenant, verified.identity.role))
@@ -64,12 +65,12 @@ impl Desk {
 #[test]
 fn exact_values_of_claims_decide_on_tenant_and_role() {
     let desk = desk_with(RULES);
-    let shop = |role: &str| Ok((Some("shop".to_owned()), role.to_owned()));
+    let shop = |role: &str| Ok((Some(TenantName::parse("shop").unwrap()), RoleName::parse(role).unwrap()));
     assert_eq!(desk.ci(&ci_claims()), shop("deploy"));
     assert_eq!(desk.ci(&with(ci_claims(), "ref", json!("refs/heads/main2"))), shop("read"));
     assert_eq!(desk.ci(&with(ci_claims(), "ref", json!("refs/heads/"))), shop("read"));
     let ops = with(with(ci_claims(), "repository", json!("acme/ops")), "sub", json!("ops"));
-    assert_eq!(desk.ci(&ops), Ok((None, "operator".to_owned())));
+    assert_eq!(desk.ci(&ops), Ok((None, RoleName::parse("operator").unwrap())));
     for repository in
         [json!("acme/shop-evil"), json!("acme"), json!("ACME/shop"), json!(["acme/shop"]), json!(1), json!(null)]
     {
@@ -82,7 +83,7 @@ fn exact_values_of_claims_decide_on_tenant_and_role() {
 fn an_issuer_cannot_name_tenant_or_role_itself() {
     let desk = desk_with(RULES);
     let greedy = with(with(with(ci_claims(), "role", json!("operator")), "tenant", json!("bank")), "sid", json!("s"));
-    assert_eq!(desk.ci(&greedy), Ok((Some("shop".to_owned()), "deploy".to_owned())));
+    assert_eq!(desk.ci(&greedy), Ok((Some(TenantName::parse("shop").unwrap()), RoleName::parse("deploy").unwrap())));
     let unknown = with(greedy, "repository", json!("evil/x"));
     assert_eq!(desk.ci(&unknown), Err(TokenError::NoMapping));
 }
@@ -131,12 +132,16 @@ fn a_mapping_that_would_let_everybody_in_is_refused() {
     std::fs::write(&file, json!({"keys": [Hand::new("k").jwk()]}).to_string()).unwrap();
     let open = |rules: &str| settings(&file, rules).map(|settings| OutsideIssuer::open(settings, &Remotes::default()));
     for wrong in [
-        "[[rule]]\nclaims = {}\ntenant = 'a'\nrole = 'read'",
-        "[[rule]]\nclaims = { sub = 'x' }\nrole = 'read'",
-        "[[rule]]\nclaims = { sub = 'x' }\ntenant = 'a'\noperator = true\nrole = 'read'",
         "[[rule]]\nclaims = { sub = 'x' }\ntenant = ''\nrole = 'read'",
         "[[rule]]\nclaims = { sub = 'x' }\ntenant = 'A b'\nrole = 'read'",
         "[[rule]]\nclaims = { sub = 'x' }\ntenant = 'a'\nrole = ''",
+    ] {
+        assert!(open(wrong).is_err(), "{wrong}");
+    }
+    for wrong in [
+        "[[rule]]\nclaims = {}\ntenant = 'a'\nrole = 'read'",
+        "[[rule]]\nclaims = { sub = 'x' }\nrole = 'read'",
+        "[[rule]]\nclaims = { sub = 'x' }\ntenant = 'a'\noperator = true\nrole = 'read'",
     ] {
         assert!(open(wrong).unwrap().is_err(), "{wrong}");
     }

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use stockade_gateway::keys::{KeyRing, KeySource, Rotation, init, list, rotate};
 use stockade_gateway::token::{Grant, SignError, Signer, TokenError, Verifier, VerifierConfig};
+use stockade_gateway::{RoleName, TenantName};
 
 fn grant() -> Grant {
     Grant {
         subject: "ann".into(),
-        tenant: Some("blue".into()),
-        role: "deploy".into(),
+        tenant: Some(TenantName::parse("blue").unwrap()),
+        role: RoleName::parse("deploy").unwrap(),
         session: Some("s-1".into()),
         lifetime: Duration::from_secs(600),
     }
@@ -55,10 +56,6 @@ fn nothing_is_issued_that_would_not_verify() {
     for wrong in [
         Grant { subject: String::new(), ..grant() },
         Grant { subject: "a\nb".into(), ..grant() },
-        Grant { tenant: Some(String::new()), ..grant() },
-        Grant { tenant: Some("Blue/Red".into()), ..grant() },
-        Grant { role: String::new(), ..grant() },
-        Grant { role: "../x".into(), ..grant() },
         Grant { session: Some("x".repeat(256)), ..grant() },
     ] {
         assert!(matches!(signer.issue(&wrong, NOW), Err(SignError::Grant(_))), "{wrong:?}");

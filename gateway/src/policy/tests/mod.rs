@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 
 use crate::policy::{Policy, parse};
 use crate::{
-    Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, Reply, TokenVerified, Viewer,
-    tenant,
+    Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, Reply, RoleName, TenantName,
+    TokenVerified, Viewer, tenant,
 };
 
 /// A daemon that knows a few objects.
@@ -153,7 +153,7 @@ impl Docker for Daemon {
 
 /// For whom answers are filtered.
 pub fn viewer(tenant: &str) -> Viewer {
-    Viewer { tenant: Some(tenant.to_owned()), ..Viewer::default() }
+    Viewer { tenant: Some(TenantName::parse(tenant).unwrap()), ..Viewer::default() }
 }
 
 pub fn team() -> Viewer {
@@ -164,8 +164,8 @@ pub fn identity(role: &str, tenant: Option<&str>) -> Identity {
     Identity {
         issuer: "gateway".to_owned(),
         subject: "ci".to_owned(),
-        tenant: tenant.map(str::to_owned),
-        role: role.to_owned(),
+        tenant: tenant.map(|tenant| TenantName::parse(tenant).unwrap()),
+        role: RoleName::parse(role).unwrap(),
         session: None,
         token_id: "1".to_owned(),
         expires: u64::MAX,
