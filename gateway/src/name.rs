@@ -12,27 +12,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::shown::shown;
+
 /// The longest name, in bytes.
 const LONGEST: usize = 63;
 
-/// Why a text is no name. It holds the text, in which control characters are
-/// written as escapes.
+/// Why a text is no name. It holds the text as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// No tenant's.
     #[error(
-        "{0:?} cannot be a tenant: at most 63 of a-z, 0-9, '-', '_', '.', as the first part of an image's \
+        "'{0}' cannot be a tenant: at most 63 of a-z, 0-9, '-', '_', '.', as the first part of an image's \
          name; without '__', not 'library'"
     )]
     Tenant(String),
     /// No role's.
-    #[error("{0:?} cannot be a role: at most 63 letters, digits, '-' and '_'")]
+    #[error("'{0}' cannot be a role: at most 63 letters, digits, '-' and '_'")]
     Role(String),
-}
-
-/// Cut where it is long, for a message.
-fn cut(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 /// What a tenant may be called: `shop`, `team-2`.
@@ -69,7 +65,7 @@ macro_rules! name {
             /// # Errors
             /// The text is not one.
             pub fn parse(text: &str) -> Result<$name, NameError> {
-                if $rule(text) { Ok($name(text.into())) } else { Err(NameError::$error(cut(text))) }
+                if $rule(text) { Ok($name(text.into())) } else { Err(NameError::$error(shown(text))) }
             }
 
             /// The name as text.
@@ -242,7 +238,7 @@ mod tests {
             assert!(RoleName::parse(text).is_err(), "{text:?}");
         }
         let message = TenantName::parse("a\u{1b}[31m").unwrap_err().to_string();
-        assert!(message.starts_with("\"a\\u{1b}[31m\" cannot be a tenant"), "{message}");
+        assert!(message.starts_with("'a\\u{1b}[31m' cannot be a tenant"), "{message}");
     }
 
     proptest::proptest! {

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::error::{DockerfileError, shown};
+use super::error::DockerfileError;
 use super::expand::{ExpandError, expand};
 use super::instruction::{Instruction, Keyword, Meaning};
 use super::lines::{self, LINE_LIMIT};
+use crate::shown::shown;
 
 /// Instructions of one Dockerfile.
 const INSTRUCTIONS_LIMIT: usize = 4096;

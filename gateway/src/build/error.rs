@@ -17,13 +17,3 @@ impl DockerfileError {
         DockerfileError { line, message: message.into() }
     }
 }
-
-/// A piece of the client's text for a message: short, without control characters.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut short: String = text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
-        short.push('…');
-    }
-    short
-}

@@ -2,9 +2,10 @@
 //! `parser` (splitting) and `instructions` (what each keyword takes), with the
 //! rules that the classic builder adds: no flag that needs BuildKit.
 
-use super::error::{DockerfileError, shown};
+use super::error::DockerfileError;
 use super::json_form::{self, Form};
 use super::lines::BLANK;
+use crate::shown::shown;
 
 /// Keys of labels that only the gateway sets begin so.
 const RESERVED_LABEL: &str = "io.stockade.";

@@ -2,7 +2,8 @@
 //! continuations. After `parser.Parse` of buildkit, in the version that moby
 //! 20.10 has and in the newest; where they differ, the text is refused.
 
-use super::error::{DockerfileError, shown};
+use super::error::DockerfileError;
+use crate::shown::shown;
 
 /// Bytes of one line that every engine's scanner takes: `bufio.MaxScanTokenSize`
 /// is 64 KiB, the line's end included.

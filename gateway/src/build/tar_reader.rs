@@ -280,7 +280,7 @@ fn bad(what: &str) -> TarError {
 
 /// A path for a message.
 pub fn shown_path(path: &[u8]) -> String {
-    format!("{:?}", super::error::shown(&String::from_utf8_lossy(path)))
+    format!("{:?}", crate::shown::shown(&String::from_utf8_lossy(path)))
 }
 
 fn until_nul(mut data: Vec<u8>) -> Vec<u8> {

@@ -6,7 +6,8 @@
 //! the secret of an HMAC.
 
 use super::{Algorithm, roca};
-use crate::token::{base64url, strict_json};
+use crate::strict_json;
+use crate::token::base64url;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use serde_json::{Map, Value, json};

@@ -6,6 +6,7 @@
 
 use super::ring::{ENCRYPTION, SIGNING, SYMMETRIC, files_in, read};
 use super::{KeyError, KeyRing, SigningKey};
+use crate::shown::shown;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -91,7 +92,7 @@ pub fn list(dir: &Path, now: u64) -> Result<String, KeyError> {
         };
         let moment = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), time);
         let (from, until) = (moment(window.from), moment(window.until));
-        let shown: String = key.kid().escape_default().collect();
+        let shown = shown(key.kid());
         let _ = writeln!(text, "{shown:<20} {:<6} {from:<22} {until:<22} {state}", key.algorithm().name());
     }
     Ok(text)

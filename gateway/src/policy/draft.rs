@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::super::{Body, Forward, Refusal, ResponseRule, Turn};
+use super::super::{Body, Forward, Refusal, ResponseRule, Turn, percent};
 use super::filters::Filters;
 use super::parse::Call;
 use super::refusal::malformed;
@@ -106,7 +106,7 @@ impl Draft {
             if part.starts_with('{') {
                 let name =
                     self.name.as_deref().ok_or_else(|| malformed("path.name", "the object's name is missing"))?;
-                path.push_str(&encoded(name, "/:@"));
+                percent::encode(name, "/:@", &mut path);
             } else {
                 path.push_str(part);
             }
@@ -117,7 +117,7 @@ impl Draft {
             joint = '&';
             path.push_str(key);
             path.push('=');
-            path.push_str(&encoded(value, ""));
+            percent::encode(value, "", &mut path);
         }
         let method = http::Method::from_bytes(self.route.method.as_bytes())
             .map_err(|_| malformed("http.method", "the method is not acceptable"))?;
@@ -135,21 +135,4 @@ impl Draft {
             replace: self.replace,
         })
     }
-}
-
-/// Percent-encoded but for unreserved characters (RFC 3986) and those in `besides`.
-fn encoded(text: &str, besides: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let c = char::from(byte);
-        if byte.is_ascii_alphanumeric() || "-._~".contains(c) || (byte.is_ascii() && besides.contains(c)) {
-            out.push(c);
-        } else {
-            out.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
-            }
-        }
-    }
-    out
 }

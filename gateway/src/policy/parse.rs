@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
-use super::super::Refusal;
+use super::super::{Refusal, percent};
 use super::refusal::{denied, malformed, shown, too_large};
 use super::routes::{BodyRule, Class, Kind, Route, StreamRule, find};
 use super::{Operation, json};
@@ -210,24 +210,10 @@ fn read_query(route: &'static Route, query: &str) -> Result<Vec<(&'static str, S
     Ok(found)
 }
 
-/// Percent-decoding of a query, with `+` for a space as in a form.
+/// A key or value of the query, decoded as a form's.
 fn decoded(text: &str) -> Result<String, Refusal> {
-    let bad = || malformed("query.form", "the query is not acceptable");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-                let (high, low) = (digit(rest.next()).ok_or_else(bad)?, digit(rest.next()).ok_or_else(bad)?);
-                u8::try_from(high * 16 + low).map_err(|_| bad())?
-            }
-            b';' => return Err(bad()),
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
+    let plain = |byte| byte != b';';
+    percent::decode_form(text, plain).ok_or_else(|| malformed("query.form", "the query is not acceptable"))
 }
 
 /// Reads a value and keeps what is to be sent of it: in one spelling, and not

@@ -1,6 +1,7 @@
 //! Making refusals, so that each names its rule the same way.
 
 use super::super::{LookupError, ObjectKind, Refusal};
+pub use crate::shown::shown;
 
 /// A refusal by the policy proper: 403.
 pub fn denied(rule: impl Into<String>, message: impl Into<String>) -> Refusal {
@@ -36,13 +37,4 @@ pub fn not_found(kind: ObjectKind, reference: &str) -> Refusal {
         ObjectKind::Exec => format!("No such exec instance: {reference}"),
     };
     Refusal { status: 404, message, rule: "tenant.owner".to_owned(), operation: None }
-}
-
-/// Text fit for a message: control characters made visible, at most 80 characters.
-pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
 }

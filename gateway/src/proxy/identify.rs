@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::body::refused;
 use super::{Proxy, now};
 use crate::bearer::Unidentified;
 use crate::gate::Gate;
+use crate::sha256::sha256;
 use crate::{Identity, Refusal};
 
 /// Most tokens remembered.
@@ -91,8 +91,7 @@ impl Proxy {
     pub(super) async fn identify(&self, gate: &Gate, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
         let token = bearer(headers)?;
         let (now, generation) = (now(), gate.bearer.generation());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        let hash = sha256(&[token.as_bytes()]);
         if let Some(identity) = self.known.find(&hash, generation, now) {
             return Ok(identity);
         }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::percent;
+
 /// The largest body, in bytes.
 pub const LARGEST_FORM: usize = 8 << 10;
 /// The most pairs.
@@ -44,25 +46,10 @@ impl Form {
     }
 }
 
-/// Decodes `%XX` and `+`; what is neither encoded nor a plain character of a form is refused.
+/// Decodes; what is neither encoded nor a plain character of a form is refused.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                bytes.push(u8::try_from(high * 16 + low).ok()?);
-            }
-            b'=' | b'&' | b';' | b'#' | b'?' => return None,
-            0x21..=0x7e => bytes.push(byte),
-            _ => return None,
-        }
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.chars().any(char::is_control)).then_some(text)
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"=&;#?".contains(&byte);
+    percent::decode_form(text, plain).filter(|text| !text.chars().any(char::is_control))
 }
 
 #[cfg(test)]

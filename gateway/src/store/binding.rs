@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
+
+use crate::sha256::{hex, sha256};
 
 /// A gateway as a store knows it: by issuer and audience, so that gateways that
 /// share both share their sessions, and no others do.
@@ -15,13 +16,9 @@ impl Binding {
     /// Of a gateway with this issuer (`iss`) and audience (`aud`).
     #[must_use]
     pub fn new(issuer: &str, audience: &str) -> Binding {
-        let mut hash = digest::Context::new(&digest::SHA256);
         // The length keeps apart what would otherwise read alike.
-        hash.update(&(issuer.len() as u64).to_be_bytes());
-        hash.update(issuer.as_bytes());
-        hash.update(audience.as_bytes());
-        let hex: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Binding(hex.into())
+        let length = (issuer.len() as u64).to_be_bytes();
+        Binding(hex(&sha256(&[&length, issuer.as_bytes(), audience.as_bytes()])).into())
     }
 
     /// As it is stored: the SHA-256 of both names in hexadecimal.

@@ -1,6 +1,7 @@
 //! The claims of a token, each by its type and rule (RFC 7519, 4.1; RFC 9068, 2.2).
 
-use super::{TokenError, strict_json};
+use super::TokenError;
+use crate::strict_json;
 use serde_json::{Map, Value};
 use std::time::Duration;
 

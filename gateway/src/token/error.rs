@@ -1,6 +1,6 @@
 //! Why a token is refused.
 
-use super::strict_json::JsonError;
+use crate::strict_json::JsonError;
 
 /// Why a token is refused. The text names the rule and holds nothing of the
 /// token, so that it may be logged; what a client is told is less (401).

@@ -4,8 +4,9 @@
 //! chooses neither key nor algorithm beyond naming an id in the ring; headers
 //! that bring or point to a key, or extend the rules, are refused.
 
-use super::{TokenError, base64url, strict_json};
+use super::{TokenError, base64url};
 use crate::keys::VerifyKey;
+use crate::strict_json;
 use serde_json::{Map, Value};
 
 /// The longest token, in bytes, before anything is decoded.

@@ -1,10 +1,11 @@
 //! `verify`: a verdict on each token of an input, one a line.
 
+use super::TokenError;
 use super::claims::{Claims, Expected};
 use super::jws::{Jws, MAX_TOKEN};
 use super::verify::{ACCESS_TOKEN_TYPE, Verifier};
-use super::{TokenError, strict_json};
 use crate::keys::KeyRing;
+use crate::strict_json;
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead, Write};
 use std::time::Duration;

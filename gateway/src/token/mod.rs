@@ -18,7 +18,6 @@ mod lines;
 mod nested;
 mod own;
 mod sign;
-pub mod strict_json;
 mod verify;
 
 pub use error::TokenError;

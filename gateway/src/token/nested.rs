@@ -10,11 +10,11 @@
 use super::jws::{Header, Jws};
 use super::{TokenError, base64url};
 use crate::keys::{Curve, DecryptionKey, KeyRing, KeySource};
+use crate::sha256::sha256;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, UnparsedPublicKey};
-use aws_lc_rs::digest;
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Whether nested tokens are accepted.
 #[derive(Clone, Default)]
@@ -162,15 +162,11 @@ fn ephemeral_key(header: &Header, curve: Curve) -> Result<Vec<u8>, TokenError> {
 /// keys of at most one hash.
 fn concat_kdf(shared: &[u8], algorithm: &[u8], apu: &[u8], apv: &[u8], bytes: usize) -> Zeroizing<Vec<u8>> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(&1u32.to_be_bytes());
-    hash.update(shared);
-    for field in [algorithm, apu, apv] {
-        hash.update(&length(field));
-        hash.update(field);
-    }
-    hash.update(&u32::try_from(bytes * 8).unwrap_or(u32::MAX).to_be_bytes());
-    let mut key = Zeroizing::new(hash.finish().as_ref().to_vec());
+    let (of_algorithm, of_apu, of_apv) = (length(algorithm), length(apu), length(apv));
+    let bits = u32::try_from(bytes * 8).unwrap_or(u32::MAX).to_be_bytes();
+    let mut hash = sha256(&[&1u32.to_be_bytes(), shared, &of_algorithm, algorithm, &of_apu, apu, &of_apv, apv, &bits]);
+    let mut key = Zeroizing::new(hash.to_vec());
+    hash.zeroize();
     key.truncate(bytes);
     key
 }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::sync::OnceLock;
 use stockade_gateway::keys::KeyRing;
-use stockade_gateway::token::{Judge, base64url, strict_json, verify_lines};
+use stockade_gateway::strict_json;
+use stockade_gateway::token::{Judge, base64url, verify_lines};
 
 fn shared() -> &'static (Desk, String) {
     static DESK: OnceLock<(Desk, String)> = OnceLock::new();

@@ -305,8 +305,8 @@ async fn a_daemon_that_cannot_be_asked_closes_everything() {
 async fn what_is_no_name_is_explained_to_be_refused() {
     let policy = Policy::bundled().unwrap();
     let explained = |role, tenant| explain_as(&policy, role, Some(tenant), "GET /v1.47/containers/json", b"", None);
-    assert!(explained("deploy", "library").await.contains("403 by tenant.name\n\"library\" cannot be a tenant"));
-    assert!(explained("no role", "team").await.contains("403 by role.unknown\n\"no role\" cannot be a role"));
+    assert!(explained("deploy", "library").await.contains("403 by tenant.name\n'library' cannot be a tenant"));
+    assert!(explained("no role", "team").await.contains("403 by role.unknown\n'no role' cannot be a role"));
 }
 
 #[tokio::test]

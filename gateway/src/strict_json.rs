@@ -1,13 +1,19 @@
-//! JSON as a signed text may be read: one meaning only.
+//! JSON as strictly as it can be read: one meaning only, for tokens, keys and the
+//! bodies of requests.
 //!
-//! Two parsers that disagree about a repeated member see two tokens in one.
-//! So a member may occur once, at every level, after its escapes are undone;
-//! the text is UTF-8; nothing follows it but white space (RFC 8725, 2.4;
-//! RFC 7515, 4: names must be unique).
+//! Two parsers that disagree about a text see two: a token whose claims mean one
+//! thing here and another elsewhere, a body that is checked as one and acted on
+//! as another. So the text is UTF-8; it is one value and nothing follows but
+//! white space; a member occurs once, at every level, after its escapes are
+//! undone; and there are at most [`DEPTH`] levels (RFC 8725, 2.4; RFC 7515, 4).
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use std::cell::Cell;
 use std::fmt;
+
+/// How deeply values may be nested.
+pub const DEPTH: usize = 32;
 
 /// Why a text is not accepted as JSON. Holds nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,14 +29,34 @@ pub enum JsonError {
     NotAnObject,
 }
 
+/// Why, and where in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it {error} (line {line}, column {column})")]
+pub struct JsonFault {
+    /// Why.
+    pub error: JsonError,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+impl From<JsonFault> for JsonError {
+    fn from(fault: JsonFault) -> JsonError {
+        fault.error
+    }
+}
+
 /// Parses one JSON object.
 ///
 /// # Errors
-/// See [`JsonError`]. Depth is bounded by the parser (128 levels).
+/// See [`JsonError`].
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
     match parse(bytes)? {
         Value::Object(map) => Ok(map),
-        _ => Err(JsonError::NotAnObject),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(JsonError::NotAnObject)
+        }
     }
 }
 
@@ -38,21 +64,34 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
 ///
 /// # Errors
 /// See [`JsonError`].
-pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Malformed)?;
-    let mut source = serde_json::Deserializer::from_str(text);
-    // The visitor below raises one error of its own; all others are the parser's.
-    let value = Strict.deserialize(&mut source).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => JsonError::Duplicate,
-        _ => JsonError::Malformed,
-    })?;
-    source.end().map_err(|_| JsonError::Malformed)?;
-    Ok(value)
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
+    let duplicate = Cell::new(false);
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: 0, duplicate: &duplicate }.deserialize(&mut source);
+    value.and_then(|value| source.end().map(|()| value)).map_err(|error| JsonFault {
+        error: if duplicate.get() { JsonError::Duplicate } else { JsonError::Malformed },
+        line: error.line(),
+        column: error.column(),
+    })
 }
 
-struct Strict;
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    depth: usize,
+    /// Whether that is what is wrong.
+    duplicate: &'a Cell<bool>,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl Strict<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= DEPTH {
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
@@ -60,7 +99,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,8 +118,8 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -96,18 +135,21 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
+        while let Some(item) = items.next_element_seed(inner)? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Strict)?;
+            let value = members.next_value_seed(inner)?;
             if map.insert(name, value).is_some() {
+                self.duplicate.set(true);
                 return Err(A::Error::custom("a member occurs twice"));
             }
         }
@@ -116,6 +158,7 @@ impl<'de> Visitor<'de> for Strict {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -144,6 +187,12 @@ mod tests {
     fn what_is_not_utf8_or_a_lone_surrogate_is_refused() {
         assert_eq!(parse_object(b"{\"a\":\"\xff\"}"), Err(JsonError::Malformed));
         assert_eq!(parse_object(br#"{"a":"\ud800"}"#), Err(JsonError::Malformed));
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_place_and_without_the_text() {
+        let fault = parse(b"{\"secret\": 1,\n \"secret\": 2}").unwrap_err();
+        assert_eq!(fault.to_string(), "it holds a member twice (line 2, column 13)");
     }
 
     #[test]
