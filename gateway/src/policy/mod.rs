@@ -30,6 +30,7 @@ mod quota;
 pub(crate) mod reference;
 pub(crate) mod refusal;
 pub mod roles;
+mod route;
 pub mod routes;
 pub mod rules;
 mod scope;

@@ -201,7 +201,11 @@ impl Scope<'_> {
         }
         let (word, name) = match kind {
             ObjectKind::Network => ("network", &object.name),
-            _ => ("volume", &object.id),
+            ObjectKind::Volume => ("volume", &object.id),
+            // These are judged by what they are or come from.
+            ObjectKind::Container | ObjectKind::Image | ObjectKind::Exec => {
+                return Some(denied("object.kind", "this object is judged as another kind"));
+            }
         };
         if kind == ObjectKind::Network && matches!(name.as_str(), "bridge" | "none") {
             return None;

@@ -411,18 +411,16 @@ fn volume(item: &mut Value, tenant: &TenantName) {
 /// `docker system df`: lists filtered, totals that count others' left out.
 fn usage(answer: &mut Value, tenant: &TenantName, sharing: &Sharing, selection: &Selection) -> Result<(), Refusal> {
     let map = object(answer)?;
+    let mut take = |name: &str| map.shift_remove(name).unwrap_or(Value::Null);
+    let (mut containers, mut all, mut volumes) = (take("Containers"), take("Images"), take("Volumes"));
+    let mine = |item: &Value| owner(item) == Some(tenant.as_str()) && !selection.hides(item);
+    keep(&mut containers, mine)?;
+    each(&mut containers, |item| container(item, tenant));
+    images(&mut all, tenant, sharing, selection)?;
+    keep(&mut volumes, mine)?;
+    each(&mut volumes, |item| volume(item, tenant));
     let mut kept = Map::new();
-    for name in ["Containers", "Images", "Volumes"] {
-        let mut list = map.shift_remove(name).unwrap_or(Value::Null);
-        match name {
-            "Images" => images(&mut list, tenant, sharing, selection)?,
-            _ => keep(&mut list, |item| owner(item) == Some(tenant.as_str()) && !selection.hides(item))?,
-        }
-        match name {
-            "Containers" => each(&mut list, |item| container(item, tenant)),
-            "Volumes" => each(&mut list, |item| volume(item, tenant)),
-            _ => {}
-        }
+    for (name, list) in [("Containers", containers), ("Images", all), ("Volumes", volumes)] {
         kept.insert(name.to_owned(), list);
     }
     kept.insert("BuildCache".to_owned(), Value::Array(Vec::new()));
