@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot set up must stop
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -451,8 +451,8 @@ fn a_request_on_the_admin_socket_carries_the_nonce_that_was_read_there() {
         let path = folder.path().join("admin.sock");
         assert!(socket::ask(&path, &json!({ "command": "list" })).await.is_err(), "nobody listens");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();
-        let (fixture, closed) = (Arc::new(Fixture::new()), Arc::new(AtomicU64::new(0)));
-        let (of_server, counted) = (Arc::clone(&fixture), Arc::clone(&closed));
+        let (fixture, (refused, mut refusals)) = (Arc::new(Fixture::new()), tokio::sync::mpsc::unbounded_channel());
+        let of_server = Arc::clone(&fixture);
         let server = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -460,8 +460,8 @@ fn a_request_on_the_admin_socket_carries_the_nonce_that_was_read_there() {
                     let (fixture, line) = (&of_server, Value::Object(request).to_string());
                     Box::pin(async move { fixture.service.admin_line(line.as_bytes(), NOW).await.to_string() })
                 };
-                if socket::serve(stream, answer).await.is_err() {
-                    counted.fetch_add(1, Ordering::SeqCst);
+                if let Err(closed) = socket::serve(stream, answer).await {
+                    refused.send(closed).unwrap();
                 }
             }
         });
@@ -491,16 +491,19 @@ fn a_request_on_the_admin_socket_carries_the_nonce_that_was_read_there() {
             format!("[{issue}]"),
             "x".repeat(70_000),
         ];
-        for (n, line) in (1..).zip(&wrong) {
+        for line in &wrong {
             let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
             let _ = stream.write_all(format!("{line}\n{issue}\n").as_bytes()).await;
             let mut said = Vec::new();
             let _ = stream.read_to_end(&mut said).await;
             assert_eq!(String::from_utf8_lossy(&said).lines().count(), 1, "{line}: only the nonce is told");
-            assert_eq!(closed.load(Ordering::SeqCst), n, "{line}");
+            // The server says so once the connection is closed.
+            let refusal = tokio::time::timeout(Duration::from_secs(20), refusals.recv()).await.unwrap().unwrap();
+            assert_eq!(refusal.rule, "admin.nonce", "{line}");
         }
         let listed = socket::ask(&path, &json!({ "command": "list" })).await.unwrap();
         assert_eq!(listed["result"].as_array().unwrap().len(), 1, "nothing was issued: {listed}");
+        assert!(refusals.try_recv().is_err(), "one refusal for each connection");
         server.abort();
     });
 }
