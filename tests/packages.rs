@@ -624,3 +624,142 @@ fn lists_that_name_what_is_gone_are_updated_once() {
     assert_eq!(applied.code, 3, "{applied:?}");
     assert!(format!("{applied:?}").contains("nothing changed"), "{applied:?}");
 }
+
+/// The action and the notes of a step of the plan.
+fn planned_step(site: &Project, id: &str) -> (String, String) {
+    let json: serde_json::Value = serde_json::from_str(&site.done(&["plan", "site.toml", "--format", "json"])).unwrap();
+    let steps = json["hosts"][0]["steps"].as_array().unwrap();
+    let step = steps.iter().find(|step| step["id"] == id).unwrap_or_else(|| panic!("no step {id}: {json:#}"));
+    (step["action"].as_str().unwrap().to_owned(), step["notes"].to_string())
+}
+
+/// A repository of its own for packages, which no sources name yet.
+fn hide(site: &Project, packages: &str, directory: &str) {
+    let script = include_str!("fixtures/local-repository.sh");
+    site.host.exec_with_input(&["sh", "-c", "cat >/root/repository.sh"], script.as_bytes()).unwrap();
+    site.on_host("cp /etc/apt/sources.list.d/local.list /root/before.list");
+    let made = site.host.exec_with_input(&["sh", "/root/repository.sh", directory], packages.as_bytes()).unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    site.on_host(
+        "cp /root/before.list /etc/apt/sources.list.d/local.list; apt-get -qq update; touch /var/lib/apt/lists",
+    );
+}
+
+const HIDDEN: &str = "deb [trusted=yes] file:/srv/hidden stable main";
+
+#[test]
+fn sources_that_a_file_or_line_changes_are_read_before_packages_come_from_them() {
+    let Some(site) = site("tool 1.0\n") else { return };
+    hide(&site, "tool 2.0\n", "/srv/hidden");
+    converge(&site, "name = \"tool\"");
+    assert_eq!(state(&site, "tool"), "ii 1.0");
+    site.playbook(&format!(
+        "[[step]]\nline = {{ path = \"/etc/apt/sources.list.d/local.list\", line = \"{HIDDEN}\" }}\n\
+         [[step]]\npackage = {{ name = \"tool\", state = \"latest\" }}\n"
+    ));
+    assert_eq!(planned_step(&site, "2").0, "unknown");
+    site.converge();
+    assert_eq!(state(&site, "tool"), "ii 2.0");
+    // Sources that somebody else has changed since they were read.
+    site.on_host(&format!("sed -i '\\,hidden,d' /etc/apt/sources.list.d/local.list; apt-get -qq update; apt-get -qq -y --allow-downgrades install tool=1.0 >/dev/null; sleep 1; echo '{HIDDEN}' >/etc/apt/sources.list.d/more.list"));
+    converge(&site, "name = \"tool\", state = \"latest\"");
+    assert_eq!(state(&site, "tool"), "ii 2.0");
+}
+
+#[test]
+fn a_package_may_bring_the_repository_of_a_later_one() {
+    let Some(site) = site("bring-release 1.0\n") else { return };
+    hide(&site, "later 1.0\n", "/srv/hidden");
+    // As the packages do with which vendors set up their repositories.
+    site.on_host(&format!(
+        "set -e; mkdir /tmp/u; cd /tmp/u; dpkg-deb -R /srv/repository/pool/stable/bring-release_*.deb t; mkdir -p t/etc/apt/sources.list.d; \
+         echo '{HIDDEN}' >t/etc/apt/sources.list.d/bring.list; touch -d 2020-01-01 t/etc/apt/sources.list.d/bring.list; \
+         dpkg-deb --root-owner-group -b t /root/bring-release.deb >/dev/null; \
+         cp /root/bring-release.deb /srv/repository/pool/stable/bring-release_1.0_$(dpkg --print-architecture).deb; \
+         cd /srv/repository/dists/stable/main/binary-*; f=$(ls /srv/repository/pool/stable/bring*); \
+         sed -i \"s/^Size: .*/Size: $(stat -c %s $f)/; s/^SHA256: .*/SHA256: $(sha256sum <$f | cut -d' ' -f1)/\" Packages; \
+         cd /srv/repository/dists/stable; sed -i '/^SHA256:/,$d' Release; printf 'SHA256:\\n %s %s %s\\n' \
+         $(sha256sum <main/binary-*/Packages | cut -d' ' -f1) $(stat -c %s main/binary-*/Packages) $(ls main/binary-*/Packages) >>Release; \
+         apt-get -qq update; touch /var/lib/apt/lists"
+    ));
+    steps(&site, &["name = \"bring-release\"", "name = \"later\""]);
+    let (action, notes) = planned_step(&site, "2");
+    assert_eq!(action, "unknown", "{notes}");
+    site.converge();
+    assert_eq!(state(&site, "bring-release later"), "ii 1.0\nii 1.0");
+}
+
+#[test]
+fn a_package_file_on_the_host_is_read_there() {
+    let Some(site) = site("lib 1.0\nroad 1.0\n") else { return };
+    hide(&site, "own 1.2 Depends: lib\nown2 1.0 Conflicts: road\n", "/srv/hidden");
+    site.on_host("cp /srv/hidden/pool/stable/own_*.deb /root/own.deb; cp /srv/hidden/pool/stable/own2_*.deb /root/own2.deb; echo none >/root/none.deb");
+    let planned = plan(&site, "path = \"/root/own.deb\"");
+    assert_eq!(planned.code, 2, "{planned:?}");
+    for part in ["package: own", "version: 1.2", "package lib: 1.0"] {
+        assert!(planned.out.contains(part), "{part}: {planned:?}");
+    }
+    site.converge();
+    assert_eq!(state(&site, "own lib"), "ii 1.2\nii 1.0");
+    refused(&site, "path = \"/root/missing.deb\"", &["there is no /root/missing.deb on the host", "site.toml:"]);
+    refused(&site, "path = \"/root/none.deb\"", &["/root/none.deb on the host is not a Debian package"]);
+    converge(&site, "name = \"road\"");
+    refused(&site, "path = \"/root/own2.deb\"", &["apt would also remove road 1.0"]);
+
+    // What a step of the run brings is read at the turn of the package.
+    site.on_host("apt-get -qq -y purge own lib >/dev/null 2>&1");
+    let arch = site.on_host("dpkg --print-architecture");
+    let deb = site.host.exec(&["sh", "-c", "cat /root/own.deb"]).unwrap().stdout;
+    std::fs::write(site.folder().join(format!("own_1.2_{arch}.deb")), &deb).unwrap();
+    for bring in [
+        format!("file = {{ path = \"/opt/own.deb\", source = \"own_1.2_{arch}.deb\" }}"),
+        "command = { run = \"cp /root/own.deb /srv/own.deb\", creates = \"/srv/own.deb\" }".to_owned(),
+    ] {
+        let place = if bring.starts_with("file") { "/opt" } else { "/srv" };
+        site.playbook(&format!("[[step]]\n{bring}\n[[step]]\npackage = {{ path = \"{place}/own.deb\" }}\n"));
+        let (action, notes) = planned_step(&site, "2");
+        assert_eq!(action, "unknown", "{notes}");
+        assert!(notes.contains("depends on step 1"), "{notes}");
+        site.converge();
+        assert_eq!(state(&site, "own lib"), "ii 1.2\nii 1.0");
+        site.on_host("apt-get -qq -y purge own lib >/dev/null 2>&1");
+    }
+}
+
+#[test]
+fn a_package_that_another_step_needs_is_not_wanted_absent() {
+    let Some(site) = site("app 1.0 Depends: app-lib\napp-lib 1.0\nsoft 1.0 Recommends: extra\nextra 1.0\n") else {
+        return;
+    };
+    let both = ["name = \"app\"", "name = \"app-lib\", state = \"absent\""];
+    let place = ["step 1 (package app)", "step 2 (package app-lib)", "the host would never be as both say"];
+    steps(&site, &both);
+    refused_for(&site, &place, &[]);
+    steps(&site, &["name = \"app-lib\", state = \"absent\"", "name = \"app\""]);
+    refused_for(&site, &["step 1 (package app-lib)", "step 2 (package app)", "as both say"], &[]);
+    // Also where both are there already, and where something else cleans up.
+    converge(&site, "name = \"app\"");
+    for playbook in [&both[..], &["name = \"app-lib\", state = \"absent\"", "name = \"app\"", "autoremove = true"][..]]
+    {
+        steps(&site, playbook);
+        refused_for(&site, &["apt would also remove app, which step", "as both say"], &[]);
+    }
+    // What apt can do without is no contradiction.
+    steps(&site, &["name = \"soft\", recommends = true", "name = \"extra\", state = \"absent\""]);
+    site.converge();
+    assert_eq!(state(&site, "soft extra"), "ii 1.0\nnone");
+}
+
+#[test]
+fn other_answers_for_a_package_that_is_there_are_told() {
+    let Some(site) = site("it-asks 1.0 Depends: debconf\n") else { return };
+    let answer = |value: &str| {
+        format!("name = \"it-asks\", debconf = {{ \"it-asks/answer\" = {{ type = \"select\", value = \"{value}\" }} }}")
+    };
+    converge(&site, &answer("green"));
+    let planned = plan(&site, &answer("green"));
+    assert!(planned.code == 0 && !planned.out.contains("debconf"), "{planned:?}");
+    let planned = plan(&site, &answer("red"));
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert!(planned.out.contains("it-asks/answer") && planned.out.contains("dpkg-reconfigure it-asks"), "{planned:?}");
+}

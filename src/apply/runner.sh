@@ -404,7 +404,7 @@ apt_update() {
   note_packages
   apt_waits
   if [ -z "$1" ]; then apt_refresh; return; fi
-  apt_has_lists || apt_refresh
+  apt_has_lists "$1" || apt_refresh
   # What this run itself needs must be read, whatever is wrong with others.
   if apt_reads -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update >"$P/update" 2>&1; then
     cat "$P/update"
@@ -418,7 +418,15 @@ apt_knows_packages() {
   for l in /var/lib/apt/lists/*_Packages*; do [ ! -e "$l" ] || return 0; done
   return 1
 }
-apt_has_lists() { apt_knows_packages && [ -z "$(find /var/lib/apt/lists -maxdepth 0 -mmin +1440)" ]; }
+apt_has_lists() { apt_knows_packages && apt_has_read_sources "$1" && [ -z "$(find /var/lib/apt/lists -maxdepth 0 -mmin +1440)" ]; }
+# apt_has_read_sources EXCEPT: none has changed since the lists were updated (as in
+# facts.sh), but for one that is about to be read, and that changed its directory.
+apt_has_read_sources() {
+  for l in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    case $l in "$1") continue;; /etc/apt/sources.list.d) [ -z "$1" ] || continue;; esac
+    if [ "$l" -nt /var/lib/apt/lists ] && { [ ! -e /var/lib/apt/lists/partial ] || [ "$l" -nt /var/lib/apt/lists/partial ]; }; then return 1; fi
+  done
+}
 # only_named VERB ...: what depends on a package goes with it, so apt itself is
 # asked; nothing goes that the playbook does not name.
 only_named() {

@@ -120,6 +120,13 @@ impl Undo<'_> {
         self.note(why);
     }
 
+    /// Whether sources of apt that are not there now are put back.
+    pub(super) fn brings_sources(&self) -> bool {
+        let is_source =
+            |op: &Op| matches!(op, Op::WriteFile { path, .. } if path.as_str().starts_with("/etc/apt/sources.list"));
+        self.steps.iter().flat_map(|step| &step.ops).any(is_source)
+    }
+
     /// Says something of the last step.
     pub(super) fn note(&mut self, text: &str) {
         if let Some(step) = self.steps.last_mut() {

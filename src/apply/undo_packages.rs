@@ -152,7 +152,8 @@ impl Undo<'_> {
     /// Whether a repository offers a version; none where the lists on the host
     /// cannot tell, or have not been asked yet.
     fn offers(&mut self, name: &PackageName, version: &str) -> Option<bool> {
-        if !lists_are_fresh(&self.states.now) {
+        // Nor where this undo itself brings sources back: they are read before the install.
+        if !lists_are_fresh(&self.states.now) || self.brings_sources() {
             return None;
         }
         match self.states.now.candidate(name) {

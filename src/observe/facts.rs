@@ -102,7 +102,8 @@ pub struct Sshd {
 /// State of apt and dpkg.
 #[derive(Debug, Clone, Default, Serialize, PartialEq, Eq)]
 pub struct Apt {
-    /// Age of the package lists in seconds; none if there are none.
+    /// Age of the package lists in seconds; none if there are none, or if apt's
+    /// sources have changed since they were read.
     pub lists_age: Option<u64>,
     /// Whether another process holds dpkg's lock.
     pub locked: bool,

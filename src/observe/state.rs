@@ -265,6 +265,8 @@ pub struct HostState {
     pub(super) packages_by: Option<String>,
     /// The last step that runs a command of the operator's: what it does is not known.
     pub(super) command_by: Option<String>,
+    /// The last step that may change which packages apt offers in a way that is not predicted.
+    pub(super) apt_by: Option<String>,
     /// The last step that only its turn decides and that may bring anything.
     pub(super) open_by: Option<String>,
     /// Of the changes since the last reboot, those that are not certain, with the
@@ -275,6 +277,8 @@ pub struct HostState {
     pub(super) perhaps_pending: BTreeMap<String, String>,
     /// Paths that a step has decided since the last package or command of the run.
     pub(super) decided: BTreeSet<AbsPath>,
+    /// Files and links that steps of the run write, with the steps.
+    pub(super) written: BTreeMap<AbsPath, String>,
     /// What earlier steps may have changed beyond what is predicted.
     pub(super) affected: super::affected::Affected,
     /// Homes that the run makes, with the step that does: what /etc/skel puts into them is not known.

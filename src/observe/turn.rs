@@ -116,6 +116,8 @@ impl HostState {
         self.changed_by = None;
         self.packages_by = None;
         self.command_by = None;
+        self.apt_by = None;
+        self.written.clear();
         self.open_by = None;
         self.new_homes.clear();
         self.perhaps_pending.clear();
@@ -142,6 +144,28 @@ impl HostState {
     /// The last step that installs packages.
     pub fn packages_by(&self) -> Option<&str> {
         self.packages_by.as_deref()
+    }
+
+    /// The step of the run that writes what stands at a path.
+    pub fn written_by(&self, path: &AbsPath) -> Option<&str> {
+        self.written.get(path).map(String::as_str)
+    }
+
+    /// A file or link will be written.
+    pub fn will_be_written(&mut self, path: &AbsPath) {
+        self.written.insert(path.clone(), self.this_step());
+    }
+
+    /// The last step that may change in a way that is not known which packages
+    /// apt offers, and in which versions.
+    pub fn apt_by(&self) -> Option<&str> {
+        self.apt_by.as_deref()
+    }
+
+    /// What apt offers is known from here on only when a later step's turn comes.
+    pub fn apt_may_change(&mut self) {
+        self.apt_by = Some(self.this_step());
+        self.forget_candidates();
     }
 
     /// The last step that runs a command of the operator's, unless a step after

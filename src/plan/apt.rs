@@ -2,7 +2,7 @@
 //! call apt-get(8): a plan simulates with the same words as an apply works.
 
 use super::Op;
-use crate::values::PackageName;
+use crate::values::{AbsPath, PackageName};
 
 /// A package in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,14 @@ pub struct AptTarget {
     pub stands_for: Option<PackageName>,
     /// The package's file, where it comes from the operator and not from a repository.
     pub file: Option<Vec<u8>>,
+    /// The package's file on the host.
+    pub path: Option<AbsPath>,
 }
 
 impl AptTarget {
     /// apt's candidate of a package.
     pub fn new(name: PackageName) -> AptTarget {
-        AptTarget { name, version: None, origin: None, stands_for: None, file: None }
+        AptTarget { name, version: None, origin: None, stands_for: None, file: None, path: None }
     }
 }
 
@@ -104,9 +106,10 @@ impl Op {
                 words.extend(options.words());
                 words.push("--".to_owned());
                 let from_lists = packages.iter().filter(|target| target.file.is_none());
-                words.extend(from_lists.map(|target| match &target.version {
-                    Some(version) => format!("{}={version}", target.name),
-                    None => target.name.to_string(),
+                words.extend(from_lists.map(|target| match (&target.path, &target.version) {
+                    (Some(path), _) => path.to_string(),
+                    (None, Some(version)) => format!("{}={version}", target.name),
+                    (None, None) => target.name.to_string(),
                 }));
                 // apt-get(8): a package name followed by a hyphen is removed in the same transaction.
                 words.extend(remove.iter().map(|name| format!("{name}-")));

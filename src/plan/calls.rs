@@ -61,7 +61,9 @@ pub(super) fn joined<'a>(ops: impl Iterator<Item = &'a Op>) -> Op {
 
 /// The calls that a plan makes.
 pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
-    let ops = || steps.iter().enumerate().flat_map(|(index, step)| step.ops.iter().map(move |op| (index, op)));
+    // What is open is planned, and asked of apt, when its turn comes.
+    let decided = || steps.iter().enumerate().filter(|(_, step)| step.open.is_none());
+    let ops = || decided().flat_map(|(index, step)| step.ops.iter().map(move |op| (index, op)));
     let changes_apt = |op: &Op| matches!(op, Op::AptUpdate { .. }) || op.configures_apt();
     let fresh = host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
     let lists_stay = fresh && !ops().any(|(_, op)| changes_apt(op));

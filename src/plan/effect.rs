@@ -1,5 +1,6 @@
 //! What each operation does to a predicted state.
 
+use super::harmless::may_configure_apt;
 use super::unit_files::{self, Brought};
 use super::{AptTarget, LISTS_ARE_OLD, Mark, Meta, Op, Verb};
 use crate::observe::{
@@ -19,6 +20,15 @@ impl Op {
         }
         if self.configures_apt() {
             host.forget_candidates();
+        }
+        if let Op::WriteFile { path, .. } | Op::Download { path, .. } | Op::MakeLink { path, .. } = self {
+            host.will_be_written(path);
+        }
+        if self.changes_sources() {
+            host.facts.apt.lists_age = None;
+        }
+        if self.may_bring_repositories() {
+            host.apt_may_change();
         }
         match self {
             Op::WriteFile { path, content, meta, .. } => {
@@ -272,6 +282,34 @@ impl Op {
             | Op::Download { path, .. }
             | Op::MakeLink { path, .. }
             | Op::Remove { path, .. } => path.as_str().starts_with("/etc/apt/"),
+            _ => false,
+        }
+    }
+
+    /// Whether it changes the sources themselves, which are read anew before the
+    /// next package is installed.
+    fn changes_sources(&self) -> bool {
+        let is_source = |path: &AbsPath| {
+            path.as_str() == "/etc/apt/sources.list" || path.as_str().starts_with("/etc/apt/sources.list.d")
+        };
+        match self {
+            Op::WriteFile { path, .. }
+            | Op::Download { path, .. }
+            | Op::MakeLink { path, .. }
+            | Op::Remove { path, .. } => is_source(path),
+            _ => false,
+        }
+    }
+
+    /// Whether it may change which packages apt offers in a way that nobody can
+    /// know before: operators' commands, and package files, which may hold the
+    /// sources of a repository.
+    fn may_bring_repositories(&self) -> bool {
+        match self {
+            Op::Run { script, user, directory, .. } => may_configure_apt(script, user.as_ref(), directory.as_ref()),
+            Op::AptInstall { packages, .. } => {
+                packages.iter().any(|target| target.file.is_some() || target.path.is_some())
+            }
             _ => false,
         }
     }

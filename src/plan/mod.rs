@@ -13,6 +13,7 @@ mod calls;
 mod contradiction;
 mod due;
 mod effect;
+mod harmless;
 mod obstacle;
 mod op;
 mod outcome;
@@ -28,6 +29,7 @@ mod turn;
 mod unified;
 mod unit_files;
 mod whole;
+mod wishes;
 
 pub use access::Access;
 pub(crate) use apt::with_released;

@@ -8,6 +8,7 @@ use super::transaction::add_transactions;
 use super::turn::{later_reboots, leave_unknown_places_open};
 use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
+use super::wishes::Wishes;
 use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, border, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
@@ -162,7 +163,8 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     }
     // What apt would do is asked once it is certain which packages are wanted.
     if wants.is_empty() {
-        match add_transactions(host, &access.packages(), &mut plans, &mut wants) {
+        let wishes = Wishes::of(&planned, &plans);
+        match add_transactions(host, &access.packages(), &mut plans, &wishes, &mut wants) {
             Ok(removals) => {
                 let errors = taken_along(&sources, &plans, &removals, host, &mut wants);
                 if !errors.is_empty() {
@@ -331,6 +333,7 @@ impl Planning<'_> {
             "user" | "group" => self.predicted.may_bring(false),
             "use" | "package" | "command" => {
                 self.predicted.may_bring(true);
+                self.predicted.apt_may_change();
                 self.predicted.may_change(ANYTHING);
             }
             _ => {}

@@ -9,6 +9,7 @@
 
 use super::apt::with_released;
 use super::calls::{Call, calls, joined};
+use super::wishes::{Wishes, contradiction, place};
 use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
 use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
 use crate::values::PackageName;
@@ -37,6 +38,7 @@ pub(super) fn add_transactions(
     host: &HostState,
     protected: &[&'static str],
     steps: &mut [StepPlan],
+    wishes: &Wishes,
     wants: &mut Queries,
 ) -> Result<Vec<Removal>, Vec<Refused>> {
     let calls = calls(host, steps);
@@ -53,7 +55,7 @@ pub(super) fn add_transactions(
         released.map(move |name| (index, name.clone()))
     });
     let released = released.collect();
-    let mut apt = Simulation { host, protected, named: &named, released, wants };
+    let mut apt = Simulation { host, protected, named: &named, wishes, released, wants };
     let mut shown = BTreeSet::new();
     let mut refused = Vec::new();
     for call in calls {
@@ -70,9 +72,10 @@ pub(super) fn add_transactions(
             Some(Ok(found)) if found.refusal.is_some() && after_command => {
                 begin_calls(&call, steps).into_iter().for_each(|at| open(&mut steps[at]));
             }
-            Some(Ok(found)) => match apt.judge(&call.op(), found) {
+            Some(Ok(found)) => match apt.judge(&call.op(), found, steps) {
                 Some(why) => refused.extend(apt.blame(&call, steps, &why).unwrap_or_default()),
                 None => {
+                    refused.extend(apt.contradictions(&call, steps, found));
                     show(steps, first, found, &named, &mut shown);
                     let gone = found.changes.iter().filter(|change| change.after.is_none());
                     let unshown = gone.filter(|change| !named.shown.contains(&change.name));
@@ -89,6 +92,7 @@ struct Simulation<'a> {
     host: &'a HostState,
     protected: &'a [&'static str],
     named: &'a Named,
+    wishes: &'a Wishes,
     /// What steps of the run release of its hold, with their indices.
     released: Vec<(usize, PackageName)>,
     wants: &'a mut Queries,
@@ -109,8 +113,50 @@ impl<'a> Simulation<'a> {
     }
 
     /// Why apt may not do this; none if it may.
-    fn judge(&self, op: &Op, found: &Transaction) -> Option<String> {
-        judge(op, found, self.named, self.protected).err()
+    fn judge(&self, op: &Op, found: &Transaction, steps: &[StepPlan]) -> Option<String> {
+        judge(op, found, self.named, self.protected, |gone| {
+            let (at, name) = self.wishes.wants_one_of(gone, &self.named.arch)?;
+            Some((name.to_owned(), place(steps.get(at)?)))
+        })
+        .err()
+    }
+
+    /// The steps that want a package to be absent which a call brings for another.
+    fn contradictions(&mut self, call: &Call, steps: &[StepPlan], found: &Transaction) -> Vec<Refused> {
+        let mut refused = Vec::new();
+        for (at, name) in self.wishes.brought(found, steps, &self.named.arch) {
+            let brings = |op: &Op| match op {
+                Op::AptInstall { packages, .. } => !packages.is_empty(),
+                _ => true,
+            };
+            let parts: Vec<&(usize, Op)> = call.parts.iter().filter(|(_, op)| brings(op)).collect();
+            // Of several steps, the one that brings it alone.
+            let alone = parts.iter().find(|(_, op)| {
+                let found = self.ask(op, call.last());
+                let comes = |found: &Transaction| {
+                    let is_it = |change: &PackageChange| name.names(&change.name, &self.named.arch);
+                    found.changes.iter().any(|change| change.after.is_some() && is_it(change))
+                };
+                found.and_then(Result::ok).is_some_and(comes)
+            });
+            let Some((installer, _)) = alone.or(parts.first()) else { continue };
+            // What is to be gone after it may be gone if apt can do without it.
+            if at > *installer {
+                let packages = vec![name.clone()];
+                let removal = Op::AptRemove { packages, purge: false, may_remove: Vec::new() };
+                let both = joined(call.parts.iter().map(|(_, op)| op).chain([&removal]));
+                match self.ask(&both, at) {
+                    None => continue,
+                    Some(Ok(found)) if self.judge(&both, found, steps).is_none() => continue,
+                    Some(_) => {}
+                }
+            }
+            let Some(step) = steps.get(*installer) else { continue };
+            if at != *installer {
+                refused.push((at, PlanError::Refused(contradiction(step, name))));
+            }
+        }
+        refused
     }
 
     /// The steps to which it is due that a call may not be made, each with the
@@ -122,15 +168,12 @@ impl<'a> Simulation<'a> {
         let groups = blame::groups(parts.len(), |chosen| {
             let op = op(chosen);
             let last = chosen.iter().filter_map(|at| parts.get(*at)).map(|(step, _)| *step).max().unwrap_or_default();
-            let why = self.ask(&op, last)?.map_or_else(|error| Some(error.to_string()), |found| self.judge(&op, found));
+            let found = self.ask(&op, last)?;
+            let why = found.map_or_else(|error| Some(error.to_string()), |found| self.judge(&op, found, steps));
             let is_faulty = why.is_some();
             reasons.extend(why.map(|why| (chosen.to_vec(), why)));
             Some(is_faulty)
         })?;
-        let place = |step: &StepPlan| {
-            let place = step.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
-            format!("step {} ({}){place}", step.id, step.name)
-        };
         let refused = groups.into_iter().filter_map(|group| {
             let why = reasons.get(&group).map_or(why, String::as_str);
             let (last, others) = group.split_last()?;
@@ -183,7 +226,13 @@ fn plain(name: &PackageName, arch: &str) -> String {
 }
 
 /// Whether apt may do this.
-fn judge(op: &Op, found: &Transaction, named: &Named, protected: &[&'static str]) -> Result<(), String> {
+fn judge(
+    op: &Op,
+    found: &Transaction,
+    named: &Named,
+    protected: &[&'static str],
+    wanted: impl FnOnce(&[&PackageChange]) -> Option<(String, String)>,
+) -> Result<(), String> {
     if let Some(reason) = &found.refusal {
         let advice = if reason.contains("--allow-downgrades") { "\nallow_downgrade = true permits it" } else { "" };
         return Err(format!("apt refuses this:\n{reason}{advice}"));
@@ -196,9 +245,16 @@ fn judge(op: &Op, found: &Transaction, named: &Named, protected: &[&'static str]
     if matches!(op, Op::AptAutoremove { .. }) {
         return Ok(());
     }
-    let unnamed: Vec<String> = gone
+    let unnamed: Vec<&PackageChange> =
+        gone.into_iter().filter(|change| !named.unwanted.contains(&change.name)).collect();
+    if let Some((name, by)) = wanted(&unnamed) {
+        return Err(format!(
+            "apt would also remove {name}, which {by} wants: the host would never be as both say; remove one of the \
+             two, or make them agree"
+        ));
+    }
+    let unnamed: Vec<String> = unnamed
         .iter()
-        .filter(|change| !named.unwanted.contains(&change.name))
         .map(|change| format!("{} {}", change.name, change.before.as_deref().unwrap_or_default()).trim_end().to_owned())
         .collect();
     if unnamed.is_empty() {

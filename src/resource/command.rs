@@ -33,7 +33,11 @@ pub(super) const KIND: Kind = Kind {
              run or in an earlier one that did not come so far or left it out by tags; a change that is made while its \
              'when' is false asks for nothing, unless a probe decides 'when'; no other guard is needed then",
         ),
-        Field::optional("environment", Type::Map, "variables for 'run'; their values are kept secret"),
+        Field::optional(
+            "environment",
+            Type::Map,
+            "variables for 'run', which its guard does not have; their values are kept secret",
+        ),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
         Field::optional(
             "directory",

@@ -88,6 +88,11 @@ pub trait Resource: Debug + Send + Sync {
         &[]
     }
 
+    /// The packages that it wants to be absent.
+    fn unwanted_packages(&self) -> &[PackageName] {
+        &[]
+    }
+
     /// Whether every change before it asks for it: a reboot after changes.
     fn follows_all(&self) -> bool {
         false

@@ -7,6 +7,7 @@
 
 mod debconf;
 mod install;
+mod on_host;
 mod upgrade;
 
 use super::{Args, Field, Kind, Resource, Type};
@@ -74,9 +75,14 @@ pub(super) const KIND: Kind = Kind {
             "a local package file, such as \"files/app_1.2_amd64.deb\", that is sent to the host; its name tells package and version",
         ),
         Field::optional(
+            "path",
+            Type::String,
+            "instead of names: a package file on the host, which is there or which an earlier step brings, such as \"/root/app.deb\"; package and version are read there",
+        ),
+        Field::optional(
             "debconf",
             Type::Any,
-            "answers to the questions that a package asks when it is installed, such as { \"iptables-persistent/autosave_v4\" = true }; a value is a string, a boolean, an array, or a table { type, value }",
+            "answers to the questions that a package asks when it is installed (one that is installed already is not asked again, which a note says where debconf has another answer), such as { \"iptables-persistent/autosave_v4\" = true }; a value is a string, a boolean, an array, or a table { type, value }",
         ),
         Field::optional(
             "upgrade",
@@ -133,6 +139,9 @@ const PRESENT_ONLY: [&str; 9] =
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if args.node("upgrade").is_some() || args.bool("autoremove").unwrap_or(false) {
         return upgrade::build(args);
+    }
+    if args.node("path").is_some() {
+        return on_host::build(args);
     }
     let mut names: Vec<PackageName> = args.parse_list("name");
     let local = local_file(args);
@@ -273,6 +282,9 @@ fn local_file(args: &mut Args<'_>) -> Option<(PackageName, String, Vec<u8>)> {
 impl Resource for Packages {
     fn queries(&self, queries: &mut Queries) {
         queries.extend(self.names.iter().chain(&self.conflicts).cloned().map(Query::Package));
+        if let Wanted::Present(Present { answers: Some(answers), .. }) = &self.wanted {
+            queries.extend(debconf::query(answers).map(Query::Run));
+        }
         if matches!(&self.wanted, Wanted::Present(Present { latest: true, .. })) {
             queries.extend(self.names.iter().cloned().map(Query::Candidate));
         }
@@ -280,6 +292,10 @@ impl Resource for Packages {
 
     fn named_packages(&self) -> &[PackageName] {
         if matches!(self.wanted, Wanted::Present(_)) { &self.names } else { &[] }
+    }
+
+    fn unwanted_packages(&self) -> &[PackageName] {
+        if matches!(self.wanted, Wanted::Absent { .. }) { &self.names } else { &self.conflicts }
     }
 
     fn pinned_packages(&self) -> &[PackageName] {
@@ -316,7 +332,12 @@ impl Packages {
         work: Install<'_>,
         planned: &mut Planned,
     ) -> Result<(), PlanError> {
-        let Install { targets, update, raised, .. } = work;
+        let Install { targets, update, raised, unknown, .. } = work;
+        let on = host.apt_by().or(host.packages_by().filter(|_| unknown));
+        if let (Some(on), false) = (on, targets.is_empty()) {
+            // Which packages there are, in which versions, and what goes for them.
+            planned.leave_open(on);
+        }
         let mut remove = Vec::new();
         for name in &self.conflicts {
             if let Some((before, held)) = installed(host, name)? {
@@ -341,6 +362,16 @@ impl Packages {
             let questions: Vec<&str> = answers.expose().lines().filter_map(|line| line.split(' ').nth(1)).collect();
             planned.change("debconf", None::<&str>, Some(questions.join(", ")));
             planned.ops.push(Op::Debconf { answers: answers.clone() });
+        }
+        if let (Some(answers), true, Some(name)) = (&present.answers, targets.is_empty(), self.names.first()) {
+            let other = debconf::differing(answers, host);
+            if !other.is_empty() {
+                planned.notes.push(format!(
+                    "debconf on the host has another answer to {}: an answer counts when the package is configured, and \
+                     {name} is already; 'dpkg-reconfigure {name}' there configures it anew",
+                    other.join(", ")
+                ));
+            }
         }
         if update {
             planned.ops.push(Op::AptUpdate { only: None });

@@ -32,8 +32,13 @@ elif [ -e /run/cloud-init/result.json ]; then case $(cat /run/cloud-init/result.
 elif [ -d /run/cloud-init ]; then f cloud_init running
 elif [ -x /usr/bin/cloud-init ]; then f cloud_init disabled
 else f cloud_init absent; fi
+# Sources that have changed since apt has read them: the lists say nothing of what they offer. An update
+# in which nothing is new leaves the directory of the lists as it is, but not that below it.
+n=
+for l in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+[ "$l" -nt /var/lib/apt/lists ] && { [ ! -e /var/lib/apt/lists/partial ] || [ "$l" -nt /var/lib/apt/lists/partial ]; } && n=1; done
 for l in /var/lib/apt/lists/*_Packages* ; do
-[ -e "$l" ] && f apt.lists_age $(( $(date +%s) - $(stat -c %Y /var/lib/apt/lists) )); break; done
+[ -z "$n" ] && [ -e "$l" ] && f apt.lists_age $(( $(date +%s) - $(stat -c %Y /var/lib/apt/lists) )); break; done
 for l in /var/lib/dpkg/updates/[0-9]*; do [ -e "$l" ] && f apt.interrupted 1; break; done
 [ -e /var/run/reboot-required ] && f apt.reboot_required 1
 i=$(stat -c %i /var/lib/dpkg/lock-frontend)

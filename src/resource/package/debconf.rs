@@ -1,5 +1,6 @@
 //! Answers to the questions of packages, as debconf-set-selections(1) takes them.
 
+use crate::observe::{HostState, Known, Run};
 use crate::resource::Args;
 use crate::values::{Node, NodeValue, PackageName, Secret};
 
@@ -38,6 +39,53 @@ pub(super) fn answers(args: &mut Args<'_>, names: &[PackageName]) -> Option<Secr
         }
     }
     Some(Secret::new(text))
+}
+
+/// Prints the questions among the arguments that have an answer, or none, in
+/// debconf's database of what is no password: `question`, or `question<TAB>answer`.
+const ASK: &str = "[ ! -r /var/cache/debconf/config.dat ] || awk -v RS= -F '\\n' '
+  BEGIN { for (i = 1; i < ARGC; i++) asked[ARGV[i]] = 1; ARGV[1] = \"/var/cache/debconf/config.dat\"; ARGC = 2 }
+  { n = v = \"\"; has = 0
+    for (i = 1; i <= NF; i++) {
+      if ($i ~ /^Name: /) n = substr($i, 7)
+      if ($i ~ /^Value: /) { v = substr($i, 8); has = 1 }
+    }
+    if (n in asked) print n (has ? \"\\t\" v : \"\") }' \"$@\"";
+
+/// Question, type and answer of each line.
+fn lines(answers: &Secret) -> impl Iterator<Item = (&str, &str, &str)> {
+    answers.expose().lines().filter_map(|line| {
+        let mut words = line.splitn(4, ' ').skip(1);
+        Some((words.next()?, words.next()?, words.next().unwrap_or_default()))
+    })
+}
+
+/// How the host is asked for the answers that debconf has.
+pub(super) fn query(answers: &Secret) -> Option<Run> {
+    let questions: Vec<&str> =
+        lines(answers).filter(|(_, kind, _)| *kind != "password").map(|(question, _, _)| question).collect();
+    (!questions.is_empty()).then(|| Run::new(["sh", "-c", ASK, "sh"].into_iter().chain(questions)))
+}
+
+/// The questions to which debconf on the host has another answer. What a package
+/// has cleared, as some do with passwords, is none.
+pub(super) fn differing(answers: &Secret, host: &HostState) -> Vec<String> {
+    let Some(Ok(Known::Is(output))) = query(answers).map(|run| host.output(&run).cloned()) else {
+        return Vec::new();
+    };
+    if output.code != 0 {
+        return Vec::new();
+    }
+    let has = |question: &str| {
+        output.stdout.lines().find_map(|line| {
+            let (name, value) = line.split_once('\t').map_or((line, None), |(name, value)| (name, Some(value)));
+            (name == question).then_some(value)
+        })
+    };
+    let differs = |(question, kind, value): &(&str, &str, &str)| {
+        *kind != "password" && has(question).is_none_or(|found| found.is_some_and(|found| found != *value))
+    };
+    lines(answers).filter(differs).map(|(question, _, _)| question.to_owned()).collect()
 }
 
 /// The type of a question and its answer.

@@ -15,11 +15,13 @@ pub(super) struct Install<'a> {
     pub(super) targets: Vec<AptTarget>,
     /// What is held and gets another version, at which it is held again.
     pub(super) raised: Vec<PackageName>,
+    /// Whether apt knows no package of a name.
+    pub(super) unknown: bool,
 }
 
 impl<'a> Install<'a> {
     pub(super) fn new(host: &'a HostState, present: &'a Present) -> Install<'a> {
-        Install { host, present, update: false, targets: Vec::new(), raised: Vec::new() }
+        Install { host, present, update: false, targets: Vec::new(), raised: Vec::new(), unknown: false }
     }
 
     pub(super) fn package(
@@ -178,6 +180,12 @@ impl<'a> Install<'a> {
         let providers: Vec<PackageName> = providers.iter().filter_map(|one| one.parse().ok()).collect();
         match &providers[..] {
             [only] => Ok(First::By(only.clone())),
+            // A package of an earlier step may bring the repository that has it.
+            [] if self.host.packages_by().is_some() => {
+                planned.notes.push(format!("apt on this host knows no package {name} yet"));
+                self.unknown = true;
+                Ok(First::Version(KNOWN_AFTER_APPLY.to_owned()))
+            }
             [] => {
                 planned.notes.push(format!(
                     "apt on this host knows no package {name} yet: the lists are updated first, and the apply fails if that does not help"

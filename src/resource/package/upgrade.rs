@@ -48,6 +48,12 @@ impl Resource for All {
         planned.wants.extend(wants);
         let fresh = !self.needs_lists || host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
         let found = host.transaction(&words).ok().filter(|_| fresh && !host.facts.apt.interrupted);
+        // What apt will have to offer is not known.
+        if let (Some(on), true) = (host.apt_by(), self.needs_lists) {
+            planned.leave_open(on);
+            planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY));
+            return Ok(planned);
+        }
         // Where packages or lists change earlier in the run, the answer is gone.
         if let (None, true, Some(on)) = (found, fresh && !host.facts.apt.interrupted, host.changed_by()) {
             planned.leave_open(on);
