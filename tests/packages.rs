@@ -648,6 +648,41 @@ fn hide(site: &Project, packages: &str, directory: &str) {
 const HIDDEN: &str = "deb [trusted=yes] file:/srv/hidden stable main";
 
 #[test]
+fn what_a_command_may_do_to_apt_is_decided_at_the_turn_of_a_package() {
+    let Some(site) = site("tool 1.0\nplain 1.0\n") else { return };
+    hide(&site, "tool 2.0\nfresh 1.0\n", "/srv/hidden");
+    let steps = |command: &str| {
+        site.playbook(&format!(
+            "[[step]]\ncommand = {{ {command} }}\n[[step]]\npackage = {{ name = \"tool\" }}\n[[step]]\npackage = {{ name = \"fresh\" }}\n"
+        ));
+    };
+    // With and without an update of the lists.
+    for update in ["; apt-get -qq update", ""] {
+        steps(&format!(
+            "run = \"echo '{HIDDEN}' >/etc/apt/sources.list.d/hidden.list{update}\", creates = \"/etc/apt/sources.list.d/hidden.list\""
+        ));
+        for id in ["2", "3"] {
+            let (action, notes) = planned_step(&site, id);
+            assert_eq!(action, "unknown", "{notes}");
+            assert!(notes.contains("decided at its turn: depends on step 1"), "{notes}");
+        }
+        let planned = site.run(&["plan", "site.toml"]);
+        assert!(!planned.out.contains("1.0"), "a version that is not certain: {planned:?}");
+        site.converge();
+        assert_eq!(state(&site, "tool fresh"), "ii 2.0\nii 1.0");
+        site.on_host("rm /etc/apt/sources.list.d/hidden.list; apt-get -qq -y purge tool fresh >/dev/null 2>&1; apt-get -qq update; touch /var/lib/apt/lists");
+    }
+    // What cannot be about apt leaves the plan exact.
+    site.playbook(
+        "[[step]]\ncommand = { run = \"touch /root/x\", creates = \"/root/x\" }\n[[step]]\npackage = { name = \"plain\" }\n",
+    );
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("version: 1.0"), "{planned:?}");
+    assert_eq!(planned_step(&site, "2").0, "create");
+    site.converge();
+}
+
+#[test]
 fn sources_that_a_file_or_line_changes_are_read_before_packages_come_from_them() {
     let Some(site) = site("tool 1.0\n") else { return };
     hide(&site, "tool 2.0\n", "/srv/hidden");
@@ -762,4 +797,21 @@ fn other_answers_for_a_package_that_is_there_are_told() {
     let planned = plan(&site, &answer("red"));
     assert_eq!(planned.code, 0, "{planned:?}");
     assert!(planned.out.contains("it-asks/answer") && planned.out.contains("dpkg-reconfigure it-asks"), "{planned:?}");
+}
+
+#[test]
+fn undo_takes_back_a_repository_and_what_came_from_it() {
+    let Some(site) = site("tool 1.0\n") else { return };
+    hide(&site, "tool 2.0\nfresh 1.0\n", "/srv/hidden");
+    converge(&site, "name = \"tool\"");
+    let before = packages(&site);
+    site.playbook(&format!(
+        "[[step]]\nfile = {{ path = \"/etc/apt/sources.list.d/hidden.list\", content = \"{HIDDEN}\\n\" }}\n\
+         [[step]]\npackage = {{ name = \"tool\", state = \"latest\" }}\n[[step]]\npackage = {{ name = \"fresh\" }}\n"
+    ));
+    site.converge();
+    assert_eq!(state(&site, "tool fresh"), "ii 2.0\nii 1.0");
+    let undone = site.done(&["undo", &site.host.name, "--packages", "--yes"]);
+    assert_eq!(packages(&site), before, "{undone}");
+    assert_eq!(site.on_host("ls /etc/apt/sources.list.d"), "local.list");
 }
