@@ -7,6 +7,7 @@
 
 mod acl;
 mod affected;
+mod alias;
 mod apt;
 mod facts;
 mod predict;

@@ -7,12 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a prediction writes. Each also marks the question as asked, so that a
 /// later step may rely on what an earlier one makes.
 impl HostState {
-    /// Something will stand at a path, or nothing.
+    /// Something will stand at a path, or nothing; under every name of the place.
     pub fn set_path(&mut self, path: &AbsPath, state: PathState) {
+        let names = self.names_of(path);
+        let is_link = |state: &PathState| super::alias::link_target(state).is_some();
+        let leads = is_link(&state) || names.iter().any(|name| self.links.contains(name));
+        let changes = leads && self.paths.get(path) != Some(&state);
+        let before = if changes { self.places_through(&names) } else { Vec::new() };
+        names.iter().for_each(|name| self.put_path(name, state.clone()));
+        for (name, place) in before {
+            let real = self.real_place(&name);
+            if real != place {
+                self.lead_elsewhere(&name, &real);
+            }
+        }
+    }
+
+    /// Something stands at a path, or nothing, as the host said of this name.
+    pub(super) fn put_path(&mut self, path: &AbsPath, state: PathState) {
         self.sizes.remove(path);
         self.asked.ask(Query::Path(path.clone()));
         if !matches!(&state, PathState::Present(entry) if entry.file_type == FileType::File) {
-            self.set_content(path, Content::Absent);
+            self.put_content(path, Content::Absent);
         }
         if let (PathState::Absent, Some(parent)) = (&state, path.parent()) {
             if let Some(names) = self.names.get_mut(&parent) {
@@ -24,6 +40,11 @@ impl HostState {
         self.decided.insert(path.clone());
         self.affected.decide(Query::Path(path.clone()));
         self.set_in_trees(path, &state);
+        if super::alias::link_target(&state).is_some() {
+            self.links.insert(path.clone());
+        } else {
+            self.links.remove(path);
+        }
         self.paths.insert(path.clone(), state);
     }
 
@@ -36,8 +57,12 @@ impl HostState {
         }
     }
 
-    /// A file will have these bytes.
+    /// A file will have these bytes, under every name of its place.
     pub fn set_content(&mut self, path: &AbsPath, content: Content) {
+        self.names_of(path).iter().for_each(|name| self.put_content(name, content.clone()));
+    }
+
+    pub(super) fn put_content(&mut self, path: &AbsPath, content: Content) {
         self.asked.ask(Query::Digest(path.clone()));
         self.asked.ask(Query::Content(path.clone()));
         self.decided.insert(path.clone());
@@ -53,11 +78,37 @@ impl HostState {
 
     /// Everything below a path will be gone, the path too.
     pub fn remove_tree(&mut self, top: &AbsPath) {
-        let below: Vec<AbsPath> = self.paths.keys().filter(|path| path.is_within(top)).cloned().collect();
+        let real = self.real_place(top);
+        let goes = |path: &&AbsPath| self.real_place(path).is_within(&real);
+        let below: Vec<AbsPath> = self.paths.keys().filter(goes).cloned().collect();
         below.iter().for_each(|path| self.set_path(path, PathState::Absent));
         self.new_homes.retain(|home, _| !home.is_within(top));
         self.fragments.iter_mut().filter(|(path, _)| path.is_within(top)).for_each(|(_, files)| files.clear());
         self.set_path(top, PathState::Absent);
+    }
+
+    /// A user's, or a group's, number changes: what belongs to the old number has
+    /// no owner of a name any more, unless it is below `home`, and what belongs to
+    /// the new one has (chown(2) knows numbers only).
+    pub fn renumber(&mut self, name: &str, numbers: (u32, u32), is_group: bool, home: Option<&AbsPath>) {
+        let (old, new) = (numbers.0.to_string(), numbers.1.to_string());
+        let change = |path: Option<AbsPath>, entry: &mut Entry| {
+            let field = if is_group { &mut entry.group } else { &mut entry.owner };
+            let goes_along = home.is_some_and(|home| path.is_some_and(|path| path.is_within(home)));
+            if field == name && !goes_along {
+                field.clone_from(&old);
+            } else if *field == new {
+                name.clone_into(field);
+            }
+        };
+        for (path, state) in &mut self.paths {
+            if let PathState::Present(entry) = state {
+                change(Some(path.clone()), entry);
+            }
+        }
+        for ((top, _), tree) in &mut self.trees {
+            tree.entries.iter_mut().for_each(|(below, entry)| change(top.join(below).ok(), entry));
+        }
     }
 
     /// A file has a flag that keeps it from being changed.

@@ -190,12 +190,12 @@ fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
     for query in queries.iter() {
         let Query::Path(path) = query else { continue };
         if let Some((entry, size)) = found.remove(path.as_str()) {
-            host.set_path(path, PathState::Present(entry));
+            host.put_path(path, PathState::Present(entry));
             host.set_size(path, size);
         } else if let Some(why) = complaint(section, path) {
             host.set_unreadable(query.clone(), why);
         } else {
-            host.set_path(path, PathState::Absent);
+            host.put_path(path, PathState::Absent);
         }
     }
 }

@@ -225,6 +225,10 @@ pub struct HostState {
     pub(super) unreadable: BTreeMap<Query, String>,
     pub(super) paths: BTreeMap<AbsPath, PathState>,
     pub(super) contents: BTreeMap<AbsPath, Content>,
+    /// The paths at which links stand.
+    pub(super) links: BTreeSet<AbsPath>,
+    /// What must be known of places that links of the run lead to.
+    pub(super) open_places: Queries,
     /// Sizes of regular files whose bytes are not known.
     pub(super) sizes: BTreeMap<AbsPath, u64>,
     /// Files that are immutable (`i`) or can only be added to (`a`), see chattr(1).

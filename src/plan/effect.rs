@@ -55,8 +55,12 @@ impl Op {
 
             Op::GroupAdd { name, gid, .. } => add_group(host, name.as_str(), *gid),
             Op::GroupChange { name, gid } => {
-                if let Some(group) = host.groups_mut().get_mut(name.as_str()) {
-                    group.gid = Known::Is(*gid);
+                let old = host
+                    .groups_mut()
+                    .get_mut(name.as_str())
+                    .map(|group| std::mem::replace(&mut group.gid, Known::Is(*gid)));
+                if let Some(Known::Is(old)) = old {
+                    host.renumber(name.as_str(), (old, *gid), true, None);
                 }
             }
             Op::GroupRemove { name } => {
@@ -89,9 +93,15 @@ impl Op {
                 }
             }
             Op::UserChange { name, uid, group, shell, home, move_home, comment } => {
-                let old_home = host.user(name.as_str()).ok().flatten().and_then(|account| account.home.parse().ok());
-                if let (true, Some(old), Some(new)) = (move_home, old_home, home) {
-                    move_tree(host, &old, new);
+                let old_home: Option<AbsPath> =
+                    host.user(name.as_str()).ok().flatten().and_then(|account| account.home.parse().ok());
+                if let (true, Some(old), Some(new)) = (move_home, &old_home, home) {
+                    move_tree(host, old, new);
+                }
+                let number = host.user(name.as_str()).ok().flatten().map(|account| account.uid.clone());
+                if let (Some(new), Some(Known::Is(old))) = (uid, number) {
+                    // usermod(8) gives the user what is in the home.
+                    host.renumber(name.as_str(), (old, *new), false, home.as_ref().or(old_home.as_ref()));
                 }
                 if let Some(account) = host.users_mut().get_mut(name.as_str()) {
                     if let Some(uid) = uid {

@@ -12,7 +12,7 @@ use super::wishes::Wishes;
 use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, border, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
 use crate::resource::Resource;
-use crate::values::{Span, UnitName};
+use crate::values::{AbsPath, Span, UnitName};
 use std::collections::BTreeSet;
 
 /// A step of a playbook, rendered for one host.
@@ -96,7 +96,23 @@ pub fn queries(steps: &[Wanted]) -> Queries {
     steps.iter().for_each(|step| step.resource.queries(&mut queries));
     // Whether there is what a step restarts is known before it is done.
     queries.extend(steps.iter().flat_map(|step| step.restart.iter().chain(&step.reload)).cloned().map(Query::Unit));
+    ask_above(&mut queries);
     queries
+}
+
+/// Asks for the directories above all paths: two paths are one place where these are links.
+fn ask_above(queries: &mut Queries) {
+    let above: Vec<AbsPath> = queries.iter().filter_map(path_of).flat_map(|path| path.ancestors()).collect();
+    queries.extend(above.into_iter().filter(|above| above.as_str() != "/").map(Query::Path));
+}
+
+/// The path that a question is about.
+fn path_of(query: &Query) -> Option<&AbsPath> {
+    match query {
+        Query::Path(path) | Query::Digest(path) | Query::Content(path) | Query::Names(path) => Some(path),
+        Query::Tree { top, .. } => Some(top),
+        _ => None,
+    }
 }
 
 /// Plans all steps, each against what the ones before it will have made.
@@ -130,9 +146,16 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         planning.step(step);
     }
     let Planning { access, mut predicted, mut wants, incomplete, mut plans, made, errors, .. } = planning;
+    let open: Vec<Query> = predicted.open_places().iter().filter(|query| !host.asked(query)).cloned().collect();
+    // While it is not known where links lead, a step may be refused that is right.
+    if !errors.is_empty() && !open.is_empty() {
+        wants.extend(open);
+        return Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants, incomplete: true });
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
+    wants.extend(open);
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
     planned.sort_by_key(|(at, _)| *at);
     later_reboots(&planned, &mut plans, &predicted);
@@ -359,6 +382,7 @@ impl Planning<'_> {
         let mut queries = Queries::new();
         step.resource.queries(&mut queries);
         queries.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
+        ask_above(&mut queries);
         let open: Vec<Query> = queries.iter().filter(|query| !self.host.asked(query)).cloned().collect();
         let answered = open.is_empty();
         self.incomplete |= !answered;

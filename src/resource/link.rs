@@ -95,6 +95,10 @@ impl Resource for Link {
             }
             Link::Absent { path } => match host.path(path)? {
                 PathState::Absent => planned.absent_unless_brought(host.rewritten_by(path)),
+                // A step of the run that turns the link into a directory finds it so the next time.
+                PathState::Present(entry) if entry.file_type == FileType::Directory => {
+                    planned.notes.push(format!("{path} is a directory on the host, not a link: it is left alone"));
+                }
                 PathState::Present(entry) if entry.file_type != FileType::Link => {
                     return Err(blocked(path, entry.file_type));
                 }

@@ -47,6 +47,10 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
                     in_the_way(entry.file_type)
                 )));
             }
+            PathState::Present(entry) if entry.file_type == FileType::Link => {
+                leads_to_directory(host, path, &directory, planned)?;
+                break;
+            }
             PathState::Present(_) | PathState::AfterApply => break,
         }
     }
@@ -73,4 +77,33 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
         }
     }
     Ok(())
+}
+
+/// Refuses a link in the place of a directory that leads to none: not even
+/// `mkdir -p` makes what it points to.
+fn leads_to_directory(
+    host: &HostState,
+    path: &AbsPath,
+    link: &AbsPath,
+    planned: &mut Planned,
+) -> Result<(), PlanError> {
+    let (end, found) = host.followed(link);
+    let what = match found {
+        Some(PathState::Absent) => match host.brought_by() {
+            Some(on) => {
+                planned.leave_open(on);
+                planned.notes.push(format!("{link} is a link to {end}, which is not there now"));
+                return Ok(());
+            }
+            None => format!("is a link to {end}, which is not there; make it with a step before this one"),
+        },
+        Some(PathState::Present(entry)) if entry.file_type == FileType::Link => {
+            "is a link that leads to itself".to_owned()
+        }
+        Some(PathState::Present(entry)) if entry.file_type != FileType::Directory => {
+            format!("is a link to {end}, which is {}, not a directory", in_the_way(entry.file_type))
+        }
+        Some(PathState::Present(_) | PathState::AfterApply) | None => return Ok(()),
+    };
+    Err(PlanError::Refused(format!("{path} cannot be made: {link} {what}")))
 }

@@ -1,7 +1,7 @@
 //! Absolute paths on a host, in normal form.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr};
 
 /// An absolute path without `.`, `..`, empty parts or control characters.
 ///
@@ -106,6 +106,12 @@ impl From<AbsPath> for String {
 impl fmt::Display for AbsPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for AbsPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
