@@ -67,6 +67,10 @@ fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
     let broken =
         "[[step]]\nfile = { path = \"/etc/sudoers.d/00-broken\", content = \"this is no rule\\n\", mode = \"0440\" }\n";
     is_put_back(&project, broken, "visudo refuses");
+    project.on_host("printf '# none\\n' >/etc/sudoers.d/old; chmod 0644 /etc/sudoers.d/old");
+    let sound = "[[step]]\nsudoers = { name = \"app\", content = \"games ALL=(root) /bin/true\" }\n";
+    is_put_back(&project, sound, "bad permissions, should be mode 0440");
+    project.on_host("rm /etc/sudoers.d/old");
     let open = "[[step]]\nfile = { path = \"/home/ubuntu/.ssh/authorized_keys\", content = \"# none\\n\", owner = \"nobody\", group = \"nogroup\", mode = \"0600\" }\n";
     is_put_back(&project, open, "authentication failed");
 }

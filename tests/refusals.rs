@@ -168,6 +168,11 @@ fn what_is_known_to_fail_fails_in_the_plan_and_touches_nothing() {
             "getty@.service is a template: name an instance of it",
         ),
         ("file = { path = \"/etc/sudoers.d/a.conf\", content = \"\" }", "sudo ignores /etc/sudoers.d/a.conf"),
+        ("file = { path = \"/etc/sudoers.d/a\", content = \"\" }", "with the mode 0440 only"),
+        (
+            "file = { path = \"/etc/sudoers.d/a\", content = \"\", mode = \"0440\", owner = \"daemon\" }",
+            "with the owner root only",
+        ),
         ("sudoers = { name = \"a.conf\", content = \"\" }", "sudo skips names"),
         ("sysctl = { key = \"net/ipv4/no_such_thing\", value = 1 }", "has no parameter net.ipv4.no_such_thing"),
     ];

@@ -257,7 +257,8 @@ ports_now() {
 boots_sshd() { [ -n "$(systemctl is-enabled ssh.socket ssh.service sshd.service 2>/dev/null | grep -x enabled)" ]; }
 # The merged configuration is refused before it is live, not only its new file.
 check() {
-  if [ -n "$SUDO" ]; then o=$(visudo -c -q 2>&1) || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }; fi
+  # With -q visudo says nothing of an owner or a mode that it refuses.
+  if [ -n "$SUDO" ]; then o=$(visudo -c 2>&1) || { echo "visudo refuses the merged configuration of sudo: $(printf '%s\n' "$o" | grep -v ': parsed OK$')"; return 1; }; fi
   if [ -n "$NFT" ]; then o=$(nft -c -f /etc/nftables.conf 2>&1) || { echo "nft refuses /etc/nftables.conf: $o"; return 1; }; fi
   if [ -n "$NETPLAN" ] && command -v netplan >/dev/null; then
     # Beside the host's own /run, where nothing is live; with what is kept, it goes in any case.

@@ -5,7 +5,7 @@ use super::in_force::{self, Said, Thing};
 use super::ownership::{Given, Keep};
 use super::{
     Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, shell_text,
-    text_file,
+    sudoers, text_file,
 };
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
@@ -105,6 +105,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let path = path?;
     ignored::refuse(args, &path);
+    if let Some(meta) = &meta {
+        sudoers::refuse_meta(args, &path, &Given::all(meta));
+    }
     let parents = parents::given(args);
     let if_missing = args.bool("if_missing").unwrap_or(false);
     Some(Box::new(File::Present { path, content: content?, meta: meta?, keep, validate, parents, if_missing }))
@@ -124,6 +127,7 @@ fn existing(args: &mut Args<'_>, path: Option<AbsPath>) -> Option<Box<dyn Resour
             format!("{path} is part of the system: its owner and mode are not a playbook's to set"),
         );
     }
+    sudoers::refuse_meta(args, &path, &given);
     Some(Box::new(File::Existing { path, given, skip: text_file::skips(args) }))
 }
 

@@ -7,10 +7,11 @@
 
 use super::file::{meta_changes, set_meta};
 use super::in_force::{self, Said};
+use super::ownership::Given;
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
-use crate::values::{AbsPath, UserName};
+use crate::values::{AbsPath, Mode, UserName};
 
 pub(super) const KIND: Kind = Kind {
     name: "sudoers",
@@ -60,6 +61,33 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     };
     let directory: AbsPath = DIRECTORY.parse().ok()?;
     Some(Box::new(Sudoers { path: directory.join(&name).ok()?, directory, content }))
+}
+
+/// Refuses an owner, group or mode of a file of sudo's that visudo(8) refuses,
+/// and with it every later change to the rules of sudo.
+pub(super) fn refuse_meta(args: &mut Args<'_>, path: &AbsPath, given: &Given) {
+    let name = path.file_name();
+    let is_included =
+        path.parent().is_some_and(|above| above.as_str() == DIRECTORY) && !name.contains('.') && !name.ends_with('~');
+    if path.as_str() != "/etc/sudoers" && !is_included {
+        return;
+    }
+    let is_root = |account: &Option<String>| account.as_ref().is_none_or(|name| name == "root" || name == "0");
+    let right = [
+        ("owner", is_root(&given.owner), "root"),
+        ("group", is_root(&given.group), "root"),
+        ("mode", given.mode.is_none_or(|mode| mode == Mode::from_bits(0o440)), "0440"),
+    ];
+    for (field, _, word) in right.into_iter().filter(|(_, is_right, _)| !is_right) {
+        let place = if args.node(field).is_some() { field } else { "path" };
+        args.refuse(
+            place,
+            format!(
+                "sudo takes {path} with the {field} {word} only: say {field} = \"{word}\", or use a 'sudoers' step, which \
+                 gives its file the right owner and mode"
+            ),
+        );
+    }
 }
 
 /// sudo ignores nothing after the last newline, but older parsers did: end in one.
