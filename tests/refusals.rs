@@ -525,3 +525,70 @@ fn a_mode_that_changes_the_mask_of_an_access_control_list_says_so() {
     }
     assert_eq!(project.on_host("stat -c %a /srv/shared /srv/with* /srv/plain"), "644\n644\n644");
 }
+
+#[test]
+fn where_nothing_can_be_written_is_known_before() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "mkdir -p /srv/ro /srv/tree/a/b /srv/tree/a/m /srv/tree/z; touch /srv/tree/a/b/f; ln -s /srv/ro /srv/way
+         mount -t tmpfs none /srv/ro; mkdir /srv/ro/d; touch /srv/ro/f; mount -o remount,ro /srv/ro; mount -t tmpfs none /srv/tree/a/m",
+    );
+    let cases = [
+        ("file = { path = \"/srv/ro/a\", content = \"\" }", "the file system at /srv/ro is mounted read-only"),
+        ("file = { path = \"/srv/way/d/a\", content = \"\" }", "the file system at /srv/ro is mounted read-only"),
+        ("file = { path = \"/srv/ro/f\", state = \"absent\" }", "the file system at /srv/ro is mounted read-only"),
+        ("file = { path = \"/srv/ro/f\", mode = \"0600\" }", "the file system at /srv/ro is mounted read-only"),
+        ("directory = { path = \"/srv/ro/a\" }", "the file system at /srv/ro is mounted read-only"),
+        ("link = { path = \"/srv/ro/a\", target = \"b\" }", "the file system at /srv/ro is mounted read-only"),
+        ("line = { path = \"/srv/ro/f\", line = \"a\" }", "the file system at /srv/ro is mounted read-only"),
+        ("file = { path = \"/proc/a\", content = \"\" }", "the files below /proc"),
+        ("file = { path = \"/sys/kernel/a\", content = \"\" }", "the files below /sys"),
+        (
+            "directory = { path = \"/srv/tree\", state = \"absent\", recursive = true }",
+            "/srv/tree/a/m below it is a mount point on the host",
+        ),
+        ("sysctl = { key = \"kernel.osrelease\", value = \"9\" }", "/proc/sys/kernel/osrelease is read-only there"),
+    ];
+    for (step, why) in cases {
+        refused(&project, &format!("[[step]]\n{step}\n"), &[why]);
+    }
+    assert_eq!(
+        project.on_host("ls /srv/tree /srv/tree/a/b; ls /etc/sysctl.d | grep -c osrelease || :"),
+        "/srv/tree:\na\nz\n\n/srv/tree/a/b:\nf\n0"
+    );
+    // A command may unmount it; what is right already needs no writing.
+    project.playbook(
+        "[[step]]\nfile = { path = \"/srv/ro/f\", mode = \"0644\" }\n\
+         [[step]]\ncommand = { run = \"umount /srv/tree/a/m\", unless = \"! mountpoint -q /srv/tree/a/m\" }\n\
+         [[step]]\ndirectory = { path = \"/srv/tree\", state = \"absent\", recursive = true }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host("ls -d /srv/*"), "/srv/ro\n/srv/way");
+}
+
+#[test]
+fn an_account_whose_user_runs_something_is_refused_unless_a_step_ends_that() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "useradd -m busy; systemd-run -q --unit hold --uid busy sleep infinity; useradd -m idle
+         until pgrep -u busy sleep; do sleep 0.1; done",
+    );
+    for (step, tool) in [
+        ("user = { name = \"busy\", state = \"absent\" }", "userdel(8)"),
+        ("user = { name = \"busy\", uid = 7654 }", "usermod(8)"),
+        ("user = { name = \"busy\", home = \"/srv/busy\" }", "usermod(8)"),
+    ] {
+        refused(&project, &format!("[[step]]\n{step}\n"), &["'busy' runs process", "(sleep)", tool, "pkill -u busy"]);
+    }
+    project.playbook(
+        "[[step]]\nuser = { name = \"busy\", shell = \"/bin/sh\" }\n[[step]]\nuser = { name = \"idle\", uid = 7655 }\n",
+    );
+    project.converge();
+    project.playbook(
+        "[[step]]\nservice = { name = \"hold.service\", running = false }\n[[step]]\nuser = { name = \"busy\", state = \"absent\" }\n",
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    assert!(planned.contains("step 1 must have ended it by then"), "{planned}");
+    project.converge();
+    assert_eq!(project.on_host("id busy 2>&1 | grep -c 'no such user'; id -u idle"), "1\n7655");
+}

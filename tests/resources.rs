@@ -268,6 +268,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
             ),
             Query::Sysctl(key) => host.set_sysctl_absent(key),
             Query::Module(name) => host.set_module(name, Module { loaded: false, builtin: false }),
+            Query::Processes => host.set_processes(Vec::new()),
             Query::Syntax(text) => host.set_syntax(text, None),
             Query::Acl(path) => host.set_acl(path, false),
             Query::Run(run) => host.set_output(run, Known::Is(Output { code: 1, stdout: String::new() })),

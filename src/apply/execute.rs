@@ -243,6 +243,10 @@ impl Progress<'_> {
                 | Op::AptRemove { .. }
                 | Op::AptUpgrade { .. }
                 | Op::AptAutoremove { .. }
+                | Op::Remove { recursive: true, .. }
+                | Op::SetTree { .. }
+                | Op::UserChange { .. }
+                | Op::UserRemove { .. }
         );
         let before = operations.iter().take(number.saturating_sub(1));
         let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);

@@ -47,6 +47,7 @@ impl Part {
             | Query::Providers(_)
             | Query::Sysctl(_)
             | Query::Module(_)
+            | Query::Processes
             | Query::Shipped(_)
             | Query::Syntax(_)
             | Query::Run(_) => false,

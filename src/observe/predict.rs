@@ -116,11 +116,6 @@ impl HostState {
         self.flags.insert(path, flag);
     }
 
-    /// These are mount points.
-    pub fn set_mounted(&mut self, paths: impl IntoIterator<Item = AbsPath>) {
-        self.mounted.extend(paths);
-    }
-
     /// The names in /etc/passwd and /etc/group; others come from other sources.
     pub fn set_local_accounts(&mut self, users: BTreeSet<String>, groups: BTreeSet<String>) {
         self.local = Some((users, groups));
@@ -202,6 +197,11 @@ impl HostState {
     pub fn set_sysctl(&mut self, key: &SysctlKey, value: &str) {
         self.asked.ask(Query::Sysctl(key.clone()));
         self.sysctl.insert(key.clone(), Some(value.to_owned()));
+    }
+
+    /// A kernel parameter cannot be set on this host.
+    pub fn set_sysctl_read_only(&mut self, key: &SysctlKey) {
+        self.sysctl_read_only.insert(key.clone());
     }
 
     /// The kernel has no such parameter, for tests.

@@ -8,7 +8,7 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, reply, shipped, syntax};
+use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, mounts, processes, reply, shipped, syntax};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -32,7 +32,6 @@ q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
 q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
 q_flags() { xargs -0 -r lsattr -d -- 2>/dev/null; :; }
-q_mounts() { cut -d ' ' -f 5 /proc/self/mountinfo; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
 # Directories that are not there have no fragments; the test needs no process.
 q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n=$((n-1)); [ ! -d "$d" ] || set -- "$@" "$d"; done
@@ -70,6 +69,8 @@ q_sysctl() { n=$#
     if ((getline v <f) < 0) printf "%s: cannot be read\n", ARGV[i] >"/dev/stderr"
     else printf "%s%c%s%c", ARGV[i], 0, v, 0
     close(f) } }' "$@"; }
+# The mode of such a file binds root too, and so does a file system that is read-only.
+q_fixed() { while [ $# -gt 1 ]; do [ ! -e "$2" ] || [ -w "$2" ] || printf '%s\0' "$1"; shift 2; done; }
 q_provided() { dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Provides}\n'; }
 q_installed() {
   dpkg-query -W -f '${binary:Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${db:Status-Want}\n' || return
@@ -144,7 +145,7 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     }
     piped(&mut script, "flags", &flagged, "| q_flags");
     if !flagged.is_empty() {
-        script.line("section mounts q_mounts");
+        script.line(mounts::PROBE).line("section mounts q_mounts");
     }
     piped(&mut script, "digest", &digests, "| q_sum");
     piped(&mut script, "content", &contents, "| q_tar");
@@ -205,8 +206,12 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     let keys = queries.iter().filter_map(|q| if let Query::Sysctl(k) = q { Some(k) } else { None });
     let pairs: Vec<String> = keys.flat_map(|key| [key.to_string(), key.proc_path()]).collect();
     called(&mut script, Command::new("section sysctl q_sysctl"), &pairs);
+    called(&mut script, Command::new("section fixed q_fixed"), &pairs);
     if queries.iter().any(|q| matches!(q, Query::Module(_))) {
         script.line("section module q_modules");
+    }
+    if queries.contains(&Query::Processes) {
+        script.line(processes::PROBE).line("section processes q_processes");
     }
     let texts = syntax::texts(queries);
     if !texts.is_empty() {

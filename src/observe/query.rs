@@ -57,6 +57,8 @@ pub enum Query {
     Unit(UnitName),
     /// The live value of a kernel parameter.
     Sysctl(SysctlKey),
+    /// What runs on the host, and as whom.
+    Processes,
     /// Whether a kernel module is loaded, built in or available.
     Module(String),
     /// The exit code and standard output of a command that changes nothing.
@@ -131,6 +133,7 @@ impl fmt::Display for Query {
             Query::Shipped(name) => write!(f, "files of package {name}"),
             Query::Unit(name) => write!(f, "unit {name}"),
             Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
+            Query::Processes => write!(f, "processes"),
             Query::Module(name) => write!(f, "kernel module {name}"),
             Query::Syntax(_) => write!(f, "the syntax of a shell text"),
             Query::Acl(path) => write!(f, "access control list of {path}"),

@@ -92,7 +92,7 @@ pub(super) fn fill(
         flags(host, section);
     }
     if let Some(section) = sections.get("mounts") {
-        host.set_mounted(section.text().lines().map(unescaped).filter_map(|path| path.parse().ok()));
+        super::mounts::read(host, section);
     }
     if asks(|q| matches!(q, Query::Digest(_) | Query::Content(_))) {
         contents(host, queries, section("digest")?, sections.get("content"))?;
@@ -147,9 +147,15 @@ pub(super) fn fill(
     }
     if asks(|q| matches!(q, Query::Sysctl(_))) {
         sysctl(host, queries, section("sysctl")?);
+        // What runs before this form have kept has no such part.
+        let fixed = sections.get("fixed").map(Section::fields).unwrap_or_default();
+        fixed.iter().filter_map(|key| key.parse().ok()).for_each(|key| host.set_sysctl_read_only(&key));
     }
     if asks(|q| matches!(q, Query::Module(_))) {
         modules(host, queries, section("module")?);
+    }
+    if queries.contains(&Query::Processes) {
+        super::processes::read(host, section("processes")?);
     }
     if asks(|q| matches!(q, Query::Syntax(_))) {
         super::syntax::read(host, queries, section("syntax")?)?;
@@ -216,13 +222,6 @@ fn flags(host: &mut HostState, section: &Section) {
             host.set_flag(path, flag);
         }
     }
-}
-
-/// A path of /proc/self/mountinfo, where blanks and backslashes are octal (proc(5)).
-fn unescaped(path: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
 }
 
 /// What the tools said about this path, or about everything.

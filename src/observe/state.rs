@@ -233,8 +233,10 @@ pub struct HostState {
     pub(super) sizes: BTreeMap<AbsPath, u64>,
     /// Files that are immutable (`i`) or can only be added to (`a`), see chattr(1).
     pub(super) flags: BTreeMap<AbsPath, char>,
-    /// What is itself a mount point.
-    pub(super) mounted: BTreeSet<AbsPath>,
+    /// What is mounted, by its mount point.
+    pub(super) mounts: BTreeMap<AbsPath, super::Mount>,
+    /// Set once a step may mount or unmount something.
+    pub(super) mounts_are_open: bool,
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
     /// By directory, then by name; none of a masked name.
     pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
@@ -255,6 +257,10 @@ pub struct HostState {
     pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
+    /// Live kernel parameters that nobody can set on this host.
+    pub(super) sysctl_read_only: BTreeSet<SysctlKey>,
+    /// What runs, as far as that was asked.
+    pub(super) processes: Vec<super::Process>,
     pub(super) modules: BTreeMap<String, Module>,
     pub(super) outputs: BTreeMap<Run, Known<Output>>,
     /// What the host's shell finds wrong with texts.
@@ -360,11 +366,6 @@ impl HostState {
     /// operator's command earlier in the run may take it off.
     pub fn flag(&self, path: &AbsPath) -> Option<char> {
         self.flags.get(path).copied().filter(|_| self.command_by.is_none())
-    }
-
-    /// Whether a path is itself a mount point, as far as the host could tell.
-    pub fn is_mounted(&self, path: &AbsPath) -> bool {
-        self.mounted.contains(path)
     }
 
     /// The names in a directory ([`Query::Names`]); empty if there is no directory.
@@ -526,6 +527,12 @@ impl HostState {
     /// Not asked, or unreadable.
     pub fn sysctl(&self, key: &SysctlKey) -> Result<Option<&str>, StateError> {
         Ok(self.look(Query::Sysctl(key.clone()), self.sysctl.get(key))?.as_deref())
+    }
+
+    /// Whether a live kernel parameter cannot be set here, not even by root: in a
+    /// container, or because the kernel only tells it.
+    pub fn sysctl_is_read_only(&self, key: &SysctlKey) -> bool {
+        self.sysctl_read_only.contains(key) && self.mounts_are_known()
     }
 
     /// A kernel module ([`Query::Module`]).

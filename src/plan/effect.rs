@@ -278,6 +278,7 @@ impl Op {
                     host.set_path(&file, PathState::Absent);
                 }
                 host.will_reboot();
+                host.mounts_may_change();
             }
         }
     }

@@ -15,6 +15,7 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
     match op {
         Op::WriteFile { path, .. } | Op::Download { path, .. } => {
             immutable(host, path)?;
+            takes_files(host, path)?;
             let note = format!("{path} is a mount point: it is written in its place, not replaced at once");
             if host.is_mounted(path) && !notes.contains(&note) {
                 notes.push(note);
@@ -23,6 +24,10 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         }
         Op::MakeLink { path, .. } | Op::Remove { path, .. } => {
             immutable(host, path)?;
+            takes_files(host, path)?;
+            if let Op::Remove { recursive: true, .. } = op {
+                nothing_mounted(host, path)?;
+            }
             if host.is_mounted(path) {
                 return Err(PlanError::Refused(format!(
                     "{path} is a mount point on the host and cannot be removed or replaced: unmount it first"
@@ -30,8 +35,20 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
             }
             in_directory(host, path)
         }
-        Op::MakeDirectory { path, .. } => in_directory(host, path),
-        Op::SetMeta { path, .. } | Op::SetTree { path, .. } => immutable(host, path),
+        Op::MakeDirectory { path, .. } => {
+            takes_files(host, path)?;
+            in_directory(host, path)
+        }
+        Op::SetMeta { path, .. } | Op::SetTree { path, .. } => {
+            immutable(host, path)?;
+            writable(host, path)
+        }
+        Op::UserRemove { name, remove_home: true } => {
+            if let Some(home) = host.user(name.as_str()).ok().flatten().and_then(|account| account.home.parse().ok()) {
+                nothing_mounted(host, &home)?;
+            }
+            databases(host)
+        }
         Op::GroupAdd { .. }
         | Op::GroupChange { .. }
         | Op::GroupRemove { .. }
@@ -42,9 +59,7 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         | Op::LockPassword { .. }
         | Op::SetExpiry { .. }
         | Op::Join { .. }
-        | Op::Leave { .. } => {
-            ACCOUNT_DATABASES.iter().filter_map(|path| path.parse().ok()).try_for_each(|path| immutable(host, &path))
-        }
+        | Op::Leave { .. } => databases(host),
         Op::AptUpdate { .. }
         | Op::AptInstall { .. }
         | Op::AptRemove { .. }
@@ -75,6 +90,46 @@ fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
         "{path} is {what} on the host (chattr +{flag}), so that not even root can change it: if that is not meant \
          to be, take the flag off there (chattr -{flag} {path})"
     )))
+}
+
+/// The tools for accounts replace all files of the databases.
+fn databases(host: &HostState) -> Result<(), PlanError> {
+    ACCOUNT_DATABASES.iter().filter_map(|path| path.parse().ok()).try_for_each(|path| {
+        immutable(host, &path)?;
+        writable(host, &path)
+    })
+}
+
+/// On a file system that is mounted read-only nothing can be changed.
+fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    match host.read_only_at(path) {
+        None => Ok(()),
+        Some(at) => Err(PlanError::Refused(format!(
+            "{path} cannot be changed: the file system at {at} is mounted read-only on the host; have it mounted for \
+             writing (mount -o remount,rw {at}), or name another path"
+        ))),
+    }
+}
+
+/// As [`writable`]; and where the kernel makes the files, nobody else can make or replace one.
+fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    match host.kernel_made_at(path) {
+        None => writable(host, path),
+        Some(at) => Err(PlanError::Refused(format!(
+            "{path} cannot be made or replaced: the files below {at} are the kernel's own; set a kernel parameter with a \
+             'sysctl' step, and write to other such files with a 'command' step"
+        ))),
+    }
+}
+
+/// rm(1) would remove one half of a tree before it meets what is mounted in it.
+fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    match host.mounted_below(path) {
+        None => Ok(()),
+        Some(at) => Err(PlanError::Refused(format!(
+            "{path} cannot be removed with all that is in it: {at} below it is a mount point on the host; unmount it first"
+        ))),
+    }
 }
 
 /// In an immutable directory no name can be made, replaced or removed.

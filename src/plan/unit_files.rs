@@ -217,6 +217,9 @@ fn is_file_of(file: &str, unit: &UnitName) -> bool {
 
 /// A verb was said to a unit.
 pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
+    if [".mount", ".automount"].iter().any(|suffix| name.as_str().ends_with(suffix)) {
+        host.mounts_may_change();
+    }
     let mut unit = match host.unit(name) {
         Ok(Known::Is(unit)) => unit.clone(),
         // What a package will bring is loaded by the time the verb is said; the

@@ -5,7 +5,7 @@
 //! is logged in keeps number, home and a shell to log in with.
 
 use super::draft::Draft;
-use super::ssh_dir;
+use super::{busy, ssh_dir};
 use crate::observe::{Account, Known, PathState, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError};
 use crate::values::{AbsPath, GroupName, PasswordHash, Secret, UserName};
@@ -257,6 +257,9 @@ fn update(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(
     if let (Some(home), true) = (&home, move_home) {
         // usermod(8) notes the new home first and only then finds that it cannot move there.
         ssh_dir::make_above(draft, home);
+    }
+    if uid.is_some() || home.is_some() {
+        busy::check(draft, name, &account.uid, "usermod(8)")?;
     }
     if uid.is_some() || shell.is_some() || comment.is_some() || home.is_some() {
         draft.push(Op::UserChange {

@@ -10,6 +10,7 @@ mod args;
 mod authorized_keys;
 mod binary;
 mod block;
+mod busy;
 mod check_step;
 mod command;
 mod directory;

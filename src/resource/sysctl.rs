@@ -116,6 +116,16 @@ impl Resource for Sysctl {
         if host.facts.init.is_empty() {
             planned.notes.push("no kernel of its own runs here: the value is persisted only".to_owned());
         } else if self.live && now.map(normal).as_ref() != Some(value) {
+            if host.sysctl_is_read_only(&self.key) {
+                return Err(PlanError::Refused(format!(
+                    "the live value of {}, which is {}, cannot be set on this host: {} is read-only there, as many are in \
+                     a container. Say live = false to have the value in a file for the next boot only, or leave the \
+                     step out with 'when' (facts.virtualization)",
+                    self.key,
+                    now.map_or("none".to_owned(), normal).escape_debug(),
+                    self.key.proc_path()
+                )));
+            }
             planned.change("live", Some(now.map_or(KNOWN_AFTER_APPLY.to_owned(), normal)), Some(value));
             planned.ops.push(Op::Sysctl { key: self.key.clone(), value: value.clone() });
         }

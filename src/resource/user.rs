@@ -9,7 +9,7 @@ use super::group::MAX_ID;
 use super::in_force::{self, Right};
 use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
-use super::{Args, Field, Kind, Resource, Type, account, key_file};
+use super::{Args, Field, Kind, Resource, Type, account, busy, key_file};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
@@ -318,6 +318,7 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
             Ok(home) if remove_home => removable_home(draft, name, &home)?,
             _ => false,
         };
+        busy::check(draft, name, &account.uid, "userdel(8)")?;
         draft.change("state", Some("present"), Some("absent"));
         if home {
             draft.change("home", Some(account.home), None::<&str>);

@@ -1,0 +1,122 @@
+//! What is mounted where, and where nothing can be written for that reason.
+
+use super::HostState;
+use super::reply::Section;
+use crate::values::AbsPath;
+
+/// Mount points with their options and the sort of their file system: one
+/// process, whatever there is (proc_pid_mountinfo(5)).
+pub(super) const PROBE: &str = r#"q_mounts() { awk '{ for (i = 7; i < NF && $i != "-"; i++); print $5, $6 "," $(i + 3), $(i + 1) }' /proc/self/mountinfo; }"#;
+
+/// File systems in which the kernel alone makes files.
+const KERNEL_MADE: [&str; 2] = ["proc", "sysfs"];
+
+/// A file system at its mount point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+    /// Its sort, such as `ext4`.
+    pub file_system: String,
+}
+
+pub(super) fn read(host: &mut HostState, section: &Section) {
+    for line in section.text().lines() {
+        let mut words = line.split(' ');
+        let Some(path) = words.next() else { continue };
+        let read_only = words.next().unwrap_or_default().split(',').any(|option| option == "ro");
+        let file_system = words.next().unwrap_or_default().to_owned();
+        if let Ok(path) = unescaped(path).parse() {
+            host.set_mount(path, Mount { read_only, file_system });
+        }
+    }
+}
+
+/// A path of /proc/self/mountinfo, where blanks and backslashes are octal (proc(5)).
+fn unescaped(path: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
+}
+
+impl HostState {
+    /// Something is mounted at a path; the last one hides those before it.
+    pub fn set_mount(&mut self, path: AbsPath, mount: Mount) {
+        self.mounts.insert(path, mount);
+    }
+
+    /// From here on what is mounted is not known: a mount unit starts or stops,
+    /// or the host restarts.
+    pub fn mounts_may_change(&mut self) {
+        self.mounts_are_open = true;
+    }
+
+    pub(super) fn mounts_are_known(&self) -> bool {
+        !self.mounts_are_open && self.command_by.is_none() && self.open_by.is_none()
+    }
+
+    /// Whether a path is itself a mount point, as far as the host could tell.
+    pub fn is_mounted(&self, path: &AbsPath) -> bool {
+        self.mounts_are_known() && self.mounts.contains_key(&self.real_place(path))
+    }
+
+    /// The first mount point below a path.
+    pub fn mounted_below(&self, path: &AbsPath) -> Option<&AbsPath> {
+        let top = self.real_place(path);
+        self.mounts.keys().find(|mount| **mount != top && mount.is_within(&top)).filter(|_| self.mounts_are_known())
+    }
+
+    /// Where the file system is mounted that is read-only and has a path in it.
+    pub fn read_only_at(&self, path: &AbsPath) -> Option<AbsPath> {
+        self.mount_of(path).filter(|(_, mount)| mount.read_only).map(|(at, _)| at)
+    }
+
+    /// Where the file system is mounted in which the kernel alone makes files
+    /// and that has a path in it.
+    pub fn kernel_made_at(&self, path: &AbsPath) -> Option<AbsPath> {
+        let is_kernel_made = |mount: &Mount| KERNEL_MADE.contains(&mount.file_system.as_str());
+        self.mount_of(path).filter(|(_, mount)| is_kernel_made(mount)).map(|(at, _)| at)
+    }
+
+    /// The file system that has a path in it.
+    fn mount_of(&self, path: &AbsPath) -> Option<(AbsPath, &Mount)> {
+        if self.mounts.is_empty() || !self.mounts_are_known() {
+            return None;
+        }
+        let place = self.real_place(path);
+        let mut candidates = std::iter::once(place.clone()).chain(place.ancestors());
+        candidates.find_map(|at| self.mounts.get(&at).map(|mount| (at.clone(), mount)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_file_system_has_a_path_and_the_last_one_hides_others() {
+        let mut host = HostState::default();
+        let output = b"/ rw,relatime,rw,errors=continue ext4\n/srv/my\\040data ro,rw ext4\n/proc rw,nosuid,rw proc\n\
+            /proc/sys ro,nosuid,rw proc\n/opt ro,ro squashfs\n/opt rw,rw tmpfs\n"
+            .to_vec();
+        read(&mut host, &Section { output, code: 0, errors: String::new() });
+        let path = |text: &str| text.parse::<AbsPath>().unwrap();
+        for (at, read_only, kernel_made) in [
+            ("/etc/x", None, None),
+            ("/srv/my data", Some("/srv/my data"), None),
+            ("/srv/my data/a/b", Some("/srv/my data"), None),
+            ("/srv/my", None, None),
+            ("/proc/sys/vm", Some("/proc/sys"), Some("/proc/sys")),
+            ("/proc/x", None, Some("/proc")),
+            ("/opt/x", None, None),
+        ] {
+            assert_eq!(host.read_only_at(&path(at)), read_only.map(path), "{at}");
+            assert_eq!(host.kernel_made_at(&path(at)), kernel_made.map(path), "{at}");
+        }
+        assert_eq!(host.mounted_below(&path("/srv")), Some(&path("/srv/my data")));
+        assert_eq!(host.mounted_below(&path("/opt")), None);
+        host.mounts_may_change();
+        assert_eq!((host.read_only_at(&path("/proc/sys/vm")), host.mounted_below(&path("/srv"))), (None, None));
+    }
+}
