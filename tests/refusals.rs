@@ -592,3 +592,68 @@ fn an_account_whose_user_runs_something_is_refused_unless_a_step_ends_that() {
     project.converge();
     assert_eq!(project.on_host("id busy 2>&1 | grep -c 'no such user'; id -u idle"), "1\n7655");
 }
+
+#[test]
+fn a_step_and_the_file_that_it_writes_by_another_kind_contradict_each_other() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >/usr/lib/systemd/system/app5.service
+         cp /usr/lib/systemd/system/app5.service /usr/lib/systemd/system/app6.service; systemctl daemon-reload
+         systemctl -q enable app6; useradd -m -s /bin/bash ann; groupadd team",
+    );
+    let cases = [
+        (
+            "timezone = { value = \"Europe/Berlin\" }",
+            "link = { path = \"/etc/localtime\", target = \"/usr/share/zoneinfo/Etc/UTC\" }",
+        ),
+        ("timezone = { value = \"Europe/Berlin\" }", "link = { path = \"/etc/localtime\", state = \"absent\" }"),
+        (
+            "service = { name = \"app5\", masked = true }",
+            "link = { path = \"/etc/systemd/system/app5.service\", state = \"absent\" }",
+        ),
+        (
+            "service = { name = \"app6\", enabled = true }",
+            "link = { path = \"/etc/systemd/system/multi-user.target.wants/app6.service\", state = \"absent\" }",
+        ),
+        (
+            "user = { name = \"ann\", shell = \"/bin/sh\" }",
+            "replace = { path = \"/etc/passwd\", match = \"^(ann:.*):[^:]*$\", with = \"$1:/bin/dash\" }",
+        ),
+        (
+            "user = { name = \"ann\", groups = [\"team\"] }",
+            "line = { path = \"/etc/group\", match = \"^team:\", line = \"team:x:7777:\" }",
+        ),
+        ("group = { name = \"team\" }", "line = { path = \"/etc/group\", match = \"^team:\", state = \"absent\" }"),
+    ];
+    for (first, second) in cases {
+        refused(&project, &format!("[[step]]\n{first}\n[[step]]\n{second}\n"), &["takes back what this step makes"]);
+    }
+    // Where they agree, or work on different lines, they are none.
+    project.playbook(
+        r#"
+[[step]]
+timezone = { value = "Europe/Berlin" }
+[[step]]
+link = { path = "/etc/localtime", target = "/usr/share/zoneinfo/Europe/Berlin" }
+[[step]]
+user = { name = "ann", shell = "/bin/sh", groups = ["team"] }
+[[step]]
+replace = { path = "/etc/passwd", match = "^(games:.*):[^:]*$", with = "$1:/bin/false" }
+[[step]]
+user = { name = "bob", shell = "/bin/bash" }
+[[step]]
+line = { path = "/etc/group", match = "^last:", line = "last:x:7788:" }
+[[step]]
+service = { name = "app5", masked = true }
+[[step]]
+link = { path = "/etc/systemd/system/app5.service", target = "/dev/null" }
+"#,
+    );
+    project.converge();
+    assert_eq!(
+        project.on_host(
+            "getent passwd ann games bob | cut -d: -f1,7; id -nG ann; getent group last; systemctl is-enabled app5 || :"
+        ),
+        "ann:/bin/sh\ngames:/bin/false\nbob:/bin/bash\nann team\nlast:x:7788:\nmasked"
+    );
+}

@@ -1,6 +1,7 @@
 //! What each operation does to a predicted state.
 
 use super::harmless::may_configure_apt;
+use super::read_from;
 use super::unit_files::{self, Brought};
 use super::{AptTarget, LISTS_ARE_OLD, Mark, Meta, Op, Verb};
 use crate::observe::{
@@ -35,6 +36,7 @@ impl Op {
                 host.set_path(path, present(FileType::File, meta, None));
                 host.set_content(path, Content::Bytes(content.clone()));
                 unit_files::changed(host, path, Brought::Text(content));
+                read_from::changed(host, path, Brought::Text(content));
             }
             Op::Download { sha256, path, meta, .. } => {
                 host.set_path(path, present(FileType::File, meta, None));
@@ -45,10 +47,12 @@ impl Op {
             Op::MakeLink { path, target } => {
                 host.set_path(path, present(FileType::Link, &Meta::root(0o777), Some(target.clone())));
                 unit_files::changed(host, path, Brought::Link(target));
+                read_from::changed(host, path, Brought::Link(target));
             }
             Op::Remove { path, .. } => {
                 host.remove_tree(path);
                 unit_files::changed(host, path, Brought::Nothing);
+                read_from::changed(host, path, Brought::Nothing);
             }
             Op::SetMeta { path, owner, group, mode } => set_meta(host, path, owner, group, *mode),
             Op::SetTree { path, meta, found, .. } => meta.effect(host, path, found),
@@ -281,6 +285,7 @@ impl Op {
                 host.mounts_may_change();
             }
         }
+        read_from::accounts_changed(host, self);
     }
 }
 
@@ -341,7 +346,7 @@ impl Op {
     }
 }
 
-fn present(file_type: FileType, meta: &Meta, target: Option<String>) -> PathState {
+pub(super) fn present(file_type: FileType, meta: &Meta, target: Option<String>) -> PathState {
     let Meta { owner, group, mode } = meta.clone();
     PathState::Present(Entry { file_type, mode, owner, group, target })
 }

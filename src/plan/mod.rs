@@ -20,6 +20,7 @@ mod outcome;
 mod pending;
 mod planner;
 mod reach;
+mod read_from;
 mod script;
 mod step;
 mod touches;

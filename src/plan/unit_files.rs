@@ -1,11 +1,14 @@
 //! What operations do to units: their files in all directories of systemd, what
 //! its generators make units of, and the verbs of systemctl(1).
 
-use super::{KNOWN_AFTER_APPLY, Op, Planned, Verb};
+use super::{KNOWN_AFTER_APPLY, Meta, Op, Planned, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
-use crate::observe::{HostState, Known, Unit};
+use crate::observe::{FileType, HostState, Known, PathState, Query, Unit};
 use crate::values::{AbsPath, UnitFile, UnitName};
 use std::collections::BTreeMap;
+
+/// Where the operator's own units stand, and the links that mask others.
+const OWN_UNITS: &str = "/etc/systemd/system";
 
 /// What stands at a path that has changed.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +68,7 @@ pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>
         None => (rest, false),
         Some((directory, name)) => match directory.strip_suffix(".d") {
             Some(unit) if name.ends_with(".conf") => (unit, true),
-            _ => return,
+            _ => return wanted(host, directory, name, brought),
         },
     };
     for (name, state) in host.units_mut() {
@@ -80,6 +83,15 @@ pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>
                 }
             }
             _ if drop_in => {}
+            // The file of a mask is the link that it is.
+            Known::Is(unit) if unit.load == "masked" && matches!(brought, Brought::Nothing) => {
+                if UNIT_DIRECTORIES.get(rank) == Some(&OWN_UNITS) {
+                    unit.load = "loaded".to_owned();
+                    unit.file = KNOWN_AFTER_APPLY.to_owned();
+                    unit.fragment.clear();
+                    unit.needs_reload = true;
+                }
+            }
             Known::Is(unit) if ["loaded", "bad-setting", "error"].contains(&unit.load.as_str()) => {
                 unit.needs_reload = true;
                 // The first directory that has a file decides.
@@ -92,6 +104,27 @@ pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>
             }
             _ => *state = new(path, brought),
         }
+    }
+}
+
+/// A link by which another unit wants or requires a unit comes or goes: that is
+/// what enables it (systemctl(1)).
+fn wanted(host: &mut HostState, directory: &str, unit: &str, brought: Brought<'_>) {
+    let Some(by) = [".wants", ".requires"].iter().find_map(|suffix| directory.strip_suffix(suffix)) else { return };
+    let Some(Known::Is(unit)) = unit.parse::<UnitName>().ok().and_then(|name| host.units_mut().get_mut(&name)) else {
+        return;
+    };
+    match brought {
+        Brought::Nothing if unit.file == "enabled" => {
+            // Others may want it too.
+            unit.started_by.retain(|other| other != by);
+            let is_wanted = unit.started_by.iter().any(|other| other.ends_with(".target"));
+            unit.file = if is_wanted { KNOWN_AFTER_APPLY } else { "disabled" }.to_owned();
+        }
+        Brought::Link(_) if matches!(unit.file.as_str(), "disabled" | KNOWN_AFTER_APPLY) => {
+            unit.file = "enabled".to_owned();
+        }
+        _ => {}
     }
 }
 
@@ -247,13 +280,29 @@ pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
             }
             unit.load = "masked".into();
             unit.file = "masked".into();
+            mask(host, name, Some("/dev/null"));
         }
         Verb::Unmask => {
             unit.load = "loaded".into();
             unit.file = "disabled".into();
+            mask(host, name, None);
         }
     }
     host.set_unit(name, Known::Is(unit));
+}
+
+/// The link that masks a unit stands, or is gone, where somebody asks for that path.
+fn mask(host: &mut HostState, name: &UnitName, target: Option<&str>) {
+    let Some(path) =
+        format!("{OWN_UNITS}/{name}").parse().ok().filter(|path| host.asked(&Query::Path(AbsPath::clone(path))))
+    else {
+        return;
+    };
+    let state = match target {
+        Some(target) => super::effect::present(FileType::Link, &Meta::root(0o777), Some(target.to_owned())),
+        None => PathState::Absent,
+    };
+    host.set_path(&path, state);
 }
 
 /// What systemd stops together with a unit, and with those in turn.
