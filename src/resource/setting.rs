@@ -77,11 +77,18 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let known = key.is_some();
     // The rest is judged whether or not the key is known.
     let key = key.unwrap_or_else(|| "key".to_owned());
-    if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        args.refuse("key", "'key' must be one word");
-    }
     let format = target.as_ref().map_or(format::PLAIN, |target| Format::of(&target.path));
     let syntax = syntax(args, key, format);
+    let mut words = syntax.key.split(' ');
+    let is_word = |word: &str| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_separated = args.node("separator").is_some() || format.separator.is_some();
+    if !words.all(is_word) {
+        args.refuse("key", "'key' must be one word, or words with a single space between them");
+    } else if syntax.key.contains(' ') && (syntax.sign.is_empty() || format.equals_optional || format.shell) {
+        args.refuse("key", "'key' must be one word: in this file, a blank ends it");
+    } else if syntax.key.contains(' ') && !is_separated {
+        args.refuse("key", "'key' must be one word, unless the step says with 'separator' which sign ends it");
+    }
     let section = section(args, syntax.format.blocks);
     let value = if args.absent() {
         if args.node("value").is_some() {
@@ -125,6 +132,9 @@ fn syntax(args: &mut Args<'_>, key: String, format: Format) -> Syntax {
         sign if sign == separator && sign != "=" => format!("{sign} "),
         _ => separator.to_owned(),
     });
+    if format.shell && given.as_ref().is_some_and(|given| given.trim() == "=" && given != "=") {
+        args.refuse("separator", "a shell reads this file, which takes no blanks beside \"=\"");
+    }
     let sign = separator.map_or("=", str::trim).to_owned();
     if !sign.is_empty() && key.contains(&sign) {
         args.wrong_value("key", format!("'key' must not hold the separator \"{}\"", sign.escape_debug()));
@@ -205,9 +215,13 @@ impl Resource for Setting {
             Err(why) => return refuse(why),
         };
         match self.edit(&edited.text) {
-            Ok(again) if again.text == edited.text => {}
+            Ok(again) if again.text == edited.text && self.is_read_as_written(&again) => {}
             Ok(_) => {
-                return refuse("it would be read otherwise than it is written: give the value with its quotes".into());
+                let what = "it would be read otherwise than it is written";
+                return refuse(match self.syntax.format.cut_at {
+                    Some(sign) => format!("{what}: \"{sign}\" begins a comment in this file wherever it stands"),
+                    None => format!("{what}: give the value with its quotes"),
+                });
             }
             Err(why) => return refuse(why),
         }

@@ -17,13 +17,21 @@ pub(super) struct Text {
     lines: Vec<Line>,
     /// Whether the last line lacks its end.
     unended: bool,
+    /// Whether the mark of UTF-8 stands before the first line (U+FEFF), which is no part of it.
+    marked: bool,
 }
+
+const MARK: char = '\u{feff}';
 
 impl Text {
     /// The lines of a file's content.
     pub(super) fn parse(content: &str) -> Text {
+        let (marked, content) = match content.strip_prefix(MARK) {
+            Some(rest) => (true, rest),
+            None => (false, content),
+        };
         if content.is_empty() {
-            return Text::default();
+            return Text { marked, ..Text::default() };
         }
         let body = content.strip_suffix('\n');
         let line = |text: &str| match text.strip_suffix('\r') {
@@ -31,7 +39,7 @@ impl Text {
             None => Line { text: text.to_owned(), crlf: false },
         };
         let lines = body.unwrap_or(content).split('\n').map(line).collect();
-        let mut text = Text { lines, unended: body.is_none() };
+        let mut text = Text { lines, unended: body.is_none(), marked };
         // A last line has the end of the others once it gets one; a CR at its end stays in it.
         if text.unended
             && let Some(last) = text.lines.pop()
@@ -46,6 +54,9 @@ impl Text {
     /// The content.
     pub(super) fn render(&self) -> String {
         let mut content = String::new();
+        if self.marked {
+            content.push(MARK);
+        }
         for (at, line) in self.lines.iter().enumerate() {
             content.push_str(&line.text);
             match (self.unended && at + 1 == self.lines.len(), line.crlf) {
@@ -110,9 +121,9 @@ impl Text {
         self.unended &= last_stays && !self.lines.is_empty();
     }
 
-    /// The text as a whole; with LF where all lines end alike.
+    /// The text as a whole, without the mark of UTF-8; with LF where all lines end alike.
     pub(super) fn whole(&self) -> String {
-        let mut text = self.clone();
+        let mut text = Text { marked: false, ..self.clone() };
         if self.is_all_crlf() {
             text.lines.iter_mut().for_each(|line| line.crlf = false);
         }
@@ -121,7 +132,7 @@ impl Text {
 
     /// Edits what [`Text::whole`] gives.
     pub(super) fn edit_whole(&self, edit: impl Fn(&str) -> String) -> Text {
-        let mut text = Text::parse(&edit(&self.whole()));
+        let mut text = Text { marked: self.marked, ..Text::parse(&edit(&self.whole())) };
         if self.is_all_crlf() {
             text.lines.iter_mut().for_each(|line| line.crlf = true);
         }
@@ -144,9 +155,30 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_edited_comes_back_byte_for_byte() {
-        for content in ["", "\n", "a", "a\n", "a\r\n", "a\r\nb", "a\nb\r\n\r\nc\r", "\r", "\r\n\n", "a\rb\n"] {
+        for content in [
+            "",
+            "\n",
+            "a",
+            "a\n",
+            "a\r\n",
+            "a\r\nb",
+            "a\nb\r\n\r\nc\r",
+            "\r",
+            "\r\n\n",
+            "a\rb\n",
+            "\u{feff}",
+            "\u{feff}a\nb",
+        ] {
             assert_eq!(Text::parse(content).render(), content, "{content:?}");
         }
+    }
+
+    #[test]
+    fn the_mark_of_utf_8_is_no_part_of_the_first_line() {
+        let mut text = Text::parse("\u{feff}[a]\n");
+        assert_eq!((text.line(0), text.whole().as_str()), ("[a]", "[a]\n"));
+        text.insert(0, "b");
+        assert_eq!(text.edit_whole(|whole| whole.replace("a", "c")).render(), "\u{feff}b\n[c]\n");
     }
 
     #[test]

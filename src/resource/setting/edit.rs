@@ -56,6 +56,13 @@ impl Setting {
         Ok(Edited { before: in_force, text })
     }
 
+    /// Whether what reads the file takes the value for what the step says.
+    pub(super) fn is_read_as_written(&self, edited: &Edited) -> bool {
+        let Some(value) = edited.before.as_ref().filter(|_| self.value.is_some()) else { return true };
+        let by_shell = self.syntax.format.shell && self.syntax.sign == "=";
+        (!by_shell || syntax::is_one_word(value)) && self.syntax.format.cut_at.is_none_or(|sign| !value.contains(sign))
+    }
+
     /// The sections where the key may stand, by their numbers.
     fn chosen(&self, sections: &[Section]) -> Vec<usize> {
         let all = 0..sections.len();
@@ -118,8 +125,22 @@ impl Setting {
             let is_setting = self.syntax.sign.is_empty() || next.contains(&self.syntax.sign);
             !indented(line) && indented(next) && !self.is_comment(next) && !is_setting
         };
-        match found.iter().find(|one| syntax::goes_on(one.active.value) || goes_on_below(one.at)) {
-            Some(one) => Err(format!("its value goes on after line {}: use 'replace' for it", one.at + 1)),
+        let open = found.iter().find(|one| syntax::goes_on(one.active.value) || goes_on_below(one.at));
+        if let Some(one) = open {
+            return Err(format!("its value goes on after line {}: use 'replace' for it", one.at + 1));
+        }
+        // Such as "A=x; export A", or "A=x command".
+        let is_wanted = |one: &Found<'_>| self.value.as_ref().is_some_and(|value| one.active.value == value);
+        let says_more = |one: &&Found<'_>| {
+            let by_shell = self.syntax.format.shell && self.syntax.sign == "=";
+            by_shell && !is_wanted(one) && !syntax::is_one_word(one.active.value)
+        };
+        match found.iter().find(says_more) {
+            Some(one) => Err(format!(
+                "a shell reads line {} otherwise than as one value ({}): put quotes around it there, or use 'replace' for it",
+                one.at + 1,
+                one.active.value.escape_debug()
+            )),
             None => Ok(()),
         }
     }

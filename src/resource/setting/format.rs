@@ -20,6 +20,10 @@ pub(super) struct Format {
     pub(super) separator: Option<&'static str>,
     /// Whether an equals sign may be left out.
     pub(super) equals_optional: bool,
+    /// Whether a shell reads it, to which a value is one word.
+    pub(super) shell: bool,
+    /// What begins a comment anywhere, in quotes too.
+    pub(super) cut_at: Option<char>,
 }
 
 /// What divides a file into sections.
@@ -39,6 +43,8 @@ pub(super) const PLAIN: Format = Format {
     comment_after_value: "#",
     separator: None,
     equals_optional: false,
+    shell: false,
+    cut_at: None,
 };
 
 const SSHD: Format =
@@ -48,6 +54,13 @@ const SSH: Format = Format { blocks: Blocks::Words(&["Host", "Match"]), ..SSHD }
 
 /// No comment may follow a value: it would be a part of it.
 const EXACT: Format = Format { comment_after_value: "", ..PLAIN };
+
+/// A file of assignments that a shell sources, and systemd's `EnvironmentFile=`
+/// reads alike as long as its values are words.
+const SHELL: Format = Format { shell: true, separator: Some("="), ..PLAIN };
+
+/// smb.conf(5): parameter names of several words, and comments on lines of their own.
+const SAMBA: Format = Format { any_case: true, separator: Some(" = "), ..EXACT };
 
 impl Format {
     /// By the place and the name of a file.
@@ -66,8 +79,14 @@ impl Format {
             Format { dashes: true, ..PLAIN }
         } else if name.ends_with(".ini") {
             Format { comment_after_value: ";", ..PLAIN }
+        } else if is_shell(all, name) {
+            SHELL
+        } else if name == "smb.conf" || below(&["/etc/samba/"]) {
+            SAMBA
+        } else if all == "/etc/environment" {
+            Format { cut_at: Some('#'), ..EXACT }
         } else if below(&["/etc/systemd/", "/etc/sysctl.d/", "/run/systemd/", "/usr/lib/systemd/"])
-            || ["/etc/sysctl.conf", "/etc/environment"].contains(&all)
+            || all == "/etc/sysctl.conf"
             || name.ends_with(".env")
             || name.starts_with(".env.")
         {
@@ -76,4 +95,20 @@ impl Format {
             PLAIN
         }
     }
+}
+
+/// Whether a shell sources a file of this path.
+fn is_shell(all: &str, name: &str) -> bool {
+    const DIRECTORIES: [&str; 4] = ["/etc/default/", "/etc/sysconfig/", "/etc/conf.d/", "/etc/profile.d/"];
+    const FILES: [&str; 6] =
+        ["/etc/profile", "/etc/bash.bashrc", ".profile", ".bashrc", ".bash_profile", ".bash_aliases"];
+    // initramfs.conf(5), update-initramfs.conf(5).
+    const INITRAMFS: [&str; 3] = [
+        "/etc/initramfs-tools/initramfs.conf",
+        "/etc/initramfs-tools/update-initramfs.conf",
+        "/etc/initramfs-tools/conf.d/",
+    ];
+    DIRECTORIES.iter().chain(&INITRAMFS).any(|top| all.starts_with(top))
+        || FILES.iter().any(|file| *file == all || *file == name)
+        || name.ends_with(".sh")
 }

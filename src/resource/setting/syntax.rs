@@ -62,13 +62,24 @@ impl Syntax {
         // A shell may hand a variable on where it sets it.
         let exported = line.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map(str::trim_start);
         [exported, Some(line)].into_iter().flatten().find_map(|line| {
-            let found = line.get(..self.key.len())?;
             let one = |c: char| match c {
                 '-' if self.format.dashes => '_',
                 c if self.format.any_case => c.to_ascii_lowercase(),
                 c => c,
             };
-            found.chars().map(one).eq(self.key.chars().map(one)).then(|| &line[found.len()..])
+            let (mut rest, mut words) = (line, self.key.split(' '));
+            let mut first = true;
+            // A file may have more than one blank between the words of a key.
+            words
+                .all(|word| {
+                    let bare = rest.trim_start();
+                    let apart = std::mem::take(&mut first) || bare.len() < rest.len();
+                    let same =
+                        bare.get(..word.len()).is_some_and(|found| found.chars().map(one).eq(word.chars().map(one)));
+                    rest = if same { &bare[word.len()..] } else { rest };
+                    apart && same
+                })
+                .then_some(rest)
         })
     }
 
@@ -145,6 +156,28 @@ pub(super) fn in_place_of(found: &str, wanted: &str) -> Option<String> {
         }
         _ => Some(wanted.to_owned()),
     }
+}
+
+/// Whether a shell takes a value as it stands for one word, with nothing after it.
+pub(super) fn is_one_word(value: &str) -> bool {
+    let mut chars = value.chars();
+    let mut quote = None;
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some('\''), '\\') => {}
+            (_, '\\') => {
+                if chars.next().is_none() {
+                    return false;
+                }
+            }
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, c) if c.is_whitespace() || ";&|<>()".contains(c) => return false,
+            (None, _) => {}
+        }
+    }
+    quote.is_none()
 }
 
 /// Whether a value goes on in the next line: by a backslash, or in a quote that is still open.
