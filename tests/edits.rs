@@ -413,3 +413,22 @@ block = { path = "/etc/ssh/sshd_config", name = "of git", content = "Match User 
         assert_eq!((of("ubuntu", key), of("backup", key)), (all.to_owned(), backup.to_owned()), "{key}");
     }
 }
+
+#[test]
+fn capabilities_and_set_id_bits_of_programs_outlive_a_change_of_their_owner() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "groupadd tools; mkdir -p /opt/t/sub
+         for f in /opt/one /opt/t/two '/opt/t/sub/a b'; do cp /bin/true \"$f\"; setcap cap_net_raw,cap_chown=ep \"$f\"; done
+         cp /bin/true /opt/t/none; cp /bin/true /opt/suid; chmod 4755 /opt/suid",
+    );
+    let of = "getcap /opt/one /opt/t/two '/opt/t/sub/a b' /opt/t/none | sed 's/^.* //'; stat -c '%G %a' /opt/one /opt/suid '/opt/t/sub/a b'";
+    let before = project.on_host(of);
+    assert_eq!(before.matches("cap_net_raw").count(), 3, "{before}");
+    project.playbook(
+        "[[step]]\nfile = { path = \"/opt/one\", group = \"tools\" }\n[[step]]\nfile = { path = \"/opt/suid\", group = \"tools\" }\n\
+         [[step]]\ndirectory = { path = \"/opt/t\", group = \"tools\", recursive = true }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host(of), before.replace("root 755", "tools 755").replace("root 4755", "tools 4755"));
+}

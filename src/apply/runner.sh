@@ -242,6 +242,22 @@ download() {
   sync -- "$t"
   replace "$t" "$3"
 }
+# note_capabilities PATH; give_capabilities: chown(2) takes the capabilities of programs
+# away, at a path and below it, and nobody has asked for that (capabilities(7)).
+note_capabilities() { ! command -v getcap >/dev/null || getcap -r "$1" >"$P/capabilities" 2>/dev/null || :; }
+give_capabilities() {
+  [ -s "$P/capabilities" ] || return 0
+  while IFS= read -r l; do
+    # Older versions write an equals sign between.
+    f=${l%% cap_*}
+    c=${l#"$f "}
+    f=${f% =}
+    [ -f "$f" ] && [ ! -L "$f" ] && [ -z "$(getcap "$f")" ] || continue
+    # Where others may write, it may be another file by now.
+    is_roots "${f%/*}/" && setcap -q "$c" "$f" || journal "W $f has lost its capabilities ($c), as with every change of its owner: set them again with setcap(8)"
+  done <"$P/capabilities"
+  rm -f -- "$P/capabilities"
+}
 # not_a_link PATH
 not_a_link() { [ ! -L "$1" ] || { echo "$1 has become a symbolic link; nothing was done with it"; exit 1; }; }
 # make_directory PATH OWNER GROUP MODE

@@ -90,7 +90,9 @@ impl OpScript {
                         owner.as_deref().unwrap_or(""),
                         group.as_ref().map(|g| format!(":{g}")).unwrap_or_default()
                     );
+                    self.run(Command::new("note_capabilities").arg(path));
                     self.run(Command::new("chown").args(["-h", "--", &who, path.as_str()]));
+                    self.run(Command::new("give_capabilities"));
                 }
                 // After chown, which clears the set-id bits.
                 // Five digits: with fewer, chmod(1) keeps the set-id bits of a directory.
@@ -103,7 +105,14 @@ impl OpScript {
 
             Op::SetTree { path, across, meta, found } => {
                 self.run(Command::new("not_a_link").arg(path));
+                let chowns = meta.owner.is_some() || meta.group.is_some();
+                if chowns {
+                    self.run(Command::new("note_capabilities").arg(path));
+                }
                 meta.commands(path, *across, &found.mounts).into_iter().for_each(|command| self.run(command));
+                if chowns {
+                    self.run(Command::new("give_capabilities"));
+                }
             }
 
             Op::GroupAdd { name, gid, system } => {
