@@ -156,3 +156,40 @@ fn neither_a_link_in_place_of_ssh_nor_wrong_rules_get_anything_written() {
     assert!(told.contains("validation"), "{told}");
     assert_eq!(on_host(&desk.host, "ls -A /etc/sudoers.d | grep -c -e bad -e stockade || :"), "0");
 }
+
+#[test]
+fn accounts_of_other_sources_are_taken_by_their_names_and_never_made() {
+    let Some(desk) = Desk::new() else { return };
+    // Names that useradd(8) would not make, as directory services have them.
+    on_host(
+        &desk.host,
+        "mkdir -p '/home/joe@corp.example'; chown 90001:90001 '/home/joe@corp.example'; chmod 750 '/home/joe@corp.example'
+         printf 'joe@corp.example:x:90001:90001::/home/joe@corp.example:/bin/sh\\nwsvc$:x:90002:90001::/nonexistent:/usr/sbin/nologin\\n' >>/etc/passwd
+         printf 'domain users:x:90001:\\n' >>/etc/group",
+    );
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v joe";
+    desk.converge(&format!(
+        r#"hosts = ["all"]
+[[step]]
+file = {{ path = "/srv/joe", content = "joe\n", owner = "joe@corp.example", group = "domain users" }}
+[[step]]
+directory = {{ path = "/srv/svc", owner = "wsvc$" }}
+[[step]]
+user = {{ name = "joe@corp.example", sudo = "nopasswd" }}
+[[step]]
+authorized_keys = {{ user = "joe@corp.example", keys = "{key}" }}
+[[step]]
+command = {{ run = "id -un >/home/joe@corp.example/me", as = "joe@corp.example", creates = "/home/joe@corp.example/me" }}
+"#
+    ));
+    assert_eq!(
+        on_host(
+            &desk.host,
+            "stat -c '%U %G' /srv/joe /srv/svc; cut -d ' ' -f 3 '/home/joe@corp.example/.ssh/authorized_keys'; \
+             cat /home/joe@corp.example/me; sudo -l -U joe@corp.example | grep -c NOPASSWD"
+        ),
+        "joe@corp.example domain users\nwsvc$ root\njoe\njoe@corp.example\n1"
+    );
+    let (code, told) = desk.apply("hosts = [\"all\"]\n[[step]]\nuser = { name = \"ann@corp.example\" }\n");
+    assert!(code == 1 && told.contains("none of this name can be made there"), "{told}");
+}

@@ -173,6 +173,12 @@ fn check_shell(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
 }
 
 fn create(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+    if let Err(why) = wanted.name.can_be_made() {
+        let name = &wanted.name;
+        return refused(format!(
+            "there is no user '{name}' on the host ('getent passwd' finds none), and none of this name can be made there: {why}"
+        ));
+    }
     check_shell(draft, wanted)?;
     let name = &wanted.name;
     // useradd(8) would refuse to make a group that is there.

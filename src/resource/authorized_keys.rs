@@ -56,6 +56,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for AuthorizedKeys {
     fn queries(&self, queries: &mut Queries) {
         queries.ask(Query::Accounts);
+        queries.ask(Query::User(self.user.to_string()));
         if let Some(home) = ssh_dir::default_home(&self.user) {
             ssh_dir::ask(queries, &home);
         }

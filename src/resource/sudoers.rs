@@ -215,14 +215,18 @@ impl Grant {
             Grant::Password => "ALL=(ALL:ALL) ALL",
             Grant::NoPassword => "ALL=(ALL:ALL) NOPASSWD: ALL",
         };
-        Some(format!("# Managed by stockade: a step for the user {user}.\n{user} {rule}\n").into_bytes())
+        // sudoers(5): what has a meaning of its own stands behind a backslash.
+        let name = user.as_str().replace('\\', "\\\\").replace(' ', "\\ ");
+        Some(format!("# Managed by stockade: a step for the user {user}.\n{name} {rule}\n").into_bytes())
     }
 }
 
-/// Where a user's grant stands. '.' may be in a user name but not in the
-/// file's, and '%' cannot be in a user name: no two users share a file.
+/// Where a user's grant stands. '.' and others may be in a user name but not in
+/// the file's, and '%' cannot be in a user name: no two users share a file.
 pub(super) fn grant_path(user: &UserName) -> Option<AbsPath> {
-    format!("{DIRECTORY}/90-stockade-{}", user.as_str().replace('.', "%2E")).parse().ok()
+    format!("{DIRECTORY}/90-stockade-{}", user.as_str().replace('.', "%2E").replace('\\', "%5C").replace(' ', "%20"))
+        .parse()
+        .ok()
 }
 
 /// Whether sudoers(5) would read a user's name as something else: `ALL`, an

@@ -71,8 +71,10 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// A login name, as `useradd` and systemd both take it (useradd(8),
-    /// systemd "User/Group Name Syntax", strict form with dots allowed).
+    /// A login name that a host may have, from whichever source of names: those
+    /// of directory services have '@', '\\' and '$' in them. What passwd(5) and
+    /// option parsers would misread is refused; whether a host's own tools make
+    /// such a user, [`UserName::can_be_made`] tells.
     UserName, "user name", account
 );
 name_type!(
@@ -102,6 +104,18 @@ name_type!(
     /// A host name of RFC 1123 form, at most 253 characters.
     HostName, "host name", host
 );
+
+impl UserName {
+    /// Whether `useradd` and systemd both take the name for a new user (useradd(8),
+    /// systemd "User/Group Name Syntax", strict form with dots allowed, and the
+    /// '$' of a machine's account at its end).
+    ///
+    /// # Errors
+    /// They do not: why.
+    pub fn can_be_made(&self) -> Result<(), &'static str> {
+        new_account(&self.0)
+    }
+}
 
 impl UnitName {
     /// Whether this is a template, such as `getty@.service`, of which only instances run.
@@ -164,6 +178,29 @@ fn all(text: &str, extra: &str) -> bool {
 }
 
 fn account(text: &str) -> Result<(), &'static str> {
+    let Some(first) = text.chars().next() else { return Err("it is empty") };
+    // Only a directory service has long names, and two words for one, with its domain.
+    let has_domain = text.contains(['@', '\\']);
+    if !has_domain && text.len() > 32 {
+        return Err("it is longer than 32 characters");
+    }
+    if text.len() > 256 {
+        return Err("it is longer than 256 bytes");
+    }
+    if !(first.is_alphanumeric() || first == '_') {
+        return Err("it must begin with a letter, a digit or '_'");
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("it is a number, which would be taken for a user's number");
+    }
+    let takes_spaces = has_domain && !text.ends_with(' ');
+    if !text.chars().all(|c| c.is_alphanumeric() || "_.-+@$&\\".contains(c) || c == ' ' && takes_spaces) {
+        return Err("only letters, digits, '_', '-' and '.' may be in it");
+    }
+    Ok(())
+}
+
+fn new_account(text: &str) -> Result<(), &'static str> {
     let Some(first) = text.bytes().next() else { return Err("it is empty") };
     if text.len() > 32 {
         return Err("it is longer than 32 characters");
@@ -171,7 +208,7 @@ fn account(text: &str) -> Result<(), &'static str> {
     if !(first.is_ascii_alphabetic() || first == b'_') {
         return Err("it must begin with a letter or '_'");
     }
-    if !all(text, "_.-") {
+    if !all(text.strip_suffix('$').unwrap_or(text), "_.-") {
         return Err("only letters, digits, '_', '-' and '.' may be in it");
     }
     Ok(())
@@ -271,11 +308,17 @@ mod tests {
 
     #[test]
     fn a_name_that_could_be_an_option_a_path_or_two_words_is_refused() {
-        for bad in ["", "-r", "a b", "a/b", "a\nb", "1a", "a:b", "é", "$(x)", &"a".repeat(33)] {
+        for bad in ["", "-r", "a b", "a/b", "a\nb", "12", "a:b", "a,b", "@x", "$(x)", "a@b ", &"a".repeat(33)] {
             assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
         }
-        for good in ["root", "_apt", "deploy-2", "jane.doe"] {
-            assert!(good.parse::<UserName>().is_ok(), "{good:?}");
+        for good in ["root", "_apt", "deploy-2", "jane.doe", "wsvc$"] {
+            assert_eq!(good.parse::<UserName>().map(|name| name.can_be_made()), Ok(Ok(())), "{good:?}");
+        }
+        // These come from elsewhere only.
+        for foreign in
+            ["joe@corp.example", "CORP\\joe", "CORP\\Joe Doe", "1a", "é", "a$b", &format!("{}@b", "a".repeat(33))]
+        {
+            assert!(foreign.parse::<UserName>().is_ok_and(|name| name.can_be_made().is_err()), "{foreign:?}");
         }
     }
 
