@@ -51,8 +51,36 @@ fn what_the_login_goes_through_is_guarded_though_it_is_no_configuration() {
     for (steps, reason) in [
         ("directory = { path = \"/home\", mode = \"0700\" }", "authentication failed"),
         ("file = { path = \"/home/ubuntu/.bashrc\", content = \"exit 3\\n\", owner = \"ubuntu\" }", "no new login"),
+        (
+            "line = { path = \"/etc/environment\", match = \"^PATH=\", line = 'PATH=\"$PATH:/opt/bin\"' }",
+            "no new login",
+        ),
+        ("file = { path = \"/etc/bash.bashrc\", content = \"exit 1\\n\" }", "login"),
+        // A command alone reads no profile.
+        ("file = { path = \"/etc/profile\", content = \"exit 0\\n\" }", "the login shell of"),
+        ("file = { path = \"/etc/profile.d/x.sh\", content = \"exec false\\n\" }", "the login shell of"),
+        ("file = { path = \"/root/.profile\", content = \"exit 1\\n\" }", "the login shell of root"),
+        ("user = { name = \"sshd\", state = \"absent\" }", "no new login"),
+        ("directory = { path = \"/run/sshd\", state = \"absent\" }", "no new login"),
     ] {
         does_not_stay(&project, &format!("[[step]]\n{steps}\n"), 5, reason);
+    }
+}
+
+#[test]
+fn files_that_decide_about_every_login_are_put_back() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
+    for steps in [
+        "line = { path = \"/etc/passwd\", match = \"^ubuntu:\", line = \"ubuntu:x:1000:1000::/home/ubuntu:/bin/false\" }",
+        "line = { path = \"/etc/nsswitch.conf\", match = \"^passwd:\", line = \"passwd: db\" }",
+        "file = { path = \"/etc/hosts.deny\", content = \"ALL: ALL\\n\" }",
+        "file = { path = \"/etc/security/limits.d/x.conf\", content = \"ubuntu - maxlogins 0\\n\" }",
+        "file = { path = \"/usr/bin/sudo\", state = \"absent\" }",
+        "file = { path = \"/usr/sbin/sshd\", mode = \"0644\" }",
+        "file = { path = \"/etc/update-motd.d/00-x\", mode = \"0755\", content = \"#!/bin/sh\\nsleep 600\\n\" }",
+    ] {
+        does_not_stay(&project, &format!("[[step]]\n{steps}\n"), 5, "the change was put back");
     }
 }
 

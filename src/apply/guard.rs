@@ -176,6 +176,12 @@ impl Kept {
         self.paths.iter().any(|path| tops.iter().any(|top| below(path, top)))
     }
 
+    /// Whether a login shell may read anything of it; in a home that is what begins with a dot.
+    fn is_read_by_shells(&self) -> bool {
+        let hidden = |path: &AbsPath| path.as_str().contains("/.") && !path.as_str().contains("/.ssh");
+        self.touches(&SHELL_FILES) || self.paths.iter().any(hidden)
+    }
+
     fn sshd(&self) -> bool {
         self.units.keys().any(|unit| SSHD_UNITS.contains(&unit.as_str()))
             || self.touches(&["/etc/ssh", "/etc/default/ssh"])
@@ -210,11 +216,29 @@ fn takes_up(op: &Op) -> bool {
     matches!(op, Op::Systemctl { verb: Restart | Reload | Start, .. } | Op::Pending { .. })
 }
 
-/// The program of one guard (guard.sh); `seconds`: how long the host waits.
+/// What login shells read, whoever's they are (bash(1), zsh(1), fish(1)).
+const SHELL_FILES: [&str; 12] = [
+    "/etc/environment",
+    "/etc/profile",
+    "/etc/profile.d",
+    "/etc/bash.bashrc",
+    "/etc/inputrc",
+    "/etc/zsh",
+    "/etc/zshenv",
+    "/etc/zprofile",
+    "/etc/zshrc",
+    "/etc/zlogin",
+    "/etc/fish",
+    "/etc/ksh.kshrc",
+];
+
+/// The program of one guard (guard.sh); `seconds`: how long the host waits;
+/// `login`: the user that logs in.
 pub(super) fn program<'a>(
     run: &RunId,
     phase: &Phase,
     seconds: u16,
+    login: &str,
     ops: impl Iterator<Item = &'a Op>,
 ) -> Result<String, NulByte> {
     let kept = Kept::of(ops);
@@ -228,6 +252,7 @@ pub(super) fn program<'a>(
     script.set("NFT", flag(kept.touches(&["/etc/nftables.conf", "/etc/nftables.d"])));
     script.set("NETPLAN", flag(kept.touches(&["/etc/netplan"])));
     script.set("NETWORKD", flag(kept.touches(&["/etc/systemd/network"])));
+    script.set("LOGIN", if kept.is_read_by_shells() { login } else { "" });
     script.set("UFW", flag(kept.ufw)).set("RULES", flag(kept.rules));
     let paths: Vec<(String, &AbsPath)> = kept.paths.iter().enumerate().map(|(n, path)| (n.to_string(), path)).collect();
     let units: Vec<(String, &UnitName, bool)> = kept

@@ -271,9 +271,35 @@ check() {
     o=$(ask_sshd -t) || { echo "sshd refuses its merged configuration: $o"; return 1; }
   fi
 }
+# Whether the program of sshd can be run; what it says of its configuration is asked elsewhere.
+sshd_starts() {
+  sshd -t >/dev/null 2>&1
+  case $? in 126 | 127) return 1;; esac
+}
 # A login proves what is live; what is enabled decides about the next boot.
 lasts() {
+  [ ! -e "$K/starts" ] || sshd_starts || { echo "sshd cannot be started any more: its program or a library of it is not as it was"; return 1; }
   [ ! -e "$K/boots" ] || boots_sshd || { echo "neither ssh.socket nor ssh.service is enabled any more: no sshd would start at the next boot"; return 1; }
+}
+# reaches_a_command USER: whether the user's login shell comes to its first command
+# after all that it reads before. What other shells do with these options is not known.
+reaches_a_command() {
+  e=$(getent passwd -- "$1") || return 1
+  g=$(printf '%s' "$e" | cut -d : -f 4) h=$(printf '%s' "$e" | cut -d : -f 6) s=${e##*:}
+  case ${s##*/} in sh | bash | dash | zsh | ksh | mksh | fish) ;; *) return 1;; esac
+  # No pipe: what a shell leaves behind may hold it open for longer.
+  (cd "$h" 2>/dev/null || :; timeout -k 1 10 setsid -w setpriv --reuid "$1" --regid "$g" --init-groups --reset-env -- \
+    "$s" -l -i -c 'echo reached-"a"-command' >"$K/reached" 2>/dev/null </dev/null) || :
+  grep -q reached-a-command "$K/reached"
+}
+# The login that confirms runs one command, and so reads less than the operator's next one.
+shells() { [ -z "$LOGIN" ] || printf '%s\n' "$LOGIN" root | sort -u; }
+keep_shells() { for u in $(shells); do ! reaches_a_command "$u" || : >"$K/$u.shell"; done; }
+still_reach() {
+  for u in $(shells); do
+    [ ! -e "$K/$u.shell" ] || reaches_a_command "$u" ||
+      { echo "no new login would come to a command: the login shell of $u ends before its first one, by what it reads, such as /etc/profile"; return 1; }
+  done
 }
 # Without systemd, as in a chroot, there is no network of the host's own.
 network_takes_up() {
@@ -426,6 +452,9 @@ save)
     case $(systemctl is-active ssh.socket) in active) u=ssh.socket;; *) u=ssh.service;; esac
     systemctl -q is-active "$u" && echo "$u" >"$K/listened" || :
   fi
+  # A running sshd may go on without the program that it was started from.
+  if sshd_starts; then : >"$K/starts"; fi
+  keep_shells
   o=$(socket)
   printf '%s\n' "$o" >"$G/socket"
   l=
@@ -437,7 +466,7 @@ save)
   ;;
 check) check ;;
 live)
-  check && lasts && take_up || exit 1
+  check && lasts && still_reach && take_up || exit 1
   rearm
   : >"$G/waiting"
   w=$(cat "$G/ports") n=$(ports_now)

@@ -123,7 +123,8 @@ impl Program {
         script.line(if plan.left_open.is_some() { "finish phase" } else { "finish ok" });
         let record = Record::new(plan, run, about, run.nonce());
         let guards = phases.iter().map(|phase| {
-            guard::program(run, phase, guard_timeout, operations[phase.operations.clone()].iter().map(|one| &one.op))
+            let ops = operations[phase.operations.clone()].iter().map(|one| &one.op);
+            guard::program(run, phase, guard_timeout, &plan.login, ops)
         });
         let guards = guards.collect::<Result<_, _>>()?;
         let settle = record.settle()?;

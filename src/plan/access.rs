@@ -23,41 +23,109 @@ pub struct Access {
     pub v6: bool,
 }
 
-/// Files and folders that decide who may log in and become root, or what
-/// reaches sshd at all.
-const GUARDED: [&str; 31] = [
+/// Files and folders that decide who may log in and become root, what reaches
+/// sshd at all, and what a login runs before its first command (sshd(8), LOGIN
+/// PROCESS; sudo(8); pam_env(8); bash(1), INVOCATION; ld.so(8)). What is within
+/// them counts, too.
+const GUARDED: [&str; 81] = [
+    // sshd and sudo, with their programs.
     "/etc/ssh",
+    "/etc/default/ssh",
+    "/run/sshd",
+    "/usr/lib/openssh",
+    "/usr/lib/sudo",
     "/etc/sudoers",
     "/etc/sudoers.d",
     "/etc/sudo.conf",
+    "/etc/alternatives/sudo",
+    "/etc/alternatives/sh",
+    // Accounts, and what lets them in.
+    "/etc/pam.conf",
     "/etc/pam.d",
     "/etc/security",
+    "/etc/login.defs",
     "/etc/nologin",
+    "/run/nologin",
+    "/var/run/nologin",
     "/etc/shells",
     "/etc/passwd",
     "/etc/shadow",
     "/etc/group",
     "/etc/gshadow",
     "/etc/nsswitch.conf",
+    "/etc/sssd",
+    "/etc/krb5.conf",
+    "/etc/ldap",
+    "/etc/nslcd.conf",
     "/etc/hosts.allow",
     "/etc/hosts.deny",
+    "/etc/apparmor.d",
+    "/etc/selinux",
+    "/etc/systemd/logind.conf",
+    "/etc/systemd/logind.conf.d",
+    "/etc/systemd/system.conf",
+    "/etc/systemd/system.conf.d",
+    // What a login runs or reads, and the environment that it gets.
+    "/etc/update-motd.d",
+    "/etc/ssl/openssl.cnf",
+    "/etc/environment",
+    "/etc/environment.d",
+    "/etc/default/locale",
+    "/etc/locale.conf",
+    "/etc/profile",
+    "/etc/profile.d",
+    "/etc/bash.bashrc",
+    "/etc/bashrc",
+    "/etc/inputrc",
+    "/etc/zsh",
+    "/etc/zshenv",
+    "/etc/zprofile",
+    "/etc/zshrc",
+    "/etc/zlogin",
+    "/etc/fish",
+    "/etc/ksh.kshrc",
+    "/etc/csh.cshrc",
+    "/etc/csh.login",
+    // Networks and their filters.
     "/etc/ufw",
     "/etc/default/ufw",
     "/etc/nftables.conf",
     "/etc/nftables.d",
+    "/etc/iptables",
+    "/etc/firewalld",
     "/etc/netplan",
     "/etc/network",
     "/etc/systemd/network",
-    "/etc/default/ssh",
-    "/etc/iptables",
-    "/etc/firewalld",
+    "/etc/systemd/networkd.conf",
+    "/etc/systemd/networkd.conf.d",
+    "/etc/NetworkManager",
+    "/etc/dhcp",
+    "/etc/dhcpcd.conf",
+    "/etc/wireguard",
+    "/etc/openvpn",
+    "/etc/resolv.conf",
+    // Programs, their libraries and devices.
     "/etc/ld.so.preload",
-    "/usr/bin/sudo",
-    "/usr/sbin/sshd",
-    "/usr/lib/openssh",
-    "/usr/bin/sh",
-    "/bin/sh",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf.d",
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/dev",
 ];
+
+/// Folders of libraries: what is right in them and right below them counts, and
+/// PAM's modules, not what packages keep further down.
+const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+
+/// Folders that come before those of the host's own programs.
+const BEFORE_PROGRAMS: [&str; 2] = ["/usr/local/bin", "/usr/local/sbin"];
+
+/// Users without whom sshd, or what it needs, does not work, and the one that
+/// everybody becomes.
+const SYSTEM_USERS: [&str; 6] = ["root", "sshd", "messagebus", "systemd-network", "systemd-resolve", "sssd"];
 
 /// Where units and their drop-ins stand.
 const UNIT_FOLDERS: [&str; 4] =
@@ -67,23 +135,63 @@ const UNIT_FOLDERS: [&str; 4] =
 const SSHD_PACKAGE: &str = "openssh-server";
 const SUDO_PACKAGE: &str = "sudo";
 
-/// Units that carry the connection or filter it; their drop-ins count too.
-const UNITS: [&str; 14] = [
+/// Units that carry the connection, filter it or take part in a login; their
+/// drop-ins count too.
+const UNITS: [&str; 41] = [
     "ssh.service",
     "ssh.socket",
     "sshd.service",
+    "sshd.socket",
     "ufw.service",
     "nftables.service",
-    "networking.service",
-    "systemd-networkd.service",
-    "NetworkManager.service",
-    "systemd-logind.service",
-    "systemd-networkd.socket",
+    "iptables.service",
+    "ip6tables.service",
     "netfilter-persistent.service",
     "firewalld.service",
+    "networking.service",
+    "network.target",
+    "network-online.target",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-resolved.service",
+    "NetworkManager.service",
+    "wpa_supplicant.service",
+    "dhcpcd.service",
     "tailscaled.service",
+    "systemd-logind.service",
+    // Its end writes /run/nologin.
+    "systemd-user-sessions.service",
+    "systemd-udevd.service",
     "dbus.service",
+    "dbus.socket",
+    "dbus-broker.service",
+    "apparmor.service",
+    "sssd.service",
+    "nscd.service",
+    "nslcd.service",
+    "basic.target",
+    "sysinit.target",
+    "sockets.target",
+    "multi-user.target",
+    "graphical.target",
+    "default.target",
+    "rescue.target",
+    "emergency.target",
+    "system.slice",
+    "user.slice",
+    "-.mount",
 ];
+
+/// The same for units with instances.
+const TEMPLATES: [&str; 7] = ["ssh@", "sshd@", "ifup@", "wg-quick@", "user@", "user-runtime-dir@", "openvpn@"];
+
+fn is_access_unit(name: &str) -> bool {
+    UNITS.contains(&name) || TEMPLATES.iter().any(|template| name.starts_with(template))
+}
+
+/// Packages of the shells that a login may have, where they are no part of every host.
+const SHELL_PACKAGES: [(&str, &str); 6] =
+    [("zsh", "zsh"), ("fish", "fish"), ("ksh", "ksh"), ("ksh93", "ksh93u+m"), ("mksh", "mksh"), ("tcsh", "tcsh")];
 
 impl Access {
     /// The access that was used to look at a host.
@@ -100,7 +208,10 @@ impl Access {
     /// Packages without which nobody logs in, or not as root.
     pub fn packages(&self) -> Vec<&'static str> {
         let (sshd, sudo) = (self.remote, self.remote && self.user != "root");
-        [(sshd, SSHD_PACKAGE), (sudo, SUDO_PACKAGE)].into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect()
+        let needed = [(sshd, SSHD_PACKAGE), (sudo, SUDO_PACKAGE)].into_iter().filter(|(on, _)| *on);
+        let shell = self.shell.as_ref().map_or("", |shell| shell.file_name());
+        let shells = SHELL_PACKAGES.iter().filter(|(program, _)| self.remote && *program == shell);
+        needed.map(|(_, name)| name).chain(shells.map(|(_, name)| *name)).collect()
     }
 
     fn depends_on(&self, path: &AbsPath) -> bool {
@@ -108,12 +219,23 @@ impl Access {
         // A link among the wants of a target decides about the next boot.
         let unit = || {
             let below = UNIT_FOLDERS.iter().find_map(|folder| path.as_str().strip_prefix(folder));
-            below.is_some_and(|rest| rest.split('/').any(|name| UNITS.contains(&name.trim_end_matches(".d"))))
+            below.is_some_and(|rest| rest.split('/').any(|name| is_access_unit(name.trim_end_matches(".d"))))
         };
         // sshd's StrictModes looks at the home, and the shell reads what begins with a dot.
         let home = || {
             let below = self.home.as_ref().and_then(|home| path.as_str().strip_prefix(home.as_str()));
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with("/."))
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with("/.")) || path.as_str().starts_with("/root/.")
+        };
+        let library = || {
+            let near = |rest: &str| rest.is_empty() || (rest.starts_with('/') && rest.split('/').count() <= 3);
+            let is_pam = |rest: &str| rest.split('/').any(|name| name == "security");
+            LIBRARIES.iter().any(|top| path.as_str().strip_prefix(top).is_some_and(|rest| near(rest) || is_pam(rest)))
+        };
+        // A program of this name is found first.
+        let before = || {
+            let first = path.parent().is_some_and(|parent| BEFORE_PROGRAMS.contains(&parent.as_str()));
+            let shell = self.shell.as_ref().map_or("sh", |shell| shell.file_name());
+            first && (["sudo", "sh", "env", "bash"].contains(&path.file_name()) || path.file_name() == shell)
         };
         // AuthorizedKeysFile may name another place than the home.
         let keys = || {
@@ -121,7 +243,14 @@ impl Access {
             name == self.user || name.starts_with("authorized_") || path.as_str().contains("/.ssh")
         };
         let shell = || self.shell.as_ref() == Some(path);
-        GUARDED.iter().any(within) || unit() || home() || keys() || shell() || self.is_below(path)
+        GUARDED.iter().any(within)
+            || unit()
+            || home()
+            || library()
+            || before()
+            || keys()
+            || shell()
+            || self.is_below(path)
     }
 
     /// Whether this is about the keys of somebody else: in the `.ssh` of that
@@ -145,7 +274,8 @@ impl Access {
 impl Op {
     /// Whether this can cut off the operator's own access to the host.
     pub fn can_cut(&self, access: &Access) -> bool {
-        let own = |user: &crate::values::UserName| user.as_str() == access.user;
+        let own =
+            |user: &crate::values::UserName| user.as_str() == access.user || SYSTEM_USERS.contains(&user.as_str());
         match self {
             Op::WriteFile { path, meta, .. } | Op::MakeDirectory { path, meta } => {
                 access.depends_on(path) && !access.is_anothers(path, &meta.owner)
@@ -155,7 +285,8 @@ impl Op {
             | Op::Download { path, .. }
             | Op::SetMeta { path, .. }
             | Op::SetTree { path, .. } => access.depends_on(path),
-            Op::UserRemove { name, .. } | Op::UserChange { name, .. } => own(name),
+            Op::UserChange { name, home, .. } => own(name) || home.as_ref().is_some_and(|home| access.depends_on(home)),
+            Op::UserRemove { name, .. } => own(name),
             Op::LockPassword { user, .. }
             | Op::SetExpiry { user, .. }
             | Op::SetPasswordHash { user, .. }
@@ -163,14 +294,41 @@ impl Op {
             | Op::Leave { user, .. } => own(user),
             // AllowGroups and sudoers go by groups, which the user may be in.
             Op::GroupChange { .. } | Op::GroupRemove { .. } => true,
-            Op::Systemctl { unit, .. } => UNITS.contains(&unit.as_str()),
+            Op::Systemctl { unit, .. } => is_access_unit(unit.as_str()),
             Op::Exec { argv, .. } => argv
                 .iter()
                 .any(|word| word == "ufw" || word.parse().is_ok_and(|path: AbsPath| access.depends_on(&path))),
-            Op::Sysctl { key, value } => access.v6 && key.to_string().ends_with(".disable_ipv6") && value.trim() != "0",
-            _ => false,
+            Op::Sysctl { key, value } => cuts_live(key.as_ref(), value.trim(), access.v6),
+            // What is new has nobody's access yet.
+            Op::UserAdd { .. } | Op::GroupAdd { .. } => false,
+            // What a login goes through is never removed (see `packages`), and no
+            // guard puts packages back.
+            Op::AptUpdate { .. }
+            | Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::AptMark { .. }
+            | Op::Debconf { .. } => false,
+            // What a unit takes up was changed by an operation of its own, and
+            // confirmed live.
+            Op::Pending { .. } | Op::Forget { .. } | Op::DaemonReload => false,
+            // Nothing of what a login needs goes by these.
+            Op::Module { .. } | Op::SetHostname { .. } | Op::SetTimezone { .. } | Op::Check(_) => false,
+            // The operator says `guard = true` where a command needs it.
+            Op::Run { .. } => false,
+            // No login can be waited for while the host restarts.
+            Op::Reboot { .. } => false,
         }
     }
+}
+
+/// Whether a live kernel parameter can cut a connection, or leave no room for another one.
+fn cuts_live(key: &str, value: &str, v6: bool) -> bool {
+    const LIMITS: [&str; 5] = ["fs.file-max", "fs.nr_open", "kernel.pid_max", "kernel.threads-max", "kernel.pty.max"];
+    LIMITS.contains(&key)
+        || v6 && key.ends_with(".disable_ipv6") && value != "0"
+        || key.starts_with("net.ipv4.conf.") && key.ends_with(".arp_ignore") && value != "0"
 }
 
 impl StepPlan {
@@ -197,6 +355,76 @@ mod tests {
         };
         let meta = Meta { owner: owner.to_owned(), ..Meta::root(0o700) };
         Op::MakeDirectory { path: path.parse().unwrap(), meta }.can_cut(&access)
+    }
+
+    #[test]
+    fn what_a_login_runs_or_needs_can_cut_it_off_and_what_it_does_not_cannot() {
+        for path in [
+            "/etc/environment",
+            "/etc/bash.bashrc",
+            "/etc/profile.d/50-path.sh",
+            "/etc/zsh/zshenv",
+            "/root/.profile",
+            "/home/ubuntu/.bash_profile",
+            "/run/sshd",
+            "/run",
+            "/etc/passwd",
+            "/etc/security/limits.d/10-x.conf",
+            "/etc/ld.so.conf.d/x.conf",
+            "/usr/lib/x86_64-linux-gnu/libc.so.6",
+            "/usr/lib/x86_64-linux-gnu/security/pam_unix.so",
+            "/etc/systemd/system/default.target",
+            "/lib/x86_64-linux-gnu",
+            "/usr",
+            "/",
+            "/usr/bin/env",
+            "/lib64/ld-linux-x86-64.so.2",
+            "/usr/local/bin/sudo",
+            "/dev/null",
+            "/etc/systemd/system/ssh@.service.d/x.conf",
+            "/etc/systemd/system/user@.service.d/x.conf",
+            "/etc/systemd/system/systemd-user-sessions.service",
+        ] {
+            assert!(cuts(path, "root"), "{path}");
+        }
+        for path in [
+            "/etc/motd",
+            "/etc/cron.d/x",
+            "/etc/profiles",
+            "/srv/run/sshd",
+            "/usr/local/bin/tool",
+            "/usr/lib/systemd/system/app.service",
+            "/etc/systemd/system/app.service",
+            "/home/ubuntu/app",
+            "/opt/bin/sudo",
+        ] {
+            assert!(!cuts(path, "root"), "{path}");
+        }
+    }
+
+    #[test]
+    fn users_units_and_limits_that_a_login_needs_can_cut_it_off() {
+        use crate::plan::Verb;
+        let access = Access {
+            user: "ubuntu".to_owned(),
+            home: None,
+            shell: "/usr/bin/zsh".parse().ok(),
+            remote: true,
+            v6: false,
+        };
+        for (name, cuts) in [("sshd", true), ("root", true), ("ubuntu", true), ("messagebus", true), ("ada", false)] {
+            let op = Op::UserRemove { name: name.parse().unwrap(), remove_home: false };
+            assert_eq!(op.can_cut(&access), cuts, "{name}");
+        }
+        for (unit, cuts) in [("networking.service", true), ("wg-quick@wg0.service", true), ("nginx.service", false)] {
+            let op = Op::Systemctl { verb: Verb::Stop, unit: unit.parse().unwrap() };
+            assert_eq!(op.can_cut(&access), cuts, "{unit}");
+        }
+        for (key, value, cuts) in [("kernel.pid_max", "32768", true), ("net.ipv4.ip_forward", "1", false)] {
+            let op = Op::Sysctl { key: key.parse().unwrap(), value: value.to_owned() };
+            assert_eq!(op.can_cut(&access), cuts, "{key}");
+        }
+        assert_eq!(access.packages(), ["openssh-server", "sudo", "zsh"]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     owed(&mut plans, host);
     border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
-    let plan = HostPlan { spared: access.packages(), ..HostPlan::new(name, plans) };
+    let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
     Ok(Forecast { plan, predicted, wants, incomplete })
 }
 

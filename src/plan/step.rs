@@ -308,6 +308,9 @@ pub struct HostPlan {
     /// Packages that a run must not take away: the login goes through them.
     #[serde(skip)]
     pub spared: Vec<&'static str>,
+    /// The user that logs in; empty where nobody does.
+    #[serde(skip)]
+    pub login: String,
     /// Index of the first step that is left to a later phase of the run, where
     /// this is the part of a plan that one phase carries out.
     #[serde(skip)]
@@ -319,7 +322,7 @@ impl HostPlan {
     pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> HostPlan {
         let mut summary = Summary::default();
         steps.iter().for_each(|step| summary.count(step.action));
-        HostPlan { name: name.into(), steps, summary, spared: Vec::new(), left_open: None }
+        HostPlan { name: name.into(), steps, summary, spared: Vec::new(), login: String::new(), left_open: None }
     }
 
     /// The packages that the playbook names to go: a run removes no others.
