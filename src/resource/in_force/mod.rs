@@ -69,6 +69,24 @@ impl Said<'_> {
     }
 }
 
+impl Said<'_> {
+    /// The numbers, from 1, of the lines of a text that the step answers for: of
+    /// several lines those that stand together in their order, wherever there are such.
+    fn numbers(self, text: &str) -> std::collections::BTreeSet<usize> {
+        let lines: Vec<&str> = text.lines().collect();
+        let run = match self {
+            Said::Lines(own) if !own.is_empty() => lines
+                .windows(own.len())
+                .position(|run| own.iter().zip(run).all(|(own, line)| Said::Line(own).covers(line))),
+            _ => None,
+        };
+        match (run, self) {
+            (Some(at), Said::Lines(own)) => (at + 1..=at + own.len()).collect(),
+            _ => (1..).zip(lines).filter(|(_, line)| self.covers(line)).map(|(number, _)| number).collect(),
+        }
+    }
+}
+
 /// Asks what [`text`] needs to know of a file that a step writes or edits.
 pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
     match Reader::of(path) {

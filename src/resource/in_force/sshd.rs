@@ -331,7 +331,18 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         }
         return Ok(found);
     }
-    let own = configuration.directives.iter().filter(|d| d.file == *path && said.covers(&d.whole));
+    let numbers = match host.content(path) {
+        Ok(Content::Bytes(bytes)) => Some(said.numbers(&String::from_utf8_lossy(bytes))),
+        _ => None,
+    };
+    let is_own = |d: &&Directive| {
+        d.file == *path && numbers.as_ref().map_or_else(|| said.covers(&d.whole), |own| own.contains(&d.line))
+    };
+    let mut own: Vec<&Directive> = configuration.directives.iter().filter(is_own).collect();
+    // Of equal lines one outside of any block says most.
+    if matches!(said, Said::Line(_) | Said::Setting(..)) && own.iter().any(|d| d.matching.is_none()) {
+        own.retain(|d| d.matching.is_none());
+    }
     // Whom a Match block is for is told by the groups.
     let has_blocks = configuration.directives.iter().any(|d| d.matching.is_some());
     let client = match has_blocks {
@@ -343,7 +354,7 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         false => None,
     };
     let mut told = BTreeSet::new();
-    for directive in own.filter(|d| !CUMULATIVE.contains(&d.keyword.as_str())) {
+    for directive in own.into_iter().filter(|d| !CUMULATIVE.contains(&d.keyword.as_str())) {
         let Directive { keyword, value, matching, .. } = directive;
         let first = configuration.first(keyword, matching.as_deref());
         if let Some(first) = first.filter(|first| !same(keyword, &first.value, value)) {
