@@ -28,7 +28,52 @@ struct Situation {
 
 const UNIT: &str = "[Unit]\\nDescription=x\\n[Service]\\nExecStart=/bin/sleep infinity\\nLimitCORE=1\\n";
 
-const SITUATIONS: [Situation; 17] = [
+const SITUATIONS: [Situation; 22] = [
+    Situation {
+        name: "keys of a user whom sshd's list leaves out",
+        prepare: "useradd -m -s /bin/bash dora; printf '# x\\nAllowUsers ubuntu root\\n' >/etc/ssh/sshd_config.d/10-allow.conf",
+        steps: "[[step]]\nauthorized_keys = { user = \"dora\", keys = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v\" }\n",
+        place: "/etc/ssh/sshd_config.d/10-allow.conf:2",
+        ask: "sshd -T -C user=dora,host=x,addr=192.0.2.1 | grep -c ^allowusers || :",
+        answers: ("2", "0"),
+        repair: "rm /etc/ssh/sshd_config.d/10-allow.conf",
+    },
+    Situation {
+        name: "keys of a user in a block that asks for a password",
+        prepare: "useradd -m -s /bin/bash nora; printf 'Match User nora\\n  AuthenticationMethods password\\n' >/etc/ssh/sshd_config.d/11-match.conf",
+        steps: "[[step]]\nuser = { name = \"nora\", authorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v\"] }\n",
+        place: "/etc/ssh/sshd_config.d/11-match.conf:2",
+        ask: "sshd -T -C user=nora,host=x,addr=192.0.2.1 | grep ^authenticationmethods",
+        answers: ("authenticationmethods password", "authenticationmethods any"),
+        repair: "rm /etc/ssh/sshd_config.d/11-match.conf",
+    },
+    Situation {
+        name: "keys of an account that has expired",
+        prepare: "useradd -m -s /bin/bash -e 2001-01-01 olga",
+        steps: "[[step]]\nauthorized_keys = { user = \"olga\", keys = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v\" }\n",
+        place: "/etc/shadow",
+        ask: "chage -l olga | sed -n 's/^Account expires[^:]*: //p'",
+        answers: ("Jan 01, 2001", "never"),
+        repair: "chage -E -1 olga",
+    },
+    Situation {
+        name: "ssh: a file that is read before a line of the main file",
+        prepare: "printf 'Host git\\n  ServerAliveInterval 5\\nHost *\\n  ServerAliveInterval 10\\n' >/etc/ssh/ssh_config.d/10-x.conf",
+        steps: "[[step]]\nline = { path = \"/etc/ssh/ssh_config\", line = \"ServerAliveInterval 60\" }\n",
+        place: "/etc/ssh/ssh_config.d/10-x.conf:4",
+        ask: "ssh -G other | grep ^serveraliveinterval",
+        answers: ("serveraliveinterval 10", "serveraliveinterval 60"),
+        repair: "sed -i '3,$d' /etc/ssh/ssh_config.d/10-x.conf",
+    },
+    Situation {
+        name: "grub: a file that is read after the main file",
+        prepare: "mkdir -p /etc/default/grub.d; echo GRUB_TIMEOUT=9 >/etc/default/grub; printf '# x\\nGRUB_TIMEOUT=0\\n' >/etc/default/grub.d/50-cloudimg-settings.cfg",
+        steps: "[[step]]\nline = { path = \"/etc/default/grub\", match = \"^GRUB_TIMEOUT=\", line = \"GRUB_TIMEOUT=5\" }\n",
+        place: "/etc/default/grub.d/50-cloudimg-settings.cfg:2",
+        ask: ". /etc/default/grub; for f in /etc/default/grub.d/*.cfg; do . \"$f\"; done; echo \"$GRUB_TIMEOUT\"",
+        answers: ("0", "5"),
+        repair: "echo >/etc/default/grub.d/50-cloudimg-settings.cfg",
+    },
     Situation {
         name: "sysctl: a later file in another directory, in the slash form",
         prepare: "mkdir -p /usr/local/lib/sysctl.d; printf '# x\\nnet/ipv4/tcp_syncookies = 0\\n' >/usr/local/lib/sysctl.d/99-zzz.conf",

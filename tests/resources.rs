@@ -27,7 +27,7 @@
 //! stops, started_by, runs_once, is_on_bus), `sysctl` (string), `modules` (loaded,
 //! builtin), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
-//! login_user, login_from, login_port, cloud_init, lists_age, interrupted), `may_appear = true` (a
+//! login_user, login_from, login_port, cloud_init, lists_age, interrupted, day), `may_appear = true` (a
 //! package is planned before), `changed = true` (a change is), `command = true`
 //! (a command runs before), `owed` (by an
 //! earlier run). `files` of the case are the project's files.
@@ -204,6 +204,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
                 let age = number(given.unwrap().get("facts").unwrap(), "lists_age").unwrap();
                 facts.apt.lists_age = Some(age as u64);
             }
+            "day" => host.day = number(given.unwrap().get("facts").unwrap(), "day"),
             "interrupted" => facts.apt.interrupted = matches!(entry.node.value, NodeValue::Bool(true)),
             other => panic!("{}: unknown fact '{other}'", entry.key_span),
         }

@@ -139,6 +139,11 @@ impl Facts {
         Facts { disks: vec![Disk::default()], addresses: vec![String::new()], ..Facts::default() }
     }
 
+    /// The host's date in the lines of `probes/facts.sh`, in days since 1970-01-01.
+    pub(super) fn day(text: &str) -> Option<i64> {
+        text.lines().find_map(|line| line.strip_prefix("day=")?.trim().parse().ok())
+    }
+
     /// Reads the `key=value` lines of `probes/facts.sh`. Unknown keys are passed over.
     ///
     /// # Errors

@@ -300,7 +300,9 @@ pub fn read_reply(
     let sections = reply::sections(nonce, output)?;
     if with_facts {
         let section = sections.get("facts").ok_or_else(|| reply::Malformed::missing("facts"))?;
-        let (facts, left) = Facts::parse(&section.text()).map_err(reply::Malformed::because)?;
+        let text = section.text();
+        let (facts, left) = Facts::parse(&text).map_err(reply::Malformed::because)?;
+        host.day = Facts::day(&text);
         host.facts = facts;
         host.left = left;
     }

@@ -221,6 +221,8 @@ pub struct Output {
 pub struct HostState {
     /// What the host is.
     pub facts: Facts,
+    /// The host's date when it was asked, in days since 1970-01-01.
+    pub day: Option<i64>,
     pub(super) asked: Queries,
     pub(super) unreadable: BTreeMap<Query, String>,
     pub(super) paths: BTreeMap<AbsPath, PathState>,

@@ -79,6 +79,6 @@ impl Resource for AuthorizedKeys {
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
-        ssh_dir::in_force(host, &self.user, &self.keys)
+        ssh_dir::in_force(host, &self.user, &self.keys, false)
     }
 }

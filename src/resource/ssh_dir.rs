@@ -146,23 +146,34 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
     if let Some(on) = draft.host().commanded_by(&file).filter(|_| !is_new).map(str::to_owned) {
         draft.planned.leave_open(&on);
     }
+    if let Some(note) = in_force::shell_note(draft.host(), user)?.filter(|_| !keys.wanted.is_empty()) {
+        draft.note(note);
+    }
     draft.diff(diff_files(file.as_str(), old.as_deref(), Some(&merged.content)));
     draft.push(Op::WriteFile { path: file, content: merged.content, meta, validate: None });
     Ok(old.is_none())
 }
 
-/// What keeps sshd from reading the keys of a user.
+/// What keeps a user from logging in with these keys; `says_expiry`: whether the
+/// step itself says until when the account may be used.
 ///
 /// # Errors
 /// The state cannot tell.
-pub(super) fn in_force(host: &HostState, user: &UserName, keys: &Keys) -> Result<InForce, PlanError> {
-    let home = host.user(user.as_str())?.and_then(|account| account.home.parse().ok());
-    match home.as_ref().and_then(key_paths) {
-        Some((_, file)) if !keys.wanted.is_empty() => {
-            in_force::keys_are_read(host, user, home.as_ref().unwrap_or(&file), &file)
-        }
-        _ => Ok(InForce::default()),
+pub(super) fn in_force(
+    host: &HostState,
+    user: &UserName,
+    keys: &Keys,
+    says_expiry: bool,
+) -> Result<InForce, PlanError> {
+    let home: Option<AbsPath> = host.user(user.as_str())?.and_then(|account| account.home.parse().ok());
+    let Some((home, (_, file))) = home.and_then(|home| Some((home.clone(), key_paths(&home)?))) else {
+        return Ok(InForce::default());
+    };
+    if keys.wanted.is_empty() {
+        return Ok(InForce::default());
     }
+    let keys = in_force::Keys { user, home: &home, file: &file, wanted: &keys.wanted, says_expiry };
+    in_force::keys_let_in(host, keys)
 }
 
 /// The bytes of the key file; none if there is no file. Refuses links and

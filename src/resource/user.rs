@@ -241,7 +241,7 @@ impl Resource for User {
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         let User::Present { wanted, keys, grant } = self else { return Ok(InForce::default()) };
         let mut found = match keys {
-            Some(keys) => ssh_dir::in_force(host, &wanted.name, keys)?,
+            Some(keys) => ssh_dir::in_force(host, &wanted.name, keys, wanted.expires.is_some())?,
             None => InForce::default(),
         };
         if let Some((path, grant)) = grant {

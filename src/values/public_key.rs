@@ -68,6 +68,12 @@ impl PublicKey {
         &self.blob
     }
 
+    /// The size of an RSA key's modulus in bits; none of another type.
+    pub fn rsa_bits(&self) -> Option<usize> {
+        let modulus = *fields(&self.blob)?.get(2).filter(|_| self.algorithm == "ssh-rsa")?;
+        Some(bits(modulus))
+    }
+
     /// The comment; may be empty.
     pub fn comment(&self) -> &str {
         &self.comment
@@ -214,8 +220,7 @@ fn check_rsa(exponent: &[u8], modulus: &[u8]) -> Result<(), InvalidKey> {
             _ => {}
         }
     }
-    let magnitude = modulus.strip_prefix(&[0]).unwrap_or(modulus);
-    let bits = magnitude.len() * 8 - magnitude.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = bits(modulus);
     if bits < MIN_RSA_BITS {
         return Err(InvalidKey::WeakRsa(bits));
     }
@@ -227,6 +232,12 @@ fn check_rsa(exponent: &[u8], modulus: &[u8]) -> Result<(), InvalidKey> {
         return damaged("its numbers cannot be those of an RSA key");
     }
     Ok(())
+}
+
+/// The length of a number of the wire format (RFC 4251, `mpint`).
+fn bits(number: &[u8]) -> usize {
+    let magnitude = number.strip_prefix(&[0]).unwrap_or(number);
+    magnitude.len() * 8 - magnitude.first().map_or(0, |byte| byte.leading_zeros() as usize)
 }
 
 /// A comment as it is written: one line of visible text.

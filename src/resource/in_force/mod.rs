@@ -7,8 +7,10 @@
 
 mod apt_conf;
 mod cloud;
+mod login;
 mod modules;
 mod ordered;
+mod ssh_client;
 mod sshd;
 mod sudo;
 mod sudo_rules;
@@ -18,8 +20,9 @@ mod tmpfiles;
 mod units;
 
 pub(super) use cloud::{ask_cloud, hostname};
+pub(super) use login::{Keys, keys_let_in, shell_note};
 pub(super) use modules::{ask_modules, blocked, loadable};
-pub(super) use sshd::{ask_sshd, keys_are_read};
+pub(super) use sshd::ask_sshd;
 pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
@@ -92,6 +95,7 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
     match Reader::of(path) {
         Some(Reader::Sysctl) => ask_sysctl(queries),
         Some(Reader::Sshd) => ask_sshd(queries),
+        Some(Reader::Ssh) => ssh_client::ask(queries),
         Some(Reader::Sudo) => ask_sudo(queries),
         Some(Reader::Unit(unit)) => {
             ask_unit(queries, &unit);
@@ -118,6 +122,7 @@ pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     match Reader::of(path) {
         Some(Reader::Sysctl) => sysctl::file(host, path, said),
         Some(Reader::Sshd) => sshd::file(host, path, said),
+        Some(Reader::Ssh) => ssh_client::file(host, path, said),
         Some(Reader::Sudo) => sudo::file(host, path, said),
         Some(Reader::Unit(unit)) => unit_file(host, &unit, path, said, None),
         Some(Reader::Systemd(name)) => systemd_conf::file(host, &name, path, said),
@@ -138,6 +143,8 @@ pub(super) fn is_drop_in(path: &AbsPath) -> bool {
 enum Reader {
     Sysctl,
     Sshd,
+    /// The client.
+    Ssh,
     Sudo,
     /// systemd, for the unit, or all units, of this name.
     Unit(String),
@@ -156,6 +163,9 @@ impl Reader {
         }
         if path.as_str() == sshd::MAIN || directory.as_str() == sshd::FRAGMENTS {
             return Some(Reader::Sshd);
+        }
+        if path.as_str() == ssh_client::MAIN || directory.as_str() == ssh_client::FRAGMENTS {
+            return Some(Reader::Ssh);
         }
         if path.as_str() == sudo::MAIN || directory.as_str() == sudo::FRAGMENTS {
             return Some(Reader::Sudo);
@@ -203,7 +213,7 @@ fn hidden_by(files: &[ConfigFile], path: &AbsPath) -> Option<Override> {
 }
 
 /// Whether a text matches a pattern of `*` and `?`.
-fn wildcard(pattern: &str, text: &str) -> bool {
+pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -1,7 +1,7 @@
 //! Files that are read one after the other, where one value of a key counts:
-//! the last one in limits.d (limits.conf(5)), apt.conf.d (apt.conf(5)) and the
-//! environment of logins (pam_env(8), /etc/profile), the first one in
-//! preferences.d (apt_preferences(5)).
+//! the first one in preferences.d (apt_preferences(5)), the last one in all others,
+//! such as limits.d (limits.conf(5)), apt.conf.d (apt.conf(5)) and the environment
+//! of logins (pam_env(8), /etc/profile).
 
 use super::{ConfigFile, Said};
 use crate::observe::{Content, HostState, Queries, Query};
@@ -13,91 +13,154 @@ type Statement = (usize, Vec<String>, String);
 /// The same without the number.
 type Setting = (Vec<String>, String);
 
+/// A part of such a configuration, in the order in which they are read.
+enum Part {
+    File(&'static str),
+    /// The files of a directory whose names are read.
+    Directory(&'static str, fn(&str) -> bool),
+}
+
+use Part::{Directory, File};
+
 /// How such a configuration is read.
 pub(super) struct Format {
-    /// The files that are read before the directory.
-    before: &'static [&'static str],
-    directory: &'static str,
-    /// The files that are read after it.
-    after: &'static [&'static str],
-    /// Whether a file of this name in the directory is read.
-    reads: fn(&str) -> bool,
+    parts: &'static [Part],
     statements: fn(&str) -> Vec<Statement>,
     first_wins: bool,
 }
 
-pub(super) static FORMATS: [Format; 4] = [
+pub(super) static FORMATS: [Format; 10] = [
     Format {
-        before: &["/etc/security/limits.conf"],
-        directory: "/etc/security/limits.d",
-        after: &[],
-        reads: |name| name.ends_with(".conf"),
+        parts: &[File("/etc/security/limits.conf"), Directory("/etc/security/limits.d", conf)],
         statements: |text| by_lines(text, limit),
         first_wins: false,
     },
     Format {
-        before: &[],
-        directory: "/etc/apt/apt.conf.d",
-        after: &["/etc/apt/apt.conf"],
-        reads: |name| !name.contains('.') || name.ends_with(".conf"),
+        parts: &[
+            Directory("/etc/apt/apt.conf.d", |name| !name.contains('.') || name.ends_with(".conf")),
+            File("/etc/apt/apt.conf"),
+        ],
         statements: super::apt_conf::statements,
         first_wins: false,
     },
     Format {
-        before: &["/etc/apt/preferences"],
-        directory: "/etc/apt/preferences.d",
-        after: &[],
-        reads: |name| !name.contains('.') || name.ends_with(".pref"),
+        parts: &[
+            File("/etc/apt/preferences"),
+            Directory("/etc/apt/preferences.d", |name| !name.contains('.') || name.ends_with(".pref")),
+        ],
         statements: pins,
         first_wins: true,
     },
     // PAM reads the first two, a login shell the scripts.
     Format {
-        before: &["/etc/environment", "/etc/default/locale"],
-        directory: "/etc/profile.d",
-        after: &[],
-        reads: |name| name.ends_with(".sh"),
+        parts: &[
+            File("/etc/environment"),
+            File("/etc/default/locale"),
+            Directory("/etc/profile.d", |name| name.ends_with(".sh")),
+        ],
         statements: |text| by_lines(text, variable),
+        first_wins: false,
+    },
+    // grub-mkconfig(8): a shell sources them.
+    Format {
+        parts: &[File("/etc/default/grub"), Directory("/etc/default/grub.d", |name| name.ends_with(".cfg"))],
+        statements: |text| by_lines(text, variable),
+        first_wins: false,
+    },
+    // Perl, of which the main file includes the others at its end.
+    Format {
+        parts: &[File("/etc/needrestart/needrestart.conf"), Directory("/etc/needrestart/conf.d", conf)],
+        statements: |text| by_lines(text, perl),
+        first_wins: false,
+    },
+    // jail.conf(5), "CONFIGURATION FILES FORMAT".
+    Format {
+        parts: &[
+            File("/etc/fail2ban/jail.conf"),
+            Directory("/etc/fail2ban/jail.d", conf),
+            File("/etc/fail2ban/jail.local"),
+            Directory("/etc/fail2ban/jail.d", local),
+        ],
+        statements: sections,
+        first_wins: false,
+    },
+    Format {
+        parts: &[
+            File("/etc/fail2ban/fail2ban.conf"),
+            Directory("/etc/fail2ban/fail2ban.d", conf),
+            File("/etc/fail2ban/fail2ban.local"),
+            Directory("/etc/fail2ban/fail2ban.d", local),
+        ],
+        statements: sections,
+        first_wins: false,
+    },
+    // Debian's main files of MariaDB and MySQL include these; a host has one of the last two.
+    Format {
+        parts: &[
+            Directory("/etc/mysql/conf.d", cnf),
+            Directory("/etc/mysql/mariadb.conf.d", cnf),
+            Directory("/etc/mysql/mysql.conf.d", cnf),
+        ],
+        statements: options,
+        first_wins: false,
+    },
+    // cloud-init merges them by top-level keys where these are plain values.
+    Format {
+        parts: &[File("/etc/cloud/cloud.cfg"), Directory("/etc/cloud/cloud.cfg.d", |name| name.ends_with(".cfg"))],
+        statements: |text| by_lines(text, plain_key),
         first_wins: false,
     },
 ];
 
+fn conf(name: &str) -> bool {
+    name.ends_with(".conf")
+}
+
+fn local(name: &str) -> bool {
+    name.ends_with(".local")
+}
+
+fn cnf(name: &str) -> bool {
+    name.ends_with(".cnf")
+}
+
 impl Format {
     /// Whether a path is one of its files.
     pub(super) fn has(&self, path: &AbsPath) -> bool {
-        self.single().any(|single| path.as_str() == single)
-            || path.parent().is_some_and(|parent| parent.as_str() == self.directory)
-    }
-
-    fn single(&self) -> impl Iterator<Item = &'static str> {
-        self.before.iter().chain(self.after).copied()
+        self.parts.iter().any(|part| match part {
+            File(file) => path.as_str() == *file,
+            Directory(directory, _) => path.parent().is_some_and(|parent| parent.as_str() == *directory),
+        })
     }
 
     pub(super) fn ask(&self, queries: &mut Queries) {
-        queries.extend(self.single().filter_map(|path| path.parse().ok()).map(Query::Content));
-        queries.extend(self.directory.parse().ok().map(Query::Fragments));
+        queries.extend(self.parts.iter().filter_map(|part| match part {
+            File(file) => file.parse().ok().map(Query::Content),
+            Directory(directory, _) => directory.parse().ok().map(Query::Fragments),
+        }));
     }
 
     fn files(&self, host: &HostState) -> Result<Vec<ConfigFile>, PlanError> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let single = |paths: &[&str]| -> Result<Vec<ConfigFile>, PlanError> {
-            let mut files = Vec::new();
-            for path in paths.iter().filter_map(|path| path.parse::<AbsPath>().ok()) {
-                if let Content::Bytes(bytes) = host.content(&path)? {
-                    files.push(ConfigFile { text: text(bytes), path });
+        let mut files = Vec::new();
+        for part in self.parts {
+            let (File(place) | Directory(place, _)) = part;
+            let Ok(place) = place.parse::<AbsPath>() else { continue };
+            match part {
+                File(_) => {
+                    if let Content::Bytes(bytes) = host.content(&place)? {
+                        files.push(ConfigFile { text: text(bytes), path: place });
+                    }
                 }
-            }
-            Ok(files)
-        };
-        let mut files = single(self.before)?;
-        if let Ok(directory) = self.directory.parse::<AbsPath>() {
-            for (name, bytes) in host.fragments(&directory)? {
-                if let (true, Some(bytes), Ok(path)) = ((self.reads)(&name), bytes, directory.join(&name)) {
-                    files.push(ConfigFile { path, text: text(bytes) });
+                Directory(_, reads) => {
+                    for (name, bytes) in host.fragments(&place)? {
+                        if let (true, Some(bytes), Ok(path)) = (reads(&name), bytes, place.join(&name)) {
+                            files.push(ConfigFile { path, text: text(bytes) });
+                        }
+                    }
                 }
             }
         }
-        files.extend(single(self.after)?);
         Ok(files)
     }
 
@@ -110,7 +173,7 @@ impl Format {
             .iter()
             .flat_map(|file| (self.statements)(&file.text).into_iter().map(move |one| (file, one)))
             .collect();
-        let covered: Vec<usize> = own.lines().filter(|(_, line)| said.covers(line)).map(|(number, _)| number).collect();
+        let covered = said.numbers(&own.text);
         for (_, (_, keys, value)) in all.iter().filter(|(file, one)| file.path == *path && covered.contains(&one.0)) {
             for key in keys {
                 let mut same = all.iter().filter(|(_, (_, keys, _))| keys.contains(key));
@@ -159,6 +222,66 @@ fn variable(line: &str) -> Option<Setting> {
     (is_name && !value.contains(['$', '`', '\\'])).then(|| (vec![name.to_owned()], value.to_owned()))
 }
 
+/// `$nrconf{key} = value;`
+fn perl(line: &str) -> Option<Setting> {
+    let (name, value) = line.trim().strip_prefix("$nrconf{")?.split_once('=')?;
+    let key = name.trim_end().strip_suffix('}')?.trim_matches(['\'', '"', ' ']);
+    let value = value.split_once(';')?.0.trim();
+    // What is no plain value is not compared.
+    let plain = !value.starts_with(['[', '{', '(']) && !value.contains('$');
+    plain.then(|| (vec![format!("$nrconf{{{key}}}")], value.trim_matches(['\'', '"']).to_owned()))
+}
+
+/// `key: value` at the left edge, of what is neither a list nor a table.
+fn plain_key(line: &str) -> Option<Setting> {
+    let (key, value) = line.split_once(": ")?;
+    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let value = value.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    (is_key && !value.is_empty() && !value.starts_with(['[', '{', '|', '>', '&', '*']))
+        .then(|| (vec![key.to_owned()], value.to_owned()))
+}
+
+/// `key = value` below `[section]`. A value may go on in indented lines.
+fn sections(text: &str) -> Vec<Statement> {
+    let mut found = Vec::new();
+    let mut section = String::new();
+    for (at, line) in text.lines().enumerate() {
+        if let Some(name) = line.trim().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            section = name.trim().to_owned();
+        } else if !line.starts_with(['#', ';', ' ', '\t'])
+            && let Some((key, value)) = line.split_once('=')
+        {
+            let value = value.split(" ;").next().unwrap_or_default().trim();
+            found.push((at + 1, vec![format!("[{section}] {}", key.trim())], value.to_owned()));
+        }
+    }
+    found
+}
+
+/// The same as a database server reads it: indented or not, with `-` for `_`, and
+/// options without a value.
+fn options(text: &str) -> Vec<Statement> {
+    // Options of which every line counts.
+    const EACH: [&str; 5] =
+        ["plugin_load_add", "replicate_do_db", "replicate_ignore_db", "binlog_do_db", "binlog_ignore_db"];
+    let mut found = Vec::new();
+    let mut section = String::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            section = name.trim().to_owned();
+        } else if !line.is_empty() && !line.starts_with(['#', ';', '!']) {
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            let key = key.trim().replace('-', "_").to_ascii_lowercase();
+            let value = value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
+            if !EACH.contains(&key.as_str()) {
+                found.push((at + 1, vec![format!("[{section}] {key}")], value.to_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// The records of apt_preferences(5), by each package and what is pinned of it.
 fn pins(text: &str) -> Vec<Statement> {
     let mut pins = Vec::new();
@@ -200,6 +323,15 @@ mod tests {
         for line in ["  LANG=C", "PATH=$PATH:/x", "# LANG=C", "if [ a = b ]"] {
             assert_eq!(variable(line), None, "{line}");
         }
+        let held = Some((vec!["$nrconf{restart}".to_owned()], "a".to_owned()));
+        assert_eq!(perl("$nrconf{restart} = 'a';"), held);
+        assert_eq!(perl("$nrconf{'restart'}='a'; # x"), held);
+        assert_eq!(perl("#$nrconf{restart} = 'i';"), None);
+        assert_eq!(plain_key("preserve_hostname: true # x"), Some((vec!["preserve_hostname".into()], "true".into())));
+        assert_eq!(plain_key("users:"), None);
+        let one = |key: &str, value: &str| vec![(2, vec![key.to_owned()], value.to_owned())];
+        assert_eq!(sections("[sshd]\nmaxretry = 3\n  x = 1\n# y = 2\n"), one("[sshd] maxretry", "3"));
+        assert_eq!(options("[mysqld]\n bind-address=127.0.0.1\n#x=1\n"), one("[mysqld] bind_address", "127.0.0.1"));
         let text = "Package: a b\nPin: release  o=X\nPin-Priority: 900\n\n# x: y\nPackage: c\nPin-Priority: 1\n";
         let key = |name: &str| format!("the priority of {name} from 'release o=X'");
         assert_eq!(pins(text), [(3, vec![key("a"), key("b")], "900".to_owned())]);

@@ -9,7 +9,7 @@
 use super::{Said, wildcard};
 use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
-use crate::values::{AbsPath, UserName};
+use crate::values::AbsPath;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -51,13 +51,13 @@ const OPTIONS: &str = "/etc/default/ssh";
 const DEPTH: usize = 8;
 
 /// One keyword with its value.
-struct Directive {
+pub(super) struct Directive {
     keyword: String,
-    value: String,
+    pub(super) value: String,
     /// The criteria of the `Match` block that it stands in.
     matching: Option<String>,
-    file: AbsPath,
-    line: usize,
+    pub(super) file: AbsPath,
+    pub(super) line: usize,
     whole: String,
 }
 
@@ -69,19 +69,19 @@ pub(in crate::resource) fn ask_sshd(queries: &mut Queries) {
 
 /// The configuration as sshd reads it.
 #[derive(Default)]
-struct Configuration {
+pub(super) struct Configuration {
     directives: Vec<Directive>,
     /// The files that were read.
     files: BTreeSet<AbsPath>,
     /// What it includes: patterns of files.
     includes: Vec<AbsPath>,
     /// Directories that includes name and nobody has asked about.
-    wants: Vec<Query>,
+    pub(super) wants: Vec<Query>,
 }
 
 impl Configuration {
     /// None where there is no sshd, or its file is known after apply only.
-    fn of(host: &HostState) -> Result<Option<Configuration>, PlanError> {
+    pub(super) fn of(host: &HostState) -> Result<Option<Configuration>, PlanError> {
         let Ok(main) = MAIN.parse::<AbsPath>() else { return Ok(None) };
         let Content::Bytes(bytes) = host.content(&main)? else { return Ok(None) };
         let mut configuration = Configuration { directives: command_line(host), ..Configuration::default() };
@@ -168,8 +168,24 @@ impl Configuration {
     }
 
     /// The line that counts for a client.
-    fn for_client(&self, keyword: &str, client: &Client<'_>) -> Option<&Directive> {
+    pub(super) fn for_client(&self, keyword: &str, client: &Client<'_>) -> Option<&Directive> {
         self.exception(keyword, client).or_else(|| self.first(keyword, None))
+    }
+
+    /// All lines with a keyword that counts by all of its lines, for a client: those
+    /// of the `Match` blocks that hold for it stand in place of all others (servconf.c,
+    /// copy_set_server_options).
+    pub(super) fn all_for_client(&self, keyword: &str, client: &Client<'_>) -> Vec<&Directive> {
+        let with = |holds: &dyn Fn(&str) -> bool, blocks: bool| -> Vec<&Directive> {
+            let counts = |d: &&Directive| match d.matching.as_deref() {
+                Some(criteria) => blocks && holds(criteria),
+                None => !blocks,
+            };
+            self.directives.iter().filter(|d| d.keyword == keyword).filter(counts).collect()
+        };
+        let holds = |criteria: &str| client.matches(criteria);
+        let own = with(&holds, true);
+        if own.is_empty() { with(&holds, false) } else { own }
     }
 
     /// The line of a `Match` block that counts for a client.
@@ -211,7 +227,7 @@ fn command_line(host: &HostState) -> Vec<Directive> {
 }
 
 /// A line's keyword in small letters and its value with single blanks; none for comments.
-fn directive(line: &str) -> Option<(String, String)> {
+pub(super) fn directive(line: &str) -> Option<(String, String)> {
     let text = line.trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
@@ -227,9 +243,9 @@ fn directive(line: &str) -> Option<(String, String)> {
 }
 
 /// Whom the criteria of a `Match` line are asked about.
-struct Client<'a> {
+pub(super) struct Client<'a> {
     user: &'a str,
-    groups: Vec<&'a str>,
+    pub(super) groups: Vec<&'a str>,
     /// The address that it connects from, and the host's address and port;
     /// empty for whatever connection.
     from: &'a str,
@@ -239,7 +255,7 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// A user by whatever connection; none where the host does not have the user.
-    fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
+    pub(super) fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
         let Some(account) = host.user(user)? else { return Ok(None) };
         let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user));
         let groups = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
@@ -450,65 +466,6 @@ fn seconds(text: &str) -> Option<u64> {
 fn shown(line: &Directive) -> String {
     let name = line.whole.split([' ', '\t', '=']).find(|word| !word.is_empty()).unwrap_or(&line.keyword);
     format!("'{name} {}'", line.value)
-}
-
-/// What keeps sshd from reading a user's keys in `file`.
-///
-/// # Errors
-/// The state cannot tell.
-pub(in crate::resource) fn keys_are_read(
-    host: &HostState,
-    user: &UserName,
-    home: &AbsPath,
-    file: &AbsPath,
-) -> Result<InForce, PlanError> {
-    let (Some(configuration), Some(account), Some(client)) =
-        (Configuration::of(host)?, host.user(user.as_str())?, Client::anywhere(host, user.as_str())?)
-    else {
-        return Ok(InForce::default());
-    };
-    let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
-    if let Some(line) = configuration.for_client("authorizedkeysfile", &client) {
-        let expand = |pattern: &str| {
-            let text = tokens(pattern, user, account.uid.clone(), home);
-            if text.starts_with('/') { text } else { format!("{home}/{text}") }
-        };
-        if !line.value.split(' ').any(|pattern| expand(pattern) == file.as_str()) {
-            let message = format!(
-                "sshd looks for the keys of {user} in '{}', not in {file}: change that line, or write the keys there",
-                line.value
-            );
-            found.overridden.push(Override::new(&line.file, Some(line.line), message));
-        }
-    }
-    if let Some(line) = configuration.for_client("pubkeyauthentication", &client)
-        && line.value.eq_ignore_ascii_case("no")
-    {
-        let message = format!("sshd takes no keys of {user} at all: say 'PubkeyAuthentication yes' there");
-        found.overridden.push(Override::new(&line.file, Some(line.line), message));
-    }
-    Ok(found)
-}
-
-/// The tokens of AuthorizedKeysFile (sshd_config(5), TOKENS).
-fn tokens(pattern: &str, user: &UserName, uid: crate::observe::Known<u32>, home: &AbsPath) -> String {
-    let uid = match uid {
-        crate::observe::Known::Is(uid) => uid.to_string(),
-        crate::observe::Known::AfterApply => "%U".to_owned(),
-    };
-    let mut text = String::new();
-    let mut rest = pattern.chars();
-    while let Some(c) = rest.next() {
-        match (c, if c == '%' { rest.next() } else { None }) {
-            ('%', Some('h')) => text.push_str(home.as_str()),
-            ('%', Some('u')) => text.push_str(user.as_str()),
-            ('%', Some('U')) => text.push_str(&uid),
-            ('%', Some('%')) => text.push('%'),
-            ('%', Some(other)) => text.extend(['%', other]),
-            (other, _) => text.push(other),
-        }
-    }
-    text
 }
 
 #[cfg(test)]
