@@ -365,3 +365,45 @@ fn what_ufw_applies_when_it_starts_overrides_a_parameter() {
     project.converge();
     assert_eq!(project.on_host(&format!("ufw reload >/dev/null; sysctl -n {key}")), "1");
 }
+
+#[test]
+fn what_the_reader_of_a_directory_passes_over_is_told_in_the_plan() {
+    let Some(project) = Project::new() else { return };
+    project.on_host("mkdir -p /etc/cron.daily /etc/update-motd.d /etc/tmpfiles.d");
+    let files = [
+        ("/etc/cron.daily/x1", "0644"),
+        ("/etc/cron.daily/x2", "0755"),
+        ("/etc/cron.daily/x.sh", "0755"),
+        ("/etc/update-motd.d/50-x.sh", "0755"),
+        ("/etc/update-motd.d/50-a.b-c", "0755"),
+        ("/etc/update-motd.d/50-a.dpkg-old", "0755"),
+        ("/etc/update-motd.d/50-x", "0644"),
+        ("/etc/update-motd.d/60-x-Y", "0755"),
+        ("/etc/update-motd.d/60_x", "0755"),
+        ("/etc/update-motd.d/60_x-y", "0755"),
+        ("/etc/update-motd.d/60", "0755"),
+    ];
+    let step = |(path, mode): &(&str, &str)| {
+        format!("[[step]]\nfile = {{ path = \"{path}\", mode = \"{mode}\", content = \"#!/bin/sh\\n\" }}\n")
+    };
+    project.playbook(&files.iter().map(step).collect::<String>());
+    let plan = project.run(&["plan", "site.toml"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    project.converge();
+    let run = project.on_host("run-parts --test /etc/cron.daily; run-parts --lsbsysinit --test /etc/update-motd.d");
+    for (path, _) in files {
+        let is_run = run.lines().any(|line| line == path);
+        assert_eq!(plan.out.contains(&format!("ignores {path}:")), !is_run, "{path}: {plan:?}");
+    }
+    // An edit and a link write there, too.
+    project.on_host("printf 'x=1\\n' >/etc/sysctl.d/50-own; mkdir -p /etc/netplan");
+    project.playbook(
+        "[[step]]\nline = { path = \"/etc/sysctl.d/50-own\", line = \"vm.swappiness = 1\" }\n\
+         [[step]]\nlink = { path = \"/etc/netplan/01-a.yml\", target = \"/srv/a.yml\" }\n\
+         [[step]]\nfile = { path = \"/etc/cron.daily/x2\", mode = \"0644\" }\n",
+    );
+    let plan = project.run(&["plan", "site.toml"]);
+    for path in ["/etc/sysctl.d/50-own", "/etc/netplan/01-a.yml", "/etc/cron.daily/x2"] {
+        assert!(plan.out.contains(&format!("ignores {path}:")), "{path}: {plan:?}");
+    }
+}

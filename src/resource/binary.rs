@@ -82,6 +82,7 @@ impl Resource for Binary {
             planned.diff = None;
         }
         ownership::check(host, &self.meta, &mut planned)?;
+        ignored::note(host, &mut planned);
         if planned.action == Some(Action::Create) {
             parents::plan(host, &self.path, self.parents, &mut planned)?;
         }

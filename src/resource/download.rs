@@ -93,6 +93,7 @@ impl Resource for Download {
                 planned.ops.push(fetch);
                 parents::plan(host, &self.path, self.parents, &mut planned)?;
                 ownership::check(host, &self.meta, &mut planned)?;
+                ignored::note(host, &mut planned);
                 return Ok(planned);
             }
             PathState::Present(entry) if entry.file_type == FileType::Directory => {
@@ -118,6 +119,7 @@ impl Resource for Download {
             planned.ops.push(file::set_meta(&self.path, entry, &self.meta));
         }
         ownership::check(host, &self.meta, &mut planned)?;
+        ignored::note(host, &mut planned);
         Ok(planned)
     }
 }

@@ -198,7 +198,7 @@ impl Resource for File {
                     planned.leave_open(on);
                 }
                 ownership::check(host, meta, &mut planned)?;
-                ignored::note(path, &mut planned);
+                ignored::note(host, &mut planned);
                 if planned.action == Some(Action::Create) {
                     parents::plan(host, path, *parents, &mut planned)?;
                 }
@@ -208,6 +208,7 @@ impl Resource for File {
             File::Existing { path, given, skip } => {
                 let mut planned = keep(host, path, given, *skip)?;
                 ownership::check(host, &given.accounts(), &mut planned)?;
+                ignored::note(host, &mut planned);
                 Ok(planned)
             }
             File::Absent { path } => absent(host, path),

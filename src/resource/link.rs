@@ -89,6 +89,7 @@ impl Resource for Link {
                 planned.action = Some(if replaces { Action::Update } else { Action::Create });
                 planned.change("target", before, Some(target));
                 planned.ops.push(Op::MakeLink { path: path.clone(), target: target.clone() });
+                ignored::note(host, &mut planned);
                 if !replaces {
                     parents::plan(host, path, *parents, &mut planned)?;
                 }

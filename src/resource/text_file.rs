@@ -226,6 +226,7 @@ impl TextFile {
             meta: self.meta.clone(),
             validate: None,
         });
+        ignored::note(host, planned);
         if self.there { Ok(()) } else { parents::plan(host, &self.path, self.parents, planned) }
     }
 }
