@@ -39,7 +39,7 @@ enum Via {
 pub struct ConnectArgs {
     /// The host: its name in the inventory, or its address.
     #[arg(value_name = "HOST")]
-    pub(super) host: String,
+    host: String,
     /// The inventory of hosts.
     #[arg(short, long, value_name = "FILE")]
     inventory: Option<PathBuf>,
@@ -65,7 +65,7 @@ pub struct ConnectArgs {
     ca: Option<PathBuf>,
     /// The Docker context and the socket are called this [default: stockade-HOST]
     #[arg(long, value_name = "NAME")]
-    pub(super) context: Option<String>,
+    context: Option<String>,
     /// The local socket [default: in $XDG_RUNTIME_DIR/stockade, else in .stockade/connect]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -75,7 +75,7 @@ pub struct ConnectArgs {
     /// Runs this with DOCKER_HOST set, signs out when it ends, and ends with its exit code: 128 and the signal's
     /// number if a signal ended it, 127 if there is no such command, 126 if it cannot be run.
     #[arg(last = true, value_name = "COMMAND")]
-    pub(super) command: Vec<OsString>,
+    command: Vec<OsString>,
 }
 
 /// Serves until it is told to stop, the session ends, or the command does.
@@ -94,10 +94,18 @@ pub fn run(args: &ConnectArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let mut words = args.grant.words();
     words.push("--with-refresh".to_owned());
     let granted = Granted::parse(&host.token("issue", &words, &[])?)?;
-    let serving = Serving { gateway, socket, session: granted.session.clone() };
+    let wants_context = args.command.is_empty() || args.context.is_some();
+    let serving = Serving {
+        gateway,
+        socket,
+        session: granted.session.clone(),
+        host: args.host.clone(),
+        context: wants_context.then(|| context_name(args)),
+        command: args.command.clone(),
+    };
     // From here on nothing needs root on the host any more.
     drop(host);
-    let ended = runtime.block_on(serving.run(args, granted, console));
+    let ended = runtime.block_on(serving.run(granted, console));
     runtime.shutdown_background();
     ended
 }
@@ -256,7 +264,7 @@ fn address(text: &str, port: u16) -> anyhow::Result<(String, String)> {
 }
 
 /// The name of the Docker context that is made.
-pub(super) fn context_name(args: &ConnectArgs) -> String {
+fn context_name(args: &ConnectArgs) -> String {
     let usual = || {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         format!("stockade-{}", args.host.chars().map(plain).collect::<String>())

@@ -1,7 +1,6 @@
 //! A session of `connect` while it is served, and the command that runs with it.
 
 use super::Exit;
-use super::connect::{ConnectArgs, context_name};
 use crate::connect::{Access, AccessError, Context as DockerContext, Gateway, Granted, LocalSocket, Relay};
 use crate::engine::RunFailed;
 use crate::report::{Console, Remarks};
@@ -23,6 +22,12 @@ pub(super) struct Serving {
     pub(super) socket: LocalSocket,
     /// The session's name.
     pub(super) session: Option<String>,
+    /// The host, as messages name it.
+    pub(super) host: String,
+    /// The name of the Docker context to make; none: no context.
+    pub(super) context: Option<String>,
+    /// The command that ends it when it ends; none: it is served until a signal.
+    pub(super) command: Vec<OsString>,
 }
 
 /// Why serving ended.
@@ -37,44 +42,35 @@ impl Serving {
     ///
     /// # Errors
     /// The session ended, or the command could not be run.
-    pub(super) async fn run(
-        mut self,
-        args: &ConnectArgs,
-        granted: Granted,
-        console: &mut Console,
-    ) -> anyhow::Result<Exit> {
+    pub(super) async fn run(mut self, granted: Granted, console: &mut Console) -> anyhow::Result<Exit> {
         let access = Arc::new(Access::new(granted, Arc::new(self.gateway.clone())));
-        let result = self.serve(args, &access, console).await;
+        let result = self.serve(&access, console).await;
         // There is nothing to sign out of once the session has ended.
         if !matches!(result, Ok(Ended::Session(_))) {
             self.sign_out(&access, console.remarks()).await;
         }
         match result? {
             Ended::Told => Ok(Exit::Done),
-            Ended::Session(why) => Err(RunFailed(format!("{}: {why}", args.host)).into()),
+            Ended::Session(why) => Err(RunFailed(format!("{}: {why}", self.host)).into()),
             Ended::Command(code) => Ok(Exit::Command(code)),
         }
     }
 
-    async fn serve(
-        &mut self,
-        args: &ConnectArgs,
-        access: &Arc<Access>,
-        console: &mut Console,
-    ) -> anyhow::Result<Ended> {
+    async fn serve(&mut self, access: &Arc<Access>, console: &mut Console) -> anyhow::Result<Ended> {
         let listener = self.socket.listener()?;
         let relay = Relay::new(self.gateway.clone(), Arc::clone(access));
         let mut signals = Signals::new().context("signals cannot be waited for")?;
         let path = self.socket.path().to_owned();
-        let context = match args.command.is_empty() || args.context.is_some() {
-            true => DockerContext::create(&context_name(args), &path)?,
-            false => None,
+        let context = match &self.context {
+            Some(name) => DockerContext::create(name, &path)?,
+            None => None,
         };
+        let host = self.host.as_str();
         let remarks = console.remarks();
         let report = |error: &AccessError| {
-            remarks.line(&format!("{}: {error}; open streams may end; it is tried again", args.host));
+            remarks.line(&format!("{}: {error}; open streams may end; it is tried again", host));
         };
-        if args.command.is_empty() {
+        if self.command.is_empty() {
             console.line(&format!("DOCKER_HOST=unix://{}", path.display()));
             match &context {
                 Some(context) => {
@@ -88,10 +84,10 @@ impl Serving {
                 why = access.keep(report) => Ended::Session(why.to_string()),
             });
         }
-        let mut child = match start(&args.command, &path) {
+        let mut child = match start(&self.command, &path) {
             Ok(child) => child,
             Err(error) => {
-                let program = args.command.first().cloned().unwrap_or_default();
+                let program = self.command.first().cloned().unwrap_or_default();
                 remarks.line(&format!("'{}' cannot be run: {error}", program.to_string_lossy()));
                 // As env(1), nohup(1) and timeout(1) have it.
                 return Ok(Ended::Command(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }));
@@ -100,7 +96,7 @@ impl Serving {
         // The command is not ours to end: its requests are refused from now on, and it sees that.
         let session = async {
             let why = access.keep(report).await;
-            remarks.line(&format!("{}: {why}", args.host));
+            remarks.line(&format!("{}: {why}", host));
             std::future::pending().await
         };
         tokio::select! {
