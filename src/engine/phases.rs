@@ -282,7 +282,7 @@ impl Work {
             let left = step.ops.iter().any(|op| matches!(op, Op::Pending { first: true, .. }));
             if left { Some(0) } else { place(&step.id).map(|at| at + 1) }
         };
-        let opaque = done.iter().copied().filter(|step| step.ops.iter().any(is_opaque));
+        let opaque = done.iter().copied().filter(|step| step.ops.iter().any(Op::may_undo_others));
         let first = opaque.filter_map(|step| first(&step)).min();
         // Whether a command is due that is asked at its turn depends on the others.
         let differs = |step: &&StepPlan| !matches!(step.action, Action::None | Action::Unknown);
@@ -372,19 +372,4 @@ fn is_stuck(rest: &HostPlan, before: &str) -> bool {
     let open = rest.steps.iter().position(|step| step.open.is_some());
     let before = rest.steps.iter().position(|step| step.id == before);
     matches!((open, before), (Some(open), Some(before)) if open <= before)
-}
-
-/// Whether an operation may change what no plan can predict.
-fn is_opaque(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::AptInstall { .. }
-            | Op::AptRemove { .. }
-            | Op::AptUpgrade { .. }
-            | Op::AptAutoremove { .. }
-            | Op::Run { .. }
-            | Op::Exec { .. }
-            | Op::Systemctl { .. }
-            | Op::Pending { .. }
-    )
 }

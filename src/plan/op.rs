@@ -316,17 +316,89 @@ impl Op {
 
     /// Whether nothing takes this back: packages, and what the operator's own commands did.
     pub fn outlasts_undo(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Op::Run { .. }
-                | Op::AptInstall { .. }
-                | Op::AptRemove { .. }
-                | Op::AptUpdate { .. }
-                | Op::AptUpgrade { .. }
-                | Op::AptAutoremove { .. }
-                | Op::AptMark { .. }
-                | Op::Debconf { .. }
-        )
+            | Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpdate { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::AptMark { .. }
+            | Op::Debconf { .. } => true,
+            Op::WriteFile { .. }
+            | Op::MakeDirectory { .. }
+            | Op::MakeLink { .. }
+            | Op::Remove { .. }
+            | Op::SetMeta { .. }
+            | Op::SetTree { .. }
+            | Op::GroupAdd { .. }
+            | Op::GroupChange { .. }
+            | Op::GroupRemove { .. }
+            | Op::UserAdd { .. }
+            | Op::UserChange { .. }
+            | Op::UserRemove { .. }
+            | Op::SetPasswordHash { .. }
+            | Op::LockPassword { .. }
+            | Op::SetExpiry { .. }
+            | Op::Join { .. }
+            | Op::Leave { .. }
+            | Op::DaemonReload
+            | Op::Systemctl { .. }
+            | Op::Pending { .. }
+            | Op::Forget { .. }
+            | Op::Sysctl { .. }
+            | Op::Module { .. }
+            | Op::SetHostname { .. }
+            | Op::SetTimezone { .. }
+            | Op::Download { .. }
+            | Op::Exec { .. }
+            | Op::Check(_)
+            | Op::Reboot { .. } => false,
+        }
+    }
+
+    /// Whether what it does may change what other steps describe, so that they
+    /// differ once more although they were right before it.
+    pub fn may_undo_others(&self) -> bool {
+        match self {
+            Op::AptInstall { .. }
+            | Op::AptRemove { .. }
+            | Op::AptUpgrade { .. }
+            | Op::AptAutoremove { .. }
+            | Op::Run { .. }
+            | Op::Exec { .. }
+            | Op::Systemctl { .. }
+            | Op::Pending { .. } => true,
+            Op::WriteFile { .. }
+            | Op::MakeDirectory { .. }
+            | Op::MakeLink { .. }
+            | Op::Remove { .. }
+            | Op::SetMeta { .. }
+            | Op::SetTree { .. }
+            | Op::GroupAdd { .. }
+            | Op::GroupChange { .. }
+            | Op::GroupRemove { .. }
+            | Op::UserAdd { .. }
+            | Op::UserChange { .. }
+            | Op::UserRemove { .. }
+            | Op::SetPasswordHash { .. }
+            | Op::LockPassword { .. }
+            | Op::SetExpiry { .. }
+            | Op::Join { .. }
+            | Op::Leave { .. }
+            | Op::AptUpdate { .. }
+            | Op::AptMark { .. }
+            | Op::Debconf { .. }
+            | Op::DaemonReload
+            | Op::Forget { .. }
+            | Op::Sysctl { .. }
+            | Op::Module { .. }
+            | Op::SetHostname { .. }
+            | Op::SetTimezone { .. }
+            | Op::Download { .. }
+            | Op::Check(_)
+            | Op::Reboot { .. } => false,
+        }
     }
 
     /// Whether this is part of apt's work (see `schedule`: such steps that follow each other are brought together).
