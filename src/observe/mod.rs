@@ -10,12 +10,16 @@ mod affected;
 mod alias;
 mod apt;
 mod facts;
+mod found;
 mod mounts;
 mod predict;
 pub mod probe;
 mod processes;
 mod query;
 mod reply;
+mod reply_accounts;
+mod reply_packages;
+mod reply_units;
 mod shipped;
 mod state;
 mod syntax;
@@ -26,15 +30,16 @@ mod witness;
 pub use affected::Part;
 pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
+pub use found::{
+    Account, Candidate, Content, Entry, FileType, Group, Known, Module, Output, Package, PathState, Shadow, StateError,
+    Unit,
+};
 pub use mounts::Mount;
 pub use processes::Process;
 pub use query::{Queries, Query, Run, Text};
 pub use reply::Malformed;
 pub use shipped::ShippedFiles;
-pub use state::{
-    Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Shadow,
-    StateError, Unit,
-};
+pub use state::HostState;
 pub use tree::Tree;
 pub use turn::REBOOT_PENDING;
 pub use witness::salted;

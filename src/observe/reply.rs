@@ -4,12 +4,12 @@
 //! "absent": absent is only what the host itself called absent.
 
 use super::probe::{drop_in_directories, runs};
-use super::{
-    Account, Candidate, Content, Entry, FileType, Group, HostState, Known, Module, Output, Package, PathState, Queries,
-    Query, Shadow, Unit,
-};
+use super::reply_accounts::{accounts, named_groups, named_users};
+use super::reply_packages::{candidates, packages};
+use super::reply_units::units;
+use super::{Content, Entry, FileType, HostState, Known, Module, Output, PathState, Queries, Query};
 use super::{apt, shipped};
-use crate::values::{AbsPath, Mode, Secret, UnitName};
+use crate::values::{AbsPath, Mode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 
@@ -49,7 +49,7 @@ impl Section {
     }
 
     /// What went wrong, apart from files that are not there.
-    fn complaints(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn complaints(&self) -> impl Iterator<Item = &str> {
         let absent = |line: &&str| line.ends_with("No such file or directory") || line.ends_with("Not a directory");
         self.errors.lines().filter(|line| !line.trim().is_empty()).filter(move |line| !absent(line))
     }
@@ -325,232 +325,6 @@ fn fragments(host: &mut HostState, queries: &Queries, section: &Section) -> Resu
         }
     }
     Ok(())
-}
-
-fn accounts(host: &mut HostState, passwd: &Section, group: &Section, shadow: &Section, local: &Section) {
-    host.mark_asked(Query::Accounts);
-    let all = [passwd, group, shadow, local];
-    if all.iter().any(|section| section.code != 0) || shadow.output.is_empty() {
-        let why = all.iter().flat_map(|s| s.complaints()).next().unwrap_or("getent failed");
-        host.set_unreadable(Query::Accounts, why.to_owned());
-        return;
-    }
-    let mut names = BTreeMap::new();
-    for fields in lines(group) {
-        read_group(host, &fields, &mut names);
-    }
-    for fields in lines(passwd) {
-        read_user(host, &fields, &names);
-    }
-    for fields in lines(shadow) {
-        let [name, hash, ..] = &fields[..] else { continue };
-        let expires = fields.get(7).and_then(|day| day.parse().ok());
-        host.shadow_mut().insert(name.clone(), Shadow { hash: Secret::new(hash.clone()), expires });
-    }
-    let text = local.text();
-    let of = |file: &str| text.lines().filter_map(|line| line.strip_prefix(file)).map(str::to_owned).collect();
-    host.set_local_accounts(of("/etc/passwd:"), of("/etc/group:"));
-}
-
-/// The fields of each line of a database (getent(1)).
-fn lines(section: &Section) -> Vec<Vec<String>> {
-    section.text().lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
-}
-
-fn read_user(host: &mut HostState, fields: &[String], groups: &BTreeMap<String, String>) {
-    let [name, _, uid, gid, comment, home, shell, ..] = fields else { return };
-    let account = Account {
-        uid: uid.parse().map_or(Known::AfterApply, Known::Is),
-        group: groups.get(gid).unwrap_or(gid).clone(),
-        comment: comment.clone(),
-        home: home.clone(),
-        shell: shell.clone(),
-    };
-    host.users_mut().insert(name.clone(), account);
-}
-
-/// Adds a group, and its number with its name to `names`.
-fn read_group(host: &mut HostState, fields: &[String], names: &mut BTreeMap<String, String>) {
-    let [name, _, gid, members, ..] = fields else { return };
-    names.entry(gid.clone()).or_insert_with(|| name.clone());
-    let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
-    let gid = gid.parse().map_or(Known::AfterApply, Known::Is);
-    host.groups_mut().insert(name.clone(), Group { gid, members });
-}
-
-/// Users that were asked for by name; getent(1) ends with 2 where one is missing.
-fn named_users(host: &mut HostState, queries: &Queries, section: &Section) {
-    let numbers = host.groups_mut().iter().filter_map(|(name, group)| match group.gid {
-        Known::Is(gid) => Some((gid.to_string(), name.clone())),
-        Known::AfterApply => None,
-    });
-    let numbers: BTreeMap<String, String> = numbers.collect();
-    for fields in lines(section) {
-        if !fields.first().is_some_and(|name| host.users_mut().contains_key(name)) {
-            read_user(host, &fields, &numbers);
-        }
-    }
-    mark_named(host, queries.iter().filter(|query| matches!(query, Query::User(_))), section);
-}
-
-/// As [`named_users`].
-fn named_groups(host: &mut HostState, queries: &Queries, section: &Section) {
-    for fields in lines(section) {
-        if !fields.first().is_some_and(|name| host.groups_mut().contains_key(name)) {
-            read_group(host, &fields, &mut BTreeMap::new());
-        }
-    }
-    mark_named(host, queries.iter().filter(|query| matches!(query, Query::Group(_))), section);
-}
-
-fn mark_named<'a>(host: &mut HostState, asked: impl Iterator<Item = &'a Query>, section: &Section) {
-    for query in asked {
-        match section.code {
-            0 | 2 => host.mark_asked(query.clone()),
-            _ => host.set_unreadable(query.clone(), section.errors.clone()),
-        }
-    }
-}
-
-fn packages(host: &mut HostState, queries: &Queries, section: &Section) {
-    let text = section.text();
-    let broken_tool = section.code > 1;
-    let native = host.facts.arch.clone();
-    for query in queries.iter() {
-        let Query::Package(name) = query else { continue };
-        if broken_tool {
-            host.set_unreadable(query.clone(), section.errors.clone());
-            continue;
-        }
-        let states = text.lines().filter_map(|line| {
-            let [binary, arch, version, status, want] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
-            let is_it = binary.split(':').next() == Some(name.bare()) && name.takes(arch, &native);
-            is_it.then(|| match status {
-                "installed" => Package::Installed { version: Known::Is(version.to_owned()), held: want == "hold" },
-                "not-installed" => Package::Absent,
-                "config-files" => Package::ConfigFiles,
-                other => Package::Broken(other.to_owned()),
-            })
-        });
-        // Of several architectures, an installed one answers for the name.
-        let mut states: Vec<Package> = states.collect();
-        states.sort_by_key(|state| match state {
-            Package::Installed { .. } | Package::Broken(_) => 0,
-            Package::ConfigFiles => 1,
-            Package::Absent => 2,
-        });
-        host.set_package(name, states.into_iter().next().unwrap_or(Package::Absent));
-    }
-}
-
-fn candidates(host: &mut HostState, queries: &Queries, section: &Section) {
-    let mut found: HashMap<String, Candidate> = HashMap::new();
-    let (mut current, mut listed) = (String::new(), None);
-    for line in section.text().lines() {
-        let depth = line.len() - line.trim_start().len();
-        let text = line.trim();
-        if depth == 0 && text.ends_with(':') {
-            current = text.trim_end_matches(':').to_owned();
-            found.insert(current.clone(), Candidate::default());
-            listed = None;
-        }
-        let Some(candidate) = found.get_mut(&current) else { continue };
-        if let Some(version) = text.strip_prefix("Candidate: ") {
-            candidate.version = (version != "(none)").then(|| version.to_owned());
-        } else if depth == 5 || text.starts_with("*** ") {
-            // " *** 5.2.15 500" or "     5.2.15 500": a version of the table.
-            listed = text.trim_start_matches("*** ").split_whitespace().next().map(str::to_owned);
-        } else if depth >= 8 {
-            let origin = text.split_once(' ').map_or(text, |(_, origin)| origin);
-            if listed == candidate.version {
-                candidate.origins.push(origin.to_owned());
-            }
-            // What only dpkg knows is installed and nowhere to be had.
-            let is_offered = origin != "/var/lib/dpkg/status";
-            candidate.offered.extend(listed.clone().filter(|one| is_offered && !candidate.offered.contains(one)));
-        }
-    }
-    for query in queries.iter() {
-        let Query::Candidate(name) = query else { continue };
-        if section.code != 0 {
-            host.set_unreadable(query.clone(), section.errors.clone());
-        } else {
-            // apt names a package without its architecture where that is the host's own.
-            let own = name.takes(&host.facts.arch, &host.facts.arch).then(|| found.get(name.bare())).flatten();
-            let candidate = found.get(name.as_str()).or(own).cloned().unwrap_or_default();
-            host.set_candidate(name, candidate);
-        }
-    }
-}
-
-fn units(host: &mut HostState, queries: &Queries, section: &Section) {
-    let text = section.text();
-    let (text, conditions) = text.split_once("\n++\n").unwrap_or((&text, ""));
-    let (text, aliases) = text.split_once("\n--\n").unwrap_or((text, ""));
-    let mut blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
-    for query in queries.iter() {
-        let Query::Unit(name) = query else { continue };
-        // systemctl show answers in the order of the question.
-        let Some(block) = blocks.next() else {
-            let why = if section.errors.is_empty() { "no answer from systemctl" } else { &section.errors };
-            host.set_unreadable(query.clone(), why.to_owned());
-            continue;
-        };
-        let field = |key: &str| {
-            let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            line.unwrap_or_default().to_owned()
-        };
-        let names = |keys: &[&str]| -> Vec<String> {
-            let all = keys.iter().flat_map(|key| field(key).split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-            all.collect::<BTreeSet<_>>().into_iter().collect()
-        };
-        let own: Option<UnitName> = match field("LoadState").as_str() {
-            // The link of an alias is there only while the unit is enabled.
-            "not-found" => alias_of(aliases, name),
-            // The link of an alias outlives a mask: it leads to the unit, which cannot be loaded by it then.
-            "error" if field("UnitFileState") == "masked" => unit_of_file(&field("FragmentPath")),
-            _ => field("Id").parse().ok(),
-        };
-        let unit = Unit {
-            real: own.filter(|own| own != name),
-            load: field("LoadState"),
-            active: field("ActiveState"),
-            file: field("UnitFileState"),
-            needs_reload: field("NeedDaemonReload") == "yes",
-            fragment: field("FragmentPath"),
-            result: failure_of(&field("ActiveState"), &field("Result"), &field("ExecMainStatus")),
-            has_conditions: conditions.lines().any(|unit| unit == field("Id")),
-            drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
-            // systemd.unit(5): what these name the other way round.
-            stops: names(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
-            started_by: names(&["TriggeredBy", "WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
-            runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
-            is_on_bus: field("Type") == "dbus",
-        };
-        host.set_unit(name, Known::Is(unit));
-    }
-}
-
-/// How a unit that failed, or is about to be started again, ended.
-fn failure_of(active: &str, result: &str, status: &str) -> String {
-    match (active, result, status) {
-        ("active" | "reloading", ..) | (_, "" | "success", _) => String::new(),
-        (_, result, "" | "0") => result.to_owned(),
-        (_, result, status) => format!("{result}, exit status {status}"),
-    }
-}
-
-/// The unit whose file says that this is its alias; lines are `path:Alias=names`.
-fn alias_of(lines: &str, name: &UnitName) -> Option<UnitName> {
-    lines.lines().find_map(|line| {
-        let (path, names) = line.split_once(":Alias=")?;
-        let says = names.split_whitespace().any(|alias| alias == name.as_str());
-        says.then(|| unit_of_file(path)).flatten()
-    })
-}
-
-fn unit_of_file(path: &str) -> Option<UnitName> {
-    path.rsplit('/').next().unwrap_or(path).parse().ok()
 }
 
 fn sysctl(host: &mut HostState, queries: &Queries, section: &Section) {

@@ -20,6 +20,7 @@ mod parse;
 mod probes;
 mod reference;
 mod render;
+mod renderer;
 mod scope;
 mod template;
 

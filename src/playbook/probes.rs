@@ -8,7 +8,8 @@
 use super::code::PathUse;
 use super::fault::Fault;
 use super::load::Loader;
-use super::scope::{Renderer, Scope};
+use super::renderer::Renderer;
+use super::scope::Scope;
 use super::template::Needs;
 use crate::values::{
     AbsPath, Diagnostic, Node, NodeValue, PackageName, Span, TableEntry, UnitName, UserName, check_variable,

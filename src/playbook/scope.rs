@@ -5,20 +5,19 @@
 //! needs them, and a circle is an error. What depends on facts that are not
 //! known is not known either, and never an error.
 
-use super::code::PathUse;
 use super::facts::FactsAtTurn;
-use super::fault::{Fault, RAW, is_foreign};
+use super::fault::Fault;
 use super::literal::locate;
-use super::members::{OWN_TABLES, clearer, dead_ends, no_such_members};
+use super::members::clearer;
 use super::model::Unit;
 use super::probes::{ProbeAnswers, SeenProbes};
-use super::template::{Engine, FileTemplate, Form, Needs, form};
+use super::renderer::Renderer;
+use super::template::{Engine, FileTemplate, Needs};
 use super::{HostScope, Vars};
-use crate::values::{Diagnostic, Node, NodeValue, TableEntry, suggest};
+use crate::values::{Diagnostic, Node};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use tera::Context;
+use std::sync::{Arc, Mutex};
 
 /// What a variable is before it is needed.
 #[derive(Debug, Clone)]
@@ -36,7 +35,7 @@ pub(super) enum Var {
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
-enum Found {
+pub(super) enum Found {
     Value(Value),
     /// See [`Var::Unknown`].
     Unknown(Option<Value>),
@@ -45,20 +44,20 @@ enum Found {
     Bad,
 }
 
-type Layer = BTreeMap<String, Var>;
+pub(super) type Layer = BTreeMap<String, Var>;
 
 /// Layers of variables, for one host.
 #[derive(Debug)]
 pub(super) struct Scope {
-    engine: Engine,
+    pub(super) engine: Engine,
     /// Lowest first.
-    layers: Vec<Arc<Layer>>,
-    probes: Arc<SeenProbes>,
+    pub(super) layers: Vec<Arc<Layer>>,
+    pub(super) probes: Arc<SeenProbes>,
     /// None before a step's turn: then they are as they were found.
-    facts: Option<Arc<FactsAtTurn>>,
-    rendered: Mutex<BTreeMap<String, Found>>,
+    pub(super) facts: Option<Arc<FactsAtTurn>>,
+    pub(super) rendered: Mutex<BTreeMap<String, Found>>,
     /// See [`HostScope::open`].
-    open: bool,
+    pub(super) open: bool,
 }
 
 fn written(vars: &Vars) -> Arc<Layer> {
@@ -121,7 +120,7 @@ impl Scope {
 
     /// A layer as a used playbook sees it: what speaks of this scope's probes
     /// keeps meaning them.
-    fn kept(self: &Arc<Self>, layer: &Arc<Layer>) -> Arc<Layer> {
+    pub(super) fn kept(self: &Arc<Self>, layer: &Arc<Layer>) -> Arc<Layer> {
         let speaks = |var: &Var| matches!(var, Var::Written(node) if node.to_json().to_string().contains("probes"));
         if self.probes.is_empty() || !layer.values().any(speaks) {
             return Arc::clone(layer);
@@ -154,13 +153,13 @@ impl Scope {
         self.probes.open()
     }
 
-    fn with(&self, layers: Vec<Arc<Layer>>, probes: Arc<SeenProbes>) -> Scope {
+    pub(super) fn with(&self, layers: Vec<Arc<Layer>>, probes: Arc<SeenProbes>) -> Scope {
         let facts = self.facts.clone();
         Scope { engine: self.engine.clone(), layers, probes, facts, rendered: Mutex::default(), open: self.open }
     }
 
     /// Of the facts that a template names those that are not known, with the word `facts`.
-    fn open_facts(&self, needs: &Needs) -> Vec<String> {
+    pub(super) fn open_facts(&self, needs: &Needs) -> Vec<String> {
         let Some(facts) = &self.facts else { return Vec::new() };
         let paths = needs.paths.iter().filter(|path| path.names[0] == "facts");
         let mut named: Vec<String> = paths.map(|path| path.names[1..].join(".")).collect();
@@ -170,7 +169,7 @@ impl Scope {
         named.iter().flat_map(|named| facts.open_in(named)).map(|fact| format!("facts.{fact}")).collect()
     }
 
-    fn names(&self) -> BTreeSet<&str> {
+    pub(super) fn names(&self) -> BTreeSet<&str> {
         let probes = (!self.probes.is_empty()).then_some("probes");
         self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str)).chain(probes).collect()
     }
@@ -206,286 +205,11 @@ impl Scope {
 }
 
 /// Why there is no context for a template.
-enum Miss {
+pub(super) enum Miss {
     /// It depends on facts or probes that are not known.
     Unknown,
     /// What is wrong with the template, beside what has been told.
     Wrong(Vec<Fault>),
-}
-
-/// One rendering: what went wrong, and whether anything is not known.
-pub(super) struct Renderer<'s> {
-    scope: &'s Scope,
-    /// What is wrong.
-    pub errors: Vec<Diagnostic>,
-    /// Whether something was left as it is for want of facts or probes.
-    pub unknown: bool,
-    /// Of the last string that was left as it is: see [`Var::Unknown`].
-    example: Option<Value>,
-    trail: Vec<String>,
-}
-
-/// What an expression gives.
-pub(super) enum Outcome {
-    /// This.
-    Value(Value),
-    /// Not known without facts or probes; see [`Var::Unknown`].
-    Unknown(Option<Value>),
-    /// An error, which has been told.
-    Bad,
-}
-
-impl<'s> Renderer<'s> {
-    /// A rendering in a scope.
-    pub fn new(scope: &'s Scope) -> Renderer<'s> {
-        Renderer { scope, errors: Vec::new(), unknown: false, example: None, trail: Vec::new() }
-    }
-
-    /// Renders every string in a value. None: the value is null and stands for
-    /// "not given".
-    pub fn node(&mut self, node: &Node) -> Option<Node> {
-        let value = match &node.value {
-            NodeValue::String(text) => return self.string(node, text),
-            NodeValue::Array(items) => NodeValue::Array(items.iter().filter_map(|item| self.node(item)).collect()),
-            NodeValue::Table(entries) => {
-                let rendered = entries.iter().filter_map(|entry| {
-                    let node = self.node(&entry.node)?;
-                    Some(TableEntry { key: entry.key.clone(), key_span: entry.key_span.clone(), node })
-                });
-                NodeValue::Table(rendered.collect())
-            }
-            other => other.clone(),
-        };
-        Some(Node { span: node.span.clone(), value })
-    }
-
-    fn string(&mut self, node: &Node, text: &str) -> Option<Node> {
-        let outcome = match form(text) {
-            Form::Plain => return Some(node.clone()),
-            Form::Expression(code, offset) => self.code(node, code, offset, false),
-            Form::Text => self.text(node, text),
-        };
-        match outcome {
-            Outcome::Value(Value::Null) => None,
-            Outcome::Value(value) => Some(Node::from_json(&value, &node.span)),
-            Outcome::Unknown(example) => {
-                self.unknown = true;
-                self.example = example;
-                Some(node.clone())
-            }
-            Outcome::Bad => Some(node.clone()),
-        }
-    }
-
-    /// A rendered value as a variable.
-    pub fn var(&mut self, node: &Node) -> Option<Var> {
-        self.unknown = false;
-        let told = self.errors.len();
-        let rendered = self.node(node)?;
-        Some(match (self.unknown, &node.value) {
-            // What is wrong here says nothing of what is made of it.
-            _ if self.errors.len() > told => Var::Unknown(None),
-            (false, _) => Var::Ready(rendered.to_json()),
-            (true, NodeValue::String(_)) => Var::Unknown(self.example.take()),
-            (true, _) => Var::Unknown(None),
-        })
-    }
-
-    fn text(&mut self, node: &Node, text: &str) -> Outcome {
-        let needs = match self.scope.engine.text_needs(text) {
-            Ok(needs) => needs,
-            Err(faults) => return self.faults(node, 0, faults),
-        };
-        let context = match self.context(text, &needs) {
-            Ok(context) => context,
-            Err(Miss::Unknown) => return Outcome::Unknown(None),
-            Err(Miss::Wrong(faults)) => return self.faults(node, 0, faults),
-        };
-        match self.scope.engine.text(text, &context) {
-            Ok(text) => Outcome::Value(text.into()),
-            Err(faults) => self.faults(node, 0, clearer(faults, &needs, &context)),
-        }
-    }
-
-    /// The value of an expression, given bare or as one whole `{{ }}`. `strict`:
-    /// a path that leads nowhere is an error even where it is only compared.
-    pub fn expression(&mut self, node: &Node, text: &str, strict: bool) -> Outcome {
-        match form(text) {
-            Form::Expression(code, offset) => self.code(node, code, offset, strict),
-            _ => self.code(node, text, 0, strict),
-        }
-    }
-
-    fn code(&mut self, node: &Node, code: &str, offset: usize, strict: bool) -> Outcome {
-        let needs = match self.scope.engine.expression_needs(code) {
-            Ok(needs) => needs,
-            Err(faults) => return self.faults(node, offset, faults),
-        };
-        let context = match self.context(code, &needs) {
-            Ok(context) => context,
-            Err(Miss::Unknown) => return Outcome::Unknown(self.example_of(code, &needs)),
-            Err(Miss::Wrong(faults)) => return self.faults(node, offset, faults),
-        };
-        if strict {
-            let faults = dead_ends(&needs, &context, |_| true);
-            if !faults.is_empty() {
-                return self.faults(node, offset, faults);
-            }
-        }
-        match self.scope.engine.value(code, &context) {
-            Ok(value) => Outcome::Value(value),
-            Err(faults) => self.faults(node, offset, clearer(faults, &needs, &context)),
-        }
-    }
-
-    /// Tells what is wrong with a string of the playbook.
-    fn faults(&mut self, node: &Node, offset: usize, faults: Vec<Fault>) -> Outcome {
-        self.errors.extend(faults.into_iter().map(|fault| diagnose(node, offset, fault)));
-        Outcome::Bad
-    }
-
-    /// An example of the value of an expression that is one path.
-    fn example_of(&mut self, code: &str, needs: &Needs) -> Option<Value> {
-        let path = match &needs.paths[..] {
-            [path] if path.range.len() == code.trim().len() => path,
-            _ => return None,
-        };
-        let Found::Unknown(Some(example)) = self.variable(&path.names[0]) else { return None };
-        path.names[1..].iter().try_fold(example, |mut value, name| value.get_mut(name).map(Value::take))
-    }
-
-    /// The values of the variables that the template `text` needs.
-    fn context(&mut self, text: &str, needs: &Needs) -> Result<Context, Miss> {
-        let mut context = Context::new();
-        let (mut unknown, mut bad) = (false, false);
-        let mut faults = Vec::new();
-        for name in &needs.variables {
-            if name == "probes" {
-                match self.scope.probes.value(needs) {
-                    Ok(Some(value)) => context.insert(name.clone(), &value),
-                    Ok(None) => unknown = true,
-                    Err(found) => faults.extend(found),
-                }
-                continue;
-            }
-            let open = if name == "facts" { self.scope.open_facts(needs) } else { Vec::new() };
-            if !open.is_empty() {
-                self.scope.probes.note_open(open);
-                unknown = true;
-                continue;
-            }
-            match self.variable(name) {
-                Found::Value(value) => context.insert(name.clone(), &value),
-                Found::Unknown(example) => {
-                    unknown = true;
-                    if let Some(example) = example {
-                        faults.extend(no_such_members(needs, name, &example));
-                    }
-                }
-                Found::Bad => bad = true,
-                Found::Nothing => {
-                    let guarded = |path: &PathUse| path.names.len() == 1 && path.names[0] == *name && path.guarded;
-                    if !needs.paths.iter().any(guarded) {
-                        faults.push(self.undefined(name, text, needs));
-                    }
-                }
-            }
-        }
-        // What the program itself gives has the same members everywhere. Of other
-        // values a path that leads nowhere counts where its value is needed.
-        let own = |path: &PathUse| OWN_TABLES.contains(&path.names[0].as_str());
-        let incomplete = unknown || bad || !faults.is_empty();
-        faults.extend(dead_ends(needs, &context, |path| own(path) || incomplete && path.certain));
-        if bad || !faults.is_empty() {
-            faults.sort_by_key(|fault| (fault.file.clone(), fault.range.as_ref().map_or(0, |range| range.start)));
-            return Err(Miss::Wrong(faults));
-        }
-        if unknown { Err(Miss::Unknown) } else { Ok(context) }
-    }
-
-    fn undefined(&self, name: &str, text: &str, needs: &Needs) -> Fault {
-        let message = format!("undefined variable '{name}'");
-        let Some(path) = needs.paths.iter().find(|path| path.names[0] == name) else {
-            return Fault { help: self.advice(name), ..Fault::new(message, None) };
-        };
-        let range = path.range.start..path.range.start + name.len();
-        let foreign = path.elsewhere.is_none() && is_foreign(text, range.start);
-        let help = if foreign { Some(RAW.to_owned()) } else { self.advice(name) };
-        Fault { help, file: path.elsewhere.clone(), ..Fault::new(message, Some(range)) }
-    }
-
-    fn advice(&self, name: &str) -> Option<String> {
-        if name == "item" {
-            return Some("'item' exists only in a step with 'each'".to_owned());
-        }
-        if name == "env" {
-            return Some("the environment of a stage never enters templates; use the kind 'env'".to_owned());
-        }
-        Some(match suggest(name, self.scope.names()) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => "set it in [vars], in the inventory, in the stage or with --var".to_owned(),
-        })
-    }
-
-    /// Tells of a circle of variables, in the same words from wherever it is
-    /// entered.
-    fn circle(&self, start: usize) -> Diagnostic {
-        let mut circle = self.trail[start..].to_vec();
-        let first = circle.iter().enumerate().min_by_key(|(_, name)| *name).map_or(0, |(at, _)| at);
-        circle.rotate_left(first);
-        let name = circle[0].clone();
-        circle.push(name.clone());
-        let message = format!("the variable '{name}' is made from itself: {}", circle.join(" → "));
-        match self.scope.layers.iter().rev().find_map(|layer| layer.get(&name)) {
-            Some(Var::Written(node)) => Diagnostic::new(node.span.clone(), message),
-            _ => Diagnostic::general(message),
-        }
-    }
-
-    fn variable(&mut self, name: &str) -> Found {
-        if let Some(found) = self.scope.rendered.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return found.clone();
-        }
-        let Some(var) = self.scope.layers.iter().rev().find_map(|layer| layer.get(name)) else {
-            let elsewhere = self.scope.open && !["item", "env"].contains(&name);
-            return if elsewhere { Found::Unknown(None) } else { Found::Nothing };
-        };
-        let node = match var {
-            Var::Ready(value) => return Found::Value(value.clone()),
-            Var::Unknown(example) => return Found::Unknown(example.clone()),
-            Var::Outer(scope) => {
-                let mut outer = Renderer::new(scope);
-                let found = outer.variable(name);
-                self.errors.append(&mut outer.errors);
-                self.scope.probes.note_open(scope.open_probes());
-                return found;
-            }
-            Var::Written(node) => node,
-        };
-        if let Some(start) = self.trail.iter().position(|known| known == name) {
-            let circle = self.circle(start);
-            self.errors.push(circle);
-            return Found::Bad;
-        }
-        self.trail.push(name.to_owned());
-        let told = self.errors.len();
-        let outer = std::mem::take(&mut self.unknown);
-        let rendered = self.node(node);
-        let found = match rendered {
-            _ if self.errors.len() > told => Found::Bad,
-            _ if self.unknown => {
-                Found::Unknown(self.example.take().filter(|_| matches!(node.value, NodeValue::String(_))))
-            }
-            Some(node) => Found::Value(node.to_json()),
-            None => Found::Value(Value::Null),
-        };
-        self.unknown = outer;
-        self.trail.pop();
-        // A value that is wrong because it stands in a circle is wrong from any
-        // point of it, so it may be remembered like any other.
-        self.scope.rendered.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), found.clone());
-        found
-    }
 }
 
 /// What is wrong with a string of a document; `offset` is where in the string

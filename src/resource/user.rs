@@ -9,7 +9,7 @@ use super::group::MAX_ID;
 use super::in_force::{self, Right};
 use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
-use super::{Args, Field, Kind, Resource, Type, account, busy, key_file};
+use super::{Args, Field, Kind, Resource, Type, account, busy, key_file, password};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
@@ -192,7 +192,7 @@ fn expires(args: &mut Args<'_>) -> Option<Option<i64>> {
     if text == "never" {
         return Some(None);
     }
-    account::day(text).map(Some).map_err(|why| args.wrong_value("expires", why)).ok()
+    password::day(text).map(Some).map_err(|why| args.wrong_value("expires", why)).ok()
 }
 
 impl Resource for User {

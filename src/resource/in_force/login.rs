@@ -4,7 +4,8 @@
 //! All of it is judged for a connection from anywhere: what a list or a `Match`
 //! block says of certain addresses only may let the user in from another one.
 
-use super::sshd::{Client, Configuration, Directive};
+use super::sshd::{Configuration, Directive};
+use super::sshd_match::Client;
 use super::wildcard;
 use crate::observe::{Account, Content, HostState, Known};
 use crate::plan::{InForce, Override, PlanError};

@@ -12,6 +12,7 @@ mod modules;
 mod ordered;
 mod ssh_client;
 mod sshd;
+mod sshd_match;
 mod sudo;
 mod sudo_rules;
 mod sysctl;

@@ -6,12 +6,12 @@
 //! ends with that file. What the command line of sshd says (`SSHD_OPTS` of
 //! /etc/default/ssh) comes before the main file.
 
+use super::sshd_match::Client;
 use super::{Said, wildcard};
 use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
 pub(super) const FRAGMENTS: &str = "/etc/ssh/sshd_config.d";
@@ -242,97 +242,6 @@ pub(super) fn directive(line: &str) -> Option<(String, String)> {
     Some((known_as.to_owned(), words.join(" ")))
 }
 
-/// Whom the criteria of a `Match` line are asked about.
-pub(super) struct Client<'a> {
-    user: &'a str,
-    pub(super) groups: Vec<&'a str>,
-    /// The address that it connects from, and the host's address and port;
-    /// empty for whatever connection.
-    from: &'a str,
-    address: &'a str,
-    port: String,
-}
-
-impl<'a> Client<'a> {
-    /// A user by whatever connection; none where the host does not have the user.
-    pub(super) fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
-        let Some(account) = host.user(user)? else { return Ok(None) };
-        let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user));
-        let groups = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
-        Ok(Some(Client { user, groups, from: "", address: "", port: String::new() }))
-    }
-
-    /// The operator, by the connection in use.
-    fn connected(host: &'a HostState) -> Result<Option<Client<'a>>, PlanError> {
-        let facts = &host.facts;
-        if facts.login_user.is_empty() || facts.login_from.is_empty() {
-            return Ok(None);
-        }
-        let client = Client::anywhere(host, &facts.login_user)?;
-        let port = facts.login_port.to_string();
-        Ok(client.map(|client| Client { from: &facts.login_from, address: &facts.login_address, port, ..client }))
-    }
-
-    /// Whether the criteria of a `Match` line hold for every such connection.
-    fn matches(&self, criteria: &str) -> bool {
-        let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
-        let mut rest = words.as_slice();
-        while let Some((word, after)) = rest.split_first() {
-            if word.eq_ignore_ascii_case("all") {
-                rest = after;
-                continue;
-            }
-            let Some((list, after)) = after.split_first() else { return false };
-            let holds = match word.to_ascii_lowercase().as_str() {
-                "user" => in_list(list, &[self.user]),
-                "group" => in_list(list, &self.groups),
-                "address" => in_addresses(list, self.from),
-                "localaddress" => in_addresses(list, self.address),
-                "localport" => list.split(',').any(|port| port == self.port),
-                // What the host's resolver would say is not known.
-                _ => false,
-            };
-            if !holds {
-                return false;
-            }
-            rest = after;
-        }
-        !words.is_empty()
-    }
-}
-
-/// A list of addresses, networks and patterns (ssh_config(5), PATTERNS; CIDR).
-fn in_addresses(list: &str, address: &str) -> bool {
-    let holds = |item: &str| match item.split_once('/') {
-        Some((network, prefix)) => in_network(network, prefix, address).unwrap_or(false),
-        None => wildcard(item, address),
-    };
-    !address.is_empty()
-        && !list.split(',').any(|item| item.strip_prefix('!').is_some_and(holds))
-        && list.split(',').any(|item| !item.starts_with('!') && holds(item))
-}
-
-fn in_network(network: &str, prefix: &str, address: &str) -> Option<bool> {
-    let bits = |text: &str| -> Option<(u128, u32)> {
-        Some(match text.parse::<IpAddr>().ok()? {
-            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
-            IpAddr::V6(address) => (address.to_bits(), 128),
-        })
-    };
-    let ((network, family), (address, other), prefix) = (bits(network)?, bits(address)?, prefix.parse::<u32>().ok()?);
-    let differ = (network ^ address).checked_shr(128_u32.checked_sub(prefix)?).unwrap_or(0);
-    Some(family == other && prefix <= family && differ == 0)
-}
-
-/// A list of patterns; one after '!' that matches ends it (ssh_config(5), PATTERNS).
-fn in_list(list: &str, names: &[&str]) -> bool {
-    let any = |pattern: &str| names.iter().any(|name| wildcard(pattern, name));
-    if list.split(',').any(|item| item.strip_prefix('!').is_some_and(any)) {
-        return false;
-    }
-    list.split(',').any(|item| !item.starts_with('!') && any(item))
-}
-
 /// What overrides the settings that a file, or a line of it, gives to sshd.
 pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
@@ -498,30 +407,6 @@ mod tests {
             ("banner", "5m", "300", false),
         ] {
             assert_eq!(same(keyword, one, other), holds, "{keyword} {one} {other}");
-        }
-    }
-
-    #[test]
-    fn only_what_holds_for_every_connection_of_a_user_matches() {
-        for (criteria, holds) in [
-            ("all", true),
-            ("User deploy", true),
-            ("user dep*,root", true),
-            ("User *,!deploy", false),
-            ("Group sudo", true),
-            ("Group wheel", false),
-            ("User deploy Address 192.0.2.0/24", false),
-            ("User deploy Group sudo", true),
-            ("Address 2001:db8::/32,192.0.2.0/24", true),
-            ("Address *,!2001:db8::/16", false),
-            ("Address 2001:db9::/32,::/129,x/8", false),
-            ("LocalPort 2222,22 User deploy", true),
-            ("LocalAddress 192.0.2.0/24", false),
-            ("", false),
-        ] {
-            let groups = vec!["sudo", "deploy"];
-            let client = Client { user: "deploy", groups, from: "2001:db8::7", address: "", port: "22".to_owned() };
-            assert_eq!(client.matches(criteria), holds, "{criteria}");
         }
     }
 }

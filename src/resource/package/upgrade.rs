@@ -19,7 +19,7 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     if upgrade.is_some() && args.node("autoremove").is_some() {
         args.refuse("autoremove", "'upgrade' and 'autoremove' are two steps");
     }
-    let other = ["name", "names", "state"].into_iter().chain(super::PRESENT_ONLY);
+    let other = ["name", "names", "state"].into_iter().chain(super::arguments::PRESENT_ONLY);
     for other in other.chain(upgrade.is_some().then_some("purge")) {
         if args.node(other).is_some() {
             args.refuse(other, format!("'{other}' has no meaning with '{field}'"));
