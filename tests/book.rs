@@ -28,6 +28,8 @@ mod console;
 mod links;
 #[path = "book/markdown.rs"]
 mod markdown;
+#[path = "book/shown.rs"]
+mod shown;
 mod support;
 
 use markdown::{pages, read};
