@@ -12,6 +12,7 @@
 //! | `sh` | parses each `stockade` command line; runs nothing |
 //! | `toml` | has the program read it, as a playbook, inventory, stage or role |
 //! | `toml ignore` | nothing; `NOT_READ` has the reason |
+//! | `… walk`, `… walk host` | nothing; `tests/contributing.rs` follows these blocks |
 //!
 //! In expected output `…` stands for any text within a line, and a line that is
 //! `…` alone for any number of lines. The commands of a page share a directory,

@@ -19,7 +19,7 @@ import threading
 import time
 
 # Started first, so that none of them is what is waited for alone in the end.
-LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages"]
+LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing"]
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
 
