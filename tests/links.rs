@@ -45,6 +45,34 @@ fn what_one_step_makes_is_there_for_the_next_under_every_name() {
 }
 
 #[test]
+fn a_file_that_is_edited_under_two_names_keeps_what_is_in_it() {
+    let Some(project) = Project::new() else { return };
+    // The names sort either way; hard links are names of one file, too.
+    project.on_host(
+        "mkdir -p /opt/z1 /opt/a2; ln -sfn z1 /opt/l1; ln -sfn a2 /opt/l2; printf 'old1\\nold2\\n' | tee /opt/z1/x >/opt/a2/x; \
+         printf 'k=0\\nold=1\\n' >/opt/h1; ln /opt/h1 /opt/h2; printf 'k=0\\n' >/usr/lib/z7.conf",
+    );
+    let playbook = steps(&[
+        "line = { path = \"/opt/z1/x\", line = \"b\" }",
+        "line = { path = \"/opt/l1/x\", line = \"c\" }",
+        "line = { path = \"/opt/l2/x\", line = \"b\" }",
+        "line = { path = \"/opt/a2/x\", line = \"c\" }",
+        "line = { path = \"/opt/l2/x\", line = \"d\" }",
+        "setting = { path = \"/usr/lib/z7.conf\", key = \"k\", value = \"1\" }",
+        "setting = { path = \"/lib/z7.conf\", key = \"l\", value = \"2\" }",
+        "setting = { path = \"/opt/h1\", key = \"k\", value = \"1\" }",
+        "setting = { path = \"/opt/h2\", key = \"old\", value = \"1\" }",
+    ]);
+    project.playbook(&playbook);
+    let planned = project.run(&["plan", "site.toml"]);
+    assert!(!planned.out.contains("@@ -0,0"), "an existing file is shown as empty: {planned:?}");
+    project.converge();
+    let found =
+        project.on_host("cat /opt/z1/x; echo; cat /opt/a2/x; echo; cat /lib/z7.conf; echo; cat /opt/h1 /opt/h2");
+    assert_eq!(found, "old1\nold2\nb\nc\n\nold1\nold2\nb\nc\nd\n\nk=1\nl=2\n\nk=1\nold=1\nk=0\nold=1");
+}
+
+#[test]
 fn steps_that_contradict_each_other_through_a_link_are_refused() {
     let Some(project) = Project::new() else { return };
     project.on_host("mkdir -p /srv/d; ln -s d /srv/l; echo 1 >/srv/d/there; rm -rf /run/zz /srv/n*");

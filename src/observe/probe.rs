@@ -30,7 +30,7 @@ q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u
 q_files() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' find; }
 q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305c -print0' find; }
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
-q_tar() { q_small | tar -c -f - -P --no-recursion --format=gnu --null -T -; }
+q_tar() { q_small | tar -c -f - -P --hard-dereference --no-recursion --format=gnu --null -T -; }
 q_flags() { xargs -0 -r lsattr -d -- 2>/dev/null; :; }
 q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%H\0%f\0"' find; }
 # Directories that are not there have no fragments; the test needs no process.

@@ -247,6 +247,15 @@ fn contents(host: &mut HostState, queries: &Queries, sums: &Section, bytes: Opti
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let mut data = Vec::new();
             entry.read_to_end(&mut data).map_err(bad)?;
+            // A file that is there under two names, by a hard link or through a
+            // linked directory, is archived once: the other name refers to the first.
+            if entry.header().entry_type().is_hard_link() {
+                let first = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned());
+                let same = first.as_ref().and_then(|first| files.get(first));
+                let same = same
+                    .ok_or_else(|| Malformed(format!("the archive of file contents: {path} is a link to nothing")))?;
+                data.clone_from(same);
+            }
             files.insert(path, data);
         }
     }
