@@ -48,6 +48,13 @@ pub trait Host: Send {
     /// The host cannot be reached, or another run is at work.
     fn settle(&mut self, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String>;
 
+    /// Writes down that an apply whose last run ended before an open step had
+    /// nothing more to do.
+    ///
+    /// # Errors
+    /// The host cannot be reached or written to.
+    fn conclude(&mut self, run: &str) -> anyhow::Result<()>;
+
     /// Takes a new connection in place of one that has failed.
     ///
     /// # Errors
@@ -123,6 +130,15 @@ impl Host for Remote {
     fn settle(&mut self, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
         let name = self.name().to_owned();
         settle(&mut self.reach(), &name, run, reporter)
+    }
+
+    fn conclude(&mut self, run: &str) -> anyhow::Result<()> {
+        let mut script = Script::new();
+        script.set("R", &format!("/var/lib/stockade/runs/{run}"));
+        script.line(
+            "[ \"$(cat \"$R/result\")\" != phase ] || { printf 'ok\\n' >\"$R/result.new\" && mv -f \"$R/result.new\" \"$R/result\"; }",
+        );
+        self.read(&script).map(drop)
     }
 
     fn renew(&mut self, failed: TransportError) -> Result<(), TransportError> {

@@ -47,6 +47,13 @@ pub fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) ->
         work.records.clear();
     }
     work.say_what_stays(&mut outcome);
+    // Nothing was left to do in the phase that the last run had left open.
+    if let (Ending::Converged, Some(run)) = (outcome.ending, &work.left_open)
+        && let Err(error) = host.host.conclude(run)
+    {
+        let text = format!("that the apply has ended could not be written down on the host: {error:#}");
+        reporter.event(&Event::Notice { host: Some(&outcome.name), text: &text });
+    }
     outcome.seconds = began.elapsed().as_secs_f64();
     tell(&outcome, reporter);
     outcome
@@ -69,6 +76,8 @@ struct Work {
     so_far: Option<HostOutcome>,
     /// The runs that can be taken back together: those since the last reboot.
     records: Vec<Record>,
+    /// The last run, where it ended before an open step.
+    left_open: Option<String>,
     /// The runs before it.
     before_reboot: Vec<String>,
     /// The step that has restarted the host just now.
@@ -94,6 +103,9 @@ impl Work {
         }
         let part = one_phase(&plan);
         let Part { outcome, end, record } = run_part(&part, terms, reporter, host);
+        if let Some(record) = &record {
+            self.left_open = part.left_open.map(|_| record.id.clone());
+        }
         self.records.extend(record);
         let so_far = join(self.so_far.take(), outcome, &plan);
         let runs = so_far.runs.clone();

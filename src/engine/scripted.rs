@@ -159,6 +159,11 @@ impl Host for Scripted {
         Ok("interrupted".into())
     }
 
+    fn conclude(&mut self, _: &str) -> anyhow::Result<()> {
+        self.world().log.push("conclude".into());
+        Ok(())
+    }
+
     fn renew(&mut self, _: TransportError) -> Result<(), TransportError> {
         self.world().log.push("renew".into());
         Ok(())

@@ -152,6 +152,20 @@ fn an_apply_goes_on_after_a_reboot_with_what_is_left() {
 }
 
 #[test]
+fn an_apply_that_ends_at_an_open_step_with_nothing_to_do_is_concluded() {
+    let text = "[[step]]\ncommand = { run = \"make it\", creates = \"/srv/a\" }\n\
+        [[step]]\nfile = { path = \"/srv/a\", mode = \"0644\" }\n";
+    let (outcome, log) = applied(text, &[], vec![writes(&[("/srv/a", "made\n")])]);
+    assert_eq!(outcome.ending, Ending::Converged, "{:?}", outcome.error);
+    assert_eq!(log, ["run 1", "conclude"]);
+    // A phase that another follows is not.
+    let acts = vec![writes(&[("/srv/a", "made\n")]), writes(&[("/srv/b", "b\n")])];
+    let more = format!("{text}[[step]]\nfile = {{ path = \"/srv/b\", content = \"b\\n\" }}\n");
+    let (outcome, log) = applied(&more, &[], acts);
+    assert_eq!((outcome.ending, log.last().map(String::as_str)), (Ending::Converged, Some("run 3")), "{log:?}");
+}
+
+#[test]
 fn a_run_that_has_not_ended_is_not_run_over() {
     let heard = Heard::default();
     let left = |world: &mut World| world.left.unfinished.push("r1".into());
@@ -206,6 +220,9 @@ fn a_system_that_is_no_debian_is_refused_before_it_is_planned_for() {
         }
         fn settle(&mut self, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
             self.0.settle(run, reporter)
+        }
+        fn conclude(&mut self, run: &str) -> anyhow::Result<()> {
+            self.0.conclude(run)
         }
         fn renew(&mut self, failed: TransportError) -> Result<(), TransportError> {
             self.0.renew(failed)

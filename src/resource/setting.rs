@@ -75,6 +75,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let target = Target::of(args);
     let key = args.string("key");
     let known = key.is_some();
+    if target.as_ref().is_some_and(|target| target.path.as_str().ends_with(".json")) {
+        args.refuse("path", "a JSON document has no lines of settings: write the whole of it with 'file'");
+    }
     // The rest is judged whether or not the key is known.
     let key = key.unwrap_or_else(|| "key".to_owned());
     let format = target.as_ref().map_or(format::PLAIN, |target| Format::of(&target.path));

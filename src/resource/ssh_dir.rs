@@ -233,7 +233,14 @@ pub(super) fn home(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanErr
             refuse_foreign(draft, &owner, &entry)?;
             let kept = entry.mode.bits() & !0o022;
             // The group of a home is the user's business.
-            let meta = Meta { group: entry.group.clone(), ..owner.meta(kept) };
+            let mut meta = Meta { group: entry.group.clone(), ..owner.meta(kept) };
+            // sshd takes a home of root's as well, and wants it so where it is the
+            // ChrootDirectory; homes of services are directories of the system.
+            let is_usual = home.parent().is_some_and(|above| above.as_str() == "/home");
+            if entry.owner == "root" && !is_usual && kept & 0o001 != 0 {
+                meta.owner.clone_from(&entry.owner);
+                draft.note(format!("{home} belongs to root, which sshd accepts: its owner is left as it is"));
+            }
             repair(draft, &home, "home", &entry, &meta);
         }
         PathState::Absent => make(draft, &owner),

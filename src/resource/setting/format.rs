@@ -62,6 +62,22 @@ const SHELL: Format = Format { shell: true, separator: Some("="), ..PLAIN };
 /// smb.conf(5): parameter names of several words, and comments on lines of their own.
 const SAMBA: Format = Format { any_case: true, separator: Some(" = "), ..EXACT };
 
+/// Where a blank stands between a key and its value: redis.conf, chrony.conf(5),
+/// openvpn(8), ntp.conf(5), torrc, clamd.conf(5), squid.conf, Apache's and ProFTPD's directives.
+const BLANK_DIRECTORIES: [&str; 10] = [
+    "/etc/redis/",
+    "/etc/chrony/",
+    "/etc/openvpn/",
+    "/etc/ntpsec/",
+    "/etc/tor/",
+    "/etc/clamav/",
+    "/etc/squid/",
+    "/etc/apache2/",
+    "/etc/proftpd/",
+    "/etc/valkey/",
+];
+const BLANK_FILES: [&str; 4] = ["/etc/redis.conf", "/etc/chrony.conf", "/etc/ntp.conf", "/etc/squid.conf"];
+
 impl Format {
     /// By the place and the name of a file.
     pub(super) fn of(path: &AbsPath) -> Format {
@@ -83,6 +99,8 @@ impl Format {
             SHELL
         } else if name == "smb.conf" || below(&["/etc/samba/"]) {
             SAMBA
+        } else if below(&BLANK_DIRECTORIES) || BLANK_FILES.contains(&all) {
+            Format { any_case: true, separator: Some(" "), ..EXACT }
         } else if all == "/etc/environment" {
             Format { cut_at: Some('#'), ..EXACT }
         } else if below(&["/etc/systemd/", "/etc/sysctl.d/", "/run/systemd/", "/usr/lib/systemd/"])
