@@ -13,7 +13,7 @@ mod syntax;
 use super::in_force::{self, Said};
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, parents, text_file};
-use crate::observe::{HostState, Queries};
+use crate::observe::{Content, HostState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
 use format::{Blocks, Format};
@@ -236,14 +236,14 @@ impl Resource for Setting {
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
-        // What a block of sshd's says holds for the connections that it matches.
-        let of_some = |section: &String| section.starts_with("Match ") || section.starts_with("Host ");
-        match &self.value {
-            Some(value) if !self.section.as_ref().is_some_and(of_some) => {
-                in_force::text(host, &self.target.path, Said::Setting(&self.syntax.key, value))
-            }
-            Some(_) | None => Ok(InForce::default()),
+        let Some(value) = &self.value else { return Ok(InForce::default()) };
+        // The same key stands in several blocks: the line in this one is meant.
+        if let (Some(_), Blocks::Words(_)) = (&self.section, self.syntax.format.blocks) {
+            let Ok(Content::Bytes(bytes)) = host.content(&self.target.path) else { return Ok(InForce::default()) };
+            let numbers = self.numbers(&Text::parse(&String::from_utf8_lossy(bytes)));
+            return in_force::text(host, &self.target.path, Said::Numbers(&numbers));
         }
+        in_force::text(host, &self.target.path, Said::Setting(&self.syntax.key, value))
     }
 
     fn says(&self, path: &str, line: &str) -> bool {

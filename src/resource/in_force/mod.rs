@@ -58,11 +58,14 @@ pub(super) enum Said<'a> {
     Lines(&'a [String]),
     /// The step answers for lines that give this key this value, whatever separates them.
     Setting(&'a str, &'a str),
+    /// The step answers for the lines of these numbers, from 1.
+    Numbers(&'a [usize]),
 }
 
 impl Said<'_> {
     pub(super) fn covers(self, line: &str) -> bool {
         match self {
+            Said::Numbers(_) => false,
             Said::File => true,
             Said::Line(own) => own.split_whitespace().eq(line.split_whitespace()),
             Said::Lines(own) => own.iter().any(|own| own.split_whitespace().eq(line.split_whitespace())),
@@ -86,6 +89,7 @@ impl Said<'_> {
         };
         match (run, self) {
             (Some(at), Said::Lines(own)) => (at + 1..=at + own.len()).collect(),
+            (_, Said::Numbers(own)) => own.iter().copied().collect(),
             _ => (1..).zip(lines).filter(|(_, line)| self.covers(line)).map(|(number, _)| number).collect(),
         }
     }

@@ -97,7 +97,8 @@ impl Setting {
             }
             return Err(format!("it is set in several sections, {}: say which with 'section'", named.join(", ")));
         }
-        if found.iter().any(|one| one.active.value != first.active.value) {
+        // All of them go where the key shall not be set.
+        if self.value.is_some() && found.iter().any(|one| one.active.value != first.active.value) {
             return Err(format!(
                 "it is set several times with different values, in {}: which of them is meant cannot be told. Remove \
                  all but one with 'line' (state = \"absent\"), or use 'line', 'replace' or 'block' for a key that stands more \
@@ -106,6 +107,13 @@ impl Setting {
             ));
         }
         Ok(found)
+    }
+
+    /// The numbers, from 1, of the lines that set the key.
+    pub(super) fn numbers(&self, text: &Text) -> Vec<usize> {
+        let sections = self.syntax.format.blocks.sections(text);
+        let found = self.found(text, &sections, &self.chosen(&sections)).unwrap_or_default();
+        found.iter().map(|one| one.at + 1).collect()
     }
 
     /// Of several lines, that which counts.
@@ -179,7 +187,9 @@ impl Setting {
             let line = before.line(*at);
             let indent = &line[..line.len() - line.trim_start().len()];
             let value = syntax::in_place_of(active.value, value).unwrap_or_else(|| value.to_owned());
-            let line = self.syntax.line(indent, Some(&self.syntax.joint_of(active)), &value);
+            let exported = if active.before.trim_start().starts_with("export ") { "export " } else { "" };
+            let indent = format!("{indent}{exported}");
+            let line = self.syntax.line(&indent, Some(&self.syntax.joint_of(active)), &value);
             text.set(*at, &format!("{line}{}", active.after.trim_end()));
             return Ok(());
         }
