@@ -258,7 +258,13 @@ boots_sshd() { [ -n "$(systemctl is-enabled ssh.socket ssh.service sshd.service 
 # The merged configuration is refused before it is live, not only its new file.
 check() {
   # With -q visudo says nothing of an owner or a mode that it refuses.
-  if [ -n "$SUDO" ]; then o=$(visudo -c 2>&1) || { echo "visudo refuses the merged configuration of sudo: $(printf '%s\n' "$o" | grep -v ': parsed OK$')"; return 1; }; fi
+  if [ -n "$SUDO" ]; then
+    o=$(visudo -c 2>&1) || {
+      # What it has said of other files before is not for this change to mend.
+      o=$(printf '%s\n' "$o" | grep -v ': parsed OK$' | grep -vxF -f "$K/visudo")
+      [ -z "$o" ] || { echo "visudo refuses the merged configuration of sudo: $o"; return 1; }
+    }
+  fi
   if [ -n "$NFT" ]; then o=$(nft -c -f /etc/nftables.conf 2>&1) || { echo "nft refuses /etc/nftables.conf: $o"; return 1; }; fi
   if [ -n "$NETPLAN" ] && command -v netplan >/dev/null; then
     # Beside the host's own /run, where nothing is live; with what is kept, it goes in any case.
@@ -455,6 +461,7 @@ save)
   # A running sshd may go on without the program that it was started from.
   if sshd_starts; then : >"$K/starts"; fi
   keep_shells
+  [ -z "$SUDO" ] || visudo -c >"$K/visudo" 2>&1 || :
   o=$(socket)
   printf '%s\n' "$o" >"$G/socket"
   l=
