@@ -140,6 +140,48 @@ fn a_guard_and_a_check_hold_only_where_all_of_their_text_does() {
 }
 
 #[test]
+fn a_check_that_fails_says_what_it_has_found() {
+    with_each_shell(|project, shell| {
+        project.on_host("systemctl stop check-http.service 2>/dev/null || :");
+        // systemd would take the program's variables for its own on a command line.
+        project.on_host(
+            "printf '%s' 'use IO::Socket::INET; $s = IO::Socket::INET->new(Listen => 5, LocalAddr => \"127.0.0.1:8099\", ReuseAddr => 1); \
+             while ($c = $s->accept) { while (<$c>) { last if /^\\r?$/ } print $c \"HTTP/1.0 404 Not Found\\r\\n\\r\\nnothing here\\n\"; close $c }' \
+             >/run/check-http.pl; systemd-run --unit check-http perl /run/check-http.pl",
+        );
+        for (check, told) in [
+            ("command = \"echo hello\", stdout = \"Hallo\"", &["hello", "this does not hold:", "Hallo"][..]),
+            ("command = \"echo out; exit 4\", stdout = \"out\"", &["it ended with code 4 instead of 0"]),
+            ("command = \"exit 4\"", &["the check fails with exit code 4"]),
+            (
+                "http = { url = \"http://127.0.0.1:8099/x\", status = 200 }, tries = 3",
+                &["status 404 instead of 200", "still fails after 3 tries"],
+            ),
+            ("http = \"http://127.0.0.1:8098/x\"", &["there is no answer"]),
+            (
+                "http = { url = \"http://127.0.0.1:8099/\", status = 404, body = \"here!\" }",
+                &["does not hold:", "here!"],
+            ),
+        ] {
+            project.playbook(&format!("[[step]]\ncheck = {{ {check} }}\n"));
+            let ran = project.run(&["apply", "site.toml", "--yes"]);
+            assert_eq!(ran.code, 3, "{shell}: {check}: {ran:?}");
+            for words in told {
+                assert!(ran.err.contains(words) || ran.out.contains(words), "{shell}: {check}: {words:?}: {ran:?}");
+            }
+        }
+        for check in [
+            "command = \"echo out; exit 4\", code = 4, stdout = \"out\"",
+            "http = { url = \"http://127.0.0.1:8099/x\", status = 404, body = \"nothing\" }, tries = 20",
+        ] {
+            project.playbook(&format!("[[step]]\ncheck = {{ {check} }}\n"));
+            let ran = project.run(&["apply", "site.toml", "--yes"]);
+            assert_eq!(ran.code, 0, "{shell}: {check}: {ran:?}");
+        }
+    });
+}
+
+#[test]
 fn a_file_is_put_in_place_only_where_all_of_its_validation_holds() {
     with_each_shell(|project, shell| {
         for text in ["false; test -s %s", "grep -q y %s; true", "cd /no/such; test -s %s", "test -s %s | false"] {

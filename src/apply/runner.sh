@@ -692,6 +692,10 @@ await_check() {
     sleep "$3"
   done
   cat "$P/check"
-  echo "the check still fails after $n tries (exit code $r)"
+  w="the check fails"
+  [ "$n" = 1 ] || w="the check still fails after $n tries"
+  # An output tells more.
+  [ -s "$P/check" ] || w="$w with exit code $r"
+  echo "$w"
   exit 1
 }

@@ -96,7 +96,12 @@ fn command(args: &mut Args<'_>) -> Made {
             None => format!("sh -c {inner}; test $? -eq {code}"),
             Some(part) => {
                 let part = quote(part)?;
-                format!("out=$(sh -c {inner}); test $? -eq {code} && case $out in *{part}*) ;; *) false ;; esac")
+                // What is expected and what was found tell more than that it fails.
+                format!(
+                    "out=$(sh -c {inner}); c=$?; if test $c -ne {code}; then printf '%s\\n' \"$out\"; \
+                     echo \"it ended with code $c instead of {code}\"; false; else case $out in *{part}*) ;; \
+                     *) printf '%s\\n' \"$out\" 'this does not hold:' {part}; false ;; esac; fi"
+                )
             }
         })
     };
@@ -227,12 +232,20 @@ impl Http {
             Some(plain) => format!("if command -v curl >/dev/null; then {ask}; else {plain}; fi"),
             None => ask,
         };
-        let status = format!("test \"${{out##*\n}}\" = {}", self.status);
+        // 000 is curl's word for no answer.
+        let status = format!(
+            "c=${{out##*\n}}; if test \"$c\" != {0}; then case $c in 000|'') echo 'there is no answer';; \
+             *) echo \"the answer has the status $c instead of {0}\";; esac; false; else ",
+            self.status
+        );
         let body = match &self.body {
-            Some(part) => format!(" && case $out in *{}*) ;; *) false ;; esac", quote(part)?),
-            None => String::new(),
+            Some(part) => {
+                let part = quote(part)?;
+                format!("case $out in *{part}*) ;; *) printf '%s\\n' 'the answer does not hold:' {part}; false ;; esac")
+            }
+            None => ":".to_owned(),
         };
-        Ok(format!("{ask}; {status}{body}"))
+        Ok(format!("{ask}; {status}{body}; fi"))
     }
 
     /// HTTP/1.0 by bash (RFC 1945): the answer, and its status as the last line.
