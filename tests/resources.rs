@@ -155,6 +155,14 @@ const DIRECTORIES: [&str; 21] = [
     "/usr/local/sbin",
 ];
 
+/// Shells that every host has.
+const SHELLS: [&str; 3] = ["/bin/bash", "/bin/sh", "/usr/sbin/nologin"];
+
+fn program() -> PathState {
+    let (owner, group) = ("root".into(), "root".into());
+    PathState::Present(Entry { file_type: FileType::File, mode: "0755".parse().unwrap(), owner, group, target: None })
+}
+
 fn directory() -> PathState {
     PathState::Present(Entry {
         file_type: FileType::Directory,
@@ -243,6 +251,7 @@ fn host_state(case: &Node, queries: &Queries) -> HostState {
     for query in queries.iter() {
         match query {
             Query::Path(path) if DIRECTORIES.contains(&path.as_str()) => host.set_path(path, directory()),
+            Query::Path(path) if SHELLS.contains(&path.as_str()) => host.set_path(path, program()),
             Query::Path(path) => host.set_path(path, PathState::Absent),
             Query::Digest(path) | Query::Content(path) => host.set_content(path, Content::Absent),
             Query::Names(path) => host.set_names(path, BTreeSet::new()),

@@ -7,7 +7,7 @@
 use super::sshd::{Configuration, Directive};
 use super::sshd_match::Client;
 use super::wildcard;
-use crate::observe::{Account, Content, HostState, Known};
+use crate::observe::{Account, Content, HostState, Known, PathState, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::resource::key_file::Wanted;
 use crate::values::{AbsPath, PublicKey, UserName};
@@ -38,6 +38,21 @@ pub(in crate::resource) fn keys_let_in(host: &HostState, keys: Keys<'_>) -> Resu
         return Ok(found);
     };
     found.wants.clone_from(&configuration.wants);
+    // In a chroot it is another file that counts.
+    let is_chroot = configuration.for_client("chrootdirectory", &client).is_some_and(|line| line.value != "none");
+    if !is_chroot && let Ok(shell) = account.shell.parse::<AbsPath>() {
+        match host.path(&shell) {
+            Err(_) if !host.asked(&Query::Path(shell.clone())) => found.wants.push(Query::Path(shell)),
+            Ok(PathState::Absent) if host.path_affected_by(&shell).is_none() => {
+                let message = format!(
+                    "the shell of {user}, {shell}, is not on the host, and sshd lets nobody in without it: install it in \
+                     a step before this one, or give the user another"
+                );
+                found.overridden.push(Override::new("/etc/passwd", None, message));
+            }
+            _ => {}
+        }
+    }
     let sshd = Sshd { configuration: &configuration, client: &client, account, keys };
     found.overridden.extend(sshd.file());
     found.overridden.extend(sshd.public_keys());
