@@ -198,6 +198,20 @@ fn systemd_reads_units_again_whatever_kind_of_step_writes_them() {
 }
 
 #[test]
+fn systemd_takes_its_own_settings_up() {
+    let Some(project) = Project::new() else { return };
+    let limit = "systemctl show -p DefaultLimitNOFILE --value";
+    assert_ne!(project.on_host(limit), "65536");
+    project.playbook(
+        "[[step]]\nsetting = { path = \"/etc/systemd/system.conf\", section = \"Manager\", key = \"DefaultLimitNOFILE\", value = \"65536\" }\n\
+         [[step]]\nfile = { path = \"/etc/systemd/system.conf.d/t.conf\", content = \"[Manager]\\nDefaultTimeoutStopSec=33s\\n\", parents = true }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host(limit), "65536");
+    assert_eq!(project.on_host("systemctl show -p DefaultTimeoutStopUSec --value"), "33s");
+}
+
+#[test]
 fn a_unit_that_is_dead_after_its_restart_has_not_converged() {
     let Some(project) = Project::new() else { return };
     project.on_host(

@@ -23,11 +23,13 @@ pub(super) enum Brought<'a> {
     Nothing,
 }
 
-/// Whether systemd makes units of what stands there, so that it must read them
-/// again (systemd.unit(5), systemd.generator(7)).
+/// Whether systemd makes units of what stands there, or takes its own settings from
+/// it, so that it must read them again (systemd.unit(5), systemd.generator(7),
+/// systemd-system.conf(5)).
 pub(crate) fn is_unit_source(path: &AbsPath) -> bool {
     let below = |top: &&str| path.as_str().strip_prefix(*top).is_some_and(|rest| rest.starts_with('/'));
-    UNIT_DIRECTORIES.iter().any(below) || is_generators_source(path)
+    let is_of_manager = path.as_str() == "/etc/systemd/system.conf" || below(&"/etc/systemd/system.conf.d");
+    UNIT_DIRECTORIES.iter().any(below) || is_generators_source(path) || is_of_manager
 }
 
 fn is_generators_source(path: &AbsPath) -> bool {
