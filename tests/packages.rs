@@ -226,6 +226,15 @@ fn names_mean_what_apt_means_by_them() {
     converge(&site, "name = \"mta-two\"");
     assert_eq!(plan(&site, "name = \"mta\"").code, 0, "one of them is there");
 
+    // Without lists nobody knows whether a package has the name of a virtual one.
+    offer(&site, "claims 1.0 Provides: real\nreal 1.0\n");
+    converge(&site, "name = \"claims\"");
+    site.on_host("rm -rf /var/lib/apt/lists/*");
+    converge(&site, "names = [\"everywhere\", \"real\", \"mta\"]");
+    assert_eq!(state(&site, "everywhere real"), "ii 1.0\nii 1.0");
+    site.on_host("rm -rf /var/lib/apt/lists/*");
+    converge(&site, "name = \"mta\"");
+
     // A name is no expression.
     step(&site, "name = \"nat.ve\"");
     let applied = site.apply();

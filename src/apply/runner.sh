@@ -477,8 +477,17 @@ dpkg_heals() {
   [ -z "$m" ] || apt_run install --reinstall --no-remove -- $m || :
 }
 # apt_get VERB ...
-ANY= FILES=
+ANY= FILES= PROVIDED=
 apt_get() {
+  if [ -n "$PROVIDED" ]; then
+    n=$#
+    while [ "$n" -gt 0 ]; do
+      w=$1
+      shift
+      n=$((n - 1))
+      case " $PROVIDED " in *" $w "*) ;; *) set -- "$@" "$w";; esac
+    done
+  fi
   [ -e "$P/dpkg" ] || note_packages
   apt_waits
   dpkg_heals
@@ -524,6 +533,15 @@ apt_again() {
     set -- "$@" "$w"
   done
   apt_get "$@"
+}
+# unless_provided NAME: where no package has the name, one that is there and provides it is enough.
+unless_provided() {
+  note_packages
+  apt_has_lists || apt_refresh
+  [ -z "$(apt-cache show -- "$1" 2>/dev/null)" ] || return 0
+  ! dpkg-query -W -f '${db:Status-Status} ${Provides}\n' | WANT=$1 awk '
+    $1 == "installed" { for (i = 2; i <= NF; i++) { sub(/,$/, "", $i); if ($i == ENVIRON["WANT"]) found = 1 } }
+    END { exit !found }' || PROVIDED="$PROVIDED $1"
 }
 # apt_file PAYLOAD NAME VERSION: a package that the operator sent.
 apt_file() {

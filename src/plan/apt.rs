@@ -20,12 +20,22 @@ pub struct AptTarget {
     pub file: Option<Vec<u8>>,
     /// The package's file on the host.
     pub path: Option<AbsPath>,
+    /// Whether it is left out where no package has the name and one that is there provides it.
+    pub unless_provided: bool,
 }
 
 impl AptTarget {
     /// apt's candidate of a package.
     pub fn new(name: PackageName) -> AptTarget {
-        AptTarget { name, version: None, origin: None, stands_for: None, file: None, path: None }
+        AptTarget {
+            name,
+            version: None,
+            origin: None,
+            stands_for: None,
+            file: None,
+            path: None,
+            unless_provided: false,
+        }
     }
 }
 

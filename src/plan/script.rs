@@ -290,6 +290,9 @@ impl OpScript {
             if let Some(origin) = &target.origin {
                 self.run(Command::new("candidate_from").args([target.name.as_str(), origin]));
             }
+            if target.unless_provided {
+                self.run(Command::new("unless_provided").arg(&target.name));
+            }
             if let Some(file) = &target.file {
                 let number = self.payload(file.clone());
                 let version = target.version.as_deref().unwrap_or_default();

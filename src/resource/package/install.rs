@@ -77,6 +77,20 @@ impl<'a> Install<'a> {
                     planned.notes.push(format!("{name} is a virtual package, which {by} provides"));
                     return Ok(());
                 }
+                First::Perhaps(by) => {
+                    planned.action = Some(Action::Create);
+                    planned.change(field(name, "version", several), None::<&str>, Some(KNOWN_AFTER_APPLY));
+                    planned.notes.push(format!(
+                        "{by} provides a virtual package of the name {name}, which is enough unless a package has the \
+                         name: that is known when the package lists are read"
+                    ));
+                    self.target(name, None);
+                    self.targets
+                        .iter_mut()
+                        .filter(|target| target.name == *name)
+                        .for_each(|t| t.unless_provided = true);
+                    return Ok(());
+                }
                 First::By(provider) => {
                     planned.action = Some(Action::Create);
                     planned.change(field(name, "version", several), None::<&str>, Some(KNOWN_AFTER_APPLY));
@@ -141,7 +155,16 @@ impl<'a> Install<'a> {
         let by = provided.iter().next().cloned();
         let Some(candidate) = self.candidate(name, planned) else {
             return match by {
-                Some(by) if !self.lists_are_fresh() => Ok(First::Provided(by)),
+                Some(by) if self.host.facts.apt.lists_age.is_none() => Ok(First::Perhaps(by)),
+                // Old lists know well enough whether there is a package of the name.
+                Some(by) if !self.lists_are_fresh() => match self.host.candidate(name) {
+                    Ok(Candidate { version: None, .. }) => Ok(First::Provided(by)),
+                    Ok(_) => unknown(),
+                    Err(_) => {
+                        planned.wants.push(Query::Candidate(name.clone()));
+                        unknown()
+                    }
+                },
                 _ => unknown(),
             };
         };
@@ -224,6 +247,8 @@ enum First {
     Version(String),
     /// Provided by another that is installed.
     Provided(String),
+    /// Provided by another that is installed, unless there is a package of the name.
+    Perhaps(String),
     /// Provided by another that will be installed.
     By(PackageName),
 }
