@@ -83,6 +83,11 @@ impl About {
     }
 }
 
+/// The unit that is to be restarted or reloaded where this is pending.
+fn unit_of(pending: &str) -> Option<UnitName> {
+    pending.strip_prefix("restart:").or_else(|| pending.strip_prefix("reload:"))?.parse().ok()
+}
+
 impl Record {
     /// The record of a run that is about to begin.
     pub(super) fn new(plan: &HostPlan, run: &RunId, about: &About, nonce: String) -> Record {
@@ -102,7 +107,11 @@ impl Record {
             _ => None,
         });
         let differing = plan.steps.iter().filter(|step| !step.ops.is_empty());
-        let pending = differing.clone().flat_map(StepPlan::makes_pending).collect();
+        let pending: Vec<String> = differing.clone().flat_map(StepPlan::makes_pending).collect();
+        // What these changes ask for may be done by a later phase; it is these that a
+        // unit must take up again when they are taken back.
+        let asked_for: Vec<UnitName> = pending.iter().filter_map(|name| unit_of(name)).collect();
+        touched.extend(asked_for.iter().cloned().map(Query::Unit));
         Record {
             id: run.to_string(),
             time: jiff::Timestamp::now().to_string(),
@@ -118,7 +127,7 @@ impl Record {
             touched: touched.iter().cloned().collect(),
             homes: homes.collect(),
             trees: trees.collect(),
-            restarted: restarted.collect(),
+            restarted: restarted.chain(asked_for).collect(),
             pending,
             commands: ops().filter(|op| matches!(op, Op::Run { .. } | Op::Exec { .. })).count(),
             nonce,
