@@ -33,8 +33,8 @@ fn a_group_that_a_command_makes_is_not_said_to_come_from_a_package() {
     );
     let (code, text) = project.told(&["plan", "site.toml"]);
     assert_eq!(code, 0, "{text}");
-    let notes: Vec<&str> = text.lines().filter(|line| line.contains("note:")).collect();
-    assert!(notes.len() == 1 && notes[0].contains("group 'made'"), "{text}");
+    let notes: Vec<&str> = text.lines().filter(|line| line.contains("note: group 'made'")).collect();
+    assert_eq!(notes.len(), 1, "{text}");
     assert!(notes[0].contains("step 1 is expected") && !notes[0].contains("package"), "{text}");
     project.done(&["apply", "site.toml", "--yes"]);
     assert_eq!(project.on_host("id -nG joe; id -nG ann"), "joe made\nann made");
