@@ -287,6 +287,9 @@ def main():
     options.add_argument("--only-tails", action="store_true", help="end after the rates and the 99th percentiles")
     options = options.parse_args()
     program = os.path.abspath(options.program)
+    # The engine looks through all of them for each list: then it is what is measured.
+    if there := len(run("docker", "ps", "-aq").split()):
+        sys.exit(f"the engine has {there} containers, which would slow its lists: remove them first")
     processes = []
     with tempfile.TemporaryDirectory() as dir:
         try:
