@@ -44,7 +44,7 @@ impl Phase {
 pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
     let guarded =
         |index: usize| operations.get(index).and_then(|one| plan.steps.get(one.step)).is_some_and(|step| step.guard);
-    let joins = |between: Range<usize>| operations[between].iter().all(|one| goes_with_a_phase(&one.op));
+    let joins = |between: Range<usize>| operations[between].iter().all(|one| one.op.is_put_back_at_once());
     let mut phases: Vec<Phase> = Vec::new();
     for index in (0..operations.len()).filter(|index| guarded(*index)) {
         match phases.last_mut() {
@@ -53,51 +53,6 @@ pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
         }
     }
     phases
-}
-
-/// Whether a guard puts this back exactly, and it takes no time, so that a
-/// phase need not end before it.
-fn goes_with_a_phase(op: &Op) -> bool {
-    match op {
-        Op::WriteFile { .. }
-        | Op::MakeDirectory { .. }
-        | Op::MakeLink { .. }
-        | Op::SetMeta { .. }
-        | Op::Remove { recursive: false, .. }
-        | Op::Sysctl { .. }
-        | Op::DaemonReload => true,
-        Op::SetTree { .. }
-        | Op::Remove { recursive: true, .. }
-        | Op::GroupAdd { .. }
-        | Op::GroupChange { .. }
-        | Op::GroupRemove { .. }
-        | Op::UserAdd { .. }
-        | Op::UserChange { .. }
-        | Op::UserRemove { .. }
-        | Op::SetPasswordHash { .. }
-        | Op::LockPassword { .. }
-        | Op::SetExpiry { .. }
-        | Op::Join { .. }
-        | Op::Leave { .. }
-        | Op::AptUpdate { .. }
-        | Op::AptInstall { .. }
-        | Op::AptRemove { .. }
-        | Op::AptUpgrade { .. }
-        | Op::AptAutoremove { .. }
-        | Op::AptMark { .. }
-        | Op::Debconf { .. }
-        | Op::Systemctl { .. }
-        | Op::Pending { .. }
-        | Op::Forget { .. }
-        | Op::Module { .. }
-        | Op::SetHostname { .. }
-        | Op::SetTimezone { .. }
-        | Op::Download { .. }
-        | Op::Run { .. }
-        | Op::Exec { .. }
-        | Op::Check(_)
-        | Op::Reboot { .. } => false,
-    }
 }
 
 /// What a phase may change, sorted by how it is kept and put back.

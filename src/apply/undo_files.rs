@@ -5,6 +5,7 @@ use crate::observe::{Content, Entry, FileType, HostState, PathState, Query, Stat
 use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, is_unit_source};
 use crate::values::AbsPath;
 use sha2::{Digest, Sha256};
+
 impl Undo<'_> {
     pub(super) fn files(&mut self) -> Result<(), StateError> {
         let (accounts, others): (Vec<AbsPath>, Vec<AbsPath>) =

@@ -5,6 +5,7 @@ use super::undo_files::same;
 use crate::observe::{Content, HostState, Known, Query, REBOOT_PENDING, StateError, Unit};
 use crate::plan::{Action, FieldChange, Op, Verb};
 use crate::values::AbsPath;
+
 impl Undo<'_> {
     /// Units that the run brought must not run when their files go.
     pub(super) fn quiet_units(&mut self) -> Result<(), StateError> {

@@ -18,8 +18,9 @@ use std::time::Duration;
 pub(super) type Act = Box<dyn FnOnce(&mut World, &HostPlan) -> Result<(), ApplyError> + Send>;
 
 /// Everything that is true of the host, and what happened to it.
-#[derive(Default)]
 pub(super) struct World {
+    /// The id and the name of its system (os-release(5)).
+    pub(super) os: (&'static str, &'static str),
     /// Contents of files; whoever asks for another path finds nothing.
     pub(super) files: BTreeMap<String, Vec<u8>>,
     /// What runs have left.
@@ -40,7 +41,15 @@ pub(super) struct Scripted {
 /// A host whose runs do these.
 pub(super) fn scripted(files: &[(&str, &str)], acts: Vec<Act>) -> (Scripted, Arc<Mutex<World>>) {
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-    let world = Arc::new(Mutex::new(World { files, acts: acts.into(), ..World::default() }));
+    let world = World {
+        os: ("ubuntu", "Ubuntu 24.04"),
+        files,
+        left: Left::default(),
+        acts: acts.into(),
+        lost: VecDeque::new(),
+        log: Vec::new(),
+    };
+    let world = Arc::new(Mutex::new(world));
     (Scripted { world: Arc::clone(&world) }, world)
 }
 
@@ -121,7 +130,7 @@ impl Host for Scripted {
             return Err(error.into());
         }
         if facts {
-            state.facts.os.id = "ubuntu".into();
+            (state.facts.os.id, state.facts.os.name) = (world.os.0.into(), world.os.1.into());
             state.facts.login_user = "root".into();
             state.facts.login_port = 22;
             state.facts.init = "systemd".into();

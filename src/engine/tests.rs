@@ -188,58 +188,9 @@ fn resume_settles_what_has_not_ended_and_plans_anew() {
 
 #[test]
 fn a_system_that_is_no_debian_is_refused_before_it_is_planned_for() {
-    struct Other(super::scripted::Scripted);
-    impl Host for Other {
-        fn name(&self) -> &str {
-            self.0.name()
-        }
-        fn is_local(&self) -> bool {
-            false
-        }
-        fn look(
-            &mut self,
-            state: &mut crate::observe::HostState,
-            asked: &crate::observe::Queries,
-            facts: bool,
-        ) -> anyhow::Result<()> {
-            self.0.look(state, asked, facts)?;
-            (state.facts.os.id, state.facts.os.name) = ("fedora".into(), "Fedora Linux 43".into());
-            Ok(())
-        }
-        fn read(&mut self, program: &crate::shell::Script) -> anyhow::Result<Vec<u8>> {
-            self.0.read(program)
-        }
-        fn execute(
-            &mut self,
-            plan: &crate::plan::HostPlan,
-            program: &crate::apply::Program,
-            run: &crate::apply::RunId,
-            reporter: &dyn Reporter,
-        ) -> crate::apply::Ran {
-            self.0.execute(plan, program, run, reporter)
-        }
-        fn settle(&mut self, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
-            self.0.settle(run, reporter)
-        }
-        fn conclude(&mut self, run: &str) -> anyhow::Result<()> {
-            self.0.conclude(run)
-        }
-        fn renew(&mut self, failed: TransportError) -> Result<(), TransportError> {
-            self.0.renew(failed)
-        }
-        fn revive(&mut self) -> Result<(), TransportError> {
-            self.0.revive()
-        }
-        fn await_boot(&mut self, from: &str, limit: std::time::Duration) -> Result<(), String> {
-            self.0.await_boot(from, limit)
-        }
-    }
-    let (host, _) = scripted(&[], vec![]);
-    let (playbook, policy, ask) = (loaded(ONE), Policy::default(), Arc::new(Says(false)) as Arc<dyn Ask>);
     let heard = Heard::default();
-    let run = Run { playbook: &playbook, policy: &policy, ask: &ask, reporter: &heard, resume: false };
-    let scope = HostScope { host: "scripted".into(), ..HostScope::default() };
-    let error = run.prepare_on(Box::new(Other(host)), &scope, None).err().unwrap();
+    let other = |world: &mut World| world.os = ("fedora", "Fedora Linux 43");
+    let error = prepared(ONE, &[], vec![], other, false, &heard).0.err().unwrap();
     assert!(is_failure(&error) && error.to_string().contains("Fedora Linux 43"), "{error:#}");
 }
 

@@ -14,6 +14,7 @@ mod contradiction;
 mod due;
 mod effect;
 mod harmless;
+mod nature;
 mod obstacle;
 mod op;
 mod outcome;

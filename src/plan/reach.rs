@@ -89,13 +89,29 @@ const ACCOUNTS: &[Part] = &[
     Part::Paths("/var/spool/"),
 ];
 
+/// What an operation reaches beyond its own effect.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    /// What it may change.
+    may_change: &'static [Part],
+    /// What it may be expected to change of what others describe.
+    may_undo: &'static [Part],
+}
+
+/// Whatever it may change is expected of it.
+const fn all(parts: &'static [Part]) -> Reach {
+    Reach { may_change: parts, may_undo: parts }
+}
+
 impl Verb {
     /// What a service that is restarted or started may change, or the links of
     /// one that is enabled.
-    fn may_change(self) -> &'static [Part] {
+    fn reach(self) -> Reach {
         match self {
-            Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload => SERVICE,
-            Verb::Enable | Verb::Disable | Verb::Mask | Verb::Unmask => UNIT_LINKS,
+            Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload => {
+                Reach { may_change: SERVICE, may_undo: SERVICES_WRITE }
+            }
+            Verb::Enable | Verb::Disable | Verb::Mask | Verb::Unmask => all(UNIT_LINKS),
         }
     }
 }
@@ -106,14 +122,30 @@ pub(super) const RESTARTS: &[Part] = SERVICE;
 impl Op {
     /// What it may change beyond [`Op::effect`].
     pub fn may_change(&self) -> &'static [Part] {
+        self.reach().may_change
+    }
+
+    /// What it may be expected to change of what others describe, for which a
+    /// run stops to look: less than what it could change.
+    pub(super) fn may_undo(&self) -> &'static [Part] {
+        self.reach().may_undo
+    }
+
+    /// Whether it runs what was not written here: the operator's text, scripts
+    /// of packages, services.
+    pub fn is_opaque(&self) -> bool {
+        self.may_change().contains(&Part::AnyPath)
+    }
+
+    fn reach(&self) -> Reach {
         match self {
             // Such a link is an alias of a unit, or masks it.
-            Op::MakeLink { path, .. } if path.as_str().starts_with("/etc/systemd/") => &[Part::Units],
+            Op::MakeLink { path, .. } if path.as_str().starts_with("/etc/systemd/") => all(&[Part::Units]),
             Op::WriteFile { path, .. }
             | Op::MakeLink { path, .. }
             | Op::Remove { path, .. }
-            | Op::Download { path, .. } => of_file(path.as_str()),
-            Op::MakeDirectory { .. } | Op::SetMeta { .. } | Op::SetTree { .. } => &[],
+            | Op::Download { path, .. } => all(of_file(path.as_str())),
+            Op::MakeDirectory { .. } | Op::SetMeta { .. } | Op::SetTree { .. } => all(&[]),
             Op::GroupAdd { .. }
             | Op::GroupChange { .. }
             | Op::GroupRemove { .. }
@@ -124,45 +156,31 @@ impl Op {
             | Op::LockPassword { .. }
             | Op::SetExpiry { .. }
             | Op::Join { .. }
-            | Op::Leave { .. } => ACCOUNTS,
-            Op::AptUpdate { .. } => &[Part::Paths("/var/"), Part::Fact("apt"), Part::Fact("disks")],
-            Op::AptMark { .. } | Op::Debconf { .. } => &[Part::Paths("/var/")],
-            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => PACKAGES,
+            | Op::Leave { .. } => all(ACCOUNTS),
+            Op::AptUpdate { .. } => all(&[Part::Paths("/var/"), Part::Fact("apt"), Part::Fact("disks")]),
+            Op::AptMark { .. } | Op::Debconf { .. } => all(&[Part::Paths("/var/")]),
+            Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
+                Reach { may_change: PACKAGES, may_undo: PACKAGES_WRITE }
+            }
             // Generators make units of what they find.
-            Op::DaemonReload => &[Part::Paths("/run/systemd/")],
-            Op::Systemctl { verb, .. } | Op::Pending { verb, .. } => verb.may_change(),
-            Op::Forget { .. } | Op::Check(_) => &[],
-            Op::Sysctl { .. } => &[Part::Paths("/proc/sys/")],
-            Op::Module { .. } => &[Part::Paths("/sys/"), Part::Paths("/proc/"), Part::Paths("/dev/")],
-            Op::SetHostname { .. } => &[Part::Paths("/etc/machine-info")],
-            Op::SetTimezone { .. } => &[Part::Paths("/etc/timezone"), Part::Paths("/etc/localtime")],
-            Op::Run { .. } => ANYTHING,
+            Op::DaemonReload => all(&[Part::Paths("/run/systemd/")]),
+            Op::Systemctl { verb, .. } | Op::Pending { verb, .. } => verb.reach(),
+            Op::Forget { .. } | Op::Check(_) => all(&[]),
+            Op::Sysctl { .. } => all(&[Part::Paths("/proc/sys/")]),
+            Op::Module { .. } => all(&[Part::Paths("/sys/"), Part::Paths("/proc/"), Part::Paths("/dev/")]),
+            Op::SetHostname { .. } => all(&[Part::Paths("/etc/machine-info")]),
+            Op::SetTimezone { .. } => all(&[Part::Paths("/etc/timezone"), Part::Paths("/etc/localtime")]),
+            Op::Run { .. } => all(ANYTHING),
             // ufw(8), the one program that is run by its own words.
-            Op::Exec { .. } => &[
+            Op::Exec { .. } => all(&[
                 Part::Paths("/etc/ufw/"),
                 Part::Paths("/etc/default/ufw"),
                 Part::Paths("/run/"),
                 Part::Paths("/etc/systemd/"),
                 Part::Units,
-            ],
-            Op::Reboot { .. } => REBOOT,
+            ]),
+            Op::Reboot { .. } => all(REBOOT),
         }
-    }
-
-    /// What it may be expected to change of what others describe, for which a
-    /// run stops to look: less than what it could change.
-    pub(super) fn may_undo(&self) -> &'static [Part] {
-        match self.may_change() {
-            parts if std::ptr::eq(parts, PACKAGES) => PACKAGES_WRITE,
-            parts if std::ptr::eq(parts, SERVICE) => SERVICES_WRITE,
-            parts => parts,
-        }
-    }
-
-    /// Whether it runs what was not written here: the operator's text, scripts
-    /// of packages, services.
-    pub fn is_opaque(&self) -> bool {
-        self.may_change().contains(&Part::AnyPath)
     }
 }
 
