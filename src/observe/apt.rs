@@ -193,7 +193,8 @@ pub(super) fn transaction(host: &mut HostState, words: &[String], section: &Sect
             }
             "Sizes" => {
                 let numbers: Vec<i64> = rest.filter_map(|number| number.parse().ok()).collect();
-                found.download = u64::try_from(name.parse::<i64>().unwrap_or(0)).unwrap_or(0);
+                let Ok(download) = name.parse() else { continue };
+                found.download = download;
                 let [new, old] = numbers[..] else { continue };
                 found.disk = new.saturating_sub(old).saturating_mul(1024);
             }

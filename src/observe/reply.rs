@@ -85,7 +85,7 @@ pub(super) fn fill(
     let section = |name: &str| sections.get(name).ok_or_else(|| Malformed::missing(name));
     let asks = |test: fn(&Query) -> bool| queries.iter().any(test);
     if asks(|q| matches!(q, Query::Path(_))) {
-        paths(host, queries, section("path")?);
+        paths(host, queries, section("path")?)?;
     }
     // Without lsattr(1) or /proc the operations themselves tell.
     if let Some(section) = sections.get("flags") {
@@ -105,7 +105,7 @@ pub(super) fn fill(
     }
     for (across, name) in [(false, "tree"), (true, "trees")] {
         if queries.iter().any(|q| matches!(q, Query::Tree { across: asked, .. } if *asked == across)) {
-            super::tree::read(host, queries, section(name)?, across);
+            super::tree::read(host, queries, section(name)?, across)?;
         }
     }
     if queries.contains(&Query::Accounts) {
@@ -182,13 +182,19 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     None
 }
 
-fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
+/// The permission bits that find(1) prints.
+pub(super) fn mode_of(text: &str) -> Result<Mode, Malformed> {
+    let bits = u16::from_str_radix(text, 8);
+    bits.map(Mode::from_bits).map_err(|_| Malformed(format!("'{}' is no mode", text.escape_debug())))
+}
+
+fn paths(host: &mut HostState, queries: &Queries, section: &Section) -> Result<(), Malformed> {
     let fields = section.fields();
     let mut found: HashMap<&str, (Entry, Option<u64>)> = HashMap::new();
     for field in fields.chunks_exact(7) {
         let [path, kind, mode, owner, group, target, size] = field else { continue };
         let file_type = FileType::of_letter(kind);
-        let mode = Mode::from_bits(u16::from_str_radix(mode, 8).unwrap_or(0));
+        let mode = mode_of(mode)?;
         let target = (file_type == FileType::Link).then(|| target.clone());
         let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target };
         found.insert(path, (entry, size.parse().ok()));
@@ -204,6 +210,7 @@ fn paths(host: &mut HostState, queries: &Queries, section: &Section) {
             host.put_path(path, PathState::Absent);
         }
     }
+    Ok(())
 }
 
 impl Section {
@@ -365,5 +372,27 @@ fn modules(host: &mut HostState, queries: &Queries, section: &Section) {
             }),
         };
         host.set_module(name, module);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_is_none_is_an_error_and_no_guess() {
+        assert_eq!(mode_of("4755").unwrap(), Mode::from_bits(0o4755));
+        let answer = |mode: &str| {
+            let output = format!("/x\0f\0{mode}\0root\0root\0\x003\0").into_bytes();
+            let mut host = HostState::default();
+            let mut queries = Queries::new();
+            queries.ask(Query::Path("/x".parse().unwrap()));
+            paths(&mut host, &queries, &Section { output, code: 0, errors: String::new() })
+        };
+        assert_eq!(answer("644"), Ok(()));
+        for bad in ["", "rw", "9", "-1"] {
+            assert!(answer(bad).unwrap_err().to_string().contains("is no mode"), "{bad}");
+        }
     }
 }

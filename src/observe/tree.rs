@@ -1,8 +1,8 @@
 //! What is below a directory: every entry with its type, owner, group and mode.
 
-use super::reply::Section;
+use super::reply::{Malformed, Section, mode_of};
 use super::{Entry, FileType, HostState, PathState, Queries, Query, StateError};
-use crate::values::{AbsPath, Mode};
+use crate::values::AbsPath;
 use std::collections::BTreeMap;
 
 /// All that is below a directory. Links are not followed.
@@ -79,7 +79,7 @@ fn below<'a>(top: &AbsPath, path: &'a AbsPath) -> Option<&'a str> {
 
 /// The entries as find(1) prints them: top, path below it, type, mode, owner,
 /// group, device, each ended by a NUL.
-pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section, across: bool) {
+pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section, across: bool) -> Result<(), Malformed> {
     let fields = section.fields();
     let mut found: BTreeMap<&str, Vec<&[String]>> = BTreeMap::new();
     for entry in fields.chunks_exact(7) {
@@ -107,10 +107,11 @@ pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section, a
                 continue;
             }
             let file_type = FileType::of_letter(kind);
-            let mode = Mode::from_bits(u16::from_str_radix(mode, 8).unwrap_or(0));
+            let mode = mode_of(mode)?;
             let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target: None };
             tree.entries.insert(name.clone(), entry);
         }
         host.set_tree(top, across, tree);
     }
+    Ok(())
 }
