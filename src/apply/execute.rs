@@ -5,6 +5,7 @@ use super::follow::{Line, Reach, Watch, follow};
 use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::transport::TransportError;
+use crate::values::hex;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -24,7 +25,6 @@ impl RunId {
     pub fn new() -> Result<RunId, getrandom::Error> {
         let mut random = [0u8; 19];
         getrandom::fill(&mut random)?;
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         Ok(RunId { name: format!("{time}-{}", hex(&random[..3])), nonce: hex(&random[3..]) })
     }

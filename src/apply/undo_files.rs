@@ -3,8 +3,7 @@
 use super::undo::{CHANGED_SINCE, Undo};
 use crate::observe::{Content, Entry, FileType, HostState, PathState, Query, StateError};
 use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, is_unit_source};
-use crate::values::AbsPath;
-use sha2::{Digest, Sha256};
+use crate::values::{AbsPath, sha256};
 
 impl Undo<'_> {
     pub(super) fn files(&mut self) -> Result<(), StateError> {
@@ -183,7 +182,7 @@ pub(super) fn same(one: &HostState, other: &HostState, path: &AbsPath) -> Result
 
 fn digest(state: &HostState, path: &AbsPath) -> Result<Option<String>, StateError> {
     Ok(match state.content(path)? {
-        Content::Bytes(bytes) => Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
+        Content::Bytes(bytes) => Some(sha256(bytes)),
         Content::Digest(digest) => Some(digest.clone()),
         Content::Absent | Content::AfterApply => None,
     })

@@ -11,6 +11,7 @@ use crate::engine::{
     Prepared, Rolling, SavedPlan, Selection, Share, Terms, Turn, apply_host, batch_size, is_saved_plan, refresh, roll,
 };
 use crate::report::{self, Console, HostOutcome, Reporter, TextOptions};
+use crate::values::hex;
 use clap::Args;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -133,7 +134,7 @@ fn digest(inputs: &[(String, Vec<u8>)]) -> String {
         hasher.update([0]);
         hasher.update(Sha256::digest(bytes));
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize())
 }
 
 fn show(

@@ -12,7 +12,7 @@ use crate::plan::StepPlan;
 use crate::records::{FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
 use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, StepEnding};
 use crate::transport::Target;
-use crate::values::Secret;
+use crate::values::{Secret, hex};
 use clap::Args;
 use std::convert::Infallible;
 use std::path::Path;
@@ -129,7 +129,7 @@ impl Recorder {
         let time = jiff::Timestamp::now();
         let mut random = [0u8; 3];
         getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let letters: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let letters = hex(&random);
         let run = Run {
             format_version: FORMAT_VERSION,
             id: format!("{}-{letters}", time.strftime("%Y%m%dT%H%M%S%3fZ")),

@@ -12,6 +12,7 @@ use super::selection::Selection;
 use crate::observe::salted;
 use crate::plan::HostPlan;
 use crate::report::plan_json;
+use crate::values::hex;
 use anyhow::{Context, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ impl<S: Clone + Serialize + DeserializeOwned> SavedPlan<S> {
     pub fn new(playbook: &Path, select: &S, selection: &Selection, hosts: &[Prepared]) -> anyhow::Result<Self> {
         let mut random = [0u8; 16];
         getrandom::fill(&mut random).context("no random numbers")?;
-        let salt: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let salt = hex(&random);
         let plans: Vec<HostPlan> = hosts.iter().map(|host| host.plan.clone()).collect();
         Ok(SavedPlan {
             saved_plan_version: FORMAT,

@@ -14,9 +14,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::names::{self, Base, Dress};
+use super::names::{Base, Dress};
 use super::process::{self, Input};
 use super::{LabError, sources};
+use crate::values::sha256;
 
 /// What every host has, as an Ubuntu cloud image would.
 const PACKAGES: [&str; 16] = [
@@ -193,7 +194,7 @@ fn cached_name(base: &Base, suffix: &str, parts: &[&str]) -> String {
         text.push_str(part);
         text.push('\0');
     }
-    format!("stockade-lab/{name}{suffix}:{}", &names::hex(text.as_bytes())[..12])
+    format!("stockade-lab/{name}{suffix}:{}", &sha256(text.as_bytes())[..12])
 }
 
 /// Builds the tree of a suite and imports it as the image `tree`.

@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-
 use super::LabError;
+use crate::values::sha256;
 
 /// What a host is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,12 +151,7 @@ pub fn choose(name: Option<&str>, count: usize, taken: &[String]) -> Result<Vec<
 /// The name of a host's container and of its volume: unique per state
 /// directory, so that two labs on one engine never meet.
 pub(crate) fn container(state_dir: &Path, host: &str) -> String {
-    format!("stockade-lab-{}-{host}", &hex(state_dir.as_os_str().as_encoded_bytes())[..8])
-}
-
-/// The SHA-256 of `bytes` in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("stockade-lab-{}-{host}", &sha256(state_dir.as_os_str().as_encoded_bytes())[..8])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! hashes appear only as a salted digest.
 
 use super::{Content, HostState, Known, Package, PathState, Query};
+use crate::values::{hex, sha256};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ impl HostState {
                     Content::Absent => return "absent".into(),
                     Content::AfterApply => return "known after apply".into(),
                     Content::Digest(digest) => digest.clone(),
-                    Content::Bytes(bytes) => hex(&Sha256::digest(bytes)),
+                    Content::Bytes(bytes) => sha256(bytes),
                 };
                 salted(salt, &digest)
             }),
@@ -128,8 +129,4 @@ pub fn salted(salt: &str, text: &str) -> String {
     hasher.update([0]);
     hasher.update(text.as_bytes());
     format!("#{}", &hex(&hasher.finalize())[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,7 @@
 
 use super::{Op, StepPlan, Wanted};
 use crate::observe::{HostState, REBOOT_PENDING};
-use sha2::{Digest, Sha256};
+use crate::values::sha256;
 use std::collections::BTreeSet;
 
 /// The names of one command.
@@ -54,7 +54,7 @@ impl PendingNames {
 }
 
 fn digest(of: &str) -> String {
-    Sha256::digest(of).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    sha256(of.as_bytes())[..16].to_owned()
 }
 
 /// Every step before a reboot that is due after changes asks for it: where the

@@ -7,7 +7,7 @@
 //! host at once is the host's own lock's to prove.
 
 use super::{KEPT, RecordsError, Run, Store, read, written};
-use crate::values::Secret;
+use crate::values::{Secret, hex};
 use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,7 +105,7 @@ impl RedisStore {
     ) -> Result<Result<Lock, Holder>, RecordsError> {
         let mut random = [0u8; 16];
         getrandom::fill(&mut random).map_err(|error| self.error(format!("no random numbers: {error}")))?;
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = hex(&random);
         let holder = Holder { who: who.to_owned(), since: since.to_owned(), token };
         let held = Held {
             store: self.clone(),

@@ -8,8 +8,7 @@ use super::elf::{Glibc, Needs};
 use super::{Args, Field, Kind, Resource, Type, file, ignored, ownership, parents};
 use crate::observe::{HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, PlanError, Planned};
-use crate::values::AbsPath;
-use sha2::{Digest, Sha256};
+use crate::values::{AbsPath, sha256};
 
 pub(super) const KIND: Kind = Kind {
     name: "binary",
@@ -43,7 +42,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let wanted = digest(args, "sha256");
     let meta = ownership::meta(args, 0o755);
     let content = args.assets.read(&source).map_err(|why| args.wrong_value("source", why)).ok()?;
-    let found = file::hex(&Sha256::digest(&content));
+    let found = sha256(&content);
     if wanted.is_some_and(|wanted| wanted != found) {
         args.refuse("sha256", format!("'{source}' has the digest {found}, not the one given here"));
     }

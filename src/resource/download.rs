@@ -6,8 +6,7 @@
 use super::{Args, Field, Kind, Resource, Type, binary, file, ignored, ownership, parents};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, Meta, Op, PlanError, Planned};
-use crate::values::{AbsPath, Secret};
-use sha2::{Digest, Sha256};
+use crate::values::{AbsPath, Secret, sha256};
 
 pub(super) const KIND: Kind = Kind {
     name: "download",
@@ -107,7 +106,7 @@ impl Resource for Download {
         file::meta_changes(&mut planned, entry, &self.meta);
         let found = match (entry.file_type, host.content(&self.path)?) {
             (FileType::File, Content::Digest(digest)) => Some(digest.clone()),
-            (FileType::File, Content::Bytes(bytes)) => Some(file::hex(&Sha256::digest(bytes))),
+            (FileType::File, Content::Bytes(bytes)) => Some(sha256(bytes)),
             _ => None,
         };
         if found.as_ref() != Some(&self.sha256) {

@@ -8,8 +8,7 @@ use super::file::{meta_changes, set_meta};
 use super::{Args, Field, Kind, Resource, Type, in_force, ownership, parents};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
-use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName};
-use sha2::{Digest, Sha256};
+use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const KIND: Kind = Kind {
@@ -238,7 +237,7 @@ fn plan_file(planned: &mut Planned, host: &HostState, path: &AbsPath, wanted: &W
             bytes == content
         }
         (FileType::File, Content::Digest(digest)) => {
-            let ours: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+            let ours = sha256(content);
             if *digest != ours {
                 planned.wants.push(Query::Content(path.clone()));
                 planned.change("values", Some(Secret::MASK), Some(Secret::MASK));

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
-use crate::values::AbsPath;
-use sha2::{Digest, Sha256};
+use crate::values::{AbsPath, sha256};
 use std::ops::ControlFlow;
 
 pub(super) const KIND: Kind = Kind {
@@ -323,11 +322,11 @@ pub(super) fn present(
             bytes == content
         }
         (FileType::File, Content::Digest(digest)) => {
-            let same = *digest == hex(&Sha256::digest(content));
+            let same = *digest == sha256(content);
             if !same {
                 planned.wants.push(Query::Content(path.clone()));
                 planned.diff = Some(diff_unread(content));
-                planned.change("sha256", Some(digest), Some(hex(&Sha256::digest(content))));
+                planned.change("sha256", Some(digest), Some(sha256(content)));
             }
             same
         }
@@ -387,9 +386,4 @@ pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanEr
         }
     }
     Ok(planned)
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -131,9 +131,7 @@ impl SigningKey {
             SigningKey::Fetched { path, url, sha256 } => {
                 let before = match host.content(path)? {
                     Content::Digest(found) => Some(found.clone()),
-                    Content::Bytes(bytes) => {
-                        Some(openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
-                    }
+                    Content::Bytes(bytes) => Some(crate::values::sha256(bytes)),
                     Content::Absent | Content::AfterApply => None,
                 };
                 let kept = host

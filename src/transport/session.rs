@@ -8,6 +8,7 @@
 
 use super::{Link, TransportError};
 use crate::shell::Script;
+use crate::values::hex;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl Session {
             host: host.to_owned(),
             why: format!("this machine gives no random numbers: {error}"),
         })?;
-        let nonce = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let nonce = hex(&bytes);
         Ok(Session { host: host.to_owned(), link, nonce })
     }
 

@@ -4,6 +4,7 @@
 //! is text of our own with random bits in it.
 
 use super::{BOOTSTRAP, TransportError};
+use crate::values::hex;
 
 /// Texts that only we know, to follow a sudo that asks for a password.
 pub(super) struct Marks {
@@ -21,7 +22,7 @@ impl Marks {
     pub(super) fn new() -> Result<Marks, String> {
         let mut bytes = [0u8; 8];
         getrandom::fill(&mut bytes).map_err(|error| format!("this machine gives no random numbers: {error}"))?;
-        let nonce: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let nonce = hex(&bytes);
         Ok(Marks { prompt: format!("stockade-{nonce}"), ready: format!("ready-{nonce}") })
     }
 }

@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod document;
+mod hex;
 mod key_options;
 mod mode;
 mod name;
@@ -20,6 +21,7 @@ mod version;
 
 pub use diagnostic::{Diagnostic, possible_keys, suggest};
 pub use document::{Document, parse_document, utf8_source};
+pub use hex::{hex, sha256};
 pub use mode::Mode;
 pub use name::{EnvKey, GroupName, HostName, InvalidName, PackageName, SysctlKey, UnitName, UserName};
 pub use node::{Node, NodeValue, Source, Span, TableEntry};

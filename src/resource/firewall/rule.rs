@@ -6,6 +6,7 @@
 //! direction with interface, comment in hexadecimal), before the iptables
 //! lines made from it.
 
+use crate::values::hex;
 use std::{fmt, net::IpAddr, str::FromStr};
 
 /// A network address with its prefix; host bits are zero.
@@ -227,7 +228,7 @@ impl Rule {
         let ports = |ports: &Option<Ports>| ports.as_ref().map_or("any".to_owned(), ToString::to_string);
         let direction = if m.out { "out" } else { "in" };
         let interface = m.interface.as_ref().map(|i| format!("_{i}")).unwrap_or_default();
-        let comment: String = self.comment.bytes().map(|b| format!("{b:02x}")).collect();
+        let comment = hex(self.comment.as_bytes());
         let comment = if comment.is_empty() { comment } else { format!(" comment={comment}") };
         let profile = self.profile.as_ref().map(|p| format!("{} - ", p.replace(' ', "%20"))).unwrap_or_default();
         format!(
