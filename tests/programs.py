@@ -8,11 +8,16 @@ package whose tests share the machine's Docker engine run one after the other.
 Everything that they print goes to LOG, program by program, and a line for each
 to standard output as it ends; the slowest ten parts come last. Ends with 1 when
 a program fails.
+
+Where no more than AGAIN tests fail, each is run a second time, alone, when the
+others have ended. One that passes then is no failure, but it is named in the
+log (`flaky: NAME`), with what it said the first time.
 """
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -22,6 +27,8 @@ import time
 LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing"]
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
+# More failures than this are a fault, not a busy machine.
+AGAIN = 2
 
 
 class Program:
@@ -41,11 +48,19 @@ class Program:
     def order(self):
         return LONG.index(self.name) if self.name in LONG else len(LONG)
 
+    def failed(self):
+        """The names of the tests that failed; none where the program ended before it could tell."""
+        return re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", self.output.decode(errors="replace"), re.MULTILINE)
+
     def run(self):
-        environment = {**os.environ, "CARGO_MANIFEST_DIR": str(self.root), "CARGO_PKG_NAME": self.package}
         began = time.monotonic()
-        done = subprocess.run(
-            [self.path, "--show-output"],
+        done = self.execute("--show-output")
+        self.code, self.seconds, self.output = done.returncode, time.monotonic() - began, done.stdout
+
+    def execute(self, *arguments):
+        environment = {**os.environ, "CARGO_MANIFEST_DIR": str(self.root), "CARGO_PKG_NAME": self.package}
+        return subprocess.run(
+            [self.path, *arguments],
             cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -53,7 +68,6 @@ class Program:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        self.code, self.seconds, self.output = done.returncode, time.monotonic() - began, done.stdout
 
 
 def programs(lines):
@@ -102,6 +116,24 @@ def work(queue, log, writing):
             print(f"{program.seconds:7.1f} s  {word:6}  {program.package}  {program.name}", flush=True)
 
 
+def again(everything, log):
+    """Runs the tests that failed alone, unless they are too many; what each did is told in the log."""
+    failed = [program for program in everything if program.code != 0]
+    if not all(program.failed() for program in failed) or sum(len(program.failed()) for program in failed) > AGAIN:
+        return
+    for program in failed:
+        passed = True
+        for name in program.failed():
+            done = program.execute("--exact", name, "--show-output")
+            flaky = done.returncode == 0 and re.search(rb"^test result: ok\. 1 passed;", done.stdout, re.MULTILINE)
+            passed = passed and bool(flaky)
+            # Its own result line would be counted a second time.
+            said = re.sub(rb"^test result:", b"the second result:", done.stdout, flags=re.MULTILINE)
+            log.write(f"     Again {name} of {program.name}\n".encode() + said)
+            log.write(f"{'flaky' if flaky else 'failed twice'}: {name} ({program.package}, {program.name})\n".encode())
+        program.code = 0 if passed else program.code
+
+
 def main():
     everything = programs(sys.stdin)
     if not everything:
@@ -114,6 +146,7 @@ def main():
             thread.start()
         for thread in threads:
             thread.join()
+        again(everything, log)
     print("\nthe slowest parts:")
     for program in sorted(everything, key=lambda program: -program.seconds)[:10]:
         print(f"{program.seconds:7.1f} s  {program.package}  {program.name}")

@@ -92,9 +92,11 @@ grep -E '^ +[0-9]+ injected|^seed [0-9]|faults injected' "$log" || true
 sed -n 's/^clients: //p' "$log"
 grep -E '^(bypass table|set-ups|situations): ' "$log" || true
 python3 tests/situations.py "$log"
-echo "$(count passed) passed, $(count failed) failed, $(grep -c '^SKIP' "$log" || true) skipped"
+# A test that failed beside others and passed alone is told, with what it said.
+flaky=$(grep -c '^flaky: ' "$log" || true)
+echo "$(($(count passed) + flaky)) passed ($flaky of them when run again, alone), $(($(count failed) - flaky)) failed, $(grep -c '^SKIP' "$log" || true) skipped"
 # Last, where the end of a long output is all that is kept: what has failed, and why.
-if [ $code != 0 ]; then
+if [ $code != 0 ] || [ "$flaky" != 0 ]; then
   awk '
     NR == FNR { if (/^test .* \.\.\. FAILED$/) failed[$2] = 1; next }
     /^---- .* stdout ----$/ { of = ($2 in failed) ? $2 : ""; left = 0 }
@@ -102,6 +104,6 @@ if [ $code != 0 ]; then
     of != "" && / panicked at / { left = 16 }
     left > 0 { print of ": " substr($0, 1, 600); left-- }
   ' "$log" "$log"
-  grep -E '^test .* \.\.\. FAILED$' "$log" || true
+  grep -E '^(test .* \.\.\. FAILED|flaky: .*|failed twice: .*)$' "$log" || true
 fi
 exit $code
