@@ -245,7 +245,10 @@ def sink_server(path):
             total += count
             if count == 0 or total >= STREAM:
                 break
-        stream.sendall(b"%020d" % total)
+        try:
+            stream.sendall(b"%020d" % total)
+        except BrokenPipeError:
+            pass  # It was closed before its end.
         stream.close()
 
     def accept():
@@ -349,9 +352,11 @@ def main():
                     row(f"20 containers, {name}", said(a), said(b), f"(engine-bound) {a[0] / b[0]:.2f} ×; cost {b[2] / a[2]:.2f} × less", True)
             finally:
                 remove()
-            plain, ours_one = wrk(ports["tls"], "/_ping", jwt, 1, options.seconds), wrk(ports["gateway"], "/_ping", token, 1, options.seconds)
-            row("p50 of one connection, over HAProxy with TLS alone", f"{ours_one[1]:.0f} µs", f"{plain[1]:.0f} µs",
-                f"at most + 25 µs: {ours_one[1] - plain[1]:+.0f} µs", ours_one[1] - plain[1] <= 25)
+            pairs = [(wrk(ports["gateway"], "/_ping", token, 1, options.seconds)[1], wrk(ports["tls"], "/_ping", jwt, 1, options.seconds)[1])
+                     for _ in range(5)]
+            ours_one, plain = sorted(pairs, key=lambda pair: pair[0] - pair[1])[2]
+            row("p50 of one connection, over HAProxy with TLS alone, median of 5 pairs", f"{ours_one:.0f} µs", f"{plain:.0f} µs",
+                f"at most + 25 µs: {ours_one - plain:+.0f} µs", ours_one - plain <= 25)
             copy = throughput(tls(ports["copy"]))
             stream, body = tls(ports["hijack"]), b'{"Detach":false,"Tty":false}'
             stream.sendall(f"POST /v1.44/exec/e1/start HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {hijack_token}\r\nContent-Type: application/json\r\n"
