@@ -18,18 +18,13 @@
 #[path = "contributing/copy.rs"]
 mod copy;
 #[allow(dead_code)] // the book needs more of it
-#[path = "book/markdown.rs"]
-mod markdown;
-#[path = "book/shown.rs"]
-mod shown;
-mod support;
 #[path = "contributing/walk.rs"]
 mod walk;
 
+use crate::support::{TestLab, on_host};
 use copy::Copy;
 use serde_json::Value;
 use std::path::Path;
-use support::{TestLab, on_host};
 use walk::Part;
 
 const PAGE: &str = "CONTRIBUTING.md";
@@ -40,7 +35,7 @@ fn root() -> &'static Path {
 
 #[test]
 fn the_walk_that_adds_a_kind_ends_with_a_host_that_has_converged() {
-    let parts = walk::parts(&markdown::read(PAGE));
+    let parts = walk::parts(&crate::book::markdown::read(PAGE));
     let hosts = parts.iter().position(Part::needs_host).expect("no part of the walk needs a host");
     let (local, on_a_host) = parts.split_at(hosts);
     assert!(on_a_host.iter().all(Part::needs_host), "what needs a host comes last in {PAGE}");
@@ -54,7 +49,7 @@ fn the_walk_that_adds_a_kind_ends_with_a_host_that_has_converged() {
     let names: Vec<&str> = fields.as_object().expect("the schema lacks the kind").keys().map(String::as_str).collect();
     assert_eq!(names, ["text", "state"], "the fields in schema/playbook.json");
 
-    let Some((lab, lab_hosts)) = TestLab::with_host_named("web1") else { return };
+    let (lab, lab_hosts) = TestLab::with_host_named("web1");
     copy.link_lab(lab.lab.dir());
     let before = on_host(&lab_hosts[0], "cat /etc/motd 2>/dev/null || :");
     on_a_host.iter().for_each(|part| part.follow(&copy.tree));

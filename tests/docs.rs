@@ -1,5 +1,5 @@
 //! The references of the book are made from the tables and the code that the
-//! program goes by: `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
+//! program goes by: `UPDATE_DOCS=1 cargo test --test integration docs::` writes them anew.
 //!
 //! Some pages are made as a whole; others have a part between two marks.
 
@@ -40,14 +40,14 @@ fn is_current(page: &str, wanted: impl FnOnce(&str) -> String) {
         std::fs::write(&file, &wanted).unwrap();
         return;
     }
-    assert!(written == wanted, "{page} is not current: UPDATE_DOCS=1 cargo test --test docs");
+    assert!(written == wanted, "{page} is not current: UPDATE_DOCS=1 cargo test --test integration docs::");
 }
 
 /// A page with the text between the two marks of each part replaced.
 fn with_parts(page: &str, parts: &[(&str, String)]) -> String {
     let mut text = page.to_owned();
     for (name, part) in parts {
-        let begin = format!("<!-- {name}: made by tests/docs.rs, UPDATE_DOCS=1 cargo test --test docs -->\n");
+        let begin = format!("<!-- {name}: made by tests/docs.rs, UPDATE_DOCS=1 cargo test --test integration docs:: -->\n");
         let end = format!("<!-- end of {name} -->\n");
         let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no line {begin}"));
         let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no line {end}"));

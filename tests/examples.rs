@@ -1,18 +1,15 @@
 //! Every project under `examples/` is checked as it stands, then planned and
 //! applied on a fresh lab host, and planned again: nothing may be left to do.
 //!
-//! Without a Docker engine the second part says SKIP and why; with
-//! STOCKADE_NO_SKIP=1 it fails instead.
+//! The second part is ignored unless it is asked for, as `tests/run.sh` does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use stockade::lab::{Lab, LabError, UpOptions};
-use support::program;
+use crate::support::{TestLab, program};
+use stockade::lab::UpOptions;
 
 /// Each folder with a playbook.
 fn projects() -> Vec<PathBuf> {
@@ -67,40 +64,14 @@ fn every_example_is_free_of_errors_for_the_hosts_and_stages_its_inventory_names(
     }
 }
 
-/// A lab that is taken down however the test ends.
-struct TestLab(Lab, #[expect(dead_code, reason = "removed after the hosts are down")] tempfile::TempDir);
-
-impl Drop for TestLab {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.down_all() {
-            eprintln!("the lab in {} could not be taken down: {error}", self.0.dir().display());
-        }
-    }
-}
-
-/// `None`, said aloud, where no engine answers.
-fn lab() -> Option<TestLab> {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = Lab::open(dir.path().join("lab")).unwrap();
-    let unreachable = match lab.check_engine() {
-        Ok(()) if std::env::var_os("STOCKADE_FAST").is_none() => return Some(TestLab(lab, dir)),
-        Ok(()) => "only tests without real hosts are wanted".to_owned(),
-        Err(error @ (LabError::DockerMissing | LabError::EngineUnreachable { .. })) => error.to_string(),
-        Err(error) => panic!("{error}"),
-    };
-    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-    assert!(!forbidden, "may not be skipped: {unreachable}");
-    eprintln!("SKIP examples: {unreachable}");
-    None
-}
-
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn every_example_brings_a_fresh_host_to_where_nothing_is_left_to_do() {
-    let Some(test) = lab() else { return };
+    let test = TestLab::new();
     let projects = projects();
     // One host an example, of the base that can be had wherever apt packages can.
     let hosts = test
-        .0
+        .lab
         .up(&UpOptions {
             count: projects.len(),
             base: Some("debootstrap:bookworm".parse().unwrap()),
@@ -108,7 +79,7 @@ fn every_example_brings_a_fresh_host_to_where_nothing_is_left_to_do() {
             ..UpOptions::default()
         })
         .unwrap();
-    let inventory = test.0.inventory_path();
+    let inventory = test.lab.inventory_path();
     std::thread::scope(|scope| {
         for (project, host) in projects.iter().zip(&hosts) {
             scope.spawn(|| brings_to_nothing_to_do(project, &inventory, &host.name));

@@ -9,8 +9,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
 
-mod support;
-
 #[path = "faults/access.rs"]
 mod access;
 #[path = "faults/connection.rs"]
@@ -25,8 +23,6 @@ mod disk;
 mod machine;
 #[path = "faults/packages.rs"]
 mod packages;
-#[path = "support/relay.rs"]
-mod relay;
 #[path = "faults/runner.rs"]
 mod runner;
 #[path = "faults/seed.rs"]
@@ -75,9 +71,10 @@ fn runner(pattern: &str) -> Call {
 const HOSTS: usize = 4;
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn every_fault_is_survived() {
     let mut seed = Seed::of_environment();
-    let Some(mut site) = Site::new() else { return };
+    let mut site = Site::new();
     // What a run calls, on its way to each state.
     let normal = site.normal();
     let mut faults: Vec<Fault> = Vec::new();
@@ -106,11 +103,7 @@ fn every_fault_is_survived() {
         let (queue, tally) = (&queue, &tally);
         scope.spawn(move || work(site, queue, tally));
         for _ in 1..HOSTS {
-            scope.spawn(move || {
-                if let Some(site) = Site::new() {
-                    work(site, queue, tally);
-                }
-            });
+            scope.spawn(move || work(Site::new(), queue, tally));
         }
     });
     let tally = tally.into_inner().unwrap();

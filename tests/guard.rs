@@ -3,10 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
-mod support;
-
+use crate::support::project::Project;
 use std::time::{Duration, Instant};
-use support::project::Project;
 
 /// What decides about access: sshd's own view of its configuration, its ports,
 /// sudo's rules, the accounts, the firewall.
@@ -24,7 +22,7 @@ fn access(project: &Project) -> String {
 fn is_put_back(project: &Project, steps: &str, reason: &str) {
     let before = access(project);
     project.playbook(steps);
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(12)]);
     assert_eq!(ran.code, 5, "{steps}: {ran:?}");
     assert!(
         ran.err.contains(reason) || ran.out.contains(reason),
@@ -46,8 +44,9 @@ fn sshd(lines: &str) -> String {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     // What sshd tells no client is read from its own log.
     is_put_back(&project, &sshd("AllowGroups nobody\\n"), "none of user's groups are listed in AllowGroups");
     for lines in [
@@ -70,7 +69,7 @@ fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
     project.on_host("printf '# none\\n' >/etc/sudoers.d/old; chmod 0644 /etc/sudoers.d/old");
     let sound = "[[step]]\nsudoers = { name = \"app\", content = \"games ALL=(root) /bin/true\" }\n";
     project.playbook(sound);
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(12)]);
     assert_eq!(ran.code, 0, "what visudo has said before is not held against the change: {ran:?}");
     assert!(project.on_host("sudo -l -U games").contains("/bin/true"));
     project.on_host("rm /etc/sudoers.d/old /etc/sudoers.d/app");
@@ -79,8 +78,9 @@ fn whatever_shuts_the_operator_out_is_put_back_with_the_reason() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_firewall_that_closes_the_port_is_put_back() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null");
     let rules = project.on_host("sed '/ 22 /d' /etc/ufw/user.rules");
     assert!(!rules.contains("dport 22") && project.on_host("cat /etc/ufw/user.rules").contains("dport 22"));
@@ -92,8 +92,9 @@ fn a_firewall_that_closes_the_port_is_put_back() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_change_that_a_new_login_confirms_stays_and_leaves_no_timer() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(&sshd("PasswordAuthentication no\\nMaxAuthTries 4\\n"));
     project.converge();
     let found = project.on_host("mkdir -p /run/sshd; sshd -T | grep -E '^(passwordauthentication|maxauthtries)'");
@@ -104,8 +105,9 @@ fn a_change_that_a_new_login_confirms_stays_and_leaves_no_timer() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn steps_before_a_guard_stay_and_those_after_it_are_not_begun() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let steps = format!(
         "[[step]]\nfile = {{ path = \"/srv/before\", content = \"x\" }}\n{}[[step]]\nfile = {{ path = \"/srv/after\", content = \"x\" }}\n",
         sshd("DenyUsers ubuntu\\n")
@@ -122,8 +124,9 @@ fn steps_before_a_guard_stay_and_those_after_it_are_not_begun() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_host_reverts_by_itself_when_the_controller_has_died() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let before = access(&project);
     // The controller is killed while the guard waits for it.
     project.playbook(&format!(
@@ -131,7 +134,7 @@ fn the_host_reverts_by_itself_when_the_controller_has_died() {
         sshd("DenyUsers ubuntu\\n")
     ));
     let mut controller = project
-        .command(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(8)])
+        .command(&["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(8)])
         .spawn()
         .unwrap();
     project.on_host("timeout 60 sh -c 'until [ -e /run/reached ]; do sleep 0.1; done'");
@@ -148,8 +151,9 @@ fn the_host_reverts_by_itself_when_the_controller_has_died() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_host_that_restarts_before_the_confirmation_comes_up_as_before() {
-    let Some(mut project) = Project::new() else { return };
+    let mut project = Project::new();
     let before = access(&project);
     project.playbook(&format!(
         "{}[[step]]\nguard = true\ncommand = {{ run = \"touch /srv/reached; sleep 100\", creates = \"/nowhere\" }}\n",
@@ -185,18 +189,19 @@ fn direct(project: &Project) -> String {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let address = direct(&project);
     let run = |port: u16, arguments: &[&str]| {
         let inventory = std::fs::read_to_string(project.folder().join("direct.toml")).unwrap();
         project.write("at.toml", &inventory.replace("port = 22", &format!("port = {port}")));
-        support::project::ran(support::program(project.folder()).args(arguments).args(["-i", "at.toml"]))
+        crate::support::project::ran(crate::support::program(project.folder()).args(arguments).args(["-i", "at.toml"]))
     };
     let listens = "ss -Hltn | sed -n 's/.*:\\(22\\|2222\\|2200\\) .*/\\1/p' | sort -u | tr '\\n' ' '";
     let file = "[[step]]\nfile = { path = \"/srv/late\", content = \"x\" }\n";
     project.playbook(&format!("{}{file}", sshd("Port 2222\\n")));
-    let moved = run(22, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(20)]);
+    let moved = run(22, &["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(20)]);
     assert_eq!(moved.code, 0, "{moved:?}");
     assert!(moved.err.contains("port 2222"), "the operator is told: {moved:?}");
     let known = std::fs::read_to_string(project.folder().join("known_hosts")).unwrap();
@@ -207,14 +212,14 @@ fn a_new_port_of_sshd_is_followed_in_the_same_run_by_socket_and_by_service() {
 
     project.on_host("systemctl disable --now ssh.socket; systemctl enable --now ssh.service 2>&1");
     project.playbook(&sshd("Port 2200\\n"));
-    let moved = run(2222, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(20)]);
+    let moved = run(2222, &["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(20)]);
     assert_eq!(moved.code, 0, "{moved:?}");
     assert_eq!(project.on_host(listens), "2200");
 
     // A port that a firewall on the way drops: back to where it was.
     project.on_host("iptables -A INPUT -p tcp --dport 2222 -j DROP");
     project.playbook(&sshd("Port 2222\\n"));
-    let back = run(2200, &["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(8)]);
+    let back = run(2200, &["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(8)]);
     assert_eq!(back.code, 5, "{back:?}");
     assert_eq!(project.on_host(listens), "2200");
 }
@@ -231,8 +236,9 @@ fn many_guards(count: usize, mark: &str) -> String {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_limit_of_new_connections_to_the_login_port_undoes_nothing() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1");
     let guards = "cat /var/lib/stockade/runs/*/journal | grep -c '^D '";
     // The plan sets the limit, and needs more logins than it lets in at once.
@@ -258,8 +264,9 @@ fn a_limit_of_new_connections_to_the_login_port_undoes_nothing() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn changes_of_access_share_a_login_where_what_is_between_them_can_be_put_back_too() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let steps = |last: &str| {
         format!(
             "{}[[step]]\nfile = {{ path = \"/srv/between\", content = \"x\" }}\n\
@@ -279,8 +286,9 @@ fn changes_of_access_share_a_login_where_what_is_between_them_can_be_put_back_to
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_summary_of_a_change_that_was_put_back_names_what_stays() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(&format!(
         "[[step]]\nname = \"the data\"\nfile = {{ path = \"/srv/data\", content = \"x\" }}\n{}\
          [[step]]\nname = \"the tool\"\ncommand = {{ run = \"touch /srv/tool\", creates = \"/srv/tool\" }}\n\

@@ -219,7 +219,7 @@ fn only_one_module_talks_ssh_and_only_one_draws_progress() {
 }
 
 #[test]
-fn every_ignored_test_names_its_issue() {
+fn every_ignored_test_says_what_it_needs_and_who_runs_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     sources(&root.join("tests"), &mut files);
@@ -228,7 +228,22 @@ fn every_ignored_test_names_its_issue() {
     let mark = concat!("#[ig", "nore");
     for path in files {
         for line in std::fs::read_to_string(&path).unwrap().lines().filter(|line| line.contains(mark)) {
-            assert!(line.contains("issue"), "{}: {line}", path.display());
+            let is_run = line.contains(": tests/run.sh runs it") || line.contains("run by other tests");
+            assert!(is_run, "{}: {line}", path.display());
+        }
+    }
+}
+
+/// `autotests` is off: a file that no module names would never be compiled.
+#[test]
+fn every_file_of_tests_is_a_module_of_the_test_program() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let program = std::fs::read_to_string(tests.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(&tests).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_some_and(|extension| extension == "rs") && stem != "main" {
+            assert!(program.contains(&format!("\nmod {stem};\n")), "{}", path.display());
         }
     }
 }

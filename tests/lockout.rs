@@ -4,10 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
-mod support;
-
-use support::program;
-use support::project::{Project, Ran, ran};
+use crate::support::program;
+use crate::support::project::{Project, Ran, ran};
 
 /// What decides about access, as files and as units.
 fn access(project: &Project) -> String {
@@ -25,7 +23,7 @@ fn access(project: &Project) -> String {
 fn does_not_stay(project: &Project, steps: &str, code: i32, reason: &str) -> Ran {
     let before = access(project);
     project.playbook(steps);
-    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(12)]);
     assert_eq!(before, access(project), "{steps}: access is as before: {ran:?}");
     assert_eq!(ran.code, code, "{steps}: {ran:?}");
     assert!(ran.err.contains(reason) || ran.out.contains(reason), "{steps}: {reason:?} is not told: {ran:?}");
@@ -35,8 +33,9 @@ fn does_not_stay(project: &Project, steps: &str, code: i32, reason: &str) -> Ran
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_tree_that_access_is_in_comes_back_with_all_that_was_in_it() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; mkdir -p '/home/ubuntu/a b/-c'; echo x >\"/home/ubuntu/a b/-c/d'e\"; ln -s nowhere /home/ubuntu/dangling; chown -R ubuntu: /home/ubuntu");
     for path in ["/home/ubuntu/.ssh", "/home/ubuntu"] {
         let steps = format!("[[step]]\ndirectory = {{ path = \"{path}\", state = \"absent\", recursive = true }}\n");
@@ -45,8 +44,9 @@ fn a_tree_that_access_is_in_comes_back_with_all_that_was_in_it() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_the_login_goes_through_is_guarded_though_it_is_no_configuration() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     for (steps, reason) in [
         ("directory = { path = \"/home\", mode = \"0700\" }", "authentication failed"),
@@ -68,8 +68,9 @@ fn what_the_login_goes_through_is_guarded_though_it_is_no_configuration() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn files_that_decide_about_every_login_are_put_back() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     for steps in [
         "line = { path = \"/etc/passwd\", match = \"^ubuntu:\", line = \"ubuntu:x:1000:1000::/home/ubuntu:/bin/false\" }",
@@ -85,8 +86,9 @@ fn files_that_decide_about_every_login_are_put_back() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn packages_that_carry_access_are_not_removed() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     for name in ["openssh-server", "sudo", "openssh-client"] {
         let steps = format!("[[step]]\npackage = {{ name = \"{name}\", state = \"absent\" }}\n");
@@ -98,8 +100,9 @@ fn packages_that_carry_access_are_not_removed() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_network_that_the_host_cannot_be_reached_by_is_put_back_live() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq -y install netplan.io >/dev/null 2>&1; command -v netplan");
     // A container has no udev, which netplan only tells to look.
     project.on_host("printf '#!/bin/sh\n' >/usr/local/bin/udevadm; chmod 755 /usr/local/bin/udevadm");
@@ -131,8 +134,9 @@ fn a_network_that_the_host_cannot_be_reached_by_is_put_back_live() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_host_that_would_start_no_sshd_at_its_next_boot_is_put_back() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     let off = |unit: &str| format!("[[step]]\nservice = {{ name = \"{unit}\", enabled = false }}\n");
     let steps = format!("{}{}", off("ssh.socket"), off("ssh.service"));
@@ -140,8 +144,9 @@ fn a_host_that_would_start_no_sshd_at_its_next_boot_is_put_back() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_socket_that_was_stopped_listens_again() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     project.on_host("systemctl disable --now ssh.service 2>/dev/null; systemctl enable --now ssh.socket 2>/dev/null; systemctl is-active ssh.socket");
     let steps = "[[step]]\nservice = { name = \"ssh.socket\", enabled = false, running = false }\n\
@@ -151,8 +156,9 @@ fn a_socket_that_was_stopped_listens_again() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_host_key_that_changes_is_put_back_with_both_fingerprints() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     let other = project.on_host("ssh-keygen -q -t ed25519 -N '' -f /tmp/k && cat /tmp/k");
     let steps = format!(
@@ -162,8 +168,9 @@ fn a_host_key_that_changes_is_put_back_with_both_fingerprints() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_guard_whose_timer_somebody_stopped_is_put_back_by_the_runner() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     let before = access(&project);
     project.playbook(
@@ -183,8 +190,9 @@ fn a_guard_whose_timer_somebody_stopped_is_put_back_by_the_runner() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_change_that_takes_longer_than_its_guard_is_told_as_that() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful");
     let steps = "[[step]]\nfile = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"MaxAuthTries 3\\n\" }\n\
                  [[step]]\nguard = true\ncommand = { run = \"sleep 600\", creates = \"/nowhere\" }\n";
@@ -192,8 +200,9 @@ fn a_change_that_takes_longer_than_its_guard_is_told_as_that() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn rules_in_files_are_live_before_a_login_confirms_them() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq install -y ufw nftables >/dev/null 2>&1; \
          ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null",
@@ -218,8 +227,9 @@ fn rules_in_files_are_live_before_a_login_confirms_them() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn taking_back_rules_of_a_firewall_closes_what_they_had_opened() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1; ufw allow 22/tcp >/dev/null; ufw --force enable >/dev/null");
     let live = "iptables -S; ip6tables -S; cat /etc/ufw/user.rules /etc/ufw/ufw.conf";
     let before = project.on_host(live);
@@ -232,8 +242,9 @@ fn taking_back_rules_of_a_firewall_closes_what_they_had_opened() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_user_that_is_not_taken_back_keeps_its_home() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook("[[step]]\nuser = { name = \"deploy\" }\n");
     project.converge();
     project.on_host("useradd other; echo mine >/home/deploy/mine");
@@ -248,8 +259,9 @@ fn a_user_that_is_not_taken_back_keeps_its_home() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_came_before_a_guard_is_taken_back_with_it_where_that_is_wanted() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         "[[step]]\nfile = { path = \"/srv/before\", content = \"x\" }\n\
          [[step]]\ncommand = { run = \"touch /srv/command\", creates = \"/srv/command\" }\n\
@@ -266,8 +278,9 @@ fn what_came_before_a_guard_is_taken_back_with_it_where_that_is_wanted() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_restart_that_is_owed_to_a_unit_that_is_gone_stops_nobody() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let unit = |name: &str| {
         format!(
             "[[step]]\nunit = {{ name = \"{name}\", content = \"[Service]\\nExecStart=/bin/sleep infinity\\n\" }}\nrestart = [\"{name}\"]\n"
@@ -292,8 +305,9 @@ fn a_restart_that_is_owed_to_a_unit_that_is_gone_stops_nobody() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn nobody_but_root_can_hold_the_lock() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("rm -f /run/lock/stockade.lock; runuser -u nobody -- sh -c 'exec 9>>/run/lock/stockade.lock; flock 9; sleep 600 </dev/null >/dev/null 2>&1 &'");
     project.playbook("[[step]]\nfile = { path = \"/srv/x\", content = \"x\" }\n");
     project.converge();
@@ -301,16 +315,18 @@ fn nobody_but_root_can_hold_the_lock() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_reboot_is_under_no_guard() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook("[[step]]\nguard = true\nreboot = { timeout = 120 }\n");
     let planned = project.run(&["plan", "site.toml"]);
     assert!(planned.code == 0 && !planned.out.contains("guarded"), "{planned:?}");
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn whatever_is_done_to_the_account_that_logs_in_is_put_back() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("touch /home/ubuntu/.sudo_as_admin_successful; groupadd wheel; gpasswd -a ubuntu wheel; \
         printf '%%wheel ALL=(ALL) NOPASSWD:ALL\\n' >/etc/sudoers.d/90-cloud-init-users; mkdir /srv/d; \
         mv /etc/ssh/sshd_config.d /srv/d/x; ln -s /srv/d/x /etc/ssh/sshd_config.d; ssh-keygen -q -t ed25519 -N '' -f /tmp/k");
@@ -337,8 +353,9 @@ fn whatever_is_done_to_the_account_that_logs_in_is_put_back() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_account_that_a_run_made_can_take_the_run_back_only_as_somebody_else() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let key = std::fs::read_to_string(format!("{}.pub", project.lab.lab.key_path().display())).unwrap();
     project.playbook(&format!(
         "[[step]]\nuser = {{ name = \"deploy\", shell = \"/bin/bash\", sudo = \"nopasswd\", authorized_keys = [\"{}\"] }}\n",
@@ -349,7 +366,7 @@ fn the_account_that_a_run_made_can_take_the_run_back_only_as_somebody_else() {
     let before = access(&project);
     std::fs::write(project.lab.lab.inventory_path(), inventory.replace("ubuntu", "deploy")).unwrap();
     let name = project.host.name.clone();
-    let undone = project.run(&["undo", &name, "--yes", "--guard-timeout", support::guard_seconds(12)]);
+    let undone = project.run(&["undo", &name, "--yes", "--guard-timeout", crate::support::guard_seconds(12)]);
     assert_eq!(before, access(&project), "{undone:?}");
     assert!(undone.code == 5 || undone.code == 3, "{undone:?}");
     assert_eq!(project.run(&["facts"]).code, 0, "deploy still logs in");
@@ -363,8 +380,9 @@ fn the_account_that_a_run_made_can_take_the_run_back_only_as_somebody_else() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_is_not() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update; apt-get -qq install -y ufw >/dev/null 2>&1",
     );
@@ -374,7 +392,7 @@ fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_i
         ["rules = [ { allow = \"22/tcp\", from = \"198.51.100.0/24\" } ]", "default_incoming = \"deny\"", "rules = []"]
     {
         project.playbook(&format!("[[step]]\nfirewall = {{ {rules} }}\n"));
-        let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", support::guard_seconds(12)]);
+        let ran = project.run(&["apply", "site.toml", "--yes", "--guard-timeout", crate::support::guard_seconds(12)]);
         assert_eq!(ran.code, 1, "{rules}: {ran:?}");
         assert_eq!(before, project.on_host(live), "{rules}");
     }
@@ -384,9 +402,10 @@ fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_i
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
-    let Some(project) = Project::new() else { return };
-    let Some(tree) = project.image() else { return };
+    let project = Project::new();
+    let tree = project.image();
     let apply = |content: &str| {
         project.playbook(&format!(
             "[[step]]\nfile = {{ path = \"/etc/sudoers.d/zz\", mode = \"0440\", content = \"{content}\\n\" }}\n"
@@ -414,8 +433,9 @@ fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("systemctl disable -q --now ssh.socket; systemctl enable -q --now ssh.service");
     // It is told to begin anew, and cannot, nor when it is started for the
     // first time: a connection of that moment that still holds its port has the same effect.
@@ -441,8 +461,9 @@ fn an_sshd_that_ends_as_it_is_reloaded_is_started_again() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn many_changes_of_sshd_in_a_row_do_not_reach_the_limit_of_its_starts() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("systemctl is-active ssh.socket");
     let steps: String = (1..=7)
         .map(|n| {
@@ -458,8 +479,9 @@ fn many_changes_of_sshd_in_a_row_do_not_reach_the_limit_of_its_starts() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_unit_file_of_sshd_is_confirmed_only_when_it_is_in_use() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     // The start of a service that cannot start.
     project.on_host("systemctl disable --now ssh.socket; systemctl enable ssh.service; systemctl start ssh.service");
     let text = project.on_host("systemctl cat ssh.service | grep -v '^#'");

@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
-mod support;
-
+use crate::support::program;
+use crate::support::project::{Project, Ran, ran};
 use std::process::Stdio;
-use support::program;
-use support::project::{Project, Ran, ran};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v a";
 const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
@@ -56,8 +54,9 @@ fn pairs<'a>(list: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_command_whose_guard_held_is_asked_again_after_what_changes_the_host() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let steps = |content: &str| {
         format!(
             "[[step]]\nfile = {{ path = \"/etc/src\", content = \"{content}\\n\" }}\n\
@@ -94,8 +93,9 @@ fn a_command_whose_guard_held_is_asked_again_after_what_changes_the_host() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_was_shown_is_no_drift_in_a_later_phase() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(&site, &[("app", ":", ":"), ("dep", ":", ":"), ("other", ":", ":")]);
     site.on_host(
         "cd /srv/build/other; sed -i '/^Version/a Depends: dep' DEBIAN/control; dpkg-deb --root-owner-group -b . /srv/repo/other.deb >/dev/null; \
@@ -134,8 +134,9 @@ package = {{ name = "other" }}
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn commands_that_share_a_guard_run_as_long_as_it_is_not_met() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let build = |guard: &str, to: &str| {
         format!(
             "[[step]]\ncommand = {{ run = \"mkdir -p /srv/src; echo configured >/srv/src/{to}.status\", {guard} }}\n\
@@ -163,8 +164,9 @@ fn commands_that_share_a_guard_run_as_long_as_it_is_not_met() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_is_seeded_once_may_be_tuned_after() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.playbook(
         r#"
 [probes]
@@ -210,8 +212,9 @@ setting = { path = "/srv/c.conf", key = "a", value = "3" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_owner_that_a_package_gives_to_what_the_playbook_made_can_be_kept() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(&site, &[("app", ":", "chown -R daemon:adm /etc/app")]);
     let steps = |owner: &str| {
         format!(
@@ -234,8 +237,9 @@ fn an_owner_that_a_package_gives_to_what_the_playbook_made_can_be_kept() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_absence_of_what_a_package_brings_is_reached_by_one_apply() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(
         &site,
         &[(
@@ -296,8 +300,9 @@ group = { name = "sitegroup", state = "absent" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_a_command_makes_is_edited_by_a_later_step_of_the_same_apply() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.playbook(
         r#"
 [[step]]
@@ -331,8 +336,9 @@ service = { name = "apply-later", running = true }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_file_that_differs_only_because_of_the_run_is_named_and_asked_for() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(&site, &[("spoiler", ":", "echo spoiled >/etc/ours; chmod 600 /etc/mine")]);
     let steps = "[[step]]\npackage = { name = \"spoiler\" }\n\
                  [[step]]\nfile = { path = \"/etc/ours\", content = \"ours\\n\" }\n\
@@ -353,8 +359,9 @@ fn a_file_that_differs_only_because_of_the_run_is_named_and_asked_for() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_reboot_that_is_required_is_found_wherever_its_step_stands() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(
         &site,
         &[
@@ -386,8 +393,9 @@ fn a_reboot_that_is_required_is_found_wherever_its_step_stands() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_command_that_follows_a_change_runs_once_for_it_and_is_never_lost() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let steps = |content: &str, between: &str| {
         format!(
             "[[step]]\nname = \"grub defaults\"\nfile = {{ path = \"/etc/grub-like\", content = \"{content}\\n\" }}\n\
@@ -434,8 +442,9 @@ fn a_command_that_follows_a_change_runs_once_for_it_and_is_never_lost() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_controller_that_dies_between_two_phases_leaves_the_rest_to_resume() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.playbook(
         r#"
 [[step]]
@@ -478,8 +487,9 @@ restart = ["hello.service"]
 "#;
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn restarts_are_done_before_what_needs_them() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let hello = |content: &str, rest: &str| site.playbook(&(HELLO.replace("CONTENT", content) + rest));
     let needs = |content: &str| {
         format!(
@@ -515,8 +525,9 @@ fn restarts_are_done_before_what_needs_them() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn no_package_is_moved_across_a_step_and_what_it_has_made_is_brought_to_what_is_wanted() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(
         &site,
         &[
@@ -568,8 +579,9 @@ link = { path = "/srv/link", target = "/srv/made" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_account_that_a_package_or_command_makes_keeps_what_the_step_does_not_name() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let daemon = "useradd --system --no-create-home --home-dir /var/lib/daemon --shell /usr/sbin/nologin daemon1";
     packages(&site, &[("daemon", ":", daemon)]);
     site.playbook(
@@ -592,8 +604,9 @@ user = { name = "bob", groups = ["adm"], comment = "Bob" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_does_not_run_or_is_gone_has_nothing_to_reload() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let unit = "[Service]\\nExecStart=/bin/sleep infinity\\nExecReload=/bin/true\\n";
     site.on_host(&format!("printf '{unit}' >/etc/systemd/system/idle.service; systemctl daemon-reload"));
     site.playbook("[[step]]\nfile = { path = \"/etc/idle.conf\", content = \"x\" }\nreload = [\"idle.service\"]\n");
@@ -607,8 +620,9 @@ fn what_does_not_run_or_is_gone_has_nothing_to_reload() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_the_skeleton_gives_a_new_home_is_edited_by_the_same_apply() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.on_host(
         "printf '# of the skeleton\\n' | tee /etc/skel/.bashrc /etc/skel/.profile /etc/skel/.old >/etc/skel/.kept",
     );
@@ -645,8 +659,9 @@ directory = {{ path = "/home/gu/.config", owner = "gu", group = "gu" }}
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_needs_nothing_of_the_skeleton_takes_no_phase() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.playbook(&format!(
         r#"
 [[step]]
@@ -667,8 +682,9 @@ line = {{ path = "/home/gu/.bashrc", line = "X=1" }}
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_command_that_is_owed_runs_with_the_text_that_is_corrected() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let steps = |before: &str, content: &str, named: &str, unnamed: &str| {
         site.playbook(&format!(
             "{before}[[step]]\nfile = {{ path = \"/srv/conf\", content = \"{content}\\n\" }}\n\
@@ -690,8 +706,9 @@ fn a_command_that_is_owed_runs_with_the_text_that_is_corrected() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_needs_an_account_that_a_package_or_command_makes_is_decided_at_its_turn() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     packages(&site, &[("app", ":", "groupadd app-data; useradd -m -d /srv/app-home -s /bin/sh app")]);
     let made = "command = { run = \"groupadd dep-data; useradd -m -s /bin/sh dep\", unless = \"id dep\" }";
     site.write("files/unit", "[Service]\nExecStart=/bin/true\n");
@@ -746,8 +763,9 @@ fn what_needs_an_account_that_a_package_or_command_makes_is_decided_at_its_turn(
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn keys_that_a_command_of_the_run_adds_are_kept() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.on_host("useradd -m eve; install -d -m 700 -o eve -g eve /home/eve/.ssh");
     let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINocinsDp91Dc70suRj1rzzasKQ6uQIBJuUtwd6l8YTP imported";
     site.playbook(&format!(
@@ -760,8 +778,9 @@ fn keys_that_a_command_of_the_run_adds_are_kept() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_is_made_where_a_command_may_have_made_it_is_decided_at_its_turn() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.playbook(
         r#"
 [[step]]
@@ -796,8 +815,9 @@ file = { path = "/etc/made", content = "ours\n" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_reboot_that_is_asked_for_after_its_turn_comes_at_the_end() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     let asks = |name: &str| {
         format!(
             "[[step]]\ncommand = {{ run = \"touch /run/reboot-required /srv/{name}\", creates = \"/srv/{name}\" }}\n"
@@ -838,8 +858,9 @@ fn a_reboot_that_is_asked_for_after_its_turn_comes_at_the_end() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_step_that_only_its_turn_decides_may_bring_what_later_steps_need() {
-    let Some(site) = Project::new() else { return };
+    let site = Project::new();
     site.on_host("mkdir /etc/skel/work");
     site.playbook(&format!(
         r#"

@@ -1,19 +1,23 @@
-"""Runs the workspace's test programs side by side.
+"""Runs the workspace's tests side by side.
 
-    cargo test --workspace --no-run --message-format=json | tests/programs.py LOG
+    cargo test --workspace --no-run --message-format=json | tests/programs.py [--fast] LOG
 
-Most of a long program is waiting (a guard's time, a host that restarts), so a
-few of them run at once: STOCKADE_TEST_LANES, by default 3. Those of one
-package whose tests share the machine's Docker engine run one after the other.
-Everything that they print goes to LOG, program by program, and a line for each
-to standard output as it ends; the slowest ten parts come last. Ends with 1 when
-a program fails.
+Most of a long part is waiting (a guard's time, a host that restarts), so a few
+parts run at once: STOCKADE_TEST_LANES, by default 3. A part is a test program,
+or a module of the programs in MODULES. Those of one package whose tests share
+the machine's Docker engine run one after the other. Ignored tests run too,
+except with --fast and for those that need root where this is not root.
+Everything that they print goes to LOG, part by part, and a line for each to
+standard output as it ends; the slowest ten parts come last. Ends with 1 when
+a part fails.
 
 Where no more than AGAIN tests fail, each is run a second time, alone, when the
 others have ended. One that passes then is no failure, but it is named in the
 log (`flaky: NAME`), with what it said the first time.
 """
 
+import argparse
+import copy
 import json
 import os
 import pathlib
@@ -27,12 +31,22 @@ import time
 LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing"]
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
+# Programs of which each module is a part of its own.
+MODULES = {"integration"}
+# Tests that only root can run.
+NEEDS_ROOT = [
+    "transport::",
+    "reboot::this_machine_is_never_rebooted_from_within",
+    "apply::an_image_is_built_in_a_chroot_of_this_machine",
+    "lockout::in_a_chroot_a_guard_ends_either_way_and_leaves_no_process",
+    "refusals::an_immutable_file_is_refused_with_what_to_do",
+]
 # More failures than this are a fault, not a busy machine.
 AGAIN = 2
 
 
-class Program:
-    """A test program of a package."""
+class Part:
+    """A test program of a package, or one module of it."""
 
     def __init__(self, message):
         target = message["target"]
@@ -43,24 +57,46 @@ class Program:
         self.package = name.split("@")[0] if "@" in name else pathlib.Path(place).name
         is_unit = "test" not in target["kind"]
         self.name = f"unit tests of {target['kind'][0]}" if is_unit else target["name"]
+        # None: all of the program.
+        self.tests = None
         self.code, self.seconds, self.output = None, 0.0, b""
+
+    def modules(self):
+        """A part for each module of this program; it alone where it is not one of MODULES."""
+        if self.name not in MODULES:
+            return [self]
+        listed = subprocess.run([self.path, "--list", "--format", "terse"], stdout=subprocess.PIPE, check=True)
+        by_module = {}
+        for line in listed.stdout.decode().splitlines():
+            name, _, what = line.rpartition(": ")
+            if what == "test" and (os.geteuid() == 0 or not name.startswith(tuple(NEEDS_ROOT))):
+                by_module.setdefault(name.partition("::")[0], []).append(name)
+        parts = []
+        for module, tests in by_module.items():
+            part = copy.copy(self)
+            part.name, part.tests = module, tests
+            parts.append(part)
+        return parts
 
     def order(self):
         return LONG.index(self.name) if self.name in LONG else len(LONG)
 
     def failed(self):
         """The names of the tests that failed; none where the program ended before it could tell."""
-        return re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", self.output.decode(errors="replace"), re.MULTILINE)
+        said = self.output.decode(errors="replace")
+        return re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", said, re.MULTILINE)
 
-    def run(self):
+    def run(self, fast):
+        words = [] if self.tests is None else ["--exact", *self.tests]
         began = time.monotonic()
-        done = self.execute("--show-output")
+        done = self.execute(fast, *words, "--show-output")
         self.code, self.seconds, self.output = done.returncode, time.monotonic() - began, done.stdout
 
-    def execute(self, *arguments):
+    def execute(self, fast, *arguments):
+        ignored = [] if fast else ["--include-ignored"]
         environment = {**os.environ, "CARGO_MANIFEST_DIR": str(self.root), "CARGO_PKG_NAME": self.package}
         return subprocess.run(
-            [self.path, *arguments],
+            [self.path, *ignored, *arguments],
             cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -70,24 +106,24 @@ class Program:
         )
 
 
-def programs(lines):
+def parts(lines):
     found = {}
     for line in lines:
         message = json.loads(line) if line.startswith("{") else {}
         if message.get("reason") == "compiler-artifact" and message.get("executable") and message["profile"]["test"]:
-            program = Program(message)
-            found[program.path] = program
-    return sorted(found.values(), key=Program.order)
+            part = Part(message)
+            found[part.path] = part
+    return sorted((part for program in found.values() for part in program.modules()), key=Part.order)
 
 
 class Queue:
-    """Programs that wait for their turn."""
+    """Parts that wait for their turn."""
 
     def __init__(self, waiting):
         self.waiting, self.busy, self.turn = list(waiting), set(), threading.Condition()
 
     def take(self):
-        """The next program that may run now; none when all are taken."""
+        """The next part that may run now; none when all are taken."""
         with self.turn:
             while self.waiting:
                 for program in self.waiting:
@@ -105,9 +141,9 @@ class Queue:
             self.turn.notify_all()
 
 
-def work(queue, log, writing):
+def work(queue, log, writing, fast):
     while program := queue.take():
-        program.run()
+        program.run(fast)
         queue.done(program)
         word = "ok" if program.code == 0 else "FAILED"
         with writing:
@@ -116,41 +152,47 @@ def work(queue, log, writing):
             print(f"{program.seconds:7.1f} s  {word:6}  {program.package}  {program.name}", flush=True)
 
 
-def again(everything, log):
+def again(everything, log, fast):
     """Runs the tests that failed alone, unless they are too many; what each did is told in the log."""
-    failed = [program for program in everything if program.code != 0]
-    if not all(program.failed() for program in failed) or sum(len(program.failed()) for program in failed) > AGAIN:
+    failed = [part for part in everything if part.code != 0]
+    if not all(part.failed() for part in failed) or sum(len(part.failed()) for part in failed) > AGAIN:
         return
-    for program in failed:
+    for part in failed:
         passed = True
-        for name in program.failed():
-            done = program.execute("--exact", name, "--show-output")
+        for name in part.failed():
+            done = part.execute(fast, "--exact", name, "--show-output")
             flaky = done.returncode == 0 and re.search(rb"^test result: ok\. 1 passed;", done.stdout, re.MULTILINE)
             passed = passed and bool(flaky)
             # Its own result line would be counted a second time.
             said = re.sub(rb"^test result:", b"the second result:", done.stdout, flags=re.MULTILINE)
-            log.write(f"     Again {name} of {program.name}\n".encode() + said)
-            log.write(f"{'flaky' if flaky else 'failed twice'}: {name} ({program.package}, {program.name})\n".encode())
-        program.code = 0 if passed else program.code
+            log.write(f"     Again {name} of {part.name}\n".encode() + said)
+            log.write(f"{'flaky' if flaky else 'failed twice'}: {name} ({part.package}, {part.name})\n".encode())
+        part.code = 0 if passed else part.code
 
 
 def main():
-    everything = programs(sys.stdin)
+    options = argparse.ArgumentParser()
+    options.add_argument("--fast", action="store_true", help="leave out what is marked ignored")
+    options.add_argument("log")
+    options = options.parse_args()
+    everything = parts(sys.stdin)
     if not everything:
         sys.exit("no test programs: has the build failed?")
     lanes = int(os.environ.get("STOCKADE_TEST_LANES", "3"))
     queue, writing = Queue(everything), threading.Lock()
-    with open(sys.argv[1], "ab") as log:
-        threads = [threading.Thread(target=work, args=(queue, log, writing)) for _ in range(lanes)]
+    with open(options.log, "ab") as log:
+        threads = [threading.Thread(target=work, args=(queue, log, writing, options.fast)) for _ in range(lanes)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        again(everything, log)
+        again(everything, log, options.fast)
     print("\nthe slowest parts:")
-    for program in sorted(everything, key=lambda program: -program.seconds)[:10]:
-        print(f"{program.seconds:7.1f} s  {program.package}  {program.name}")
-    sys.exit(any(program.code != 0 for program in everything))
+    for part in sorted(everything, key=lambda part: -part.seconds)[:10]:
+        print(f"{part.seconds:7.1f} s  {part.package}  {part.name}")
+    if os.geteuid() != 0:
+        print(f"left out, because they need root: {', '.join(NEEDS_ROOT)}")
+    sys.exit(any(part.code != 0 for part in everything))
 
 
 main()

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // what cannot be used must stop the test
 
-mod support;
-
+use crate::support::project::{PATIENCE, Project};
 use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use support::project::{PATIENCE, Project};
 
 const PASSWORD: &str = "hunter2-of-redis";
 
@@ -21,21 +19,15 @@ struct Redis {
 }
 
 impl Redis {
-    fn start() -> Option<Redis> {
-        if !Command::new("redis-server").arg("--version").output().is_ok_and(|out| out.status.success()) {
-            let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-            assert!(!forbidden, "redis-server is not installed, and nothing may be skipped");
-            eprintln!("SKIP: redis-server is not installed");
-            return None;
-        }
+    fn start() -> Redis {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]);
         command.arg("--dir").arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
+        let child = command.spawn().expect("redis-server is not installed");
         await_that("Redis listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Some(Redis { folder, port, child })
+        Redis { folder, port, child }
     }
 
     fn url(&self) -> String {
@@ -106,7 +98,7 @@ fn records(site: &Project, arguments: &[&str]) -> Vec<Value> {
 
 /// The exit code and all that was printed; the password never is.
 fn told(output: Output) -> (i32, String) {
-    let (code, text) = support::project::told(output);
+    let (code, text) = crate::support::project::told(output);
     assert!(!text.contains(PASSWORD), "{text}");
     (code, text)
 }
@@ -115,8 +107,9 @@ const STEPS: &str = "[[step]]\nfile = { path = \"/srv/new\", content = \"value-o
                      [[step]]\nname = \"the gate\"\ncheck = { command = \"test -e /srv/healthy\" }\n";
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn runs_are_recorded_here_and_the_hosts_that_failed_are_found_by_them() {
-    let Some(site) = Project::with_hosts(3) else { return };
+    let site = Project::with_hosts(3);
     playbook(&site, "site.toml", "Site", STEPS);
     let names: Vec<&str> = site.hosts.iter().map(|host| host.name.as_str()).collect();
     let (code, text) = run(&site, &["apply", "site.toml", "--yes", "--limit", "@failed"]);
@@ -168,8 +161,9 @@ fn runs_are_recorded_here_and_the_hosts_that_failed_are_found_by_them() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_run_that_cannot_be_recorded_does_not_begin() {
-    let Some(site) = Project::with_hosts(1) else { return };
+    let site = Project::with_hosts(1);
     playbook(&site, "site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
     let store = site.lab.dir.path().join("state/stockade/records.redb");
     std::fs::create_dir_all(store.parent().unwrap()).unwrap();
@@ -191,8 +185,9 @@ fn a_run_that_cannot_be_recorded_does_not_begin() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_go() {
-    let (Some(redis), Some(site)) = (Redis::start(), Project::with_hosts(1)) else { return };
+    let (redis, site) = (Redis::start(), Project::with_hosts(1));
     let url = redis.url();
     waiting(&site);
     playbook(&site, "site.toml", "Site", "[[step]]\nfile = { path = \"/srv/new\", content = \"x\\n\" }\n");
@@ -240,8 +235,9 @@ fn two_who_share_a_redis_never_work_on_one_host_at_once_and_a_dead_holder_lets_g
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_redis_that_goes_away_in_mid_run_stops_nothing_and_the_record_is_kept_here() {
-    let (Some(mut redis), Some(site)) = (Redis::start(), Project::with_hosts(1)) else { return };
+    let (mut redis, site) = (Redis::start(), Project::with_hosts(1));
     waiting(&site);
     let url = redis.url();
     let run = site.start(&["apply", "wait.toml", "--yes", "--record", &url]);

@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // a host that cannot be used must stop the test
 
-mod support;
-
+use crate::support::program;
+use crate::support::project::{Project, ran};
 use std::process::Command;
-use support::program;
-use support::project::{Project, ran};
 
 /// The plan of these steps is refused (exit code 1) with all of these parts in the message.
 fn refused(project: &Project, steps: &str, parts: &[&str]) {
@@ -20,8 +18,9 @@ fn refused(project: &Project, steps: &str, parts: &[&str]) {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn steps_that_contradict_each_other_are_refused_with_both_places() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("printf 'a = 1\\nline\\n' >/etc/app.conf");
     project.on_host(
         "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' \
@@ -78,8 +77,9 @@ fn steps_that_contradict_each_other_are_refused_with_both_places() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_restart_of_a_unit_that_nothing_brings_is_refused_at_its_step() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let file = "file = { path = \"/etc/x\", content = \"1\" }";
     for field in ["restart", "reload"] {
         let steps = format!("[[step]]\nname = \"one\"\n{file}\n{field} = [\"nosuch.service\"]\n");
@@ -107,8 +107,9 @@ unit = {{ name = "late", content = "[Service]\nExecStart=/bin/sleep infinity\n" 
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn steps_that_work_together_or_cannot_be_predicted_are_no_contradiction() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         r#"
 [[step]]
@@ -141,8 +142,9 @@ file = { path = "/srv/made/by/file", content = "x\n" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_is_known_to_fail_fails_in_the_plan_and_touches_nothing() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf x >/srv/plain
          printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/own.service; systemctl daemon-reload
@@ -213,8 +215,9 @@ command = { run = "id -un >/srv/who", creates = "/srv/who", as = "root" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn names_that_hosts_really_have_are_handled() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "groupadd 'c++'; groupadd plain; useradd -m -G 'c++',plain ann
          printf 'my group:x:7778:ann\\n' >>/etc/group; printf 'my group:!::ann\\n' >>/etc/gshadow",
@@ -260,8 +263,9 @@ fn attribute(project: &Project, path: &str, name: &str, value: Option<&str>) -> 
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn access_control_lists_and_attributes_outlive_an_edit() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "useradd -m ann; mkdir /srv/ann; chown ann /srv/ann
          for d in /etc /srv/ann; do printf 'a = 1\\n' >$d/app.conf; chmod 0640 $d/app.conf; done",
@@ -297,8 +301,9 @@ file = { path = "/srv/ann/app.conf", content = "a = 3\n", mode = "0640", owner =
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_file_that_is_a_mount_point_is_written_in_its_place() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "mkdir '/srv/a b'; printf 'old\\n' >/srv/below; printf 'x' >'/srv/a b/c'; mount --bind /srv/below '/srv/a b/c'
          cp /etc/hosts /srv/hosts; mount --bind /srv/hosts /etc/hosts",
@@ -337,10 +342,11 @@ file = { path = "/srv/a b/c", content = "new\n", mode = "0600" }
 
 /// A container may not set the flag, so the host is a tree on this machine.
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_immutable_file_is_refused_with_what_to_do() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host("printf x >/etc/kept; mkdir /etc/closed");
-    let Some(tree) = project.image() else { return };
+    let tree = project.image();
     let chattr = |flag: &str, path: &str| {
         let status = Command::new("chattr").arg(flag).arg(tree.join(path)).status().unwrap();
         assert!(status.success(), "this machine's temporary directory must know immutable files");
@@ -380,8 +386,9 @@ fn an_immutable_file_is_refused_with_what_to_do() {
 
 /// The tests' host has a second source of names: libnss-extrausers.
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn accounts_of_another_source_of_names_are_known_and_not_changed() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "apt-get -q update >/dev/null; DEBIAN_FRONTEND=noninteractive apt-get -q -y install libnss-extrausers >/dev/null
          sed -i 's/^passwd:.*/passwd: files extrausers/; s/^group:.*/group: files extrausers/' /etc/nsswitch.conf
@@ -418,8 +425,9 @@ file = { path = "/srv/x", content = "x", owner = "far", group = "domain users" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn line_ends_of_a_playbook_do_not_reach_the_host() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let text = "name = \"Test\"\nhosts = [\"all\"]\n[[step]]\nfile = { path = \"/srv/x\", content = \"\"\"\none\ntwo\n\"\"\" }\n\
                 [[step]]\ncommand = { run = '''\ntrue\nprintf done >/srv/y\n''', creates = \"/srv/y\" }\n";
     project.write("site.toml", &text.replace('\n', "\r\n"));
@@ -428,8 +436,9 @@ fn line_ends_of_a_playbook_do_not_reach_the_host() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn shell_text_that_no_shell_can_read_is_refused_in_the_plan() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let broken = "if true; then";
     for (step, field) in [
         (format!("command = {{ run = \"touch /srv/ran\", unless = \"{broken}\" }}"), "'unless'"),
@@ -465,8 +474,9 @@ fn shell_text_that_no_shell_can_read_is_refused_in_the_plan() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_directory_of_a_command_is_there_or_is_made_before() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let command =
         "[[step]]\ncommand = { run = \"pwd >/srv/where\", creates = \"/srv/where\", directory = \"/srv/app\" }\n";
     refused(&project, command, &["step 1", "there is no /srv/app", "directory = { path = \"/srv/app\" }"]);
@@ -493,8 +503,9 @@ fn the_directory_of_a_command_is_there_or_is_made_before() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_mode_that_changes_the_mask_of_an_access_control_list_says_so() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     // user::rw- user:33:rw- group::r-- mask::rw- other::r--
     let list = "020000000100 0600ffffffff 0200060021000000 04000400ffffffff 1000 0600ffffffff 20000400ffffffff"
         .replace(' ', "");
@@ -527,8 +538,9 @@ fn a_mode_that_changes_the_mask_of_an_access_control_list_says_so() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn where_nothing_can_be_written_is_known_before() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "mkdir -p /srv/ro /srv/tree/a/b /srv/tree/a/m /srv/tree/z; touch /srv/tree/a/b/f; ln -s /srv/ro /srv/way
          mount -t tmpfs none /srv/ro; mkdir /srv/ro/d; touch /srv/ro/f; mount -o remount,ro /srv/ro; mount -t tmpfs none /srv/tree/a/m",
@@ -567,8 +579,9 @@ fn where_nothing_can_be_written_is_known_before() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_account_whose_user_runs_something_is_refused_unless_a_step_ends_that() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "useradd -m busy; systemd-run -q --unit hold --uid busy sleep infinity; useradd -m idle
          until pgrep -u busy sleep; do sleep 0.1; done",
@@ -594,8 +607,9 @@ fn an_account_whose_user_runs_something_is_refused_unless_a_step_ends_that() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_step_and_the_file_that_it_writes_by_another_kind_contradict_each_other() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >/usr/lib/systemd/system/app5.service
          cp /usr/lib/systemd/system/app5.service /usr/lib/systemd/system/app6.service; systemctl daemon-reload

@@ -9,7 +9,7 @@ Read from the log that tests/programs.py writes, nothing is assumed:
                             also "set-ups: …" and "… faults injected, N survived"
   table: KIND N             so many rows of tests/resources/KIND hold, or files of
                             tests/playbooks/wrong
-  SKIP NAME: why            a test was left out
+  test NAME ... ignored     a test was left out
 A test on a real host that says no number is one situation.
 """
 import re
@@ -40,9 +40,9 @@ TOPICS = [
 
 
 def read(lines):
-    """By program: passed tests, tests on real hosts, numbers they tell, skips; by kind: rows."""
+    """By program: passed tests, tests on real hosts, numbers they tell, ignored ones; by kind: rows."""
     program = test = None
-    passed, hosts, told, skipped = (defaultdict(set), defaultdict(set), defaultdict(dict), defaultdict(int))
+    passed, hosts, told, ignored = (defaultdict(set), defaultdict(set), defaultdict(dict), defaultdict(int))
     rows = {}
     for line in lines:
         line = line.rstrip("\n")
@@ -62,24 +62,24 @@ def read(lines):
             told[program][test] = int(found[1])
         elif found := re.match(r"table: (\S+) (\d+)$", line):
             rows[found[1]] = int(found[2])
-        elif line.startswith("SKIP"):
-            skipped[program] += 1
-    return passed, hosts, told, skipped, rows
+        elif re.match(r"test \S+ \.\.\. ignored", line):
+            ignored[program] += 1
+    return passed, hosts, told, ignored, rows
 
 
 def main():
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
-        passed, hosts, told, skipped, rows = read(log)
+        passed, hosts, told, ignored, rows = read(log)
 
     def tried_by(program):
         return (hosts[program] | set(told[program])) & passed[program]
 
-    print(f"{'situations':<34} {'real hosts':>10} {'tables':>7} {'skipped':>8}")
+    print(f"{'situations':<34} {'real hosts':>10} {'tables':>7} {'ignored':>8}")
     total = [0, 0, 0]
     listed, kinds = set(), set()
     for topic, programs, of_kinds in TOPICS:
         tried = sum(told[p].get(test, 1) for p in programs for test in tried_by(p))
-        line = [tried, sum(rows.get(kind, 0) for kind in of_kinds), sum(skipped[p] for p in programs)]
+        line = [tried, sum(rows.get(kind, 0) for kind in of_kinds), sum(ignored[p] for p in programs)]
         print(f"{topic:<34} {line[0]:>10} {line[1]:>7} {line[2]:>8}")
         total = [a + b for a, b in zip(total, line)]
         listed.update(programs)
@@ -87,7 +87,7 @@ def main():
     others = [p for p in {*hosts, *told} if p not in listed]
     tried = sum(told[p].get(test, 1) for p in others for test in tried_by(p))
     left = sum(count for kind, count in rows.items() if kind not in kinds)
-    missed = sum(count for p, count in skipped.items() if p not in listed)
+    missed = sum(count for p, count in ignored.items() if p not in listed)
     print(f"{'others':<34} {tried:>10} {left:>7} {missed:>8}")
     total = [total[0] + tried, total[1] + left, total[2] + missed]
     print(f"{'all':<34} {total[0]:>10} {total[1]:>7} {total[2]:>8}")

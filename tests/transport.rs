@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
-#[path = "support/relay.rs"]
-mod relay;
 #[path = "transport/server.rs"]
-mod server;
+pub mod server;
 
-use relay::{Cut, Relay, Way};
+use crate::support::relay::{Cut, Relay, Way};
 use server::{Agent, Answers, Server, fingerprint, keygen};
 use std::fs;
 use std::net::TcpListener;
@@ -56,8 +54,9 @@ fn say(session: &mut Session, text: &str) -> String {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_key_that_the_host_knows_opens_a_root_shell_in_one_session() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let mut session = open(&server.target());
     assert_eq!(say(&mut session, "it's $HOME"), "it's $HOME");
     let mut id = Script::new();
@@ -70,8 +69,9 @@ fn a_key_that_the_host_knows_opens_a_root_shell_in_one_session() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn megabytes_go_both_ways_at_once_beside_unread_errors() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let mut session = open(&server.target());
     let mut script = Script::new();
     script.line("head -c 4000000 /dev/zero >&2; head -c 8000000 | tr a b; head -c 4000000 /dev/zero >&2");
@@ -82,8 +82,9 @@ fn megabytes_go_both_ways_at_once_beside_unread_errors() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn the_exit_code_of_a_program_comes_back() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let mut script = Script::new();
     script.line("echo out; exit 7");
     let reply = open(&server.target()).run(&script, b"", IDLE).unwrap();
@@ -91,8 +92,9 @@ fn the_exit_code_of_a_program_comes_back() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_shell_that_dies_is_an_error_with_its_last_words() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let mut session = open(&server.target());
     let mut script = Script::new();
     script.line("echo 'the disk is on fire' >&2; kill -9 $$");
@@ -101,8 +103,9 @@ fn a_shell_that_dies_is_an_error_with_its_last_words() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_program_that_says_nothing_is_given_up() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let mut session = open(&server.target());
     let mut script = Script::new();
     script.line("sleep 60");
@@ -115,8 +118,9 @@ fn a_program_that_says_nothing_is_given_up() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_silent_connection_is_kept_alive() {
-    let Some(server) = Server::with_keys("LogLevel DEBUG3", &[]) else { return };
+    let server = Server::with_keys("LogLevel DEBUG3", &[]);
     let policy = Policy { keepalive: Duration::from_secs(2), ..policy() };
     let mut session = try_open(&server.target(), &policy, &silent()).unwrap();
     let mut script = Script::new();
@@ -126,8 +130,9 @@ fn a_silent_connection_is_kept_alive() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_key_that_the_host_does_not_know_is_refused_by_name() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     keygen(&server.path("other"), "ed25519", "");
     let target = Target { keys: vec![server.path("other")], ..server.target() };
     let error = refusal(&target, &policy());
@@ -135,8 +140,9 @@ fn a_key_that_the_host_does_not_know_is_refused_by_name() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_key_file_that_is_missing_is_an_error_before_anything_is_offered() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let target = Target { keys: vec![server.path("absent")], ..server.target() };
     let error = refusal(&target, &policy());
     assert!(error.to_string().contains("absent: No such file"), "{error}");
@@ -144,8 +150,9 @@ fn a_key_file_that_is_missing_is_an_error_before_anything_is_offered() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn every_kind_of_key_file_logs_in() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     for (kind, more) in [("rsa", &["-b", "3072"][..]), ("ecdsa", &[]), ("rsa", &["-b", "3072", "-m", "PEM"])] {
         let path = server.path(&format!("{kind}{}", more.len()));
         let made = std::process::Command::new("ssh-keygen")
@@ -161,8 +168,9 @@ fn every_kind_of_key_file_logs_in() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn an_unknown_host_is_refused_with_its_fingerprint() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     server.known_hosts("");
     let error = refusal(&server.target(), &policy()).to_string();
     assert!(error.contains(&fingerprint(&server.path("host_key.pub"))), "{error}");
@@ -172,8 +180,9 @@ fn an_unknown_host_is_refused_with_its_fingerprint() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn an_unknown_host_is_remembered_when_the_operator_agrees() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     // Without a newline at its end, as an editor may leave it.
     server.known_hosts("# mine");
     let answers = Arc::new(Answers { yes: true, ..Answers::default() });
@@ -186,8 +195,9 @@ fn an_unknown_host_is_remembered_when_the_operator_agrees() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn accept_new_writes_a_file_for_its_owner_alone_and_then_holds_to_it() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let file = server.path("new/known_hosts");
     let target = Target { known_hosts: vec![file.clone()], ..server.target() };
     assert_eq!(say(&mut try_open(&target, &accept_new(), &silent()).unwrap(), "in"), "in");
@@ -198,8 +208,9 @@ fn accept_new_writes_a_file_for_its_owner_alone_and_then_holds_to_it() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_changed_host_key_is_refused_even_by_accept_new_and_shows_both() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     keygen(&server.path("before"), "ed25519", "");
     server.know(&server.public_key("before"));
     for policy in [policy(), accept_new()] {
@@ -219,8 +230,9 @@ fn a_changed_host_key_is_refused_even_by_accept_new_and_shows_both() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_revoked_host_key_is_refused_even_if_it_is_known() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let key = server.public_key("host_key");
     server.known_hosts(&format!("[127.0.0.1]:{} {key}\n@revoked * {key}\n", server.port));
     let error = refusal(&server.target(), &accept_new()).to_string();
@@ -229,24 +241,27 @@ fn a_revoked_host_key_is_refused_even_if_it_is_known() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_host_known_by_an_authority_alone_is_refused_with_the_reason() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     server.known_hosts(&format!("@cert-authority * {}\n", server.public_key("id")));
     let error = refusal(&server.target(), &accept_new()).to_string();
     assert!(error.contains("certificate") && error.contains("not supported"), "{error}");
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn the_kind_of_key_that_is_known_is_the_kind_that_is_asked_for() {
     // Two host keys; only the one that is not our favourite is known.
-    let Some(server) = Server::with_keys("HostKey {at}/rsa_key\n", &["rsa_key"]) else { return };
+    let server = Server::with_keys("HostKey {at}/rsa_key\n", &["rsa_key"]);
     server.know(&server.public_key("rsa_key"));
     assert_eq!(say(&mut open(&server.target()), "rsa"), "rsa");
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn several_files_are_read_and_hashed_names_found() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let hashed =
         std::process::Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(server.path("known_hosts")).output();
     assert!(hashed.unwrap().status.success());
@@ -280,8 +295,9 @@ fn a_host_that_says_nothing_is_given_up_at_the_limit() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_connection_that_is_cut_during_the_login_is_no_refusal() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let relay = Relay::to(server.target().port.unwrap());
     let host_key = server.public_key("host_key");
     server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
@@ -298,8 +314,9 @@ fn a_connection_that_is_cut_during_the_login_is_no_refusal() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_connection_that_ends_before_its_keys_are_agreed_is_made_anew() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let relay = Relay::to(server.target().port.unwrap());
     let host_key = server.public_key("host_key");
     server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
@@ -314,8 +331,9 @@ fn a_connection_that_ends_before_its_keys_are_agreed_is_made_anew() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_connection_that_loses_everything_without_a_word_is_given_up_and_a_slow_answer_is_not() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let relay = Relay::to(server.target().port.unwrap());
     let host_key = server.public_key("host_key");
     server.known_hosts(&format!("[127.0.0.1]:{} {host_key}\n", relay.port));
@@ -343,8 +361,9 @@ fn a_server_that_is_not_ssh_is_named_so() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn an_encrypted_key_is_asked_for_once_in_a_run() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     keygen(&server.path("locked"), "ed25519", "open sesame");
     server.authorize(&server.path("locked"));
     let target = Target { keys: vec![server.path("locked")], ..server.target() };
@@ -358,8 +377,9 @@ fn an_encrypted_key_is_asked_for_once_in_a_run() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn an_encrypted_key_without_its_passphrase_says_what_to_do() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     for (name, answer) in [("locked", None), ("wrong", Some("not it"))] {
         keygen(&server.path(name), "ed25519", "open sesame");
         server.authorize(&server.path(name));
@@ -373,9 +393,10 @@ fn an_encrypted_key_without_its_passphrase_says_what_to_do() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn every_identity_of_the_agent_is_tried() {
-    let Some(server) = Server::start() else { return };
-    let Some(agent) = Agent::start(server.directory.path()) else { return };
+    let server = Server::start();
+    let agent = Agent::start(server.directory.path());
     for name in ["first", "second"] {
         keygen(&server.path(name), "ed25519", "");
         agent.add(&server.path(name));
@@ -392,9 +413,10 @@ fn every_identity_of_the_agent_is_tried() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn an_agent_full_of_keys_stays_below_the_limit_of_the_host() {
-    let Some(server) = Server::start() else { return };
-    let Some(agent) = Agent::start(server.directory.path()) else { return };
+    let server = Server::start();
+    let agent = Agent::start(server.directory.path());
     for number in 0..7 {
         let key = server.path(&format!("key{number}"));
         keygen(&key, "ed25519", "");
@@ -409,9 +431,10 @@ fn an_agent_full_of_keys_stays_below_the_limit_of_the_host() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn the_agent_answers_for_an_encrypted_key_that_is_named() {
-    let Some(server) = Server::start() else { return };
-    let Some(agent) = Agent::start(server.directory.path()) else { return };
+    let server = Server::start();
+    let agent = Agent::start(server.directory.path());
     for name in ["first", "second"] {
         keygen(&server.path(name), "ed25519", "");
         agent.add(&server.path(name));
@@ -431,7 +454,7 @@ fn the_agent_answers_for_an_encrypted_key_that_is_named() {
 /// Runs [`child`] in a process with an environment of its own.
 fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &str) -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "child", "--nocapture"])
+        .args(["--ignored", "--exact", "transport::child", "--nocapture"])
         .envs(environment.iter().copied())
         .env("TEST_SERVER", format!("{mode} {} {}", server.port, server.directory.path().display()))
         .output()
@@ -441,7 +464,7 @@ fn child_with(environment: &[(&str, &std::ffi::OsStr)], server: &Server, mode: &
 
 /// Not a test of its own: what needs another SSH_AUTH_SOCK or PATH.
 #[test]
-#[ignore = "run by other tests, in a process with an environment of its own (issue 2)"]
+#[ignore = "run by other tests, in a process with an environment of its own"]
 fn child() {
     let Ok(given) = std::env::var("TEST_SERVER") else { return };
     let mut words = given.splitn(3, ' ');
@@ -460,8 +483,9 @@ fn child() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn ssh_config_says_where_a_host_is_and_how_to_get_there() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let at = server.directory.path().display();
     let config = format!(
         "Host plain proxied jumped\n HostName 127.0.0.1\n Port {port}\n User root\n IdentityFile {at}/id\n \
@@ -489,8 +513,9 @@ fn ssh_config_says_where_a_host_is_and_how_to_get_there() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_name_with_several_addresses_is_tried_at_each() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     // On many machines localhost is ::1 first, where this sshd does not listen.
     let target = Target { address: "localhost".to_owned(), ..server.target() };
     assert_eq!(say(&mut try_open(&target, &accept_new(), &silent()).unwrap(), "in"), "in");
@@ -499,8 +524,9 @@ fn a_name_with_several_addresses_is_tried_at_each() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_jump_host_carries_the_connection() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let target = Target { jump: Some(format!("root@127.0.0.1:{}", server.port)), ..server.target() };
     let mut session = open(&target);
     assert_eq!(say(&mut session, "through"), "through");
@@ -512,8 +538,9 @@ fn a_jump_host_carries_the_connection() {
 }
 
 #[test]
+#[ignore = "starts an sshd, as root: tests/run.sh runs it"]
 fn a_jump_host_that_fails_says_why() {
-    let Some(server) = Server::start() else { return };
+    let server = Server::start();
     let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let target = Target { jump: Some(format!("root@127.0.0.1:{closed}")), ..server.target() };
     let error = refusal(&target, &policy()).to_string();
@@ -521,22 +548,19 @@ fn a_jump_host_that_fails_says_why() {
 }
 
 #[test]
+#[ignore = "needs root: tests/run.sh runs it"]
 fn this_machine_is_reached_without_ssh() {
     let target = Target { local_root: Some("/".into()), ..nowhere() };
-    if !rustix::process::geteuid().is_root() {
-        server::skip("becoming root here would need sudo");
-        return;
-    }
+    assert!(rustix::process::geteuid().is_root(), "becoming root here would need sudo");
     assert_eq!(say(&mut open(&target), "here"), "here");
 }
 
 #[test]
+#[ignore = "needs root: tests/run.sh runs it"]
 fn a_root_directory_is_entered_by_chroot() {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| std::path::Path::new(path).exists());
-    let (Some(busybox), true) = (busybox, rustix::process::geteuid().is_root()) else {
-        server::skip("a chroot of the test's own needs root and busybox-static");
-        return;
-    };
+    let busybox = busybox.expect("busybox (package busybox-static) is needed");
+    assert!(rustix::process::geteuid().is_root(), "a chroot can only be entered by root");
     let root = tempfile::tempdir().unwrap();
     let target = Target { local_root: Some(root.path().to_owned()), ..nowhere() };
     // Empty: there is no shell in it.

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
-mod support;
+use crate::support::on_host;
+use crate::support::project::Project;
 
-use support::on_host;
-use support::project::Project;
-
-fn site() -> Option<Project> {
-    let site = Project::new()?;
+fn site() -> Project {
+    let site = Project::new();
     // sudo leaves a mark of its own at a user's first use.
     site.on_host("touch /home/ubuntu/.sudo_as_admin_successful; apt-get -qq update");
-    Some(site)
+    site
 }
 
 /// Every file below /etc and /home: type, mode, owner, link target, bytes.
@@ -24,8 +22,9 @@ fn tree(site: &Project) -> String {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_run_taken_back_leaves_the_tree_as_it_was_byte_for_byte() {
-    let Some(site) = site() else { return };
+    let site = site();
     let job = format!("{}/tests/bench/job/playbook.toml", env!("CARGO_MANIFEST_DIR"));
     let before = tree(&site);
     let first = site.done(&["plan", &job]);
@@ -49,8 +48,9 @@ fn a_run_taken_back_leaves_the_tree_as_it_was_byte_for_byte() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_somebody_else_has_changed_since_is_left_alone_with_the_reason() {
-    let Some(site) = site() else { return };
+    let site = site();
     on_host(
         &site.host,
         "printf 'old\\n' >/etc/a.conf; printf 'old\\n' >/etc/b.conf; chmod 600 /etc/a.conf; sysctl -qw net.ipv4.tcp_syncookies=0",
@@ -98,16 +98,18 @@ group = { name = "crew" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn there_is_nothing_to_undo_where_nothing_was_run() {
-    let Some(site) = site() else { return };
+    let site = site();
     let (code, text) = site.told(&["undo", &site.host.name, "--yes"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("there is no such run"), "{text}");
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
-    let Some(site) = site() else { return };
+    let site = site();
     let apply = |content: &str| {
         site.playbook(&format!("[[step]]\nfile = {{ path = \"/etc/fifty\", content = \"{content}\" }}\n"));
         site.converge()
@@ -134,8 +136,9 @@ fn the_last_fifty_runs_are_remembered_and_older_ones_gone() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn access_control_lists_come_back_with_what_a_run_or_a_guard_takes_away() {
-    let Some(site) = site() else { return };
+    let site = site();
     site.on_host(
         "apt-get -qq install -y acl >/dev/null 2>&1
          echo old >/etc/acl.conf; chmod 640 /etc/acl.conf; setfacl -m u:nobody:r /etc/acl.conf
@@ -196,8 +199,9 @@ user = { name = "helper" }
 const FOUND: &str = "cat /etc/first.conf; ls /etc/second.conf 2>/dev/null || echo no second; cat /srv/made; getent passwd worker helper | cut -d : -f 1; :";
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_last_apply_is_taken_back_with_all_its_phases() {
-    let Some(site) = site() else { return };
+    let site = site();
     site.on_host("echo old >/etc/first.conf");
     site.playbook("[[step]]\nfile = { path = \"/etc/earlier.conf\", content = \"x\" }\n");
     site.converge();
@@ -238,8 +242,9 @@ fn the_last_apply_is_taken_back_with_all_its_phases() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_unit_that_a_later_phase_has_restarted_runs_with_the_old_files_again() {
-    let Some(site) = site() else { return };
+    let site = site();
     site.on_host(
         "echo old >/srv/app.conf; echo kept >/srv/kept; printf '[Service]\\nExecStart=/bin/sh -c \"cp /srv/app.conf /run/app.runs; exec sleep infinity\"\\n' >/etc/systemd/system/app.service; systemctl daemon-reload; systemctl start app",
     );
@@ -266,8 +271,9 @@ restart = ["app.service"]
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_apply_that_fails_in_a_later_phase_is_taken_back_as_a_whole() {
-    let Some(site) = site() else { return };
+    let site = site();
     site.on_host("echo old >/etc/first.conf");
     let before = tree(&site);
     site.playbook(&format!("{PHASES}[[step]]\ncommand = {{ run = \"exit 7\", unless = \"false\" }}\n"));

@@ -4,13 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
-mod support;
-
-use support::project::Project;
+use crate::support::project::Project;
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_failed_unit_that_a_run_repairs_is_started_once_and_never_hits_the_start_limit() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     // Each attempt to start leaves a line; two within ten minutes are systemd's limit.
     let steps = "[[step]]\nunit = { name = \"bk\", content = \"\"\"\n[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=2\n\
         [Service]\nType=exec\nExecStartPre=/bin/sh -c 'echo x >>/srv/starts'\nExecStart=/srv/bk infinity\n\
@@ -44,8 +43,9 @@ fn a_failed_unit_that_a_run_repairs_is_started_once_and_never_hits_the_start_lim
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_pending_reload_of_a_unit_that_does_not_run_is_no_error() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let unit = |reload: &str| {
         format!(
             "[[step]]\nunit = {{ name = \"rl\", content = \"\"\"\n[Service]\nExecStart=/bin/sleep infinity\n{reload}\
@@ -88,8 +88,9 @@ fn a_pending_reload_of_a_unit_that_does_not_run_is_no_error() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_unit_that_systemd_does_not_start_is_told_with_its_condition() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         "[[step]]\nunit = { name = \"co\", content = \"\"\"\n[Unit]\nConditionPathExists=/etc/passwd\n\
          ConditionPathExists=/srv/wanted\n[Service]\nExecStart=/bin/sleep infinity\n\"\"\" }\n\
@@ -119,8 +120,9 @@ fn a_unit_that_systemd_does_not_start_is_told_with_its_condition() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_restart_that_an_earlier_run_has_left_is_tried_again_at_the_end() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf '[Service]\\nType=exec\\nExecStartPre=/usr/bin/test -e /srv/needed\\nExecStart=/bin/sleep infinity\\n' \
          >/etc/systemd/system/late.service; touch /srv/needed; systemctl daemon-reload; systemctl start late",
@@ -137,8 +139,9 @@ fn a_restart_that_an_earlier_run_has_left_is_tried_again_at_the_end() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_mask_on_an_alias_leaves_the_unit_itself_alone() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         "[[step]]\neach = [\"ctrl-alt-del.target\", \"dbus-org.freedesktop.timedate1.service\", \"autovt@tty3.service\"]\n\
          service = { name = \"{{ item }}\", masked = true }\n",
@@ -154,8 +157,9 @@ fn a_mask_on_an_alias_leaves_the_unit_itself_alone() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn restarts_of_many_applies_do_not_reach_the_limit_of_starts() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf '[Unit]\\nStartLimitIntervalSec=600\\nStartLimitBurst=2\\n[Service]\\nExecStart=/bin/sleep infinity\\n' \
          >/etc/systemd/system/rl.service; systemctl daemon-reload; systemctl start rl",
@@ -170,8 +174,9 @@ fn restarts_of_many_applies_do_not_reach_the_limit_of_starts() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn systemd_reads_units_again_whatever_kind_of_step_writes_them() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "for d in /etc/systemd/system /usr/local/lib/systemd/system; do mkdir -p $d; done; \
          printf '[Service]\\nEnvironment=WORD=old\\nExecStart=/bin/sleep infinity\\n' | tee /etc/systemd/system/dr1.service \
@@ -198,8 +203,9 @@ fn systemd_reads_units_again_whatever_kind_of_step_writes_them() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn systemd_takes_its_own_settings_up() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let limit = "systemctl show -p DefaultLimitNOFILE --value";
     assert_ne!(project.on_host(limit), "65536");
     project.playbook(
@@ -212,8 +218,9 @@ fn systemd_takes_its_own_settings_up() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_unit_that_is_dead_after_its_restart_has_not_converged() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf '[Service]\\nExecStart=/bin/sh -c \"test ! -e /etc/dies || exit 3; exec sleep infinity\"\\n' \
          >/etc/systemd/system/dies.service; systemctl daemon-reload; systemctl start dies",
@@ -228,8 +235,9 @@ fn a_unit_that_is_dead_after_its_restart_has_not_converged() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_links_of_an_enabled_unit_follow_its_install_section() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let unit = |install: &str| {
         format!(
             "[[step]]\nunit = {{ name = \"ins\", content = \"[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\n{install}\\n\" }}\n\
@@ -245,8 +253,9 @@ fn the_links_of_an_enabled_unit_follow_its_install_section() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_systemd_does_not_know_in_a_unit_is_told_and_what_it_refuses_is_not_in_force() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         "[[step]]\nunit = { name = \"bad\", content = \"[Service]\\nType=oneshot\\n[Srvice]\\nA=b\\n\" }\n\
          [[step]]\nunit = { name = \"odd\", content = \"[Service]\\nExecStart=/bin/true\\nMemoryMx=1G\\nX-Ours=1\\n\" }\n",
@@ -260,8 +269,9 @@ fn what_systemd_does_not_know_in_a_unit_is_told_and_what_it_refuses_is_not_in_fo
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_service_may_come_by_a_link_an_init_script_a_vendors_folder_or_fstab() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     let unit = "[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n";
     let script = "#!/bin/sh\\n### BEGIN INIT INFO\\n# Provides: lsb\\n# Required-Start:\\n# Required-Stop:\\n\
                   # Default-Start: 2 3 4 5\\n# Default-Stop: 0 1 6\\n### END INIT INFO\\nexit 0\\n";
@@ -283,8 +293,9 @@ fn a_service_may_come_by_a_link_an_init_script_a_vendors_folder_or_fstab() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_stops_with_a_unit_is_in_the_plan_where_a_later_step_wants_it() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.on_host(
         "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/coll.service; \
          (printf '[Unit]\\nPartOf=coll.service\\n'; cat /etc/systemd/system/coll.service) >/etc/systemd/system/part.service; \
@@ -302,8 +313,9 @@ fn what_stops_with_a_unit_is_in_the_plan_where_a_later_step_wants_it() {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn sshd_moves_from_its_socket_to_its_service_in_one_guarded_phase() {
-    let Some(project) = Project::new() else { return };
+    let project = Project::new();
     project.playbook(
         "[[step]]\nservice = { name = \"ssh.socket\", running = false, enabled = false, masked = true }\n\
          [[step]]\neach = [\"/etc/systemd/system/ssh.service.requires/ssh.socket\", \"/etc/systemd/system/sockets.target.wants/ssh.socket\"]\n\

@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a case that cannot be set up must stop the test
 
-mod support;
-
+use crate::support::files::Files;
 use std::path::Path;
 use stockade::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use stockade::plan::Planned;
 use stockade::playbook::{self, HostScope};
 use stockade::resource::{self, KINDS, Resource};
 use stockade::values::AbsPath;
-use support::files::Files;
 
 const KEY_A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v a";
 const KEY_B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINocinsDp91Dc70suRj1rzzasKQ6uQIBJuUtwd6l8YTP b";

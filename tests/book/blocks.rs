@@ -2,7 +2,7 @@
 
 use super::markdown::{Block, blocks, pages, read};
 use super::root;
-use super::support::{gateway_program, program};
+use crate::support::{gateway_program, program};
 use clap::Parser;
 use std::path::Path;
 use std::process::Command;

@@ -3,7 +3,7 @@
 use super::markdown::{Block, blocks, pages, read};
 use super::root;
 use super::shown::{matches, shown};
-use super::support::{TestLab, gateway_program};
+use crate::support::{TestLab, gateway_program};
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -1,7 +1,7 @@
 //! The parts of the walk, and how each is followed.
 
-use super::markdown::{Block, blocks};
-use super::shown::{matches, shown};
+use crate::book::markdown::{Block, blocks};
+use crate::book::shown::{matches, shown};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

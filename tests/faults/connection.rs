@@ -2,10 +2,10 @@
 //! points of a run.
 
 use super::Fault;
-use super::relay::{Cut, Way};
 use super::runner::{is_certain, is_of_the_upload};
 use super::seed::Seed;
 use super::site::{Call, Normal, Site, ended};
+use crate::support::relay::{Cut, Way};
 
 /// How many cuts of the first connection and of the one that confirms, each way.
 const CUTS: [[usize; 2]; 2] = [[15, 10], [6, 6]];

@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod project;
+pub mod relay;
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use stockade::lab::{Base, Lab, LabError, LabHost, UpOptions};
+use stockade::lab::{Base, Lab, LabHost, UpOptions};
 use stockade::transport::{BOOTSTRAP, Link, TransportError};
 
 /// A lab of a test's own; its hosts are taken down when it goes out of scope.
@@ -20,44 +21,35 @@ pub struct TestLab {
 }
 
 impl TestLab {
-    /// A lab with hosts, or none with the reason said aloud; on CI (where
-    /// STOCKADE_NO_SKIP=1) a test may not be skipped.
-    pub fn with_hosts(count: usize) -> Option<(TestLab, Vec<LabHost>)> {
+    /// A lab with hosts. A test that calls this is an ignored one, which
+    /// `tests/run.sh` runs: where no Docker engine answers, it fails.
+    pub fn with_hosts(count: usize) -> (TestLab, Vec<LabHost>) {
         TestLab::up(UpOptions { count, ..UpOptions::default() })
     }
 
     /// The same with one host of this name.
-    pub fn with_host_named(name: &str) -> Option<(TestLab, Vec<LabHost>)> {
+    pub fn with_host_named(name: &str) -> (TestLab, Vec<LabHost>) {
         TestLab::up(UpOptions { name: Some(name.to_owned()), ..UpOptions::default() })
     }
 
-    fn up(options: UpOptions) -> Option<(TestLab, Vec<LabHost>)> {
-        let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-        let skip = |why: String| {
-            assert!(!forbidden, "may not be skipped: {why}");
-            eprintln!("SKIP {}: {why}", std::thread::current().name().unwrap_or("test"));
-        };
-        if std::env::var_os("STOCKADE_FAST").is_some() {
-            skip("real hosts were not wanted (--fast)".into());
-            return None;
-        }
+    /// A lab without hosts yet.
+    pub fn new() -> TestLab {
         let dir = tempfile::tempdir().unwrap();
         let lab = Lab::open(dir.path().join("lab")).unwrap();
-        match lab.check_engine() {
-            Ok(()) => {}
-            Err(error @ (LabError::DockerMissing | LabError::EngineUnreachable { .. })) => {
-                skip(error.to_string());
-                return None;
-            }
-            Err(error) => panic!("{error}"),
+        if let Err(error) = lab.check_engine() {
+            panic!("lab hosts need a Docker engine; without one, leave --include-ignored out: {error}");
         }
-        let lab = TestLab { lab, dir };
+        TestLab { lab, dir }
+    }
+
+    fn up(options: UpOptions) -> (TestLab, Vec<LabHost>) {
+        let lab = TestLab::new();
         let base: Base =
             std::env::var("STOCKADE_LAB_BASE").as_deref().unwrap_or("debootstrap:bookworm").parse().unwrap();
         let hosts = lab.lab.up(&UpOptions { base: Some(base), ..options }).unwrap();
         // tests/run.sh counts the tests that say so.
         eprintln!("on a real host: {}", std::thread::current().name().unwrap_or("test"));
-        Some((lab, hosts))
+        (lab, hosts)
     }
 }
 

@@ -25,24 +25,15 @@ impl Server {
     /// Starts one with an ed25519 host key that is in `known_hosts`, and a
     /// user key in `authorized_keys`. None, with the reason printed, where
     /// that is not possible.
-    pub fn start() -> Option<Server> {
+    pub fn start() -> Server {
         Server::with_keys("", &[])
     }
 
     /// The same with further lines of sshd_config (`{at}`: the directory) and
     /// further RSA keys for them.
-    pub fn with_keys(config: &str, rsa: &[&str]) -> Option<Server> {
-        let reason = if !Path::new("/usr/sbin/sshd").exists() {
-            Some("/usr/sbin/sshd is missing")
-        } else if !rustix::process::geteuid().is_root() {
-            Some("an sshd that logs root in must be started by root")
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            skip(reason);
-            return None;
-        }
+    pub fn with_keys(config: &str, rsa: &[&str]) -> Server {
+        assert!(Path::new("/usr/sbin/sshd").exists(), "/usr/sbin/sshd is missing");
+        assert!(rustix::process::geteuid().is_root(), "an sshd that logs root in must be started by root");
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
         keygen(&at.join("host_key"), "ed25519", "");
@@ -68,7 +59,7 @@ impl Server {
             if server.answers() {
                 server.directory = directory;
                 server.know(&server.public_key("host_key"));
-                return Some(server);
+                return server;
             }
         }
         panic!("sshd does not start: {}", fs::read_to_string(at.join("log")).unwrap_or_default());
@@ -176,19 +167,16 @@ pub struct Agent {
 
 impl Agent {
     /// Starts one. None, with the reason printed, where that is not possible.
-    pub fn start(at: &Path) -> Option<Agent> {
+    pub fn start(at: &Path) -> Agent {
         let socket = at.join("agent");
         let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
-        let Ok(child) = child else {
-            skip("ssh-agent is missing");
-            return None;
-        };
+        let child = child.expect("ssh-agent is missing");
         let until = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < until, "ssh-agent does not start");
             std::thread::yield_now();
         }
-        Some(Agent { socket, child })
+        Agent { socket, child }
     }
 
     pub fn add(&self, key: &Path) {
@@ -202,13 +190,6 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Says why a test does not run; where none may be skipped it fails instead.
-pub fn skip(reason: &str) {
-    let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-    assert!(!forbidden, "may not be skipped: {reason}");
-    eprintln!("SKIP {}: {reason}", std::thread::current().name().unwrap_or("test"));
 }
 
 fn free_port() -> u16 {
