@@ -4,8 +4,8 @@
 use super::in_force::{self, Said, Thing};
 use super::ownership::{Given, Keep};
 use super::{
-    Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, shell_text,
-    sudoers, text_file,
+    Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, rejected,
+    shell_text, sudoers, text_file,
 };
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
@@ -101,6 +101,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let (meta, keep) = ownership::meta_or_kept(args, 0o644);
     if let (Some(path), Some(content)) = (&path, &content) {
         docker_daemon::check_daemon_json(args, content_field(args), path, content);
+        rejected::refuse(args, content_field(args), path, content);
     }
     let path = path?;
     ignored::refuse(args, &path);
@@ -171,6 +172,7 @@ impl Resource for File {
                 parents::queries(path, queries);
                 ownership::queries(meta, queries);
                 docker_daemon::daemon_json_queries(path, content, queries);
+                rejected::ask_users(queries, path, content);
                 in_force::ask(queries, path);
                 in_force::ask_boot(queries, path);
                 validate.iter().for_each(|text| shell_text::ask(queries, text));
@@ -197,6 +199,7 @@ impl Resource for File {
                     planned.leave_open(on);
                 }
                 ownership::check(host, meta, &mut planned)?;
+                rejected::check_users(host, &mut planned)?;
                 ignored::note(host, &mut planned);
                 if planned.action == Some(Action::Create) {
                     parents::plan(host, path, *parents, &mut planned)?;

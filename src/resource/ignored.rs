@@ -1,9 +1,9 @@
 //! What whoever reads a directory passes over: a file of such a name, mode,
 //! owner or form is written and never in force.
 
-use super::Args;
 use super::in_force::wildcard;
 use super::readers::{Needs, READERS, Reader};
+use super::{Args, private_files, rejected};
 use crate::observe::{HostState, PathState};
 use crate::plan::{Op, Planned};
 use crate::values::{AbsPath, Mode};
@@ -115,9 +115,11 @@ pub(super) fn note(host: &HostState, planned: &mut Planned) {
     for left in planned.ops.iter().filter_map(|op| Left::by(op, host)) {
         let reader = READERS.iter().find(|reader| is_in(left.path, reader.directory));
         let note = reader.filter(|_| !left.path.file_name().starts_with('.')).and_then(|reader| left.ignored(reader));
-        notes.extend(note.filter(|note| !planned.notes.contains(note)));
+        let too_open = left.mode.and_then(|mode| private_files::note(host, left.path, mode, left.owner));
+        notes.extend(note.into_iter().chain(too_open).filter(|note| !planned.notes.contains(note)));
     }
     planned.notes.extend(notes);
+    rejected::note(planned);
 }
 
 fn is_in(path: &AbsPath, directory: &str) -> bool {

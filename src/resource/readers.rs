@@ -224,7 +224,7 @@ const UNIT: &str = "must end in a type of unit, such as .service";
 const NETWORK: &str = "must end in .network, .netdev or .link";
 
 /// run-parts(8), and cron(8) for /etc/cron.d.
-fn run_parts(name: &str) -> bool {
+pub(super) fn run_parts(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
@@ -248,15 +248,15 @@ fn apt(name: &str, endings: &[&str]) -> bool {
     name.chars().all(known) && endings.contains(&ending)
 }
 
-fn apt_conf(name: &str) -> bool {
+pub(super) fn apt_conf(name: &str) -> bool {
     apt(name, &["", "conf"])
 }
 
-fn apt_pins(name: &str) -> bool {
+pub(super) fn apt_pins(name: &str) -> bool {
     apt(name, &["", "pref"])
 }
 
-fn sources(name: &str) -> bool {
+pub(super) fn sources(name: &str) -> bool {
     apt(name, &["list", "sources"])
 }
 

@@ -4,7 +4,7 @@
 
 use super::directory::in_the_way;
 use super::text::Text;
-use super::{Args, Field, Type, followed, ignored, parents};
+use super::{Args, Field, Type, followed, ignored, parents, rejected};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
@@ -226,6 +226,8 @@ impl TextFile {
             meta: self.meta.clone(),
             validate: None,
         });
+        rejected::check_edit(host, planned)?;
+        rejected::check_users(host, planned)?;
         ignored::note(host, planned);
         if self.there { Ok(()) } else { parents::plan(host, &self.path, self.parents, planned) }
     }
