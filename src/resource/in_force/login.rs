@@ -233,18 +233,19 @@ impl Sshd<'_> {
 
     /// Without PAM a locked password locks the account (sshd(8), "passwords").
     fn locked(&self, host: &HostState) -> Result<Option<Override>, PlanError> {
-        let Some(line) = self.line("usepam").filter(|line| line.value.eq_ignore_ascii_case("no")) else {
-            return Ok(None);
+        let line = self.line("usepam");
+        // Without such a line there is no PAM either; one may stand in what is not read yet.
+        let place = match line {
+            Some(line) if line.value.eq_ignore_ascii_case("no") => Override::new(&line.file, Some(line.line), ""),
+            None if self.configuration.wants.is_empty() => Override::new(super::sshd::MAIN, None, ""),
+            Some(_) | None => return Ok(None),
         };
         let user = self.keys.user;
         let locked = host.shadow(user.as_str())?.is_some_and(|shadow| shadow.hash.expose().starts_with('!'));
-        Ok(locked.then(|| {
-            let message = format!(
-                "without PAM sshd lets nobody in whose password is locked with '!', as that of {user} is: say 'UsePAM yes' \
-                 there"
-            );
-            by(line, message)
-        }))
+        let message = format!(
+            "without PAM sshd lets nobody in whose password is locked with '!', as that of {user} is: say 'UsePAM yes' there"
+        );
+        Ok(locked.then_some(Override { message, ..place }))
     }
 }
 
