@@ -15,7 +15,10 @@ pub(super) const DIRECTORIES: [&str; 5] =
     ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d", "/lib/tmpfiles.d"];
 
 /// Where such lines speak of what is there: below these, and of what stands in `/` itself.
-const TOPS: [&str; 4] = ["/run/", "/var/", "/dev/", "/tmp/"];
+const TOPS: [&str; 8] = ["/run/", "/var/", "/dev/", "/tmp/", "/srv/", "/opt/", "/home/", "/usr/local/"];
+
+/// Elsewhere only the administrator's own do: the vendors' make what is missing.
+const OWN: usize = 3;
 
 /// Types of lines that own their path.
 const OWNING: &str = "fFwdDevqQpLcbCrR";
@@ -105,19 +108,22 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Asks for the files in all directories, where they may speak of a path.
+/// Asks for the files that may speak of a path.
 pub(in crate::resource) fn ask_boot(queries: &mut Queries, path: &AbsPath) {
-    if speaks_of(path) {
-        ask(queries);
-    }
+    queries.extend(speaking_of(path).into_iter().map(Query::Fragments));
 }
 
 pub(super) fn ask(queries: &mut Queries) {
     queries.extend(paths(&DIRECTORIES).into_iter().map(Query::Fragments));
 }
 
-fn speaks_of(path: &AbsPath) -> bool {
-    TOPS.iter().any(|top| path.as_str().starts_with(top)) || path.parent().is_some_and(|top| top.as_str() == "/")
+/// The directories whose files may speak of a path.
+fn speaking_of(path: &AbsPath) -> Vec<AbsPath> {
+    let is_all =
+        TOPS.iter().any(|top| path.as_str().starts_with(top)) || path.parent().is_some_and(|top| top.as_str() == "/");
+    let mut directories = paths(&DIRECTORIES);
+    directories.truncate(if is_all { DIRECTORIES.len() } else { OWN });
+    directories
 }
 
 fn lines(files: &[ConfigFile]) -> Vec<Line<'_>> {
@@ -139,11 +145,11 @@ pub(in crate::resource) fn at_boot(
     thing: Thing<'_>,
 ) -> Result<InForce, PlanError> {
     let mut found = InForce::default();
-    let asked = paths(&DIRECTORIES).into_iter().all(|directory| host.asked(&Query::Fragments(directory)));
-    if !speaks_of(path) || !asked {
+    let directories = speaking_of(path);
+    if !directories.iter().all(|directory| host.asked(&Query::Fragments(directory.clone()))) {
         return Ok(found);
     }
-    let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
+    let files = merged(host, &directories, ".conf")?;
     let lines = lines(&files);
     let own = lines.iter().find(|line| line.owns() && line.is_about(path));
     if let Some((line, what)) =
