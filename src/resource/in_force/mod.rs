@@ -7,6 +7,7 @@
 
 mod apt_conf;
 mod cloud;
+mod environment;
 mod login;
 mod modules;
 mod ordered;
@@ -21,13 +22,14 @@ mod tmpfiles;
 mod units;
 
 pub(super) use cloud::{ask_cloud, hostname};
+pub(super) use environment::environment;
 pub(super) use login::{Keys, keys_let_in, shell_note};
 pub(super) use modules::{ask_modules, blocked, loadable};
 pub(super) use sshd::ask_sshd;
 pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
-pub(super) use units::{alias_without_link, ask_unit, environment, unit_file, unusable};
+pub(super) use units::{alias_without_link, ask_unit, unit_file, unusable};
 
 use crate::observe::{HostState, PathState, Queries, Query, StateError};
 use crate::plan::{InForce, Override, PlanError};

@@ -11,9 +11,8 @@ use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
 use crate::observe::{Content, HostState, Known, PathState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
-use crate::resource::environment_file;
-use crate::values::{AbsPath, EnvKey, Secret, UnitName};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::values::{AbsPath, UnitName};
+use std::collections::BTreeSet;
 
 /// Settings whose values add up, whatever unit type or daemon they belong to.
 const LISTS: &str = "
@@ -53,13 +52,13 @@ const SINGLE: [&str; 14] = [
 ];
 
 /// One assignment.
-struct Assignment<'a> {
-    file: &'a AbsPath,
-    line: usize,
-    section: String,
-    key: String,
-    value: String,
-    whole: &'a str,
+pub(super) struct Assignment<'a> {
+    pub(super) file: &'a AbsPath,
+    pub(super) line: usize,
+    pub(super) section: String,
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) whole: &'a str,
 }
 
 /// The names under which drop-ins for a unit may stand: its own, its
@@ -120,13 +119,14 @@ pub(in crate::resource) fn unit_file(
     let mut found = InForce::default();
     if let Some(files) = files_of(host, unit, path, content, &mut found)? {
         found.overridden.extend(said_otherwise(&files, path, said));
+        super::environment::of_files(host, unit, &files, path, said, &mut found)?;
     }
     Ok(found)
 }
 
 /// The files of a unit that count for a file of it, in the order in which they
 /// are read; none where that file itself is not read, or not known.
-fn files_of(
+pub(super) fn files_of(
     host: &HostState,
     unit: &str,
     path: &AbsPath,
@@ -164,48 +164,6 @@ fn files_of(
         files.insert(0, ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() });
     }
     Ok(Some(files))
-}
-
-/// What keeps a unit from getting variables from the environment file that a
-/// drop-in names: settings that clear it or unset them, and environment files
-/// that are read later (systemd.exec(5)). No value is told.
-///
-/// # Errors
-/// The state cannot tell.
-pub(in crate::resource) fn environment(
-    host: &HostState,
-    unit: &str,
-    drop_in: &AbsPath,
-    variables: &BTreeMap<EnvKey, Secret>,
-) -> Result<InForce, PlanError> {
-    let mut found = InForce::default();
-    let Some(files) = files_of(host, unit, drop_in, None, &mut found)? else { return Ok(found) };
-    found.overridden.extend(said_otherwise(&files, drop_in, Said::File));
-    let all: Vec<Assignment<'_>> = files.iter().flat_map(assignments).collect();
-    let own = all.iter().rposition(|a| a.file == drop_in && a.key == "EnvironmentFile");
-    let Some(own) = own.filter(|_| found.overridden.is_empty()) else { return Ok(found) };
-    for by in all[own + 1..].iter().filter(|a| a.key == "EnvironmentFile" && a.section == all[own].section) {
-        let Ok(path) = by.value.trim_start_matches('-').parse::<AbsPath>() else { continue };
-        if !host.asked(&Query::Content(path.clone())) {
-            found.wants.push(Query::Content(path));
-            continue;
-        }
-        let Content::Bytes(bytes) = host.content(&path)? else { continue };
-        let other = environment_file::read(bytes);
-        let key = variables.iter().find(|(key, value)| other.get(key).is_some_and(|other| other != *value));
-        if let Some((key, _)) = key {
-            let message = format!("{path} is read later and sets {key} otherwise: remove it from one of the two");
-            found.overridden.push(Override::new(by.file, Some(by.line), message));
-        }
-    }
-    for by in all.iter().filter(|a| a.key == "UnsetEnvironment" && a.section == all[own].section) {
-        let unset = |key: &&EnvKey| by.value.split_whitespace().any(|word| word == key.as_str());
-        if let Some(key) = variables.keys().find(unset) {
-            let message = format!("it takes {key} out of the environment of {unit}: remove that line there");
-            found.overridden.push(Override::new(by.file, Some(by.line), message));
-        }
-    }
-    Ok(found)
 }
 
 /// The unit's own name, where the one that a step gives is an alias.
@@ -328,7 +286,7 @@ fn is_list(key: &str) -> bool {
 
 /// The variables of an `Environment=` line; quotes are taken off roughly: they
 /// stand around whole assignments.
-fn variables(value: &str) -> Vec<(String, String)> {
+pub(super) fn variables(value: &str) -> Vec<(String, String)> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in value.chars() {
         match quote {
@@ -343,7 +301,7 @@ fn variables(value: &str) -> Vec<(String, String)> {
 }
 
 /// The assignments of a file as systemd reads it: what it cannot use is left out.
-fn assignments(file: &ConfigFile) -> Vec<Assignment<'_>> {
+pub(super) fn assignments(file: &ConfigFile) -> Vec<Assignment<'_>> {
     let (mut section, mut found) = (String::new(), Vec::new());
     let mut open: Option<(usize, &str, String)> = None;
     for (number, raw) in file.lines() {
