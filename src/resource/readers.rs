@@ -271,7 +271,7 @@ fn network(name: &str) -> bool {
 }
 
 /// What editors and dpkg leave beside a file.
-fn no_backup(name: &str) -> bool {
+pub(super) fn no_backup(name: &str) -> bool {
     const ENDINGS: [&str; 10] = [
         "~",
         ".bak",

@@ -7,8 +7,10 @@
 
 mod apt_conf;
 mod cloud;
+mod directives;
 mod environment;
 mod login;
+mod logrotate;
 mod modules;
 mod ordered;
 mod ssh_client;
@@ -111,7 +113,8 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
         Some(Reader::Systemd(name)) => systemd_conf::ask(queries, &name),
         Some(Reader::Modprobe) => ask_modules(queries),
         Some(Reader::Tmpfiles) => tmpfiles::ask(queries),
-        Some(Reader::Ordered(format)) => format.ask(queries),
+        Some(Reader::Logrotate) => logrotate::ask(queries),
+        Some(Reader::Ordered(format, base)) => format.ask(&base, queries),
         None => return,
     }
     queries.ask(Query::Content(path.clone()));
@@ -135,7 +138,8 @@ pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         Some(Reader::Systemd(name)) => systemd_conf::file(host, &name, path, said),
         Some(Reader::Modprobe) => modules::file(host, path, said),
         Some(Reader::Tmpfiles) => tmpfiles::file(host, path, said),
-        Some(Reader::Ordered(format)) => format.file(host, path, said),
+        Some(Reader::Logrotate) => logrotate::file(host, path, said),
+        Some(Reader::Ordered(format, base)) => format.file(host, &base, path, said),
         None => Ok(InForce::default()),
     }
 }
@@ -159,7 +163,9 @@ enum Reader {
     Systemd(String),
     Modprobe,
     Tmpfiles,
-    Ordered(&'static ordered::Format),
+    Logrotate,
+    /// One after the other; and the directory that they stand in where there are several.
+    Ordered(&'static ordered::Format, String),
 }
 
 impl Reader {
@@ -177,8 +183,12 @@ impl Reader {
         if path.as_str() == sudo::MAIN || directory.as_str() == sudo::FRAGMENTS {
             return Some(Reader::Sudo);
         }
-        if let Some(format) = ordered::FORMATS.iter().find(|format| format.has(path)) {
-            return Some(Reader::Ordered(format));
+        let ordered = |format: &'static ordered::Format| Some(Reader::Ordered(format, format.base_of(path)?));
+        if let Some(reader) = ordered::FORMATS.iter().find_map(ordered) {
+            return Some(reader);
+        }
+        if path.as_str() == logrotate::MAIN || directory.as_str() == logrotate::FRAGMENTS {
+            return Some(Reader::Logrotate);
         }
         if modules::DIRECTORIES.contains(&directory.as_str()) {
             return Some(Reader::Modprobe);

@@ -2,8 +2,8 @@
 //! systemd-modules-load(8) read modprobe.d(5).
 //!
 //! All directories together are read in the order of the files' names. Of
-//! several `install` lines for a module the first one counts; `blacklist`
-//! keeps systemd-modules-load from loading it at boot.
+//! several `install` lines for a module the first one counts, of several
+//! `options` lines the last one of each option; `blacklist` keeps systemd-modules-load from loading it at boot.
 
 use super::{ConfigFile, Said, hidden_by, merged, paths, wildcard};
 use crate::observe::{HostState, Queries, Query};
@@ -55,7 +55,7 @@ pub(in crate::resource) fn blocked(host: &HostState, name: &str) -> Result<InFor
     Ok(found)
 }
 
-/// What overrides the install lines that a file, or a line of it, has.
+/// What overrides the lines with `install` and `options` that a file, or a line of it, has.
 pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
     let mut found = InForce::default();
@@ -66,6 +66,9 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let Some(own) = files.iter().find(|file| file.path == *path) else { return Ok(found) };
     for (_, line) in own.lines().filter(|(_, line)| said.covers(line)) {
         let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["options", name, options @ ..] = words.as_slice() {
+            found.overridden.extend(set_otherwise(&files, path, &name.replace('-', "_"), options));
+        }
         let ["install", name, command @ ..] = words.as_slice() else { continue };
         let name = name.replace('-', "_");
         let first = lines(&files, "install", &name).next();
@@ -78,6 +81,24 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         }
     }
     Ok(found)
+}
+
+/// The lines that set options of a module otherwise: modprobe(8) gives it those
+/// of all lines in their order, and the module takes the last one.
+fn set_otherwise(files: &[ConfigFile], path: &AbsPath, name: &str, options: &[&str]) -> Vec<Override> {
+    let mut found = Vec::new();
+    for option in options {
+        let key = option.split('=').next().unwrap_or_default();
+        let sets = |other: &str| other.split('=').next() == Some(key);
+        let last = lines(files, "options", name)
+            .filter_map(|(by, line, all)| Some((by, line, all.split(' ').rfind(|other| sets(other))?.to_owned())))
+            .last();
+        if let Some((by, line, other)) = last.filter(|(by, _, other)| by.path != *path && other != option) {
+            let message = format!("it is read later and gives {name} the option {other}: remove it there");
+            found.push(Override::new(&by.path, Some(line), message));
+        }
+    }
+    found
 }
 
 /// Lines of a word that speak of a module: the file, the number and the rest of the line.

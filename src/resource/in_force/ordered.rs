@@ -3,39 +3,48 @@
 //! such as limits.d (limits.conf(5)), apt.conf.d (apt.conf(5)) and the environment
 //! of logins (pam_env(8), /etc/profile).
 
-use super::{ConfigFile, Said};
+use super::directives::{chrony, limit, options, perl, php, pins, plain_key, pwquality, sections, variable};
+use super::{ConfigFile, Said, wildcard};
 use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 
 /// What a line sets: its number, the keys, and the value.
-type Statement = (usize, Vec<String>, String);
+pub(super) type Statement = (usize, Vec<String>, String);
 /// The same without the number.
-type Setting = (Vec<String>, String);
+pub(super) type Setting = (Vec<String>, String);
 
 /// A part of such a configuration, in the order in which they are read.
 enum Part {
     File(&'static str),
     /// The files of a directory whose names are read.
     Directory(&'static str, fn(&str) -> bool),
+    /// A file up to the line that begins with these words and has others read there.
+    Before(&'static str, &'static str),
+    /// The rest of that file.
+    After(&'static str, &'static str),
 }
 
-use Part::{Directory, File};
+use Part::{After, Before, Directory, File};
 
 /// How such a configuration is read.
 pub(super) struct Format {
+    /// The directory that the parts stand in, where there are several; `*` stands for any name.
+    base: &'static str,
     parts: &'static [Part],
     statements: fn(&str) -> Vec<Statement>,
     first_wins: bool,
 }
 
-pub(super) static FORMATS: [Format; 10] = [
+pub(super) static FORMATS: [Format; 14] = [
     Format {
+        base: "",
         parts: &[File("/etc/security/limits.conf"), Directory("/etc/security/limits.d", conf)],
         statements: |text| by_lines(text, limit),
         first_wins: false,
     },
     Format {
+        base: "",
         parts: &[
             Directory("/etc/apt/apt.conf.d", |name| !name.contains('.') || name.ends_with(".conf")),
             File("/etc/apt/apt.conf"),
@@ -44,6 +53,7 @@ pub(super) static FORMATS: [Format; 10] = [
         first_wins: false,
     },
     Format {
+        base: "",
         parts: &[
             File("/etc/apt/preferences"),
             Directory("/etc/apt/preferences.d", |name| !name.contains('.') || name.ends_with(".pref")),
@@ -53,6 +63,7 @@ pub(super) static FORMATS: [Format; 10] = [
     },
     // PAM reads the first two, a login shell the scripts.
     Format {
+        base: "",
         parts: &[
             File("/etc/environment"),
             File("/etc/default/locale"),
@@ -63,18 +74,21 @@ pub(super) static FORMATS: [Format; 10] = [
     },
     // grub-mkconfig(8): a shell sources them.
     Format {
+        base: "",
         parts: &[File("/etc/default/grub"), Directory("/etc/default/grub.d", |name| name.ends_with(".cfg"))],
         statements: |text| by_lines(text, variable),
         first_wins: false,
     },
     // Perl, of which the main file includes the others at its end.
     Format {
+        base: "",
         parts: &[File("/etc/needrestart/needrestart.conf"), Directory("/etc/needrestart/conf.d", conf)],
         statements: |text| by_lines(text, perl),
         first_wins: false,
     },
     // jail.conf(5), "CONFIGURATION FILES FORMAT".
     Format {
+        base: "",
         parts: &[
             File("/etc/fail2ban/jail.conf"),
             Directory("/etc/fail2ban/jail.d", conf),
@@ -85,6 +99,7 @@ pub(super) static FORMATS: [Format; 10] = [
         first_wins: false,
     },
     Format {
+        base: "",
         parts: &[
             File("/etc/fail2ban/fail2ban.conf"),
             Directory("/etc/fail2ban/fail2ban.d", conf),
@@ -96,6 +111,7 @@ pub(super) static FORMATS: [Format; 10] = [
     },
     // Debian's main files of MariaDB and MySQL include these; a host has one of the last two.
     Format {
+        base: "",
         parts: &[
             Directory("/etc/mysql/conf.d", cnf),
             Directory("/etc/mysql/mariadb.conf.d", cnf),
@@ -106,11 +122,46 @@ pub(super) static FORMATS: [Format; 10] = [
     },
     // cloud-init merges them by top-level keys where these are plain values.
     Format {
+        base: "",
         parts: &[File("/etc/cloud/cloud.cfg"), Directory("/etc/cloud/cloud.cfg.d", |name| name.ends_with(".cfg"))],
         statements: |text| by_lines(text, plain_key),
         first_wins: false,
     },
+    // pwquality.conf(5); the main file is read last (pwquality_read_config).
+    Format {
+        base: "",
+        parts: &[Directory("/etc/security/pwquality.conf.d", conf), File("/etc/security/pwquality.conf")],
+        statements: |text| by_lines(text, pwquality),
+        first_wins: false,
+    },
+    // chrony.conf(5), confdir: what stands below that line in Debian's main file is read after the directory.
+    Format {
+        base: "",
+        parts: &[
+            Before("/etc/chrony/chrony.conf", CHRONY_DIRECTORY),
+            Directory("/etc/chrony/conf.d", conf),
+            After("/etc/chrony/chrony.conf", CHRONY_DIRECTORY),
+        ],
+        statements: |text| by_lines(text, chrony),
+        first_wins: false,
+    },
+    // PHP_INI_SCAN_DIR of Debian's packages, for each version and way of running it.
+    Format {
+        base: "/etc/php/*/*",
+        parts: &[File("/php.ini"), Directory("/conf.d", |name| name.ends_with(".ini"))],
+        statements: php,
+        first_wins: false,
+    },
+    // The main file of PHP-FPM includes these at its end.
+    Format {
+        base: "/etc/php/*/fpm",
+        parts: &[File("/php-fpm.conf"), Directory("/pool.d", conf)],
+        statements: sections,
+        first_wins: false,
+    },
 ];
+
+const CHRONY_DIRECTORY: &str = "confdir /etc/chrony/conf.d";
 
 fn conf(name: &str) -> bool {
     name.ends_with(".conf")
@@ -125,32 +176,41 @@ fn cnf(name: &str) -> bool {
 }
 
 impl Format {
-    /// Whether a path is one of its files.
-    pub(super) fn has(&self, path: &AbsPath) -> bool {
-        self.parts.iter().any(|part| match part {
-            File(file) => path.as_str() == *file,
-            Directory(directory, _) => path.parent().is_some_and(|parent| parent.as_str() == *directory),
-        })
+    /// The directory that the parts stand in for which a path is one of the
+    /// files; none where it is none of them.
+    pub(super) fn base_of(&self, path: &AbsPath) -> Option<String> {
+        let end = path.as_str().match_indices('/').map(|(at, _)| at).nth(self.base.matches('/').count())?;
+        let (base, rest) = path.as_str().split_at(if self.base.is_empty() { 0 } else { end });
+        let is_part = self.parts.iter().any(|part| match part {
+            File(file) | Before(file, _) | After(file, _) => rest == *file,
+            Directory(directory, _) => rest.rsplit_once('/').is_some_and(|(parent, _)| parent == *directory),
+        });
+        (is_part && wildcard(self.base, base)).then(|| base.to_owned())
     }
 
-    pub(super) fn ask(&self, queries: &mut Queries) {
+    pub(super) fn ask(&self, base: &str, queries: &mut Queries) {
         queries.extend(self.parts.iter().filter_map(|part| match part {
-            File(file) => file.parse().ok().map(Query::Content),
-            Directory(directory, _) => directory.parse().ok().map(Query::Fragments),
+            File(file) | Before(file, _) | After(file, _) => format!("{base}{file}").parse().ok().map(Query::Content),
+            Directory(directory, _) => format!("{base}{directory}").parse().ok().map(Query::Fragments),
         }));
     }
 
-    fn files(&self, host: &HostState) -> Result<Vec<ConfigFile>, PlanError> {
+    fn files(&self, host: &HostState, base: &str) -> Result<Vec<ConfigFile>, PlanError> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut files = Vec::new();
         for part in self.parts {
-            let (File(place) | Directory(place, _)) = part;
-            let Ok(place) = place.parse::<AbsPath>() else { continue };
+            let (File(place) | Directory(place, _) | Before(place, _) | After(place, _)) = part;
+            let Ok(place) = format!("{base}{place}").parse::<AbsPath>() else { continue };
+            let content = || match host.content(&place)? {
+                Content::Bytes(bytes) => Ok::<_, PlanError>(Some(text(bytes))),
+                Content::Absent | Content::Digest(_) | Content::AfterApply => Ok(None),
+            };
             match part {
-                File(_) => {
-                    if let Content::Bytes(bytes) = host.content(&place)? {
-                        files.push(ConfigFile { text: text(bytes), path: place });
-                    }
+                File(_) => files.extend(content()?.map(|text| ConfigFile { path: place.clone(), text })),
+                Before(_, words) | After(_, words) => {
+                    let is_before = matches!(part, Before(..));
+                    let text = content()?.map(|text| half(&text, words, is_before));
+                    files.extend(text.map(|text| ConfigFile { path: place.clone(), text }));
                 }
                 Directory(_, reads) => {
                     for (name, bytes) in host.fragments(&place)? {
@@ -164,16 +224,41 @@ impl Format {
         Ok(files)
     }
 
+    /// The main file, where it does not have the others read.
+    fn not_included(&self, files: &[ConfigFile], path: &AbsPath) -> Option<Override> {
+        let (main, words) = self.parts.iter().find_map(|part| match part {
+            Before(main, words) => Some((*main, *words)),
+            File(_) | Directory(..) | After(..) => None,
+        })?;
+        let file = files.iter().find(|file| file.path.as_str() == main && file.path != *path)?;
+        let message = format!("it has no line '{words}', so this file is not read: add it there");
+        let is_in = file.text.lines().any(|line| begins_with(line, words));
+        (!is_in).then(|| Override::new(&file.path, None, message))
+    }
+
     /// What overrides the values that a file, or a line of it, sets.
-    pub(super) fn file(&self, host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
-        let files = self.files(host)?;
+    pub(super) fn file(
+        &self,
+        host: &HostState,
+        base: &str,
+        path: &AbsPath,
+        said: Said<'_>,
+    ) -> Result<InForce, PlanError> {
+        let files = self.files(host, base)?;
         let mut found = InForce::default();
-        let Some(own) = files.iter().find(|file| file.path == *path) else { return Ok(found) };
+        let halves: Vec<&str> = files.iter().filter(|file| file.path == *path).map(|file| file.text.as_str()).collect();
+        if halves.is_empty() {
+            return Ok(found);
+        }
+        if let Some(by) = self.not_included(&files, path) {
+            found.overridden.push(by);
+            return Ok(found);
+        }
         let all: Vec<(&ConfigFile, Statement)> = files
             .iter()
             .flat_map(|file| (self.statements)(&file.text).into_iter().map(move |one| (file, one)))
             .collect();
-        let covered = said.numbers(&own.text);
+        let covered = said.numbers(&whole(&halves));
         for (_, (_, keys, value)) in all.iter().filter(|(file, one)| file.path == *path && covered.contains(&one.0)) {
             for key in keys {
                 let mut same = all.iter().filter(|(_, (_, keys, _))| keys.contains(key));
@@ -197,143 +282,30 @@ impl Format {
     }
 }
 
+/// Whether a line begins with these words, blanks aside.
+fn begins_with(line: &str, words: &str) -> bool {
+    let mut of_line = line.split_whitespace();
+    words.split_whitespace().all(|word| of_line.next() == Some(word))
+}
+
+/// The lines of a text before the one that begins with these words, or those
+/// behind it; the others are empty, so that each keeps its number.
+fn half(text: &str, words: &str, before: bool) -> String {
+    let at = text.lines().position(|line| begins_with(line, words)).unwrap_or(usize::MAX);
+    // The line itself says where the others are read and nothing else.
+    let kept = |(number, line)| if (number <= at) == before { line } else { "" };
+    text.lines().enumerate().map(kept).collect::<Vec<_>>().join("\n")
+}
+
+/// The text whose halves these are.
+fn whole(halves: &[&str]) -> String {
+    let Some((first, others)) = halves.split_first() else { return String::new() };
+    let other = |at: usize| others.iter().find_map(|half| half.lines().nth(at).filter(|line| !line.is_empty()));
+    let line = |(at, line)| other(at).unwrap_or(line);
+    first.lines().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn by_lines(text: &str, statement: fn(&str) -> Option<Setting>) -> Vec<Statement> {
     let lines = text.lines().enumerate();
     lines.filter_map(|(at, line)| statement(line).map(|(keys, value)| (at + 1, keys, value))).collect()
-}
-
-/// `domain type item value`; the type `-` means both.
-fn limit(line: &str) -> Option<Setting> {
-    let words: Vec<&str> = line.split('#').next()?.split_whitespace().collect();
-    let [domain, kind, item, value] = words[..] else { return None };
-    let kinds = if kind == "-" { vec!["soft", "hard"] } else { vec![kind] };
-    Some((kinds.iter().map(|kind| format!("{domain} {kind} {item}")).collect(), value.to_owned()))
-}
-
-/// `NAME=value` or `export NAME=value`. What is indented may be conditional, and
-/// what a shell makes of `$` is not known.
-fn variable(line: &str) -> Option<Setting> {
-    let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let value = match value.strip_prefix(['"', '\'']) {
-        Some(quoted) => quoted.split(['"', '\'']).next()?,
-        None => value.split([' ', '\t', ';', '#']).next()?,
-    };
-    (is_name && !value.contains(['$', '`', '\\'])).then(|| (vec![name.to_owned()], value.to_owned()))
-}
-
-/// `$nrconf{key} = value;`
-fn perl(line: &str) -> Option<Setting> {
-    let (name, value) = line.trim().strip_prefix("$nrconf{")?.split_once('=')?;
-    let key = name.trim_end().strip_suffix('}')?.trim_matches(['\'', '"', ' ']);
-    let value = value.split_once(';')?.0.trim();
-    // What is no plain value is not compared.
-    let plain = !value.starts_with(['[', '{', '(']) && !value.contains('$');
-    plain.then(|| (vec![format!("$nrconf{{{key}}}")], value.trim_matches(['\'', '"']).to_owned()))
-}
-
-/// `key: value` at the left edge, of what is neither a list nor a table.
-fn plain_key(line: &str) -> Option<Setting> {
-    let (key, value) = line.split_once(": ")?;
-    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let value = value.split(" #").next()?.trim().trim_matches(['"', '\'']);
-    (is_key && !value.is_empty() && !value.starts_with(['[', '{', '|', '>', '&', '*']))
-        .then(|| (vec![key.to_owned()], value.to_owned()))
-}
-
-/// `key = value` below `[section]`. A value may go on in indented lines.
-fn sections(text: &str) -> Vec<Statement> {
-    let mut found = Vec::new();
-    let mut section = String::new();
-    for (at, line) in text.lines().enumerate() {
-        if let Some(name) = line.trim().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            section = name.trim().to_owned();
-        } else if !line.starts_with(['#', ';', ' ', '\t'])
-            && let Some((key, value)) = line.split_once('=')
-        {
-            let value = value.split(" ;").next().unwrap_or_default().trim();
-            found.push((at + 1, vec![format!("[{section}] {}", key.trim())], value.to_owned()));
-        }
-    }
-    found
-}
-
-/// The same as a database server reads it: indented or not, with `-` for `_`, and
-/// options without a value.
-fn options(text: &str) -> Vec<Statement> {
-    // Options of which every line counts.
-    const EACH: [&str; 5] =
-        ["plugin_load_add", "replicate_do_db", "replicate_ignore_db", "binlog_do_db", "binlog_ignore_db"];
-    let mut found = Vec::new();
-    let mut section = String::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            section = name.trim().to_owned();
-        } else if !line.is_empty() && !line.starts_with(['#', ';', '!']) {
-            let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            let key = key.trim().replace('-', "_").to_ascii_lowercase();
-            let value = value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-            if !EACH.contains(&key.as_str()) {
-                found.push((at + 1, vec![format!("[{section}] {key}")], value.to_owned()));
-            }
-        }
-    }
-    found
-}
-
-/// The records of apt_preferences(5), by each package and what is pinned of it.
-fn pins(text: &str) -> Vec<Statement> {
-    let mut pins = Vec::new();
-    let (mut packages, mut pin) = (Vec::new(), None);
-    for (at, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            (packages, pin) = (Vec::new(), None);
-        }
-        let Some((field, value)) = line.split_once(':').filter(|_| !line.starts_with('#')) else { continue };
-        let words: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
-        match field.to_ascii_lowercase().as_str() {
-            "package" => packages = words,
-            "pin" => pin = Some(words.join(" ")),
-            "pin-priority" => {
-                if let Some(pin) = &pin {
-                    let keys = packages.iter().map(|package| format!("the priority of {package} from '{pin}'"));
-                    pins.push((at + 1, keys.collect(), words.join(" ")));
-                }
-            }
-            _ => {}
-        }
-    }
-    pins
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read_as_their_readers_do() {
-        let both = Some((vec!["* soft nofile".to_owned(), "* hard nofile".to_owned()], "4096".to_owned()));
-        assert_eq!(limit("*  -  nofile 4096 # x"), both);
-        assert_eq!(limit("# * - nofile 1"), None);
-        let plain = Some((vec!["LANG".to_owned()], "C.UTF-8".to_owned()));
-        for line in ["LANG=C.UTF-8", "export LANG=\"C.UTF-8\"", "LANG='C.UTF-8'; export LANG"] {
-            assert_eq!(variable(line), plain, "{line}");
-        }
-        for line in ["  LANG=C", "PATH=$PATH:/x", "# LANG=C", "if [ a = b ]"] {
-            assert_eq!(variable(line), None, "{line}");
-        }
-        let held = Some((vec!["$nrconf{restart}".to_owned()], "a".to_owned()));
-        assert_eq!(perl("$nrconf{restart} = 'a';"), held);
-        assert_eq!(perl("$nrconf{'restart'}='a'; # x"), held);
-        assert_eq!(perl("#$nrconf{restart} = 'i';"), None);
-        assert_eq!(plain_key("preserve_hostname: true # x"), Some((vec!["preserve_hostname".into()], "true".into())));
-        assert_eq!(plain_key("users:"), None);
-        let one = |key: &str, value: &str| vec![(2, vec![key.to_owned()], value.to_owned())];
-        assert_eq!(sections("[sshd]\nmaxretry = 3\n  x = 1\n# y = 2\n"), one("[sshd] maxretry", "3"));
-        assert_eq!(options("[mysqld]\n bind-address=127.0.0.1\n#x=1\n"), one("[mysqld] bind_address", "127.0.0.1"));
-        let text = "Package: a b\nPin: release  o=X\nPin-Priority: 900\n\n# x: y\nPackage: c\nPin-Priority: 1\n";
-        let key = |name: &str| format!("the priority of {name} from 'release o=X'");
-        assert_eq!(pins(text), [(3, vec![key("a"), key("b")], "900".to_owned())]);
-    }
 }

@@ -17,6 +17,8 @@ use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{Op, PlanError, Planned};
 use crate::values::{AbsPath, UserName};
 
+pub(super) use word::words;
+
 /// What is wrong with a text.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {

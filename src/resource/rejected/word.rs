@@ -24,7 +24,7 @@ pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 /// The words of a text, up to one that has no end.
-pub(super) fn words(mut text: &str) -> Vec<String> {
+pub(in crate::resource) fn words(mut text: &str) -> Vec<String> {
     let mut words = Vec::new();
     while let Some((word, rest)) = quoted(text) {
         words.push(word);
