@@ -30,7 +30,7 @@ pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;
 pub use later::{Later, Piece, Turn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
-pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TEMPLATE_VARIABLES, TemplateWord};
+pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TemplateWord};
 
 use crate::values::{Diagnostic, Node, Span, UnitName};
 use changes::Outline;

@@ -87,12 +87,3 @@ pub static TEMPLATE_TESTS: [TemplateWord; 17] = [
 /// The functions: `name(argument=value)`.
 pub static TEMPLATE_FUNCTIONS: [TemplateWord; 1] =
     [word("range", "the whole numbers up to 'end', which is not among them", "range(start=1, end=4)", "[1,2,3]")];
-
-/// The variables that the program itself gives, with what they hold.
-pub static TEMPLATE_VARIABLES: [(&str, &str); 5] = [
-    ("host", "the host at hand: `host.name`, `host.address` and `host.groups`, from the inventory"),
-    ("facts", "what the host is: see [facts.md](facts.md); `stockade facts` prints them"),
-    ("probes", "what the playbook's own probes find: see [probes.md](probes.md)"),
-    ("stage", "the name of the host's stage, or an empty text"),
-    ("item", "the element at hand, in a step with `each`"),
-];

@@ -30,5 +30,5 @@ pub use path::AbsPath;
 pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
 pub use unit_file::{InvalidUnitFile, UnitFile};
-pub use variable::{RESERVED_VARIABLES, check_variable};
+pub use variable::{OWN_VARIABLES, RESERVED_VARIABLES, check_variable};
 pub use version::compare_versions;

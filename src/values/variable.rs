@@ -2,8 +2,30 @@
 
 use super::{Diagnostic, Span};
 
-/// The names that the program gives itself and nobody else may.
-pub const RESERVED_VARIABLES: [&str; 6] = ["item", "host", "facts", "probes", "stage", "env"];
+/// The variables that the program gives itself and nobody else may, with what they are.
+pub const OWN_VARIABLES: [(&str, &str); 6] = [
+    ("item", "the element at hand, in a step with `each`"),
+    ("host", "the host at hand: `host.name`, `host.address` and `host.groups`, from the inventory"),
+    ("facts", "what the host is: see [facts.md](facts.md); `stockade facts` prints them"),
+    ("probes", "what the playbook's own probes find: see [probes.md](probes.md)"),
+    ("stage", "the name of the host's stage, or an empty text"),
+    (
+        "env",
+        "reserved, and defined nowhere: the environment of a stage never enters templates; the kind `env` writes it to \
+         a file",
+    ),
+];
+
+/// The names of [`OWN_VARIABLES`].
+pub const RESERVED_VARIABLES: [&str; OWN_VARIABLES.len()] = {
+    let mut names = [""; OWN_VARIABLES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = OWN_VARIABLES[at].0;
+        at += 1;
+    }
+    names
+};
 
 /// What is wrong with a variable's name, if anything. A template must be able
 /// to name it: letters, digits and `_`, not a digit first.

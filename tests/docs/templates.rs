@@ -2,7 +2,8 @@
 //! a test evaluates.
 
 use std::fmt::Write;
-use stockade::playbook::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TEMPLATE_VARIABLES, TemplateWord};
+use stockade::playbook::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TemplateWord};
+use stockade::values::OWN_VARIABLES;
 
 fn table(text: &mut String, words: &[TemplateWord]) {
     text.push_str("\n| name | | example | gives |\n|---|---|---|---|\n");
@@ -26,9 +27,9 @@ pub fn page() -> String {
          `x | default(value='y')` and `x is defined` allow for its absence. The operators are `+ - * / // % **`, `~` \
          (joins texts), `== != < <= > >=`, `and`, `or`, `not`, `in`, `x if y else z`, and `a?.b`, which is none where \
          there is no `a`. Arguments of filters, tests and functions have names.\n\n## Variables\n\nThose of `[vars]`, of the \
-         inventory, of the stage and of `--var`, and the program's own:\n\n| variable | |\n|---|---|\n",
+         inventory, of the stage and of `--var`, and the program's own, whose names no other variable may have:\n\n| variable | |\n|---|---|\n",
     );
-    for (name, doc) in TEMPLATE_VARIABLES {
+    for (name, doc) in OWN_VARIABLES {
         writeln!(text, "| `{name}` | {doc} |").unwrap();
     }
     text.push_str("\n## Filters\n");
