@@ -135,6 +135,18 @@ struct Reference {
     group: Group,
 }
 
+/// The length of what an escape stands before: a reference, and the signs of one
+/// to a number, which an escape makes literal whether or not there are groups.
+fn escaped(text: &str, regex: &Regex) -> Option<usize> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let bare = text.strip_prefix('$').map(digits).filter(|count| *count > 0).map(|count| count + 1);
+    let braced = text.strip_prefix("${").and_then(|rest| {
+        let count = digits(rest);
+        (count > 0 && rest[count..].starts_with('}')).then_some(count + 3)
+    });
+    bare.or(braced).or_else(|| reference(text, regex).map(|found| found.length))
+}
+
 fn reference(text: &str, regex: &Regex) -> Option<Reference> {
     let groups = regex.captures_len();
     let number = |number: usize| if number < groups { Group::Is(number) } else { Group::Missing };
@@ -144,8 +156,8 @@ fn reference(text: &str, regex: &Regex) -> Option<Reference> {
         (b'\\', b'\\') if digit(2).is_some() => Some(Reference { length: 3, group: Group::Escaped }),
         (b'\\', _) => digit(1).map(|named| Reference { length: 2, group: number(named) }),
         (b'$', b'$') => {
-            let inner = reference(&text[1..], regex)?;
-            Some(Reference { length: inner.length + 1, group: Group::Escaped })
+            let length = escaped(&text[1..], regex)?;
+            Some(Reference { length: length + 1, group: Group::Escaped })
         }
         // A script's own arguments are written so: without groups they are no reference.
         (b'$', b'0'..=b'9') if groups == 1 => None,
