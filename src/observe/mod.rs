@@ -12,6 +12,7 @@ mod apt;
 mod facts;
 mod found;
 mod mounts;
+mod numbers;
 mod predict;
 pub mod probe;
 mod processes;
@@ -35,6 +36,7 @@ pub use found::{
     Unit,
 };
 pub use mounts::Mount;
+pub use numbers::AccountNumbers;
 pub use processes::Process;
 pub use query::{Queries, Query, Run, Text};
 pub use reply::Malformed;

@@ -26,6 +26,7 @@ impl HostState {
     /// Something stands at a path, or nothing, as the host said of this name.
     pub(super) fn put_path(&mut self, path: &AbsPath, state: PathState) {
         self.sizes.remove(path);
+        self.hard_links.remove(path);
         self.asked.ask(Query::Path(path.clone()));
         if !matches!(&state, PathState::Present(entry) if entry.file_type == FileType::File) {
             self.put_content(path, Content::Absent);
@@ -54,6 +55,15 @@ impl HostState {
             matches!(self.paths.get(path), Some(PathState::Present(entry)) if entry.file_type == FileType::File);
         if let Some(size) = size.filter(|_| is_file) {
             self.sizes.insert(path.clone(), size);
+        }
+    }
+
+    /// A regular file has this many names.
+    pub fn set_hard_links(&mut self, path: &AbsPath, count: u32) {
+        let is_file =
+            matches!(self.paths.get(path), Some(PathState::Present(entry)) if entry.file_type == FileType::File);
+        if is_file && count > 1 {
+            self.hard_links.insert(path.clone(), count);
         }
     }
 

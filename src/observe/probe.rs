@@ -26,7 +26,7 @@ section() {
   e=$("$@" 2>&1 >&3 3>&- </dev/null); r=$?
   printf '\n%s!%s\n%s\n' "$N" "$r" "$e"
 }
-q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u\0%g\0%l\0%s\0"' find; }
+q_find() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%y\0%m\0%u:%U\0%g:%G\0%l\0%s:%n\0"' find; }
 q_files() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' find; }
 q_small() { xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -4194305c -print0' find; }
 q_sum() { q_files | xargs -0 -r sha256sum -z --; }
@@ -37,8 +37,8 @@ q_names() { xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%
 q_fragments() { xargs -0 -r sh -c 'n=$#; while [ "$n" -gt 0 ]; do d=$1; shift; n=$((n-1)); [ ! -d "$d" ] || set -- "$@" "$d"; done
   [ $# -eq 0 ] || exec find -L "$@" -mindepth 1 -maxdepth 1 \( -type f -size -4194305c -o -type c \) -print0' find |
   tar -c -f - -P -h --hard-dereference --no-recursion --format=gnu --null -T -; }
-q_tree() { xargs -0 -r sh -c 'exec find "$@" -xdev -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
-q_trees() { xargs -0 -r sh -c 'exec find "$@" -printf "%H\0%P\0%y\0%m\0%u\0%g\0%D\0"' find; }
+q_tree() { xargs -0 -r sh -c 'exec find "$@" -xdev -printf "%H\0%P\0%y\0%m\0%u:%U\0%g:%G\0%D\0"' find; }
+q_trees() { xargs -0 -r sh -c 'exec find "$@" -printf "%H\0%P\0%y\0%m\0%u:%U\0%g:%G\0%D\0"' find; }
 q_local() { awk -F: '{ print FILENAME ":" $1 }' /etc/passwd /etc/group; }
 q_units() {
   if [ -d /run/systemd/system ]; then

@@ -190,20 +190,24 @@ pub(super) fn mode_of(text: &str) -> Result<Mode, Malformed> {
 
 fn paths(host: &mut HostState, queries: &Queries, section: &Section) -> Result<(), Malformed> {
     let fields = section.fields();
-    let mut found: HashMap<&str, (Entry, Option<u64>)> = HashMap::new();
+    let mut found: HashMap<&str, (Entry, Option<u64>, u32)> = HashMap::new();
     for field in fields.chunks_exact(7) {
         let [path, kind, mode, owner, group, target, size] = field else { continue };
         let file_type = FileType::of_letter(kind);
         let mode = mode_of(mode)?;
         let target = (file_type == FileType::Link).then(|| target.clone());
-        let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target };
-        found.insert(path, (entry, size.parse().ok()));
+        let (owner, group) = host.read_owner(owner, group);
+        let entry = Entry { file_type, mode, owner, group, target };
+        // What earlier versions have kept of a run has no number of links.
+        let (size, links) = size.split_once(':').unwrap_or((size, ""));
+        found.insert(path, (entry, size.parse().ok(), links.parse().unwrap_or(1)));
     }
     for query in queries.iter() {
         let Query::Path(path) = query else { continue };
-        if let Some((entry, size)) = found.remove(path.as_str()) {
+        if let Some((entry, size, links)) = found.remove(path.as_str()) {
             host.put_path(path, PathState::Present(entry));
             host.set_size(path, size);
+            host.set_hard_links(path, links);
         } else if let Some(why) = complaint(section, path) {
             host.set_unreadable(query.clone(), why);
         } else {

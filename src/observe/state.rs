@@ -24,6 +24,8 @@ pub struct HostState {
     pub(super) open_places: Queries,
     /// Sizes of regular files whose bytes are not known.
     pub(super) sizes: BTreeMap<AbsPath, u64>,
+    /// Regular files that have more names than one, with how many.
+    pub(super) hard_links: BTreeMap<AbsPath, u32>,
     /// Files that are immutable (`i`) or can only be added to (`a`), see chattr(1).
     pub(super) flags: BTreeMap<AbsPath, char>,
     /// What is mounted, by its mount point.
@@ -34,6 +36,8 @@ pub struct HostState {
     /// By directory, then by name; none of a masked name.
     pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
     pub(super) trees: BTreeMap<(AbsPath, bool), super::Tree>,
+    /// The numbers of owners and groups, as far as files have told them.
+    pub(super) numbers: super::AccountNumbers,
     pub(super) users: BTreeMap<String, Account>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) shadow: BTreeMap<String, Shadow>,
@@ -152,6 +156,11 @@ impl HostState {
             Some(Content::Bytes(bytes)) => u64::try_from(bytes.len()).ok(),
             _ => self.sizes.get(path).copied(),
         }
+    }
+
+    /// How many names a regular file has ([`Query::Path`]).
+    pub fn hard_links(&self, path: &AbsPath) -> u32 {
+        self.hard_links.get(path).copied().unwrap_or(1)
     }
 
     /// The flag of chattr(1) that keeps a file from being changed: `i` (immutable)

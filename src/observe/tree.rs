@@ -108,7 +108,8 @@ pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section, a
             }
             let file_type = FileType::of_letter(kind);
             let mode = mode_of(mode)?;
-            let entry = Entry { file_type, mode, owner: owner.clone(), group: group.clone(), target: None };
+            let (owner, group) = host.read_owner(owner, group);
+            let entry = Entry { file_type, mode, owner, group, target: None };
             tree.entries.insert(name.clone(), entry);
         }
         host.set_tree(top, across, tree);
