@@ -442,3 +442,38 @@ fn capabilities_and_set_id_bits_of_programs_outlive_a_change_of_their_owner() {
     project.converge();
     assert_eq!(project.on_host(of), before.replace("root 755", "tools 755").replace("root 4755", "tools 4755"));
 }
+
+#[test]
+fn owners_are_compared_by_their_numbers() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "useradd -o -u 0 -g 0 -M toor; groupadd -o -g 0 wheel; useradd -u 7001 first; useradd -o -u 7001 -g first second
+         mkdir /srv/t; touch /srv/mine /srv/t/a /srv/t/b; chown 7002:7002 /srv/mine; chown -R first:first /srv/t; chmod 4755 /srv/t/a",
+    );
+    project.playbook(
+        r#"
+[[step]]
+file = { path = "/etc/named", content = "x\n", owner = "toor", group = "wheel" }
+[[step]]
+user = { name = "third", uid = 7002 }
+[[step]]
+file = { path = "/srv/mine", owner = "third", group = "7002" }
+[[step]]
+directory = { path = "/srv/t", owner = "second", group = "7001", recursive = true }
+[[step]]
+line = { path = "/etc/cron.d/job", line = "@daily root true", create = true }
+[[step]]
+file = { path = "/etc/cron.d/job", owner = "toor", mode = "0644" }
+"#,
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    for same in ["/srv/mine", "directory /srv/t", "cron ignores", "file /etc/cron.d/job"] {
+        assert!(!planned.contains(same), "{same} does not differ: {planned}");
+    }
+    assert!(planned.contains("owner: toor:wheel"), "{planned}");
+    project.converge();
+    assert_eq!(
+        project.on_host("stat -c '%u:%g %a' /etc/named /srv/mine /srv/t/a /srv/t/b"),
+        "0:0 644\n7002:7002 644\n7001:7001 4755\n7001:7001 644"
+    );
+}

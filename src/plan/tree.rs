@@ -1,6 +1,6 @@
 //! Owner, group and modes of all that is below a directory.
 
-use crate::observe::{Entry, FileType, HostState, Tree};
+use crate::observe::{AccountNumbers, Entry, FileType, HostState, Tree};
 use crate::shell::Command;
 use crate::values::{AbsPath, Mode};
 
@@ -18,13 +18,14 @@ pub struct TreeMeta {
 }
 
 impl TreeMeta {
-    /// What becomes of an entry.
-    pub fn of(&self, entry: &Entry) -> Entry {
+    /// What becomes of an entry. A name that has the number of the one that it
+    /// belongs to changes nothing, nor does chown(1) run for it.
+    pub fn of(&self, entry: &Entry, numbers: &AccountNumbers) -> Entry {
         let mut new = entry.clone();
-        if let Some(owner) = &self.owner {
+        if let Some(owner) = self.owner.as_ref().filter(|owner| !numbers.is_same_user(owner, &entry.owner)) {
             new.owner.clone_from(owner);
         }
-        if let Some(group) = &self.group {
+        if let Some(group) = self.group.as_ref().filter(|group| !numbers.is_same_group(group, &entry.group)) {
             new.group.clone_from(group);
         }
         match (entry.file_type, self.files, self.directories) {
@@ -44,7 +45,8 @@ impl TreeMeta {
     }
 
     pub(super) fn effect(&self, host: &mut HostState, top: &AbsPath, tree: &Tree) {
-        host.change_tree(top, &tree.mounts, |entry| self.of(entry));
+        let numbers = host.account_numbers();
+        host.change_tree(top, &tree.mounts, |entry| self.of(entry, &numbers));
     }
 
     /// The programs that make it so: find(1) changes into each directory

@@ -315,7 +315,7 @@ fn new_home(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result
         return Ok((Some(home), true));
     }
     let PathState::Present(entry) = draft.host().path(&old)? else { return Ok((Some(home), false)) };
-    if entry.owner != name.as_str() {
+    if !draft.host().is_same_user(&entry.owner, name.as_str()) {
         let owner = entry.owner.clone();
         draft.note(format!("{old} belongs to '{owner}' and stays where it is"));
         return Ok((Some(home), false));

@@ -189,6 +189,7 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) ->
             planned.ops.push(Op::MakeDirectory { path: path.clone(), meta: meta.clone() });
         }
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
+            let meta = &ownership::as_found(host, meta, entry);
             file::meta_changes(&mut planned, entry, meta);
             if !planned.changes.is_empty() {
                 planned.ops.push(file::set_meta(path, entry, meta));

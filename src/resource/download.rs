@@ -103,7 +103,8 @@ impl Resource for Download {
             }
             PathState::Present(entry) => entry,
         };
-        file::meta_changes(&mut planned, entry, &self.meta);
+        let meta = ownership::as_found(host, &self.meta, entry);
+        file::meta_changes(&mut planned, entry, &meta);
         let found = match (entry.file_type, host.content(&self.path)?) {
             (FileType::File, Content::Digest(digest)) => Some(digest.clone()),
             (FileType::File, Content::Bytes(bytes)) => Some(sha256(bytes)),
@@ -115,7 +116,7 @@ impl Resource for Download {
             planned.change("sha256", Some(before), Some(&self.sha256));
             planned.ops.push(fetch);
         } else if !planned.changes.is_empty() {
-            planned.ops.push(file::set_meta(&self.path, entry, &self.meta));
+            planned.ops.push(file::set_meta(&self.path, entry, &meta));
         }
         ownership::check(host, &self.meta, &mut planned)?;
         ignored::note(host, &mut planned);

@@ -228,6 +228,7 @@ fn plan_file(planned: &mut Planned, host: &HostState, path: &AbsPath, wanted: &W
         }
         PathState::Present(entry) => entry,
     };
+    let meta = &ownership::as_found(host, meta, entry);
     meta_changes(planned, entry, meta);
     let same = match (entry.file_type, host.content(path)?) {
         (FileType::File, Content::Bytes(bytes)) => {
@@ -290,6 +291,7 @@ fn plan_drop_in(planned: &mut Planned, host: &HostState, loader: &Loader) -> Res
         _ => None,
     };
     let differs = before.is_none_or(|(entry, bytes)| {
+        let meta = ownership::as_found(host, &meta, entry);
         let same_meta = (&entry.owner, &entry.group, entry.mode) == (&meta.owner, &meta.group, meta.mode);
         bytes != content || !same_meta
     });

@@ -281,7 +281,7 @@ fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<P
                  'source' and 'template', say missing = \"skip\" to leave this step out, or have a step before this one bring it"
             ));
         }
-        PathState::Present(entry) => given.plan(path, entry, &mut planned),
+        PathState::Present(entry) => given.plan(host, path, entry, &mut planned),
     }
     if !planned.ops.is_empty() {
         followed::note(link, path, &mut planned);
@@ -298,15 +298,19 @@ pub(super) fn present(
     validate: &Option<String>,
 ) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
-    let write =
-        Op::WriteFile { path: path.clone(), content: content.to_vec(), meta: meta.clone(), validate: validate.clone() };
+    let write = |meta: &Meta| Op::WriteFile {
+        path: path.clone(),
+        content: content.to_vec(),
+        meta: meta.clone(),
+        validate: validate.clone(),
+    };
     let entry = match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {
             planned.action = Some(Action::Create);
             planned.change("mode", None::<&str>, Some(meta.mode.to_string()));
             planned.change("owner", None::<&str>, Some(format!("{}:{}", meta.owner, meta.group)));
             planned.diff = Some(diff_files(path.as_str(), None, Some(content)));
-            planned.ops.push(write);
+            planned.ops.push(write(meta));
             return Ok(planned);
         }
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
@@ -316,6 +320,7 @@ pub(super) fn present(
         }
         PathState::Present(entry) => entry,
     };
+    let meta = &ownership::as_found(host, meta, entry);
     meta_changes(&mut planned, entry, meta);
     let same = match (entry.file_type, host.content(path)?) {
         (FileType::File, Content::Bytes(bytes)) => {
@@ -341,7 +346,7 @@ pub(super) fn present(
         }
     };
     if !same {
-        planned.ops.push(write);
+        planned.ops.push(write(meta));
     } else if !planned.changes.is_empty() {
         planned.ops.push(set_meta(path, entry, meta));
     }

@@ -104,18 +104,19 @@ fn questions(next: AbsPath, parts: &VecDeque<String>, content: bool) -> Vec<Quer
 /// The highest directory above a path that others than root may write, and who.
 fn open_directory(host: &HostState, path: &AbsPath) -> Option<(AbsPath, String)> {
     let open = path.ancestors().filter_map(|directory| {
-        let who = others(host.path(&directory).ok()?.entry()?)?;
+        let who = others(host, host.path(&directory).ok()?.entry()?)?;
         Some((directory, who))
     });
     open.last()
 }
 
-fn others(entry: &Entry) -> Option<String> {
-    let is_root = |name: &str| matches!(name, "root" | "0");
+fn others(host: &HostState, entry: &Entry) -> Option<String> {
     match entry.mode.bits() {
         mode if mode & 0o002 != 0 => Some("everybody".to_owned()),
-        _ if !is_root(&entry.owner) => Some(format!("the user {}", entry.owner)),
-        mode if mode & 0o020 != 0 && !is_root(&entry.group) => Some(format!("the group {}", entry.group)),
+        _ if !host.is_same_user(&entry.owner, "root") => Some(format!("the user {}", entry.owner)),
+        mode if mode & 0o020 != 0 && !host.is_same_group(&entry.group, "root") => {
+            Some(format!("the group {}", entry.group))
+        }
         _ => None,
     }
 }

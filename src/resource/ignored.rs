@@ -28,14 +28,20 @@ struct Left<'a> {
     content: Option<&'a [u8]>,
 }
 
+/// An owner by the name that readers go by: who has root's number is root.
+fn named<'a>(host: &HostState, owner: &'a str) -> &'a str {
+    if host.is_same_user(owner, "root") { "root" } else { owner }
+}
+
 impl<'a> Left<'a> {
     fn by(op: &'a Op, host: &'a HostState) -> Option<Left<'a>> {
         Some(match op {
             Op::WriteFile { path, content, meta, .. } => {
-                Left { path, owner: Some(&meta.owner), mode: Some(meta.mode), content: Some(content) }
+                let owner = Some(named(host, &meta.owner));
+                Left { path, owner, mode: Some(meta.mode), content: Some(content) }
             }
             Op::Download { path, meta, .. } => {
-                Left { path, owner: Some(&meta.owner), mode: Some(meta.mode), content: None }
+                Left { path, owner: Some(named(host, &meta.owner)), mode: Some(meta.mode), content: None }
             }
             Op::MakeLink { path, .. } => Left { path, owner: None, mode: None, content: None },
             Op::SetMeta { path, owner, mode, .. } => {
@@ -44,7 +50,7 @@ impl<'a> Left<'a> {
                     _ => return None,
                 };
                 let owner = owner.as_deref().unwrap_or(&entry.owner);
-                Left { path, owner: Some(owner), mode: Some(mode.unwrap_or(entry.mode)), content: None }
+                Left { path, owner: Some(named(host, owner)), mode: Some(mode.unwrap_or(entry.mode)), content: None }
             }
             _ => return None,
         })

@@ -115,17 +115,31 @@ impl Given {
     }
 
     /// Notes in which of them an entry differs, and plans what gives it them.
-    pub(super) fn plan(&self, path: &AbsPath, entry: &Entry, planned: &mut Planned) {
+    pub(super) fn plan(&self, host: &HostState, path: &AbsPath, entry: &Entry, planned: &mut Planned) {
         let wanted = Meta {
             owner: self.owner.clone().unwrap_or_else(|| entry.owner.clone()),
             group: self.group.clone().unwrap_or_else(|| entry.group.clone()),
             mode: self.mode.unwrap_or(entry.mode),
         };
+        let wanted = as_found(host, &wanted, entry);
         file::meta_changes(planned, entry, &wanted);
         if !planned.changes.is_empty() {
             planned.ops.push(file::set_meta(path, entry, &wanted));
         }
     }
+}
+
+/// What is wanted of an entry, under the names that it has already where these
+/// have the same numbers: they are then the same owner and group.
+pub(super) fn as_found(host: &HostState, wanted: &Meta, entry: &Entry) -> Meta {
+    let mut meta = wanted.clone();
+    if host.is_same_user(&meta.owner, &entry.owner) {
+        meta.owner.clone_from(&entry.owner);
+    }
+    if host.is_same_group(&meta.group, &entry.group) {
+        meta.group.clone_from(&entry.group);
+    }
+    meta
 }
 
 /// The questions that [`check`] needs.

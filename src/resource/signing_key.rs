@@ -2,7 +2,7 @@
 
 use super::keyring::{Keyring, parse_fingerprint};
 use super::{Args, file};
-use crate::observe::{Content, HostState, Queries, Query};
+use crate::observe::{Content, Entry, HostState, Queries, Query};
 use crate::plan::{Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Secret};
 
@@ -134,10 +134,8 @@ impl SigningKey {
                     Content::Bytes(bytes) => Some(crate::values::sha256(bytes)),
                     Content::Absent | Content::AfterApply => None,
                 };
-                let kept = host
-                    .path(path)?
-                    .entry()
-                    .is_some_and(|e| (e.owner.as_str(), e.group.as_str(), e.mode.bits()) == ("root", "root", 0o644));
+                let is_roots = |e: &Entry| host.is_same_user(&e.owner, "root") && host.is_same_group(&e.group, "root");
+                let kept = host.path(path)?.entry().is_some_and(|e| is_roots(e) && e.mode.bits() == 0o644);
                 if before.as_ref() != Some(sha256) || !kept {
                     planned.change("key sha256", before, Some(sha256));
                     let (url, sha256, path) = (url.clone(), sha256.clone(), path.clone());

@@ -7,8 +7,8 @@
 
 use super::draft::Draft;
 use super::file::set_meta;
-use super::in_force;
 use super::key_file::{Wanted, merge};
+use super::{in_force, ownership};
 use crate::observe::{Content, Entry, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
@@ -278,7 +278,7 @@ pub(super) fn make_above(draft: &mut Draft<'_>, home: &AbsPath) {
 /// A home that is somebody else's, or a directory of the system, is not taken over.
 fn refuse_foreign(draft: &Draft<'_>, owner: &Owner, entry: &Entry) -> Result<(), PlanError> {
     let home = &owner.home;
-    if entry.owner == owner.user.as_str() {
+    if draft.host().is_same_user(&entry.owner, owner.user.as_str()) {
         return Ok(());
     }
     let top = home.parent().is_some_and(|parent| parent.parent().is_none());
@@ -314,7 +314,8 @@ fn ancestors(draft: &mut Draft<'_>, owner: &Owner) -> Result<(), PlanError> {
         if bits & 0o1000 != 0 {
             return refuse("it is a directory for everybody (sticky): give the user a home elsewhere");
         }
-        if entry.owner != "root" && entry.owner != owner.user.as_str() {
+        let is_own = |name: &str| draft.host().is_same_user(&entry.owner, name);
+        if !is_own("root") && !is_own(owner.user.as_str()) {
             return refuse(
                 "it is not root's, so its mode is not changed here: repair it or give the user another home",
             );
@@ -328,6 +329,7 @@ fn ancestors(draft: &mut Draft<'_>, owner: &Owner) -> Result<(), PlanError> {
 
 /// Notes in which of owner, group and mode something differs.
 fn differences(draft: &mut Draft<'_>, what: &str, entry: &Entry, meta: &Meta) -> bool {
+    let meta = &ownership::as_found(draft.host(), meta, entry);
     let before = draft.planned.changes.len();
     if entry.owner != meta.owner {
         draft.change(&format!("{what} owner"), Some(&entry.owner), Some(&meta.owner));
@@ -343,6 +345,7 @@ fn differences(draft: &mut Draft<'_>, what: &str, entry: &Entry, meta: &Meta) ->
 
 fn repair(draft: &mut Draft<'_>, path: &AbsPath, what: &str, entry: &Entry, meta: &Meta) {
     if differences(draft, what, entry, meta) {
-        draft.push(set_meta(path, entry, meta));
+        let meta = ownership::as_found(draft.host(), meta, entry);
+        draft.push(set_meta(path, entry, &meta));
     }
 }

@@ -8,7 +8,7 @@
 use super::file::{meta_changes, set_meta};
 use super::in_force::{self, Said};
 use super::ownership::Given;
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
@@ -171,6 +171,7 @@ pub(super) fn plan_file(
         return Ok(());
     };
     let changes = planned.changes.len();
+    let meta = ownership::as_found(host, &meta, entry);
     meta_changes(planned, entry, &meta);
     let old = old_text(host, path)?;
     if entry.file_type != FileType::File {

@@ -64,10 +64,11 @@ impl Below {
             return Ok(());
         }
         let tree = host.tree(path, self.across)?;
+        let numbers = host.account_numbers();
         let differing: Vec<(&str, &Entry, Entry)> = tree
             .entries
             .iter()
-            .map(|(name, entry)| (name.as_str(), entry, self.meta.of(entry)))
+            .map(|(name, entry)| (name.as_str(), entry, self.meta.of(entry, &numbers)))
             .filter(|(_, entry, new)| *entry != new)
             .collect();
         if differing.is_empty() {

@@ -340,10 +340,12 @@ fn removable_home(draft: &mut Draft<'_>, name: &UserName, home: &AbsPath) -> Res
         return Ok(true);
     }
     match draft.host().path(home)? {
-        PathState::Present(entry) if entry.owner != name.as_str() => Err(PlanError::Refused(format!(
-            "{home}, the home of '{name}', belongs to '{}' and is not removed; leave out 'remove_home'",
-            entry.owner
-        ))),
+        PathState::Present(entry) if !draft.host().is_same_user(&entry.owner, name.as_str()) => {
+            Err(PlanError::Refused(format!(
+                "{home}, the home of '{name}', belongs to '{}' and is not removed; leave out 'remove_home'",
+                entry.owner
+            )))
+        }
         PathState::Present(_) => Ok(true),
         PathState::Absent | PathState::AfterApply => Ok(false),
     }

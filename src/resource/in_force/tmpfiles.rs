@@ -176,10 +176,12 @@ pub(in crate::resource) fn at_boot(
         let Some((line, said)) = all.iter().rev().find_map(|line| Some((line, line.meta[at].as_ref()?))) else {
             continue;
         };
-        if said == wanted
-            || (at == 0 && said.parse::<Mode>().is_ok_and(|mode| Some(mode) == given.mode))
-            || is_same_account(said, wanted)
-        {
+        let is_same = match field {
+            "mode" => said.parse::<Mode>().is_ok_and(|mode| Some(mode) == given.mode),
+            "owner" => host.is_same_user(said, wanted),
+            _ => host.is_same_group(said, wanted),
+        };
+        if said == wanted || is_same {
             continue;
         }
         let message = format!(
@@ -204,11 +206,6 @@ fn is_below(path: &AbsPath, pattern: &str) -> bool {
         above = directory.parent();
     }
     false
-}
-
-fn is_same_account(one: &str, other: &str) -> bool {
-    let number = |name: &str| if name == "root" { "0".to_owned() } else { name.to_owned() };
-    number(one) == number(other)
 }
 
 /// What a line that owns a path puts in the place of what stands there.
