@@ -477,3 +477,65 @@ file = { path = "/etc/cron.d/job", owner = "toor", mode = "0644" }
         "0:0 644\n7002:7002 644\n7001:7001 4755\n7001:7001 644"
     );
 }
+
+#[test]
+fn other_names_of_a_file_and_lists_that_a_new_one_inherits_are_told() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "cd /srv; mkdir d; grant='import os, pwd, struct
+def entry(tag, bits, who=0xffffffff): return struct.pack(\"<HHI\", tag, bits, who)
+ubuntu = pwd.getpwnam(\"ubuntu\").pw_uid
+entries = entry(1, 7) + entry(2, 6, ubuntu) + entry(4, 5) + entry(16, 7) + entry(32, 5)
+os.setxattr(\"d\", \"system.posix_acl_default\", struct.pack(\"<I\", 2) + entries)'
+         python3 -c \"$grant\"
+         for f in file line setting replace block mode; do printf 'a=1\\nb\\n' >$f; ln $f other-$f; done",
+    );
+    project.playbook(
+        r#"
+[[step]]
+file = { path = "/srv/file", content = "x\n" }
+[[step]]
+line = { path = "/srv/line", line = "x" }
+[[step]]
+setting = { path = "/srv/setting", key = "a", value = 2 }
+[[step]]
+replace = { path = "/srv/replace", match = "^b$", with = "c" }
+[[step]]
+block = { path = "/srv/block", content = "x" }
+[[step]]
+line = { path = "/srv/block", line = "y" }
+[[step]]
+file = { path = "/srv/mode", mode = "0600" }
+[[step]]
+file = { path = "/srv/d/new", content = "x\n", mode = "0640" }
+[[step]]
+file = { path = "/srv/d/tool", content = "x\n", mode = "4750" }
+[[step]]
+directory = { path = "/srv/d/sub" }
+"#,
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    for name in ["file", "line", "setting", "replace", "block"] {
+        let note = format!("/srv/{name} is one of 2 hard links to a file: it is replaced by a file of its own");
+        assert_eq!(planned.matches(&note).count(), 1, "{name}: {planned}");
+    }
+    assert!(planned.contains("/srv/mode is one of 2 hard links to a file: owner and mode change"), "{planned}");
+    let note = "/srv/d has an access control list: what it holds for new directories, /srv/d/sub gets beside its mode";
+    assert_eq!(planned.matches("has an access control list").count(), planned.matches(note).count(), "{planned}");
+    assert_eq!(planned.matches(note).count(), 1, "{planned}");
+    // Steps that edit one file stand in the order of the playbook, and are done in it.
+    let order = |text: &str| {
+        let places: Vec<usize> = (1..=10).filter_map(|step| text.find(&format!("(step {step})"))).collect();
+        assert_eq!(places.len(), 10, "{text}");
+        assert!(places.is_sorted(), "{text}");
+    };
+    order(&planned);
+    order(&project.converge());
+    assert_eq!(
+        project.on_host(
+            "cd /srv; cat other-file other-block; stat -c '%a %h' other-line mode other-mode; ls -ld d/new d/tool d/sub | cut -c 1-11"
+        ),
+        "a=1\nb\na=1\nb\n644 1\n600 2\n600 2\n-rw-r----- \ndrwxr-xr-x+\n-rwsr-x---",
+        "a file has no more permissions than its mode says"
+    );
+}

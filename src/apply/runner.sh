@@ -173,8 +173,9 @@ put() {
     chown -- "$3:$4" "$n"
     chmod -- "$5" "$n"
   else case $5 in
-    # Not every install(1) has that order.
-    [1-7]???) (umask 077; cat <"$P/$1" >"$t"); chown -- "$3:$4" "$t"; chmod -- "$5" "$t" ;;
+    # Not every install(1) has that order. It leaves out what the directory's default
+    # access control list would give beside the mode.
+    [1-7]???) install -m 600 -- "$P/$1" "$t"; chown -- "$3:$4" "$t"; chmod -- "$5" "$t" ;;
     # It is nobody else's until its owner and mode are set.
     *) install -o "$3" -g "$4" -m "$5" -- "$P/$1" "$t" ;;
   esac; fi
@@ -230,7 +231,7 @@ download() {
   command -v curl >/dev/null || { echo "curl is not installed on this host: add a package step for it before this one"; exit 1; }
   t=${3%/*}/.stockade-$ID-$1
   trap 'rm -f -- "$t"' EXIT
-  (umask 077; : >"$t")
+  install -m 600 -- /dev/null "$t"
   if [ -f "$3" ] && [ ! -L "$3" ] && is_roots "${3%/*}/"; then keep_attributes "$3" "$t"; chmod -- 600 "$t"; fi
   # curl's own messages may repeat the address with its signature.
   curl -fsSL --retry 2 --connect-timeout 20 --proto '=http,https' --proto-redir '=http,https' -o "$t" -K "$P/$1" 2>/dev/null ||

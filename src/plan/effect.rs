@@ -354,7 +354,7 @@ pub(super) fn present(file_type: FileType, meta: &Meta, target: Option<String>) 
 fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group: &Option<String>, mode: Option<Mode>) {
     let Ok(PathState::Present(mut entry)) = host.path(path).cloned() else { return };
     let content = host.content(path).ok().cloned();
-    let size = host.size(path);
+    let (size, links) = (host.size(path), host.hard_links(path));
     if let Some(owner) = owner {
         entry.owner.clone_from(owner);
     }
@@ -364,6 +364,7 @@ fn set_meta(host: &mut HostState, path: &AbsPath, owner: &Option<String>, group:
     entry.mode = mode.unwrap_or(entry.mode);
     host.set_path(path, PathState::Present(entry));
     host.set_size(path, size);
+    host.set_hard_links(path, links);
     if let Some(content) = content {
         host.set_content(path, content);
     }

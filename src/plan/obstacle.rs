@@ -16,9 +16,18 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         Op::WriteFile { path, .. } | Op::Download { path, .. } => {
             immutable(host, path)?;
             takes_files(host, path)?;
-            let note = format!("{path} is a mount point: it is written in its place, not replaced at once");
-            if host.is_mounted(path) && !notes.contains(&note) {
-                notes.push(note);
+            if host.is_mounted(path) {
+                let note = format!("{path} is a mount point: it is written in its place, not replaced at once");
+                say(notes, note);
+            } else if let Some(count) = links(host, path) {
+                // rename(2) leaves the old file to its other names.
+                say(
+                    notes,
+                    format!(
+                        "{path} is one of {count} hard links to a file: it is replaced by a file of its own, and the old \
+                         content, owner and mode stay under the others"
+                    ),
+                );
             }
             in_directory(host, path)
         }
@@ -37,9 +46,22 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         }
         Op::MakeDirectory { path, .. } => {
             takes_files(host, path)?;
+            inherits_list(host, path, notes);
             in_directory(host, path)
         }
-        Op::SetMeta { path, .. } | Op::SetTree { path, .. } => {
+        Op::SetMeta { path, .. } => {
+            immutable(host, path)?;
+            if let Some(count) = links(host, path) {
+                say(
+                    notes,
+                    format!(
+                        "{path} is one of {count} hard links to a file: owner and mode change under the others too"
+                    ),
+                );
+            }
+            writable(host, path)
+        }
+        Op::SetTree { path, .. } => {
             immutable(host, path)?;
             writable(host, path)
         }
@@ -79,6 +101,33 @@ pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Resul
         | Op::Exec { .. }
         | Op::Check(_)
         | Op::Reboot { .. } => Ok(()),
+    }
+}
+
+fn say(notes: &mut Vec<String>, note: String) {
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+}
+
+/// How many names a file has, where these are several.
+fn links(host: &HostState, path: &AbsPath) -> Option<u32> {
+    Some(host.hard_links(path)).filter(|count| *count > 1)
+}
+
+/// A directory that is made in one with a default access control list gets the
+/// entries of that list, and the group digit of its mode is their mask (acl(5),
+/// "Object creation and default ACLs"). A file gets the mode alone.
+fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<String>) {
+    let is_new = matches!(host.path(path), Ok(PathState::Absent));
+    if let Some(above) = path.parent().filter(|above| is_new && host.has_acl(above)) {
+        say(
+            notes,
+            format!(
+                "{above} has an access control list: what it holds for new directories, {path} gets beside its mode \
+                 (getfacl {above})"
+            ),
+        );
     }
 }
 

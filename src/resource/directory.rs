@@ -147,6 +147,8 @@ impl Resource for Directory {
                     below.queries(path, queries);
                 }
                 parents::queries(path, queries);
+                // What a new directory inherits.
+                queries.extend(path.ancestors().filter(|above| above.as_str() != "/").map(Query::Acl));
                 ownership::queries(meta, queries);
                 in_force::ask_boot(queries, path);
             }
