@@ -276,3 +276,30 @@ authorized_keys = { user = "deploy", keys = "key.pub" }
         "/var/lib/store:/bin/sh\na\n4321:deploy\n1"
     );
 }
+
+#[test]
+fn the_guard_of_a_command_runs_as_the_command_does() {
+    let Some(site) = Project::new() else { return };
+    site.on_host("mkdir -p /srv/at; chown ubuntu /srv/at");
+    let secret = "s3cr3t of \\\"all\\\" $HOME";
+    let seen = "cat /proc/[0-9]*/cmdline 2>/dev/null >/tmp/seen.$(id -un) || :";
+    site.playbook(&format!(
+        r#"
+[[step]]
+command = {{ run = '''echo "$TOKEN $(id -un) $PWD" >done''', unless = '''test "$(cat done 2>/dev/null)" = "$TOKEN $(id -un) $PWD"; test "$N" -eq 3; {seen}''', directory = "/srv/at", as = "ubuntu", environment = {{ TOKEN = "{secret}", N = 3 }} }}
+[[step]]
+file = {{ path = "/etc/between", content = "x" }}
+[[step]]
+command = {{ run = '''printf %s "$TOKEN" >/etc/told''', unless = '''test "$(cat /etc/told 2>/dev/null)" = "$TOKEN"; {seen}''', environment = {{ TOKEN = "{secret}" }} }}
+"#
+    ));
+    site.converge();
+    let secret = "s3cr3t of \"all\" $HOME";
+    assert_eq!(site.on_host("cat /srv/at/done /etc/told"), format!("{secret} ubuntu /srv/at\n{secret}"));
+    // Asked at the turn as well, after a change before it: there is nothing to do.
+    site.on_host("rm /etc/between");
+    let text = site.converge();
+    assert!(!text.contains("(step 3) … ran"), "{text}");
+    assert_eq!(site.on_host("cat /tmp/seen.ubuntu /tmp/seen.root | grep -a -c s3cr3t || :"), "0");
+    assert_eq!(site.on_host("grep -r -l s3cr3t /var/lib/stockade /run/stockade 2>/dev/null || :"), "");
+}

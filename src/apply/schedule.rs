@@ -325,7 +325,7 @@ mod tests {
         let command = || Op::Run {
             script: "true".into(),
             guard: None,
-            environment: Vec::new(),
+            environment: Default::default(),
             user: None,
             directory: None,
             achieves: Vec::new(),

@@ -9,6 +9,7 @@ mod acl;
 mod affected;
 mod alias;
 mod apt;
+mod environment;
 mod facts;
 mod found;
 mod mounts;
@@ -30,6 +31,7 @@ mod witness;
 
 pub use affected::Part;
 pub use apt::{InstalledPackage, PackageChange, Transaction};
+pub use environment::Environment;
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
 pub use found::{
     Account, Candidate, Content, Entry, FileType, Group, Known, Module, Output, Package, PathState, Shadow, StateError,

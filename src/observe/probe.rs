@@ -273,10 +273,19 @@ fn called(script: &mut Script, command: Command, words: &[String]) {
     }
 }
 
+/// Runs the text that comes through descriptor 8.
+const FROM_PIPE: &str = "_text=$(cat <&8); exec 8<&-; eval \"$_text\"";
+
 fn run_command(number: usize, run: &Run) -> Command {
     let command = Command::new("section").arg(format!("run{number}"));
     let user = run.user.as_ref().map_or("", UserName::as_str);
     match (run.text, run.argv.last()) {
+        (Text::Operator, Some(text)) if !run.environment.is_empty() => {
+            // Every user may read the arguments of a process: the text comes through a pipe.
+            let Ok(text) = run.environment.around(text) else { return command.arg(text).arg("\0") };
+            let piped = Command::new("printf").args(["%s", &text]).raw("| section").arg(format!("run{number}"));
+            piped.args(["run_text", user, "-c", FROM_PIPE]).raw("8<&0")
+        }
         (Text::Operator, Some(text)) => command.args(["run_text", user, "-c", text]),
         (Text::Around, Some(text)) => {
             command.args(["timeout", "-k", "5", "60", "sh", "-c"]).arg(format!("{STRICT}{text}"))

@@ -1,5 +1,6 @@
 //! The questions that can be asked of a host.
 
+use super::Environment;
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -80,6 +81,9 @@ pub struct Run {
     /// How a shell takes the text in it.
     #[serde(default)]
     pub text: Text,
+    /// What the operator's text is run with.
+    #[serde(skip)]
+    pub environment: Environment,
 }
 
 /// What the shell text of a [`Run`] is.
@@ -97,7 +101,8 @@ pub enum Text {
 impl Run {
     /// A command by its words, run as root.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Run {
-        Run { argv: argv.into_iter().map(Into::into).collect(), user: None, text: Text::Own }
+        let argv = argv.into_iter().map(Into::into).collect();
+        Run { argv, user: None, text: Text::Own, environment: Environment::default() }
     }
 
     /// Shell text written by the operator, run by `sh -e -c`.

@@ -4,8 +4,8 @@
 //! (`script.rs`) and its effect on a predicted state (`effect.rs`).
 
 use super::{AptOptions, AptTarget, Mark, Outcome, TreeMeta};
-use crate::observe::{Run, Tree};
-use crate::values::{AbsPath, EnvKey, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
+use crate::observe::{Environment, Run, Tree};
+use crate::values::{AbsPath, GroupName, Mode, PackageName, Secret, SysctlKey, UnitName, UserName};
 
 /// Owner, group and mode that a file has from the moment it is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,7 +287,8 @@ pub enum Op {
         script: String,
         /// None: it is due.
         guard: Option<Guard>,
-        environment: Vec<(EnvKey, Secret)>,
+        /// What it and its guard are run with.
+        environment: Environment,
         user: Option<UserName>,
         directory: Option<AbsPath>,
         achieves: Vec<Outcome>,

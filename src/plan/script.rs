@@ -5,8 +5,9 @@
 //! memory file system for the time of the run only.
 
 use super::{AptTarget, Guard, Op, Outcome};
+use crate::observe::Environment;
 use crate::shell::{Command, NulByte, STRICT, Script, quote};
-use crate::values::{AbsPath, Secret, UserName};
+use crate::values::{AbsPath, UserName};
 
 /// An operation as shell text, with the data it needs.
 ///
@@ -234,20 +235,20 @@ impl OpScript {
             Op::Forget { pending } => self.run(Command::new("paid").arg(pending)),
             Op::Run { script, guard, environment, user, directory, achieves } => {
                 if let Some(guard) = guard {
-                    self.guard(guard, user.as_ref());
+                    self.guard(guard, user.as_ref(), environment)?;
                 }
                 if user.is_some() || directory.is_some() {
                     let user = user.as_ref().map_or("", UserName::as_str);
                     let directory = directory.as_ref().map_or("", AbsPath::as_str);
                     self.run(Command::new("may_run").args([user, directory]));
                 }
-                let mut text = environment_text(environment)?;
+                let mut text = String::new();
                 if let Some(directory) = directory {
                     text.push_str(&format!("cd -- {}\n", quote(directory.as_str())?));
                 }
                 text.push_str(script);
                 text.push('\n');
-                let number = self.payload(text);
+                let number = self.payload(environment.around(&text)?);
                 let user = user.as_ref().map_or("", UserName::as_str);
                 self.run(Command::new("run_payload").args([number.as_str(), user]));
                 for outcome in achieves {
@@ -273,9 +274,12 @@ impl OpScript {
     }
 
     /// Ends the operation, as one that was not due, where its guard says so.
-    fn guard(&mut self, guard: &Guard, user: Option<&UserName>) {
+    fn guard(&mut self, guard: &Guard, user: Option<&UserName>, environment: &Environment) -> Result<(), NulByte> {
         let path = |path: &Option<AbsPath>| path.as_ref().map_or(String::new(), ToString::to_string);
-        let unless = guard.unless.as_ref().map_or(String::new(), |text| self.payload(format!("{text}\n")));
+        let unless = match &guard.unless {
+            Some(text) => self.payload(environment.around(&format!("{text}\n"))?),
+            None => String::new(),
+        };
         let user = user.map_or("", UserName::as_str);
         let (creates, removes) = (path(&guard.creates), path(&guard.removes));
         for (noted, names) in &guard.hands_on {
@@ -283,6 +287,7 @@ impl OpScript {
         }
         let pending = guard.pending.as_deref().unwrap_or_default();
         self.run(Command::new("if_due").args([creates.as_str(), &removes, &unless, user, pending]));
+        Ok(())
     }
 
     fn before_install(&mut self, packages: &[AptTarget]) {
@@ -300,8 +305,4 @@ impl OpScript {
             }
         }
     }
-}
-
-fn environment_text(environment: &[(crate::values::EnvKey, Secret)]) -> Result<String, NulByte> {
-    environment.iter().map(|(key, value)| Ok(format!("export {key}={}\n", quote(value.expose())?))).collect()
 }

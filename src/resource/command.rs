@@ -4,10 +4,10 @@
 //! differs, neither before the apply nor after it.
 
 use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
-use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
+use crate::observe::{Environment, FileType, HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{Action, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
 use crate::shell::quote;
-use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UserName};
+use crate::values::{AbsPath, Diagnostic, NodeValue, Secret, UserName};
 
 pub(super) const KIND: Kind = Kind {
     name: "command",
@@ -33,11 +33,7 @@ pub(super) const KIND: Kind = Kind {
              run or in an earlier one that did not come so far or left it out by tags; a change that is made while its \
              'when' is false asks for nothing, unless a probe decides 'when'; no other guard is needed then",
         ),
-        Field::optional(
-            "environment",
-            Type::Map,
-            "variables for 'run', which its guard does not have; their values are kept secret",
-        ),
+        Field::optional("environment", Type::Map, "variables for 'run' and 'unless'; their values are kept secret"),
         Field::optional("as", Type::String, "the user who runs it and its guard, default \"root\""),
         Field::optional(
             "directory",
@@ -56,7 +52,7 @@ struct Shell {
     unless: Option<Run>,
     /// The names under which a change that it follows is noted on the host.
     pending: Option<PendingNames>,
-    environment: Vec<(EnvKey, Secret)>,
+    environment: Environment,
     user: Option<UserName>,
     directory: Option<AbsPath>,
 }
@@ -82,9 +78,10 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     }
     let user: Option<UserName> = args.parse("as");
     let directory: Option<AbsPath> = args.parse("directory");
+    let environment = environment(args);
     let unless = args.string("unless").map(|text| {
         let text = within(directory.as_ref(), &text);
-        Run { user: user.clone().filter(|u| !is_root(u)), ..Run::shell(&text) }
+        Run { user: user.clone().filter(|u| !is_root(u)), environment: environment.clone(), ..Run::shell(&text) }
     });
     let pending = args.node("when_changed").map(|_| {
         // Of what has no step: the same command keeps its name.
@@ -98,7 +95,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         creates: args.parse("creates"),
         removes: args.parse("removes"),
         unless,
-        environment: environment(args),
+        environment,
         user: user.filter(|user| !is_root(user)),
         directory,
     }))
@@ -118,7 +115,7 @@ fn is_root(user: &UserName) -> bool {
     user.as_str() == "root"
 }
 
-fn environment(args: &mut Args<'_>) -> Vec<(EnvKey, Secret)> {
+fn environment(args: &mut Args<'_>) -> Environment {
     let entries = args.node("environment").and_then(|node| node.as_table()).unwrap_or_default();
     let mut variables = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -137,7 +134,7 @@ fn environment(args: &mut Args<'_>) -> Vec<(EnvKey, Secret)> {
             Err(error) => args.error(Diagnostic::new(entry.key_span.clone(), format!("{error}"))),
         }
     }
-    variables
+    variables.into_iter().collect()
 }
 
 /// What the guards say.
@@ -303,7 +300,7 @@ impl Resource for Shell {
         if due == Due::Yes {
             self.check_directory(host, &mut planned)?;
         }
-        for (key, _) in &self.environment {
+        for key in self.environment.keys() {
             planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));
         }
         planned.ops.push(Op::Run {
@@ -332,7 +329,7 @@ mod tests {
             removes: None,
             unless: Some(unless.clone()),
             pending: None,
-            environment: vec![],
+            environment: Environment::default(),
             user: None,
             directory: None,
         };
