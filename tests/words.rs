@@ -134,3 +134,29 @@ fn every_ending_of_a_step_is_said_as_it_was() {
     eprintln!("situations: {}", endings.len());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
+
+#[test]
+fn a_reload_that_is_a_restart_is_called_so() {
+    let Some(project) = Project::new() else { return };
+    project.on_host(
+        "for n in plain reloads dropped; do printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/$n.service; done
+         echo 'ExecReload=/bin/true' >>/etc/systemd/system/reloads.service; systemctl daemon-reload; systemctl start plain reloads dropped",
+    );
+    project.playbook(
+        r#"
+[[step]]
+file   = { path = "/etc/r.conf", content = "x" }
+reload = ["plain.service", "reloads.service", "dropped.service"]
+[[step]]
+dropin = { unit = "dropped.service", name = "10-reload", content = "[Service]\nExecReload=/bin/true\n" }
+"#,
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    assert!(planned.contains("restarts plain.service: no ExecReload="), "{planned}");
+    assert!(
+        !planned.contains("restarts reloads.service") && !planned.contains("restarts dropped.service"),
+        "{planned}"
+    );
+    project.converge();
+    assert_eq!(project.on_host("systemctl is-active plain reloads dropped | sort -u"), "active");
+}

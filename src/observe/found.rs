@@ -193,6 +193,9 @@ pub struct Unit {
     /// Whether it is a service that runs to its end and then counts as inactive
     /// (`Type=oneshot` without `RemainAfterExit=yes`).
     pub runs_once: bool,
+    /// Whether systemd restarts it in place of a reload: its files say no way to
+    /// reload it (`ExecReload=`, `Type=notify-reload`).
+    pub cannot_reload: bool,
     /// Whether D-Bus starts it when somebody asks for its name (`Type=dbus`).
     pub is_on_bus: bool,
 }

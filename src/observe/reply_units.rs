@@ -47,6 +47,7 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
             stops: names(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
             started_by: names(&["TriggeredBy", "WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
             runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
+            cannot_reload: field("LoadState") == "loaded" && field("CanReload") == "no",
             is_on_bus: field("Type") == "dbus",
         };
         host.set_unit(name, Known::Is(unit));

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Those of guarded steps come right after them, under their guard: what a new
 /// login confirms must be what is live. Where only the turn of the steps that ask
 /// tells whether they change anything, it tells whether the unit is restarted, too.
-pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
+pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &HostState) {
     // A host that is certain to restart restarts its services, whatever was pending.
     let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
@@ -63,6 +63,7 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
     let last: Vec<StepPlan> = guarded.steps(true, false).into_iter().chain(due.steps(false, false)).collect();
     done.splice(end..end, last);
+    done.iter_mut().for_each(|step| say_restart(step, predicted));
     let mut seen = BTreeMap::new();
     for step in done.iter_mut().filter(|step| step.id.contains(':')) {
         let times = seen.entry(step.id.clone()).or_insert(0);
@@ -74,7 +75,21 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState) {
     *steps = done;
 }
 
-/// Whether a unit is known not to run, before the run.
+/// Says of a reload that is a restart what it is: systemd reloads no unit whose
+/// files do not say how (systemd.service(5), `ExecReload=`).
+fn say_restart(step: &mut StepPlan, predicted: &HostState) {
+    let reloaded = step.ops.iter().find_map(|op| match op {
+        Op::Systemctl { verb: Verb::Reload, unit } | Op::Pending { verb: Verb::Reload, unit, .. } => Some(unit),
+        _ => None,
+    });
+    let Some(unit) = reloaded.filter(|unit| !is_down(predicted, unit)) else { return };
+    if matches!(predicted.unit(unit), Ok(Known::Is(found)) if found.cannot_reload) {
+        let why = if unit.as_str().ends_with(".service") { "no ExecReload=" } else { "it cannot reload" };
+        step.notes.push(format!("restarts {unit}: {why}"));
+    }
+}
+
+/// Whether a unit is known not to run.
 fn is_down(host: &HostState, unit: &UnitName) -> bool {
     matches!(host.unit(unit), Ok(Known::Is(found)) if matches!(found.active.as_str(), "inactive" | "failed"))
 }

@@ -204,7 +204,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
         }
     }
     let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
-    owed(&mut plans, host);
+    owed(&mut plans, host, &predicted);
     border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };

@@ -82,6 +82,9 @@ pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>
                 if unit.load != "not-found" {
                     unit.needs_reload = true;
                     heal(unit);
+                    if let Brought::Text(text) = brought {
+                        unit.cannot_reload &= !Said::of(text).reloads;
+                    }
                 }
             }
             _ if drop_in => {}
@@ -162,6 +165,7 @@ fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Kno
                 unit.file = if said.installable { "disabled" } else { "static" }.to_owned();
             }
             (unit.runs_once, unit.is_on_bus) = (said.runs_once, said.is_on_bus);
+            unit.cannot_reload = said.cannot_reload(path);
             unit.started_by.push(KNOWN_AFTER_APPLY.to_owned());
             None
         }
@@ -190,7 +194,12 @@ fn new(path: &AbsPath, brought: Brought<'_>) -> Known<Unit> {
         Brought::Text(text) => {
             let said = Said::of(text);
             let file = if said.installable { "disabled" } else { "static" };
-            Known::Is(Unit { runs_once: said.runs_once, is_on_bus: said.is_on_bus, ..unit("loaded", file) })
+            Known::Is(Unit {
+                runs_once: said.runs_once,
+                is_on_bus: said.is_on_bus,
+                cannot_reload: said.cannot_reload(path),
+                ..unit("loaded", file)
+            })
         }
         Brought::Link("/dev/null") => Known::Is(unit("masked", "masked")),
         Brought::Link(_) | Brought::Unread | Brought::Nothing => Known::AfterApply,
@@ -202,6 +211,7 @@ struct Said {
     installable: bool,
     runs_once: bool,
     is_on_bus: bool,
+    reloads: bool,
 }
 
 impl Said {
@@ -213,7 +223,13 @@ impl Said {
             installable: file.can_be_enabled(),
             runs_once: last("Type") == "oneshot" && !remains,
             is_on_bus: last("Type") == "dbus" || !last("BusName").is_empty(),
+            reloads: !last("ExecReload").is_empty() || last("Type") == "notify-reload",
         }
+    }
+
+    /// Of services alone: other types of units say otherwise whether they reload.
+    fn cannot_reload(&self, path: &AbsPath) -> bool {
+        !self.reloads && path.file_name().ends_with(".service")
     }
 }
 
