@@ -642,6 +642,21 @@ fn a_step_and_the_file_that_it_writes_by_another_kind_contradict_each_other() {
     for (first, second) in cases {
         refused(&project, &format!("[[step]]\n{first}\n[[step]]\n{second}\n"), &["takes back what this step makes"]);
     }
+    // A directory that gives all below it away beside a file that is another's, with
+    // what only the turn tells between them, before them or nowhere.
+    project.on_host("mkdir /srv/tree; touch /srv/tree/own");
+    let tree = "directory = { path = \"/srv/tree\", owner = \"ann\", recursive = true }";
+    let file = "file = { path = \"/srv/tree/own\", content = \"x\" }";
+    let run = "command = { run = \"touch /srv/ran\", creates = \"/srv/ran\" }";
+    for order in [[tree, run, file], [run, tree, file], [file, run, tree], [run, file, tree], [tree, file, run]] {
+        let steps: String = order.iter().map(|step| format!("[[step]]\n{step}\n")).collect();
+        refused(&project, &steps, &["the host would never be as both say", "site.toml:"]);
+    }
+    assert_eq!(project.on_host("ls -d /srv/ran 2>/dev/null; stat -c %U /srv/tree/own"), "root");
+    project.playbook(&format!(
+        "[[step]]\n{tree}\n[[step]]\n{run}\n[[step]]\nfile = {{ path = \"/srv/tree/own\", content = \"x\", owner = \"ann\", mode = \"0600\" }}\n"
+    ));
+    project.converge();
     // Where they agree, or work on different lines, they are none.
     project.playbook(
         r#"

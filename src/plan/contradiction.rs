@@ -108,7 +108,7 @@ fn remains(step: &Wanted, plan: &StepPlan, state: &HostState) -> Option<String> 
 }
 
 /// Whether what a step does, and whether it is due, is known when it is planned.
-fn is_predictable(plan: &StepPlan) -> bool {
+pub(super) fn is_predictable(plan: &StepPlan) -> bool {
     let opaque = |op: &Op| matches!(op, Op::Run { .. } | Op::Check(_) | Op::Reboot { .. });
     !matches!(plan.kind, "command" | "check" | "reboot")
         && plan.action != Action::Unknown
@@ -117,7 +117,7 @@ fn is_predictable(plan: &StepPlan) -> bool {
 
 /// Whether a change depends on something that only the apply will tell, or
 /// only has systemd read again what a later step writes.
-fn is_open(planned: &Planned) -> bool {
+pub(super) fn is_open(planned: &Planned) -> bool {
     let unknown = |side: &Option<String>| side.as_deref() == Some(KNOWN_AFTER_APPLY);
     planned.changes.iter().any(|change| unknown(&change.before)) || planned.ops == [Op::DaemonReload]
 }
@@ -127,7 +127,7 @@ fn stays_stopped(planned: &Planned) -> bool {
     planned.changes.iter().any(|change| change.field == "running" && change.before.as_deref() == Some("false"))
 }
 
-fn differences(planned: &Planned) -> String {
+pub(super) fn differences(planned: &Planned) -> String {
     let known = planned.changes.iter().filter(|change| change.before.as_deref() != Some(KNOWN_AFTER_APPLY));
     let shown = known.take(3).map(|change| {
         let side = |side: &Option<String>| side.as_deref().unwrap_or("nothing").escape_debug().to_string();

@@ -10,6 +10,7 @@ mod apt;
 pub(crate) mod blame;
 mod border;
 mod calls;
+mod contradicted_tree;
 mod contradiction;
 mod due;
 mod effect;

@@ -1,5 +1,6 @@
 //! From resources and a host's state to that host's plan.
 
+use super::contradicted_tree::against_trees;
 use super::contradiction::{contradictions, taken_along};
 use super::due::owed;
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
@@ -179,6 +180,9 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     // While answers are missing, a step may plan otherwise than it will.
     if wants.is_empty() && !incomplete {
         let mut errors = contradictions(&sources, &plans, host, &predicted);
+        if errors.is_empty() {
+            errors = against_trees(&sources, &plans, &predicted);
+        }
         errors.extend(missing_units(&plans, &predicted));
         if !errors.is_empty() {
             return Err(errors);

@@ -5,7 +5,7 @@
 
 use super::ownership::Keep;
 use super::tree::Below;
-use super::{Args, Field, Kind, Resource, Type, file, in_force, ownership, parents};
+use super::{Args, Field, GivenTree, Kind, Resource, Type, file, in_force, ownership, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
@@ -167,6 +167,13 @@ impl Resource for Directory {
                 Ok(planned)
             }
             Directory::Absent { path, recursive } => absent(host, path, *recursive),
+        }
+    }
+
+    fn tree(&self) -> Option<GivenTree<'_>> {
+        match self {
+            Directory::Present { path, below, .. } => below.as_ref().map(|below| below.given(path)),
+            Directory::Absent { .. } => None,
         }
     }
 

@@ -65,7 +65,7 @@ pub use fields::{Field, Kind, Type, check};
 pub use known::check_known;
 
 use crate::observe::{HostState, Queries};
-use crate::plan::{DesiredAtTurn, InForce, PendingNames, PlanError, Planned};
+use crate::plan::{DesiredAtTurn, InForce, PendingNames, PlanError, Planned, TreeMeta};
 use crate::values::{AbsPath, EnvKey, Node, PackageName, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -130,6 +130,11 @@ pub trait Resource: Debug + Send + Sync {
         None
     }
 
+    /// The directory below which it gives everything an owner, a group or modes.
+    fn tree(&self) -> Option<GivenTree<'_>> {
+        None
+    }
+
     /// Whether it says this line of the file at `path`.
     fn says(&self, _path: &str, _line: &str) -> bool {
         false
@@ -151,6 +156,17 @@ pub trait Resource: Debug + Send + Sync {
     fn in_next_run(&self, _predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
+}
+
+/// What a step gives to all that is below a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct GivenTree<'a> {
+    /// The directory.
+    pub top: &'a AbsPath,
+    /// Whether what is mounted below is entered.
+    pub across: bool,
+    /// What it gives.
+    pub meta: &'a TreeMeta,
 }
 
 /// The project around a playbook, as far as kinds may see it. Paths are

@@ -1,7 +1,7 @@
 //! The fields of `directory` for all that is below it, and what a plan says of it.
 
 use super::ownership::KEEP;
-use super::{Args, directory};
+use super::{Args, GivenTree, directory};
 use crate::observe::{Entry, HostState, Queries, Query, Tree};
 use crate::plan::{Meta, Op, PlanError, Planned, TreeMeta};
 use crate::values::AbsPath;
@@ -50,6 +50,10 @@ impl Below {
             args.refuse("recursive", format!("{path} is part of the system: what is in it is not changed as a whole"));
         }
         Some(Below { meta, across: args.bool("other_file_systems").unwrap_or(false) })
+    }
+
+    pub(super) fn given<'a>(&'a self, top: &'a AbsPath) -> GivenTree<'a> {
+        GivenTree { top, across: self.across, meta: &self.meta }
     }
 
     pub(super) fn queries(&self, path: &AbsPath, queries: &mut Queries) {
