@@ -136,6 +136,60 @@ fn every_ending_of_a_step_is_said_as_it_was() {
 }
 
 #[test]
+fn a_step_that_only_its_turn_decides_says_what_is_known_of_it() {
+    let Some(project) = Project::new() else { return };
+    project.write(
+        "part.toml",
+        "[vars]\ninto = \"\"\n[probes]\ninner = { command = \"cat /srv/said\" }\n[[step]]\n\
+         file = { path = \"{{ into }}/inner\", content = \"{{ probes.inner.output }}\" }\n",
+    );
+    project.playbook(
+        r#"
+[vars]
+top = "/srv/app"
+half = "{{ top }}/{{ probes.said.output }}"
+[probes]
+said = { command = "cat /srv/said" }
+[[step]]
+command = { run = "echo x >/srv/said", creates = "/srv/said" }
+[[step]]
+each = ["one", "two"]
+when = "probes.said.ok"
+file = { path = "{{ top }}/{{ item }}.conf", content = "x", parents = true }
+[[step]]
+file = { path = "{{ half }}/a", content = "x", parents = true }
+[[step]]
+name = "the file of {{ facts.os.id }} in {{ top }}"
+file = { path = "/srv/named", content = "{{ probes.said.output }}" }
+[[step]]
+each = "{{ probes.said.output | split(pat=' ') }}"
+link = { path = "{{ top }}/link-{{ item }}", target = "x" }
+[[step]]
+use  = "./part.toml"
+with = { into = "{{ top }}" }
+"#,
+    );
+    let planned = project.done(&["plan", "site.toml"]);
+    let system = project.on_host(". /etc/os-release; echo $ID");
+    let named = format!("\"the file of {system} in /srv/app\"  (step 4)");
+    for says in [
+        named.as_str(),
+        "file /srv/app/one.conf  (step 2[0])",
+        "file /srv/app/two.conf  (step 2[1])",
+        "file /srv/app/{{ probes.said.output }}/a  (step 3)",
+        "link /srv/app/link-{{ item }}  (step 5)",
+        "file /srv/app/inner  (step 6.1)",
+    ] {
+        assert!(planned.contains(says), "{says}: {planned}");
+    }
+    for never in ["{{ top }}", "{{ facts", "{{ half }}"] {
+        assert!(!planned.contains(never), "{never}: {planned}");
+    }
+    project.converge();
+    assert_eq!(project.on_host("cd /srv/app; ls; cat inner"), "inner\nlink-x\none.conf\ntwo.conf\nx\nx");
+}
+
+#[test]
 fn a_reload_that_is_a_restart_is_called_so() {
     let Some(project) = Project::new() else { return };
     project.on_host(

@@ -154,7 +154,7 @@ impl Resource for ProbedStep {
     fn in_next_run(&self, predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
         Some(answers(self.later.probes(), predicted).and_then(|answers| {
             let (steps, open) = self.decide(answers, &Arc::new(facts(predicted)))?;
-            Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(&open, predicted) })
+            Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(None, &open, predicted) })
         }))
     }
 }
@@ -176,11 +176,11 @@ impl ProbedStep {
         if !self.wrong.is_empty() {
             return Err(PlanError::Refused(in_lines(&self.wrong)));
         }
-        Ok(self.open(&open, predicted))
+        Ok(self.open(Some(self.later.name_at_turn(answers, &facts)), &open, predicted))
     }
 
     /// It waits for these probes and facts.
-    fn open(&self, open: &BTreeSet<String>, predicted: &HostState) -> DesiredAtTurn {
+    fn open(&self, name: Option<String>, open: &BTreeSet<String>, predicted: &HostState) -> DesiredAtTurn {
         let names = |of_facts: bool| -> Vec<&str> {
             open.iter().map(String::as_str).filter(|name| name.starts_with("facts.") == of_facts).collect()
         };
@@ -191,7 +191,7 @@ impl ProbedStep {
             (probes, facts) => format!("what the probe {} finds, and {},", probes.join(", "), facts.join(", ")),
         };
         let by = self.opened_by(open, predicted).or_else(|| predicted.changed_by()).unwrap_or("an earlier step");
-        DesiredAtTurn::Open { on: by.to_owned(), note: format!("{what} is known then") }
+        DesiredAtTurn::Open { name, on: by.to_owned(), note: format!("{what} is known then") }
     }
 
     /// The step on which probes and facts depend that are not known.

@@ -51,6 +51,8 @@ pub enum DesiredAtTurn {
     Steps(Vec<Wanted>),
     /// It cannot be decided before what it depends on is done, as in "step 3".
     Open {
+        /// What it is called, as far as that is known before its turn; none: as the step.
+        name: Option<String>,
         /// What it depends on.
         on: String,
         /// What else the operator should know.
@@ -253,7 +255,7 @@ impl Planning<'_> {
                         }
                     }
                 }
-                Ok(DesiredAtTurn::Open { on, note }) => self.leave_open(step, on, note),
+                Ok(DesiredAtTurn::Open { name, on, note }) => self.leave_open(step, name, on, note),
                 Err(error) => self.fail(step, error),
             }
             return;
@@ -354,7 +356,7 @@ impl Planning<'_> {
         }
     }
 
-    fn leave_open(&mut self, step: &Wanted, on: String, note: String) {
+    fn leave_open(&mut self, step: &Wanted, name: Option<String>, on: String, note: String) {
         let changes = self.predicted.changes();
         match step.kind {
             "user" | "group" => self.predicted.may_bring(false),
@@ -369,7 +371,7 @@ impl Planning<'_> {
         step.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, true));
         self.plans.push(StepPlan {
             id: step.id.clone(),
-            name: step.name.clone(),
+            name: name.unwrap_or_else(|| step.name.clone()),
             kind: step.kind,
             action: Action::Unknown,
             notes: vec![decided_at_its_turn(&on), note],

@@ -65,6 +65,12 @@ fn next_code(text: &str, from: usize) -> Option<(usize, &'static str)> {
     places.min()
 }
 
+/// The next whole `{{ expression }}` of a text.
+pub(super) fn next_expression(text: &str, from: usize) -> Option<(usize, usize)> {
+    let start = from + text.get(from..)?.find("{{")?;
+    Some((start, end_of_code(text, start + 2, "}}")? + 2))
+}
+
 /// Where the text goes on after `{% raw %}`.
 fn end_of_raw(text: &str, from: usize) -> usize {
     let mut at = from;

@@ -11,6 +11,7 @@ use super::files::{Record, StepFiles};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, ProbeAnswers};
 use super::render::{Above, Depth, Steps, default_name};
+use super::renderer::Renderer;
 use super::scope::{Scope, Var};
 use super::template::{Form, form};
 use super::{Step, TagFilter, told_once};
@@ -97,6 +98,22 @@ impl Later {
                 format!("use {}", unit.name.as_ref().unwrap_or(&unit.source.name))
             }
             (None, None) => self.above.id.clone(),
+        }
+    }
+
+    /// What it is called where the probes have these answers and the facts are
+    /// these: what is known stands in it, what is not stays as it is written.
+    pub fn name_at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> String {
+        let mut scope = Arc::new(self.scope.at_turn(answers, facts));
+        if let Some((_, item)) = &self.item {
+            scope = Arc::new(scope.above([("item".to_owned(), item.clone())]));
+        }
+        let Some(step) = self.step() else { return self.name() };
+        let mut renderer = Renderer::new(&scope);
+        match (step.name.as_ref(), &step.action) {
+            (Some(name), _) => renderer.known_parts(name).as_str().map_or_else(|| self.name(), str::to_owned),
+            (None, RawAction::Resource { kind, table, .. }) => default_name(kind, &renderer.known_parts(table)),
+            (None, RawAction::Use { .. }) => self.name(),
         }
     }
 

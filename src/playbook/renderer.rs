@@ -1,6 +1,6 @@
 //! One rendering of values in a scope: templates, conditions, and what went wrong.
 
-use super::code::PathUse;
+use super::code::{PathUse, next_expression};
 use super::fault::{Fault, RAW, is_foreign};
 use super::members::{OWN_TABLES, clearer, dead_ends, no_such_members};
 use super::scope::{Found, Miss, Scope, Var, diagnose};
@@ -54,6 +54,70 @@ impl<'s> Renderer<'s> {
             other => other.clone(),
         };
         Some(Node { span: node.span.clone(), value })
+    }
+
+    /// A value in which each expression is replaced that is known; for showing.
+    pub fn known_parts(&mut self, node: &Node) -> Node {
+        let value = match &node.value {
+            NodeValue::String(text) => NodeValue::String(self.known_text(node, text)),
+            NodeValue::Array(items) => NodeValue::Array(items.iter().map(|item| self.known_parts(item)).collect()),
+            NodeValue::Table(entries) => {
+                let known =
+                    entries.iter().map(|entry| TableEntry { node: self.known_parts(&entry.node), ..entry.clone() });
+                NodeValue::Table(known.collect())
+            }
+            other => other.clone(),
+        };
+        Node { span: node.span.clone(), value }
+    }
+
+    fn known_text(&mut self, node: &Node, text: &str) -> String {
+        let shown = |value: Value| match value {
+            Value::String(text) => text,
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(", "),
+            other => other.to_string(),
+        };
+        if let Form::Text = form(text)
+            && let Outcome::Value(Value::String(whole)) = self.text(node, text)
+        {
+            return whole;
+        }
+        // What decides or repeats is one whole.
+        if text.contains("{%") {
+            return text.to_owned();
+        }
+        let (mut known, mut from) = (String::new(), 0);
+        while let Some((start, end)) = next_expression(text, from) {
+            known.push_str(&text[from..start]);
+            match self.expression(node, &text[start..end], false) {
+                Outcome::Value(value) => known.push_str(&shown(value)),
+                Outcome::Unknown(_) => {
+                    let inner = self.known_of_variable(text[start + 2..end - 2].trim());
+                    known.push_str(inner.as_deref().unwrap_or(&text[start..end]));
+                }
+                Outcome::Bad => known.push_str(&text[start..end]),
+            }
+            from = end;
+        }
+        known.push_str(&text[from..]);
+        known
+    }
+
+    /// As [`Renderer::known_parts`], of the text that a variable is written as.
+    fn known_of_variable(&mut self, name: &str) -> Option<String> {
+        let var = self.scope.layers.iter().rev().find_map(|layer| layer.get(name));
+        let Some(Var::Written(node)) = var else { return None };
+        if self.trail.iter().any(|known| known == name) {
+            return None;
+        }
+        self.trail.push(name.to_owned());
+        let known = node.as_str().map(|text| self.known_text(node, text));
+        self.trail.pop();
+        known
     }
 
     fn string(&mut self, node: &Node, text: &str) -> Option<Node> {

@@ -82,7 +82,7 @@ impl Resource for OnHost {
         let brought = host.written_by(&self.path).or_else(|| host.commanded_by(&self.path));
         let on = brought.or_else(|| host.brought_by().filter(|_| absent))?.to_owned();
         let note = format!("which package {} is, is read when it is there", self.path);
-        Some(Ok(DesiredAtTurn::Open { on, note }))
+        Some(Ok(DesiredAtTurn::Open { name: None, on, note }))
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
