@@ -278,6 +278,37 @@ authorized_keys = { user = "deploy", keys = "key.pub" }
 }
 
 #[test]
+fn steps_that_depend_on_one_probe_share_a_phase_where_none_of_them_can_change_it() {
+    let Some(site) = Project::new() else { return };
+    let head = "[probes]\nsaid = { command = \"cat /srv/said\" }\n\
+                [[step]]\ncommand = { run = \"echo x >/srv/said\", creates = \"/srv/said\" }\n";
+    let step = |n| {
+        format!("[[step]]\nwhen = \"probes.said.output == 'x'\"\nfile = {{ path = \"/srv/f{n}\", content = \"x\" }}\n")
+    };
+    site.playbook(&format!("{head}{}", (0..5).map(step).collect::<String>()));
+    site.converge();
+    assert_eq!(runs(&site), 2, "one phase up to the probe, and one for all that depends on it");
+    assert_eq!(site.on_host("cat /srv/f?"), "xxxxx");
+
+    // What changes the file that the probe reads is followed by another look; so is
+    // what changes any file, where the text reads it through a link or a pattern.
+    site.on_host("ln -s said /srv/link");
+    for (text, path) in
+        [("cat /srv/said", "/srv/said"), ("cat /srv/link", "/srv/said"), ("cat /srv/sai?", "/srv/other")]
+    {
+        site.on_host("echo x >/srv/said; rm -f /srv/after /srv/other");
+        let before = runs(&site);
+        site.playbook(&format!(
+            "[probes]\nsaid = {{ command = \"{text}\" }}\n[[step]]\nfile = {{ path = \"{path}\", content = \"y\\n\" }}\n\
+             [[step]]\nfile = {{ path = \"/srv/after\", content = \"{{{{ probes.said.output }}}}\" }}\n"
+        ));
+        site.converge();
+        assert_eq!(runs(&site) - before, 2, "{text}");
+        assert_eq!(site.on_host("cat /srv/after"), site.on_host("cat /srv/said"), "{text}");
+    }
+}
+
+#[test]
 fn the_guard_of_a_command_runs_as_the_command_does() {
     let Some(site) = Project::new() else { return };
     site.on_host("mkdir -p /srv/at; chown ubuntu /srv/at");

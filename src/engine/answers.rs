@@ -128,8 +128,8 @@ fn of_unit(name: &UnitName, state: &HostState) -> Result<Fields, StateError> {
 fn of_command(query: &Query, state: &HostState) -> Result<Fields, StateError> {
     let Query::Run(run) = query else { return Ok(Fields::new()) };
     let output = match state.output(run)? {
-        // Any change may be what the command looks at.
-        Known::Is(output) if state.still_holds(run) => output,
+        // Any change may be what the command looks at, unless its words tell.
+        Known::Is(output) if state.still_answers(run) => output,
         _ => return Ok(nothing_known(&["ok", "code", "output"])),
     };
     Ok(Fields::from([

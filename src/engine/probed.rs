@@ -7,7 +7,7 @@
 
 use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, Queries, Query, files_read};
 use crate::plan::{DesiredAtTurn, PendingNames, PlanError, Planned, Wanted};
 use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
@@ -81,6 +81,9 @@ impl ProbedStep {
         let probes = || later.probes().iter().chain(&inner);
         probes().for_each(|probe| asks.ask(query(&probe.question)));
         asks.extend(probes().filter_map(|probe| text(&probe.question)).map(|text| Query::Syntax(text.to_owned())));
+        // Whether a change is one of what a command reads.
+        let read = probes().filter_map(|probe| text(&probe.question)).filter_map(files_read).flatten();
+        asks.extend(read.map(Query::Path));
         let mut wrong = Vec::new();
         for step in foreseen {
             if step.unknown {

@@ -97,6 +97,8 @@ pub struct HostState {
     pub(super) sysctl_may_appear: bool,
     /// How many changes have been played on this state.
     pub(super) changes: u32,
+    /// Of each of them the one place that it changes, where there is no other.
+    pub(super) confined: Vec<Option<AbsPath>>,
     /// How many of them had been when the host was last restarted.
     pub(super) rebooted_at: u32,
     /// The last step that may ask for a reboot.

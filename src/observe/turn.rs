@@ -17,6 +17,13 @@ impl HostState {
 
     /// Notes that an operation changes the host.
     pub fn count_change(&mut self) {
+        self.count_change_at(None);
+    }
+
+    /// Notes that an operation changes the host; `place`: where, if it does so
+    /// nowhere else.
+    pub fn count_change_at(&mut self, place: Option<&AbsPath>) {
+        self.confined.push(place.cloned());
         self.changes = self.changes.saturating_add(1);
         self.changed_by = Some(self.this_step());
     }
@@ -107,6 +114,7 @@ impl HostState {
     /// Takes the predicted state for a found one, for planning once more.
     pub fn settle(&mut self) {
         self.changes = 0;
+        self.confined.clear();
         self.rebooted_at = 0;
         self.open_changes = 0;
         self.perhaps_changed_by = None;

@@ -13,7 +13,7 @@ impl Op {
     /// Plays the operation on a predicted state.
     pub fn effect(&self, host: &mut HostState) {
         if !matches!(self, Op::Check(_)) {
-            host.count_change();
+            host.count_change_at(self.own_place());
         }
         host.may_change(self.may_change());
         if self.may_require_reboot() {
@@ -327,6 +327,19 @@ impl Op {
                 packages.iter().any(|target| target.file.is_some() || target.path.is_some())
             }
             _ => false,
+        }
+    }
+
+    /// The one place that it changes, where there is no other.
+    fn own_place(&self) -> Option<&AbsPath> {
+        match self {
+            Op::WriteFile { path, validate: None, .. }
+            | Op::MakeDirectory { path, .. }
+            | Op::MakeLink { path, .. }
+            | Op::Remove { path, .. }
+            | Op::SetMeta { path, .. }
+            | Op::Download { path, .. } => Some(path),
+            _ => None,
         }
     }
 

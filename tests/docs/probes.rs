@@ -14,6 +14,8 @@ pub fn page() -> String {
          A step is decided when its turn comes: what an earlier step of the playbook makes, a later step's probe finds, in \
          the plan as well. Where an earlier step may change the answer in a way that no plan can predict (it installs \
          or removes packages, runs a command, starts a service or enables it), the plan says \"decided at its turn\", and the apply observes the host again there. \
+         What a command finds may change with anything; only where it is made of `cat`, `test`, `grep` and the like over \
+         files that it names does its answer hold while other files change. \
          With `use`, `when` is decided once, for all steps of the playbook that is used.\n\nThe strings of a probe may be \
          templates over variables and facts, not over other probes. Each playbook has probes of its own: one that is used \
          does not see those of the playbook that uses it; hand on what it needs by `with`.\n",

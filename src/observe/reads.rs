@@ -1,0 +1,138 @@
+//! What a looking text reads, where its words tell.
+//!
+//! What a command finds holds after a change that is confined to files which it
+//! does not read. A text may read anything, so that this is told only of simple
+//! commands of programs that read no more than the files named to them.
+
+use super::{FileType, HostState, PathState, Run};
+use crate::values::AbsPath;
+use std::collections::BTreeSet;
+
+/// Programs that read only the files that their words name.
+const PROGRAMS: [&str; 13] =
+    ["[", "cat", "cmp", "cut", "echo", "false", "grep", "head", "readlink", "tail", "test", "true", "wc"];
+
+/// Where programs and what they are linked with stand: a change there may make
+/// another program of a name.
+const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so", "/dev"];
+
+/// The files that a shell text reads, run in `/`; none where it may read others.
+pub fn files_read(text: &str) -> Option<BTreeSet<AbsPath>> {
+    let text = text.trim().replace("2>/dev/null", " ").replace("&&", ";").replace("||", ";");
+    let mut files = BTreeSet::new();
+    for command in text.split(['\n', ';', '|']) {
+        let mut words = command.split_whitespace();
+        let Some(program) = words.next() else { continue };
+        let program = if program == "!" { words.next()? } else { program };
+        if !PROGRAMS.contains(&program) {
+            return None;
+        }
+        for word in words {
+            let word = unquoted(word)?;
+            match word.strip_prefix('-') {
+                // grep(1) goes through the working directory where it shall descend and no file is named.
+                Some(option) if option.contains(['/', '-']) => return None,
+                Some(option) if program == "grep" && option.contains(['r', 'R', 'd']) => return None,
+                Some(_) => {}
+                // A name without a directory may be one of a file in the root directory.
+                None => files.extend(place(word)?),
+            }
+        }
+    }
+    Some(files)
+}
+
+/// A word without the quotes around it; none where the shell may make another of it.
+fn unquoted(word: &str) -> Option<&str> {
+    let quoted = |sign: char| word.strip_prefix(sign)?.strip_suffix(sign);
+    let inner = quoted('\'').or_else(|| quoted('"')).unwrap_or(word);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=+,:@%^]![".contains(c);
+    let is_pattern = inner == word && (word.len() > 1 && word.contains(['[', '!']));
+    (inner.chars().all(is_plain) && !is_pattern).then_some(inner)
+}
+
+/// The file that a word may name; an inner none for one that can be no name.
+fn place(word: &str) -> Option<Option<AbsPath>> {
+    if word.is_empty() {
+        return Some(None);
+    }
+    let path = if word.starts_with('/') { word.to_owned() } else { format!("/{word}") };
+    // A path that is not in its simple form could lead anywhere.
+    path.parse().ok().map(Some)
+}
+
+impl HostState {
+    /// Whether what a looking text finds here still holds when the turn of the
+    /// step at hand comes: nothing was changed since, or only files that it does
+    /// not read.
+    pub fn still_answers(&self, run: &Run) -> bool {
+        if self.still_holds(run) {
+            return true;
+        }
+        let since = self.asserted.get(run).copied().unwrap_or(0);
+        let changes = usize::try_from(since).ok().and_then(|since| self.confined.get(since..));
+        let (Some(changes), Some(read)) = (changes, run.argv.last().and_then(|text| files_read(text))) else {
+            return false;
+        };
+        read.iter().all(|path| self.is_plain(path))
+            && changes.iter().all(|place| self.leaves_alone(place.as_ref(), &read))
+    }
+
+    /// Whether a path is known to lead to itself alone: through no link, and as
+    /// the only name of its file.
+    fn is_plain(&self, path: &AbsPath) -> bool {
+        let is_plain = |path: &AbsPath| match self.path(path) {
+            Ok(PathState::Present(entry)) => entry.file_type != FileType::Link,
+            Ok(PathState::Absent) => true,
+            Ok(PathState::AfterApply) | Err(_) => path.as_str() == "/",
+        };
+        self.hard_links(path) == 1 && std::iter::once(path.clone()).chain(path.ancestors()).all(|path| is_plain(&path))
+    }
+
+    /// Whether a change is confined to a place where none of these files is.
+    fn leaves_alone(&self, place: Option<&AbsPath>, files: &BTreeSet<AbsPath>) -> bool {
+        let Some(place) = place else { return false };
+        [place.clone(), self.real_place(place)].iter().all(|place| {
+            !SYSTEM.iter().any(|top| place.as_str().starts_with(top))
+                && self.hard_links(place) == 1
+                && !files.iter().any(|file| file.is_within(place) || place.is_within(file))
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::files_read;
+
+    #[test]
+    fn what_simple_commands_read_is_told_and_of_others_nothing() {
+        for (text, files) in [
+            ("cat /srv/said", &["/srv/said"][..]),
+            ("test -e /srv/a && ! grep -q x /srv/b 2>/dev/null", &["/srv/a", "/srv/b", "/x"]),
+            ("[ -s '/srv/a' ] || cat /srv/b | head -n 1", &["/1", "/]", "/srv/a", "/srv/b"]),
+            ("true", &[]),
+        ] {
+            let read = files_read(text).unwrap();
+            assert_eq!(read.iter().map(|path| path.as_str()).collect::<Vec<_>>(), files, "{text}");
+        }
+        for text in [
+            "cat /srv/*",
+            "cat $HOME/x",
+            "cat `ls`",
+            "cat /srv/../etc/x",
+            "cat </srv/x",
+            "id -un",
+            "(cat /srv/x)",
+            "grep --file=/srv/p x",
+            "cat \"a b\"",
+            "cat /srv/x &",
+            "cat ~/x",
+            "X=1 cat /srv/x",
+            "cat /srv/[ab]",
+            "grep -rq x",
+        ] {
+            assert_eq!(files_read(text), None, "{text}");
+        }
+    }
+}
