@@ -81,6 +81,7 @@ fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
             }
             Query::Sysctl(key) => host.set_sysctl_absent(key),
             Query::Module(name) => host.set_module(name, Module { loaded: false, builtin: false }),
+            Query::Acl(path) => host.set_acl(path, false),
             other => panic!("{other}"),
         }
     }

@@ -34,6 +34,7 @@ fn root() -> &'static Path {
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_walk_that_adds_a_kind_ends_with_a_host_that_has_converged() {
     let parts = walk::parts(&crate::book::markdown::read(PAGE));
     let hosts = parts.iter().position(Part::needs_host).expect("no part of the walk needs a host");

@@ -47,7 +47,8 @@ fn is_current(page: &str, wanted: impl FnOnce(&str) -> String) {
 fn with_parts(page: &str, parts: &[(&str, String)]) -> String {
     let mut text = page.to_owned();
     for (name, part) in parts {
-        let begin = format!("<!-- {name}: made by tests/docs.rs, UPDATE_DOCS=1 cargo test --test integration docs:: -->\n");
+        let begin =
+            format!("<!-- {name}: made by tests/docs.rs, UPDATE_DOCS=1 cargo test --test integration docs:: -->\n");
         let end = format!("<!-- end of {name} -->\n");
         let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no line {begin}"));
         let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no line {end}"));
