@@ -15,7 +15,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("playbook", &["values", "shell"]),
     ("stage", &["values", "shell"]),
     ("inventory", &["values", "shell"]),
-    ("plan", &["values", "shell", "observe", "resource"]),
+    ("plan", &["values", "shell", "observe"]),
     ("resource", &["values", "shell", "observe", "plan"]),
     ("transport", &["values", "shell"]),
     ("report", &["values", "plan", "transport"]),

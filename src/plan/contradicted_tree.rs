@@ -6,9 +6,8 @@
 //! although the turn of the directory decides what is in it by then.
 
 use super::contradiction::{differences, is_open, is_predictable};
-use super::{Action, PlanError, Planned, StepError, StepPlan, Wanted};
+use super::{Action, GivenTree, PlanError, Planned, StepError, StepPlan, Wanted};
 use crate::observe::{HostState, Queries, Query};
-use crate::resource::GivenTree;
 use crate::values::AbsPath;
 
 /// Every step that a tree of another one contradicts. `predicted`: the state after

@@ -23,6 +23,7 @@ mod pending;
 mod planner;
 mod reach;
 mod read_from;
+mod resource;
 mod script;
 mod step;
 mod touches;
@@ -41,6 +42,7 @@ pub use op::{Check, Guard, Meta, Op, Verb};
 pub use outcome::Outcome;
 pub use pending::PendingNames;
 pub use planner::{DesiredAtTurn, Forecast, StepError, Wanted, plan_host, queries};
+pub use resource::{GivenTree, Resource};
 pub use script::OpScript;
 pub use step::{
     Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,

@@ -10,9 +10,8 @@ use super::turn::{later_reboots, leave_unknown_places_open};
 use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
-use super::{Access, Action, HostPlan, PlanError, Planned, StepPlan, border, decided_at_its_turn, obstacle};
+use super::{Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, border, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
-use crate::resource::Resource;
 use crate::values::{AbsPath, Span, UnitName};
 use std::collections::BTreeSet;
 
