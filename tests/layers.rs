@@ -247,3 +247,13 @@ fn every_file_of_tests_is_a_module_of_the_test_program() {
         }
     }
 }
+
+/// The table goes from low to high, so that no two directories import each other.
+#[test]
+fn no_layer_may_name_one_that_comes_after_it() {
+    for (at, (layer, may)) in MAY.iter().enumerate() {
+        for name in *may {
+            assert!(MAY[..at].iter().any(|(before, _)| before == name), "{layer} may name {name}");
+        }
+    }
+}
