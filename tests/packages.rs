@@ -811,7 +811,7 @@ fn a_package_that_another_step_needs_is_not_wanted_absent() {
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn other_answers_for_a_package_that_is_there_are_told() {
-    let site = site("it-asks 1.0 Depends: debconf\n");
+    let Some(site) = site("it-asks 1.0 Depends: debconf\napp 1.0 Depends: it-asks\n") else { return };
     let answer = |value: &str| {
         format!("name = \"it-asks\", debconf = {{ \"it-asks/answer\" = {{ type = \"select\", value = \"{value}\" }} }}")
     };
@@ -821,6 +821,30 @@ fn other_answers_for_a_package_that_is_there_are_told() {
     let planned = plan(&site, &answer("red"));
     assert_eq!(planned.code, 0, "{planned:?}");
     assert!(planned.out.contains("it-asks/answer") && planned.out.contains("dpkg-reconfigure it-asks"), "{planned:?}");
+
+    // Beside a package that is to be installed the answer of one that is there changes nothing either.
+    let both =
+        "names = [\"app\", \"it-asks\"], debconf = { \"it-asks/answer\" = { type = \"select\", value = \"red\" } }";
+    let planned = plan(&site, both);
+    assert!(planned.out.contains("dpkg-reconfigure it-asks") && !planned.out.contains("debconf: "), "{planned:?}");
+    site.converge();
+    let planned = plan(&site, both);
+    assert!(planned.code == 0 && planned.out.contains("dpkg-reconfigure it-asks"), "{planned:?}");
+    assert_eq!(site.on_host("cat /etc/it-asks.colour"), "green");
+    // What the note says helps.
+    site.on_host(
+        "echo 'it-asks it-asks/answer select red' | debconf-set-selections; \
+         DEBIAN_FRONTEND=noninteractive dpkg-reconfigure it-asks 2>&1",
+    );
+    assert_eq!(site.on_host("cat /etc/it-asks.colour"), "red");
+    let planned = plan(&site, both);
+    assert!(planned.code == 0 && !planned.out.contains("debconf"), "{planned:?}");
+
+    // An answer comes before the package of a step before it that brings the one which asks.
+    site.on_host("apt-get -qq -y purge app it-asks >/dev/null 2>&1");
+    steps(&site, &["name = \"app\"", &answer("green")]);
+    site.converge();
+    assert_eq!(site.on_host("cat /etc/it-asks.colour"), "green");
 }
 
 #[test]

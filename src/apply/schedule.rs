@@ -135,6 +135,12 @@ impl AptWork {
                 };
                 self.last.is_empty() && self.install.as_ref().is_none_or(goes_with)
             }
+            // Answers come before all that is installed together with their package,
+            // which another package may bring.
+            Op::Debconf { .. } => {
+                let debconf = |target: &AptTarget| target.name.bare() == "debconf";
+                !self.install.as_ref().is_some_and(|install| install.packages.iter().any(debconf))
+            }
             // What is installed before a repository comes, or before the lists
             // are updated, is what the lists have offered until then.
             _ => self.install.is_none() && self.last.is_empty(),

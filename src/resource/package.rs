@@ -211,21 +211,8 @@ impl Packages {
                 _ => hold = Some(Op::AptMark { packages: raised, mark: Mark::Hold }),
             }
         }
-        if let (Some(answers), false) = (&present.answers, targets.is_empty()) {
-            // The answers may be secret, the questions are not.
-            let questions: Vec<&str> = answers.expose().lines().filter_map(|line| line.split(' ').nth(1)).collect();
-            planned.change("debconf", None::<&str>, Some(questions.join(", ")));
-            planned.ops.push(Op::Debconf { answers: answers.clone() });
-        }
-        if let (Some(answers), true, Some(name)) = (&present.answers, targets.is_empty(), self.names.first()) {
-            let other = debconf::differing(answers, host);
-            if !other.is_empty() {
-                planned.notes.push(format!(
-                    "debconf on the host has another answer to {}: an answer counts when the package is configured, and \
-                     {name} is already; 'dpkg-reconfigure {name}' there configures it anew",
-                    other.join(", ")
-                ));
-            }
+        if let Some(answers) = &present.answers {
+            debconf::plan(answers, &self.names, &targets, host, planned);
         }
         if update {
             planned.ops.push(Op::AptUpdate { only: None });

@@ -1,8 +1,10 @@
 //! Answers to the questions of packages, as debconf-set-selections(1) takes them.
 
 use crate::observe::{HostState, Known, Run};
+use crate::plan::{AptTarget, Op, Planned};
 use crate::resource::Args;
 use crate::values::{Node, NodeValue, PackageName, Secret};
+use std::collections::BTreeMap;
 
 /// The types of questions (debconf-devel(7)) that can have an answer.
 const TYPES: [&str; 6] = ["string", "boolean", "select", "multiselect", "password", "note"];
@@ -67,9 +69,57 @@ pub(super) fn query(answers: &Secret) -> Option<Run> {
     (!questions.is_empty()).then(|| Run::new(["sh", "-c", ASK, "sh"].into_iter().chain(questions)))
 }
 
+/// Plans the answers for the packages that a step installs or brings to another
+/// version. dpkg configures no other: what the host answers otherwise there is noted.
+pub(super) fn plan(
+    answers: &Secret,
+    names: &[PackageName],
+    targets: &[AptTarget],
+    host: &HostState,
+    planned: &mut Planned,
+) {
+    // A question is that of the package which it names, else that of the first.
+    let package = |question: &str| {
+        let of = |name: &&PackageName| question.split('/').next() == Some(name.bare());
+        names.iter().find(of).or(names.first())
+    };
+    let is_configured = |question: &str| {
+        package(question).is_some_and(|name| {
+            targets.iter().any(|target| target.name == *name || target.stands_for.as_ref() == Some(name))
+        })
+    };
+    let (mut text, mut questions) = (String::new(), Vec::new());
+    for line in answers.expose().lines() {
+        let Some(question) = line.split(' ').nth(1).filter(|question| is_configured(question)) else { continue };
+        text.push_str(line);
+        text.push('\n');
+        questions.push(question);
+    }
+    if !questions.is_empty() {
+        // The answers may be secret, the questions are not.
+        planned.change("debconf", None::<&str>, Some(questions.join(", ")));
+        planned.ops.push(Op::Debconf { answers: Secret::new(text) });
+    }
+    let other = differing(answers, host);
+    let mut left: BTreeMap<&PackageName, Vec<&str>> = BTreeMap::new();
+    for question in other.iter().filter(|question| !is_configured(question)) {
+        if let Some(name) = package(question) {
+            left.entry(name).or_default().push(question);
+        }
+    }
+    planned.notes.extend(left.iter().map(|(name, questions)| {
+        format!(
+            "debconf on the host has another answer to {}, and keeps it: an answer counts when its package is installed \
+             or brought to another version, and {name} is there already. To change it, run 'dpkg-reconfigure {name}' \
+             there and give the answer of this step",
+            questions.join(", ")
+        )
+    }));
+}
+
 /// The questions to which debconf on the host has another answer. What a package
 /// has cleared, as some do with passwords, is none.
-pub(super) fn differing(answers: &Secret, host: &HostState) -> Vec<String> {
+fn differing(answers: &Secret, host: &HostState) -> Vec<String> {
     let Some(Ok(Known::Is(output))) = query(answers).map(|run| host.output(&run).cloned()) else {
         return Vec::new();
     };
