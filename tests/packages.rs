@@ -426,7 +426,9 @@ fn the_steps_that_apt_refuses_are_the_ones_that_are_named() {
     site.on_host("rm -rf /var/lib/apt/lists/*");
     let applied = site.apply();
     assert_eq!(applied.code, 3, "{applied:?}");
-    assert!(format!("{applied:?}").contains("step 2 (package broken) at site.toml:5"), "{applied:?}");
+    let text = format!("{applied:?}");
+    assert!(text.contains("step 2 (package broken) at site.toml:5"), "{applied:?}");
+    assert!(!text.contains("nothing was touched") && text.contains("what was done before stays"), "{applied:?}");
     // Newer lists could have had this version.
     steps(&site, &["name = \"one\"", "name = \"two\"", "name = \"three\", version = \"7\""]);
     let applied = site.apply();
@@ -721,6 +723,15 @@ fn sources_that_a_file_or_line_changes_are_read_before_packages_come_from_them()
     site.on_host(&format!("sed -i '\\,hidden,d' /etc/apt/sources.list.d/local.list; apt-get -qq update; apt-get -qq -y --allow-downgrades install tool=1.0 >/dev/null; sleep 1; echo '{HIDDEN}' >/etc/apt/sources.list.d/more.list"));
     converge(&site, "name = \"tool\", state = \"latest\"");
     assert_eq!(state(&site, "tool"), "ii 2.0");
+    // Sources that come after a package in its newest version.
+    site.on_host("rm /etc/apt/sources.list.d/more.list; apt-get -qq update; apt-get -qq -y --allow-downgrades install tool=1.0 >/dev/null; touch /var/lib/apt/lists");
+    site.playbook(&format!(
+        "[[step]]\npackage = {{ name = \"tool\", state = \"latest\" }}\n\
+         [[step]]\nline = {{ path = \"/etc/apt/sources.list.d/local.list\", line = \"{HIDDEN}\" }}\n"
+    ));
+    assert_eq!(planned_step(&site, "1").0, "unknown");
+    site.converge();
+    assert_eq!(state(&site, "tool"), "ii 2.0");
 }
 
 #[test]
@@ -811,7 +822,7 @@ fn a_package_that_another_step_needs_is_not_wanted_absent() {
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn other_answers_for_a_package_that_is_there_are_told() {
-    let Some(site) = site("it-asks 1.0 Depends: debconf\napp 1.0 Depends: it-asks\n") else { return };
+    let site = site("it-asks 1.0 Depends: debconf\napp 1.0 Depends: it-asks\n");
     let answer = |value: &str| {
         format!("name = \"it-asks\", debconf = {{ \"it-asks/answer\" = {{ type = \"select\", value = \"{value}\" }} }}")
     };
@@ -845,6 +856,124 @@ fn other_answers_for_a_package_that_is_there_are_told() {
     steps(&site, &["name = \"app\"", &answer("green")]);
     site.converge();
     assert_eq!(site.on_host("cat /etc/it-asks.colour"), "green");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn one_apply_converges_in_whatever_order_holds_removals_and_upgrades_come() {
+    let site = site("app 1.0\nleaf 1.0\nparent 1.0 Depends: leaf\nstray-leaf 1.0\nstray 1.0 Depends: stray-leaf\n");
+    // A hold that is lifted before the upgrade, and after it.
+    let mut version = 1;
+    for order in
+        [["name = \"app\", held = false", "upgrade = \"safe\""], ["upgrade = \"safe\"", "name = \"app\", held = false"]]
+    {
+        converge(&site, "name = \"app\", held = true");
+        offer(&site, &format!("app {}.0\n", version + 1));
+        steps(&site, &order);
+        let planned = site.run(&["plan", "site.toml"]);
+        let change = format!("package app: {version}.0 → {}.0", version + 1);
+        assert!(planned.out.contains(&change), "{planned:?}");
+        version += 1;
+        site.converge();
+        assert_eq!(state(&site, "app"), format!("ii {version}.0"));
+        assert_eq!(site.on_host("apt-mark showhold"), "");
+    }
+    // What is left over by a removal after the autoremove; at first nothing is, then something.
+    for with_stray in [false, true] {
+        site.on_host("apt-get -qq -y install parent >/dev/null 2>&1; apt-mark auto leaf >/dev/null");
+        if with_stray {
+            site.on_host("apt-get -qq -y install stray >/dev/null 2>&1; apt-get -qq -y remove stray >/dev/null 2>&1");
+            assert_eq!(state(&site, "stray-leaf"), "ii 1.0");
+        }
+        steps(&site, &["autoremove = true", "name = \"parent\", state = \"absent\""]);
+        let (action, notes) = planned_step(&site, "1");
+        assert_eq!(action, if with_stray { "delete" } else { "unknown" }, "{notes}");
+        assert!(notes.contains("at the end of the run: depends on step 2"), "{notes}");
+        let text = site.converge();
+        assert!(!text.contains("beyond the plan"), "it was said: {text}");
+        assert_eq!(state(&site, "leaf parent stray-leaf"), "none\nnone\nnone");
+    }
+    // What an upgrade leaves over.
+    site.on_host("apt-get -qq -y install parent >/dev/null 2>&1");
+    offer(&site, "parent 2.0\n");
+    steps(&site, &["upgrade = \"safe\"", "autoremove = true"]);
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(state(&site, "leaf parent"), "none\nii 2.0");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_a_step_has_removed_is_gone_for_the_steps_after_it() {
+    let site = site(
+        "wall 1.0\ntables 2.0 Conflicts: wall\nlib 1.0\nlib 2.0\npinned 1.0 Depends: lib (>= 2)\n\
+         ground 1.0\ndaemon-conf 1.0 Unit: yes; Depends: ground\nrival 1.0 Conflicts: daemon-conf\n",
+    );
+    converge(&site, "names = [\"wall\", \"daemon-conf\", \"pinned\"]");
+    steps(&site, &["name = \"tables\", may_remove = \"wall\"", "name = \"wall\""]);
+    refused_for(&site, &["step 2 (package wall)", "step 1 (package tables)"], &[]);
+    steps(
+        &site,
+        &["name = \"lib\", version = \"1.0\", allow_downgrade = true, may_remove = \"pinned\"", "name = \"pinned\""],
+    );
+    refused_for(&site, &["step 2 (package pinned)", "step 1 (package lib)"], &[]);
+    let rival = "[[step]]\npackage = { name = \"rival\", may_remove = \"daemon-conf\" }\n";
+    let service = "[[step]]\nservice = { name = \"daemon-conf\", running = true }\n";
+    let ground = "[[step]]\npackage = { name = \"ground\", state = \"absent\", may_remove = \"daemon-conf\" }\n";
+    site.playbook(&format!("{ground}{service}"));
+    refused_for(&site, &["step 2 ", "site.toml:5"], &["step 1 "]);
+    // What is installed instead may bring a unit of that name.
+    site.playbook(&format!("{rival}{service}"));
+    let planned = site.run(&["plan", "site.toml"]);
+    assert!(planned.out.contains("running: (known after apply) → true"), "{planned:?}");
+    // What it ships goes with it, and comes again.
+    site.playbook(&format!(
+        "{rival}[[step]]\nfile = {{ path = \"/usr/share/daemon-conf/file\", content = \"own\\n\", parents = true }}\n"
+    ));
+    site.converge();
+    assert_eq!(state(&site, "daemon-conf rival"), "rc 1.0\nii 1.0");
+    assert_eq!(site.on_host("cat /usr/share/daemon-conf/file"), "own");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_dpkg_has_left_unfinished_is_named() {
+    let site = site("good 1.0\nhalf 1.0\nmore 1.0\n");
+    converge(&site, "name = \"half\"");
+    let leave = |site: &Project| {
+        site.on_host(
+            "sed -i '/^Package: half$/,/^$/ s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
+        );
+        assert_eq!(state(site, "half"), "iF 1.0");
+    };
+    leave(&site);
+    let named = |planned: &Ran| {
+        assert!(
+            planned.out.contains("half (half-configured)") && planned.out.contains("--configure -a"),
+            "{planned:?}"
+        );
+    };
+    let planned = plan(&site, "name = \"good\"");
+    assert!(planned.out.contains("package good") || planned.out.contains("version: 1.0"), "{planned:?}");
+    named(&planned);
+    site.converge();
+    assert_eq!(state(&site, "good half"), "ii 1.0\nii 1.0");
+    // Where nothing has to be done, it is left; an upgrade is about all packages.
+    leave(&site);
+    let planned = plan(&site, "name = \"good\"");
+    assert_eq!(planned.code, 0, "{planned:?}");
+    named(&planned);
+    let planned = plan(&site, "upgrade = \"safe\"");
+    assert_eq!(planned.code, 2, "{planned:?}");
+    named(&planned);
+    site.converge();
+    assert_eq!(state(&site, "half"), "ii 1.0");
+    // Once for all steps.
+    leave(&site);
+    steps(&site, &["name = \"more\"", "name = \"good\", state = \"absent\""]);
+    let planned = site.run(&["plan", "site.toml"]);
+    assert_eq!(planned.out.matches("half (half-configured)").count(), 1, "{planned:?}");
+    site.converge();
 }
 
 #[test]

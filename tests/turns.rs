@@ -336,3 +336,116 @@ command = {{ run = '''printf %s "$TOKEN" >/etc/told''', unless = '''test "$(cat 
     assert_eq!(site.on_host("cat /tmp/seen.ubuntu /tmp/seen.root | grep -a -c s3cr3t || :"), "0");
     assert_eq!(site.on_host("grep -r -l s3cr3t /var/lib/stockade /run/stockade 2>/dev/null || :"), "");
 }
+
+/// A package that keeps its state where it and its script alone know.
+fn keeper(site: &Project) {
+    package(
+        site,
+        "keeper",
+        "mkdir -p etc/keeper usr/share/keeper; echo x >etc/keeper/keeper.conf; echo /etc/keeper/keeper.conf >DEBIAN/conffiles; \
+         touch usr/share/keeper/a; printf '#!/bin/sh\\n[ \"$1\" != purge ] || rm -rf /var/lib/keeper\\n' >DEBIAN/postrm; chmod 755 DEBIAN/postrm",
+        "mkdir -p /var/lib/keeper; touch /var/lib/keeper/state",
+    );
+    site.on_host("apt-get -qq -y install keeper >/dev/null 2>&1");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_stands_below_a_directory_that_goes_is_decided_when_it_has_gone() {
+    let site = Project::new();
+    keeper(&site);
+    let purge = "[[step]]\npackage = { name = \"keeper\", state = \"absent\", purge = true }\n";
+    let below = r#"
+[[step]]
+file = { path = "/etc/keeper/own.conf", content = "own\n", parents = true }
+[[step]]
+file = { path = "/var/lib/keeper/own", content = "own\n", parents = true }
+[[step]]
+directory = { path = "/usr/share/keeper/sub", parents = true }
+[[step]]
+file = { path = "/etc/logrotate.d/own", content = "", parents = true }
+"#;
+    site.playbook(&format!("{purge}{below}"));
+    let planned = steps(&site);
+    let actions: Vec<&str> = planned.iter().map(|step| step["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["delete", "unknown", "unknown", "unknown", "create"], "{planned:?}");
+    assert!(planned[1]["notes"].to_string().contains("depends on step 1"), "{planned:?}");
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(
+        site.on_host("ls /etc/keeper /var/lib/keeper /usr/share/keeper | grep -v '^$'"),
+        "/etc/keeper:\nown.conf\n/usr/share/keeper:\nsub\n/var/lib/keeper:\nown"
+    );
+
+    // What the playbook wants before the removal is there after it.
+    keeper(&site);
+    site.playbook(&format!("{below}{purge}"));
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(site.on_host("cat /var/lib/keeper/own"), "own");
+
+    // What a mount hides is not what is found before it.
+    site.on_host("mkdir /srv/data; echo x >/srv/data/x");
+    site.playbook(
+        r#"
+[[step]]
+unit = { name = "srv-data.mount", content = "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\n" }
+[[step]]
+service = { name = "srv-data.mount", running = true }
+[[step]]
+file = { path = "/srv/data/x", content = "x\n" }
+"#,
+    );
+    assert_eq!(action(&site, "3"), "unknown");
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(site.on_host("findmnt -n -o FSTYPE /srv/data; cat /srv/data/x"), "tmpfs\nx");
+
+    // A home that goes with its user is known to be gone.
+    site.on_host("useradd -m -d /srv/gone gone");
+    site.playbook(
+        "[[step]]\nuser = { name = \"gone\", state = \"absent\", remove_home = true }\n\
+         [[step]]\nfile = { path = \"/srv/gone/x\", content = \"x\" }\n",
+    );
+    let refused = site.run(&["plan", "site.toml"]);
+    assert!(refused.code == 1 && refused.err.contains("there is no /srv/gone"), "{refused:?}");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_a_service_makes_is_decided_after_its_start() {
+    let site = Project::new();
+    site.on_host("printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/other.service; systemctl daemon-reload");
+    let unit = r#"
+[[step]]
+unit = { name = "made.service", content = "[Service]\nType=oneshot\nRemainAfterExit=yes\nRuntimeDirectory=made\nStateDirectory=made\nExecStart=/bin/sh -c 'echo made >/var/lib/made/gen.conf; mkdir /srv/made'\n" }
+"#;
+    let below = r#"
+[[step]]
+file = { path = "/run/made/x", content = "x\n" }
+[[step]]
+line = { path = "/var/lib/made/gen.conf", line = "more" }
+[[step]]
+directory = { path = "/srv/made/sub" }
+[[step]]
+command = { run = "touch done", directory = "/srv/made", creates = "/srv/made/done" }
+"#;
+    let start = "[[step]]\nservice = { name = \"made.service\", running = true }\n";
+    site.playbook(&format!("{unit}{below}"));
+    let refused = site.run(&["plan", "site.toml"]);
+    assert!(refused.code == 1 && refused.err.contains("there is no /run/made"), "{refused:?}");
+    site.playbook(&format!("{unit}{start}{below}"));
+    let planned = steps(&site);
+    assert!(planned[2..5].iter().all(|step| step["action"] == "unknown"), "{planned:?}");
+    assert!(planned[2]["notes"].to_string().contains("depends on step 2"), "{planned:?}");
+    let text = site.converge();
+    assert!(!text.contains("beyond the plan"), "it was said: {text}");
+    assert_eq!(site.on_host("cat /run/made/x /var/lib/made/gen.conf; ls /srv/made"), "x\nmade\nmore\ndone\nsub");
+
+    // The same by a restart, once it has been done.
+    site.on_host("systemctl stop made.service; rm -rf /var/lib/made /srv/made; systemctl reset-failed");
+    let change = "[[step]]\nfile = { path = \"/etc/made.conf\", content = \"1\\n\" }\nrestart = [\"made.service\"]\n[[step]]\nflush = {}\n";
+    site.playbook(&format!("{unit}{change}{below}"));
+    site.converge();
+    assert_eq!(site.on_host("cat /run/made/x; ls /srv/made"), "x\ndone\nsub");
+}

@@ -248,9 +248,11 @@ impl Progress<'_> {
                 | Op::UserChange { .. }
                 | Op::UserRemove { .. }
         );
-        let before = operations.iter().take(number.saturating_sub(1));
+        let mut before = operations.iter().take(number.saturating_sub(1));
         let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
-        opaque && !self.seen.untouched || before.clone().any(|one| one.step == scheduled.step && writes(&one.op))
+        // One operation may be the work of several steps.
+        let is_its = |step: usize| step == scheduled.step || scheduled.also.contains(&step);
+        opaque && !self.seen.untouched || before.any(|one| is_its(one.step) && writes(&one.op))
     }
 
     /// What a guard has put back is not done; a command that ran under it has run.

@@ -28,6 +28,9 @@ fn says(plan: &HostPlan, known: &StepPlan, now: &StepPlan) -> bool {
     if known.action == Action::Unknown || known.action == Action::None {
         return known.action == Action::Unknown || known.may_be_undone;
     }
+    if known.again_at_end {
+        return true;
+    }
     // What apt brings besides is shown with the first step of a transaction,
     // which is another step once the first is done.
     let changes = plan.steps.iter().flat_map(|step| &step.changes);

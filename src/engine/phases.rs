@@ -101,6 +101,7 @@ impl Work {
             let error = format!("step {} ({}) asks for another reboot right after its own", again.id, again.name);
             return self.stuck(plan.clone(), error, reporter);
         }
+        host.begun = true;
         let part = one_phase(&plan);
         let Part { outcome, end, record } = run_part(&part, terms, reporter, host);
         if let Some(record) = &record {
@@ -297,14 +298,20 @@ impl Work {
         let opaque = done.iter().copied().filter(|step| step.ops.iter().any(Op::may_undo_others));
         let first = opaque.filter_map(|step| first(&step)).min();
         // Whether a command is due that is asked at its turn depends on the others.
-        let differs = |step: &&StepPlan| !matches!(step.action, Action::None | Action::Unknown);
+        let again = |step: &StepPlan| self.shown.steps.iter().any(|shown| shown.id == step.id && shown.again_at_end);
+        let differs = |step: &&StepPlan| match step.action {
+            Action::None => false,
+            Action::Unknown => step.open.is_none() && again(step),
+            Action::Create | Action::Update | Action::Delete | Action::Run => true,
+        };
         let differing: Vec<&StepPlan> = rest.steps.iter().filter(differs).collect();
         let holds = |step: &&StepPlan| {
             let shown_open = self.shown.steps.iter().any(|s| s.id == step.id && s.action == Action::Unknown);
             let comes_after = first.is_some_and(|first| place(&step.id).is_some_and(|at| at >= first));
             // A reboot can be due once more by what came after it.
-            let is_done = step.kind != "reboot" && done.iter().any(|done| done.id == step.id);
-            !self.repeated.contains(&step.id) && (is_pending(step) || !is_done && (shown_open || comes_after))
+            let again = again(step);
+            let is_done = step.kind != "reboot" && !again && done.iter().any(|done| done.id == step.id);
+            !self.repeated.contains(&step.id) && (is_pending(step) || again || !is_done && (shown_open || comes_after))
         };
         let all = !differing.is_empty() && differing.iter().all(holds);
         self.repeated.extend(differing.iter().map(|step| step.id.clone()));

@@ -43,6 +43,8 @@ pub struct Prepared {
     pub stage: Option<String>,
     /// Once the apply has begun: the step that it goes on with.
     pub resumed_at: Option<String>,
+    /// Whether the apply has begun: what is refused from then on has left something done.
+    pub begun: bool,
     /// The run of an earlier apply, cut between two phases, that this one goes on with.
     pub continues: Option<String>,
     /// See [`crate::observe::Left::done`].
@@ -89,7 +91,7 @@ impl Run<'_> {
             return Err(RunFailed(format!("{name}: this is {found}; only Debian and Ubuntu can be provisioned")).into());
         }
         self.reporter.event(&Event::Observing { host: &name, questions: state.questions().iter().count() });
-        let plan = plan(host.as_mut(), &steps, &mut state)?;
+        let plan = plan(host.as_mut(), &steps, &mut state, false)?;
         // Where nothing differs the phases that were left had nothing to do.
         if let (Some(run), None, false) = (&state.left.phase, &state.left.running, plan.is_empty()) {
             let text =
@@ -99,7 +101,17 @@ impl Run<'_> {
         self.reporter.event(&Event::Planned { plan: &plan });
         let stage = stage.map(|stage| stage.name.to_string());
         let continues = state.left.phase.clone().filter(|_| self.resume);
-        Ok(Prepared { host, steps, state, plan, stage, resumed_at: None, continues, done: BTreeSet::new() })
+        Ok(Prepared {
+            host,
+            steps,
+            state,
+            plan,
+            stage,
+            resumed_at: None,
+            begun: false,
+            continues,
+            done: BTreeSet::new(),
+        })
     }
 
     /// Asks all that must be known. Where nothing depends on facts, facts and
@@ -141,15 +153,15 @@ impl Replan for Prepared {
         self.host.look(&mut state, &queries(&self.steps), true)?;
         state.left.resumed_at.clone_from(&self.resumed_at);
         state.left.done.clone_from(&self.done);
-        let plan = plan(self.host.as_mut(), &self.steps, &mut state)?;
+        let plan = plan(self.host.as_mut(), &self.steps, &mut state, self.begun)?;
         self.state = state;
         Ok(plan)
     }
 }
 
-/// Plans; asks what the plan would like to know; plans again.
-fn plan(host: &mut dyn Host, steps: &[Wanted], state: &mut HostState) -> anyhow::Result<HostPlan> {
-    let begun = state.left.resumed_at.is_some();
+/// Plans; asks what the plan would like to know; plans again. `begun`: a run has
+/// done something on the host already.
+fn plan(host: &mut dyn Host, steps: &[Wanted], state: &mut HostState, begun: bool) -> anyhow::Result<HostPlan> {
     let name = host.name().to_owned();
     let wrong = |errors: Vec<StepError>| refusal(&name, &errors, begun);
     // Answers may raise further questions, but not for ever.

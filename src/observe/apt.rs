@@ -2,7 +2,7 @@
 //! of apt-get(8) would do, who provides a virtual package, and all that is
 //! installed.
 
-use super::{HostState, Queries, Query, StateError, reply::Section};
+use super::{HostState, Package, Queries, Query, StateError, reply::Section};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +50,10 @@ pub(super) struct AptState {
     installed: BTreeMap<String, InstalledPackage>,
     /// Packages that are marked as automatic, with `:architecture` where that is not the host's own.
     automatic: BTreeSet<String>,
+    /// Packages that dpkg has left unfinished, with their states.
+    pub(super) unfinished: BTreeMap<String, super::Unfinished>,
+    /// Packages whose hold the run has lifted.
+    pub(super) released: BTreeSet<PackageName>,
 }
 
 impl HostState {
@@ -120,11 +124,39 @@ impl HostState {
         }
     }
 
-    /// A listed package will be held, or no longer.
-    pub(crate) fn list_hold(&mut self, name: &PackageName, held: bool) {
+    fn list_hold(&mut self, name: &PackageName, held: bool) {
         let arch = self.facts.arch.clone();
         let listed = self.apt.installed.iter_mut().find(|(listed, _)| name.names(listed, &arch));
         listed.into_iter().for_each(|(_, package)| package.held = held);
+    }
+
+    /// A package will be held, or no longer.
+    pub(crate) fn set_hold(&mut self, name: &PackageName, held: bool) {
+        self.list_hold(name, held);
+        if held {
+            self.apt.released.remove(name);
+        } else {
+            self.apt.released.insert(name.clone());
+        }
+        if let Some(Package::Installed { held: before, .. }) = self.packages.get_mut(name) {
+            *before = held;
+            self.affected.decide(Query::Package(name.clone()));
+        }
+    }
+
+    /// Packages that the host holds still and that the run has released so far.
+    pub fn released_packages(&self) -> &BTreeSet<PackageName> {
+        &self.apt.released
+    }
+
+    /// The packages that the steps of the plan want not to be held.
+    pub fn unheld_packages(&self) -> &BTreeSet<PackageName> {
+        &self.unheld_packages
+    }
+
+    /// Sets the packages that the steps of a plan want not to be held.
+    pub fn set_unheld_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
+        self.unheld_packages = names.into_iter().collect();
     }
 
     /// The packages that the steps of the plan want to be there.

@@ -28,6 +28,7 @@ mod state;
 mod syntax;
 mod tree;
 mod turn;
+mod unfinished;
 mod witness;
 
 pub use affected::Part;
@@ -48,4 +49,5 @@ pub use shipped::ShippedFiles;
 pub use state::HostState;
 pub use tree::Tree;
 pub use turn::REBOOT_PENDING;
+pub use unfinished::Unfinished;
 pub use witness::salted;

@@ -46,7 +46,25 @@ impl HostState {
         } else {
             self.links.remove(path);
         }
+        self.uncertain.remove(path);
         self.paths.insert(path.clone(), state);
+    }
+
+    /// What stands at a path from here on, and in it, only the apply tells: the
+    /// step at hand may remove or hide it.
+    pub(super) fn leave_uncertain(&mut self, path: &AbsPath) {
+        self.set_path(path, PathState::AfterApply);
+        self.put_content(path, Content::AfterApply);
+        self.decided.remove(path);
+        self.uncertain.insert(path.clone(), self.this_step());
+    }
+
+    /// As [`HostState::leave_uncertain`], for all that is known at a path and below it.
+    pub(crate) fn leave_tree_uncertain(&mut self, top: &AbsPath) {
+        let real = self.real_place(top);
+        let within = |path: &&AbsPath| self.real_place(path).is_within(&real);
+        let paths: Vec<AbsPath> = self.paths.keys().filter(within).cloned().collect();
+        paths.iter().for_each(|path| self.leave_uncertain(path));
     }
 
     /// A regular file has this size.

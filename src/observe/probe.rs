@@ -81,12 +81,32 @@ q_automatic() {
   [ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 }
     /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states
 }
+# One search where there is nothing, as nearly always.
+q_unfinished() {
+  s=/var/lib/dpkg/status
+  ! grep -q -e '^Status: [a-z]* reinstreq ' -e '^Status: [a-z]* ok \(unpacked\|half-\|triggers-\)' "$s" || awk '/^Package:/ { p = $2 }
+    /^Status:/ && ($3 == "reinstreq" || $4 ~ /^(unpacked|half-|triggers-)/) { print p "\t" $3 "\t" $4 }' "$s"
+}
 # Without what is large and no step's.
 q_shipped() {
   f=$1
   shift
   dpkg-query -W -f "$f" -- "$@" 2>/dev/null |
     sed -e '/^ \/usr\/share\/\(doc\|man\|locale\)\//d' -e '/^ \/usr\/\(src\|include\)\//d' -e '/^ \(\/usr\)\?\/lib\/modules\//d'
+  # Its directories, and how many packages have each.
+  { for n; do cat "/var/lib/dpkg/info/$n.list" "/var/lib/dpkg/info/$n":*.list; done 2>/dev/null; q_scripts "$@" | cut -f 3; } |
+    sort -u | while IFS= read -r p; do [ ! -d "$p" ] || printf '%s\n' "$p"; done |
+    grep -Fxh -f - /var/lib/dpkg/info/*.list | sort | uniq -c | awk '{ n = $1; sub(/^ *[0-9]+ /, ""); print "D\t" n "\t" $0 }'
+  q_scripts "$@"
+}
+# The paths that scripts name which run after a removal.
+q_scripts() {
+  for n; do
+    for f in "/var/lib/dpkg/info/$n.postrm" "/var/lib/dpkg/info/$n":*.postrm; do
+      [ ! -f "$f" ] || sed 's/^[[:space:]]*#.*//' "$f" | grep -oE '/(etc|home|opt|root|run|srv|usr|var)/[A-Za-z0-9._+@/-]*[A-Za-z0-9]' |
+        sort -u | awk -v n="$n" '{ print "R\t" n "\t" $0 }'
+    done
+  done
 }
 # What apt writes of its marks goes to a copy.
 q_transaction() {
@@ -185,6 +205,9 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
     if !packages.is_empty() {
         script.line("section automatic q_automatic");
+    }
+    if !packages.is_empty() || apt::calls(queries).next().is_some() {
+        script.line("section unfinished q_unfinished");
     }
     let candidates = words(|q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
     called(&mut script, Command::new("section candidate apt-cache policy --"), &candidates);

@@ -124,6 +124,9 @@ pub(super) fn fill(
             apt::automatic(host, section);
         }
     }
+    if let Some(section) = sections.get("unfinished") {
+        super::unfinished::read(host, section);
+    }
     if asks(|q| matches!(q, Query::Candidate(_))) {
         candidates(host, queries, section("candidate")?);
     }

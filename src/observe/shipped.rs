@@ -11,6 +11,18 @@ pub struct ShippedFiles {
     pub files: BTreeSet<String>,
     /// Its configuration files, which stay unless it is purged.
     pub configuration: BTreeSet<String>,
+    /// The paths that its script names which runs when it has been removed.
+    pub scripted: BTreeSet<String>,
+}
+
+/// Depths below which a directory is no package's own, by its beginning (FHS 3.0).
+const SHARED_DEPTHS: [(&str, usize); 3] = [("/usr/local/", 4), ("/usr/", 3), ("/var/", 3)];
+
+/// Whether a path lies deep enough to be one package's own.
+fn is_own(path: &str) -> bool {
+    let depth = path.split('/').filter(|name| !name.is_empty()).count();
+    let least = SHARED_DEPTHS.iter().find(|(top, _)| path.starts_with(top)).map_or(2, |(_, depth)| *depth);
+    depth >= least
 }
 
 impl ShippedFiles {
@@ -56,6 +68,7 @@ impl HostState {
         let goes = |(path, state): &(&AbsPath, &PathState)| is_file(state) && shipped.takes(path.as_str(), purge);
         let going: Vec<AbsPath> = self.paths.iter().filter(goes).map(|(path, _)| path.clone()).collect();
         going.iter().for_each(|path| self.set_path(path, PathState::Absent));
+        self.directories_go(&shipped, purge);
         for (name, unit) in &mut self.units {
             if let Known::Is(found) = unit
                 && shipped.takes_unit(name, found, purge)
@@ -67,21 +80,66 @@ impl HostState {
     }
 }
 
+impl HostState {
+    /// The directories that are a package's alone go with it where nothing else is
+    /// in them, and those that its script removes when it is purged.
+    fn directories_go(&mut self, shipped: &ShippedFiles, purge: bool) {
+        for path in &shipped.files {
+            if let Some(owners) = self.directory_owners.get_mut(path) {
+                *owners = owners.saturating_sub(1);
+            }
+        }
+        let is_directory = |path: &AbsPath| matches!(self.paths.get(path), Some(PathState::Present(entry)) if entry.file_type == FileType::Directory);
+        let is_empty = |path: &AbsPath| {
+            let is_other = |below: &AbsPath, state: &PathState| {
+                below != path && below.is_within(path) && matches!(state, PathState::Present(_)) && !is_directory(below)
+            };
+            !self.paths.iter().any(|(below, state)| is_other(below, state))
+        };
+        let goes = |path: &AbsPath| {
+            shipped.takes(path.as_str(), purge) && self.directory_owners.get(path.as_str()) == Some(&0)
+        };
+        let own: Vec<AbsPath> =
+            self.paths.keys().filter(|path| is_directory(path) && goes(path) && is_empty(path)).cloned().collect();
+        own.iter().for_each(|path| self.leave_uncertain(path));
+        let stays = |path: &str| self.directory_owners.get(path).is_some_and(|owners| *owners > 0);
+        let scripted = shipped.scripted.iter().filter(|path| purge && is_own(path) && !stays(path));
+        let scripted: Vec<AbsPath> = scripted.filter_map(|path| path.parse().ok()).collect();
+        scripted.iter().for_each(|path| self.leave_tree_uncertain(path));
+    }
+
+    /// Sets how many packages a directory belongs to, for tests and the parser.
+    pub fn set_directory_owners(&mut self, path: &str, owners: usize) {
+        self.directory_owners.insert(path.to_owned(), owners);
+    }
+}
+
 /// What dpkg-query(1) is asked to write of each package.
 pub(super) const FORMAT: &str = "P\\t${Package}\\t${Architecture}\\n${db-fsys:Files}\\nC\\n${Conffiles}\\n";
 
 /// Of each package a line with its name, its files, a line `C`, and its
 /// configuration files with their digests. A package that is not there has no part.
+/// Then the directories among them with the number of packages that have them, and
+/// the paths that scripts name.
 pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section) {
     let native = host.facts.arch.clone();
     let mut packages: Vec<(String, String, ShippedFiles)> = Vec::new();
     let mut is_configuration = false;
+    let mut scripted: Vec<(String, String)> = Vec::new();
     for line in section.text().lines() {
-        if let ["P", name, arch] = line.split('\t').collect::<Vec<_>>()[..] {
-            packages.push((name.to_owned(), arch.to_owned(), ShippedFiles::default()));
-            is_configuration = false;
-        } else if line == "C" {
-            is_configuration = true;
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            ["P", name, arch] => {
+                packages.push((name.to_owned(), arch.to_owned(), ShippedFiles::default()));
+                is_configuration = false;
+            }
+            ["D", owners, path] => {
+                if let Ok(owners) = owners.parse() {
+                    host.set_directory_owners(path, owners);
+                }
+            }
+            ["R", name, path] => scripted.push((name.to_owned(), path.to_owned())),
+            ["C"] => is_configuration = true,
+            _ => {}
         }
         let Some((_, _, shipped)) = packages.last_mut() else { continue };
         match line.trim_start() {
@@ -97,8 +155,10 @@ pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section) {
         let Query::Shipped(wanted) = query else { continue };
         let is_it =
             |(name, arch, _): &&(String, String, ShippedFiles)| name == wanted.bare() && wanted.takes(arch, &native);
-        let found = packages.iter().find(is_it).map(|(_, _, shipped)| shipped.clone());
-        host.set_shipped(wanted, found.unwrap_or_default());
+        let mut found = packages.iter().find(is_it).map(|(_, _, shipped)| shipped.clone()).unwrap_or_default();
+        let of_this = scripted.iter().filter(|(name, _)| name == wanted.bare());
+        found.scripted.extend(of_this.map(|(_, path)| path.clone()));
+        host.set_shipped(wanted, found);
     }
 }
 
@@ -147,6 +207,40 @@ mod tests {
             .map(|path| host.path(&path.parse().unwrap()).unwrap().entry().is_some());
         let unit = matches!(host.unit(&"app.service".parse().unwrap()), Ok(Known::Is(unit)) if unit.load == "loaded");
         there.into_iter().chain([unit]).collect()
+    }
+
+    #[test]
+    fn directories_go_where_they_are_the_package_s_alone_and_empty() {
+        let package: PackageName = "keeper".parse().unwrap();
+        let mut queries = Queries::new();
+        queries.ask(Query::Shipped(package.clone()));
+        let dpkg = "P\tkeeper\tall\n /.\n /etc\n /etc/keeper\n /etc/keeper/keeper.conf\n /usr/share/keeper\n /usr/share/keeper/a\n\
+                    C\n\n /etc/keeper/keeper.conf 0123\nD\t9\t/etc\nD\t1\t/etc/keeper\nD\t1\t/usr/share/keeper\nD\t3\t/var/lib/shared\n\
+                    R\tkeeper\t/var/lib/keeper\nR\tkeeper\t/var/lib\nR\tkeeper\t/var/lib/shared\n";
+        let after = |purge: bool| {
+            let mut host = HostState::default();
+            read(&mut host, &queries, &section(dpkg));
+            let entry = |file_type| Entry {
+                file_type,
+                mode: "0755".parse().unwrap(),
+                owner: "root".into(),
+                group: "root".into(),
+                target: None,
+            };
+            let directories =
+                ["/etc", "/etc/keeper", "/usr/share/keeper", "/var/lib", "/var/lib/keeper", "/var/lib/shared"];
+            for path in directories {
+                host.set_path(&path.parse().unwrap(), PathState::Present(entry(FileType::Directory)));
+            }
+            for path in ["/etc/keeper/keeper.conf", "/usr/share/keeper/a", "/var/lib/keeper/state"] {
+                host.set_path(&path.parse().unwrap(), PathState::Present(entry(FileType::File)));
+            }
+            host.shipped_files_go(&package, purge);
+            let unknown = |path: &&str| host.path(&path.parse().unwrap()) == Ok(&PathState::AfterApply);
+            directories.into_iter().chain(["/var/lib/keeper/state"]).filter(unknown).collect::<Vec<_>>()
+        };
+        assert_eq!(after(false), ["/usr/share/keeper"], "a configuration file stays in its directory");
+        assert_eq!(after(true), ["/etc/keeper", "/usr/share/keeper", "/var/lib/keeper", "/var/lib/keeper/state"]);
     }
 
     #[test]

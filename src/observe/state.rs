@@ -50,8 +50,15 @@ pub struct HostState {
     pub(super) named_packages: BTreeSet<PackageName>,
     /// Those of them whose version the steps choose, or that they hold.
     pub(super) pinned_packages: BTreeSet<PackageName>,
+    /// The packages that the steps want not to be held.
+    pub(super) unheld_packages: BTreeSet<PackageName>,
     /// The files of packages that may go.
     pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
+    /// How many packages a directory belongs to that is one of theirs.
+    pub(super) directory_owners: BTreeMap<String, usize>,
+    /// Paths of which only the apply tells what is there, with the step that
+    /// may remove or hide it.
+    pub(super) uncertain: BTreeMap<AbsPath, String>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     /// Live kernel parameters that nobody can set on this host.
@@ -74,6 +81,8 @@ pub struct HostState {
     pub(super) command_by: Option<String>,
     /// The last step that may change which packages apt offers in a way that is not predicted.
     pub(super) apt_by: Option<String>,
+    /// The last step that has a service start: what it makes is not known.
+    pub(super) service_by: Option<String>,
     /// The last step that only its turn decides and that may bring anything.
     pub(super) open_by: Option<String>,
     /// Of the changes since the last reboot, those that are not certain, with the

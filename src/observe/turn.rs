@@ -1,7 +1,7 @@
 //! What earlier steps of a run may have changed when a step's turn comes: whether
 //! an assertion still holds, and which step a decision depends on.
 
-use super::{HostState, Known, Output, Run};
+use super::{HostState, Known, Output, Query, Run};
 use crate::values::AbsPath;
 
 /// The name under which a host notes that a change asks for a reboot.
@@ -127,8 +127,11 @@ impl HostState {
         self.apt_by = None;
         self.written.clear();
         self.open_by = None;
+        self.service_by = None;
+        self.uncertain.clear();
         self.new_homes.clear();
         self.perhaps_pending.clear();
+        self.apt.released.clear();
     }
 }
 
@@ -187,6 +190,42 @@ impl HostState {
     /// only its turn tells what it does.
     pub fn brought_by(&self) -> Option<&str> {
         self.command_by.as_deref().or(self.packages_by.as_deref()).or(self.open_by.as_deref())
+    }
+
+    /// A service will start, by the step at hand unless another is named: what it
+    /// makes on its way is not known.
+    pub fn service_will_start(&mut self, by: Option<&str>) {
+        self.service_by = Some(by.map_or_else(|| self.this_step(), str::to_owned));
+    }
+
+    /// The last step that has a service start which may make what is not at this
+    /// path; none where a step after it has decided what stands there.
+    fn served_by(&self, path: &AbsPath) -> Option<&str> {
+        let may_appear = |_: &&str| self.affected_by(&Query::Path(path.clone())).is_some();
+        self.service_by.as_deref().filter(may_appear)
+    }
+
+    /// The last step that may make a directory that is not there: as
+    /// [`HostState::brought_by`], or else by a service that it starts.
+    pub fn made_by(&self, path: &AbsPath) -> Option<&str> {
+        self.brought_by().or_else(|| self.served_by(path))
+    }
+
+    /// The step that may make a file that is not there: as
+    /// [`HostState::rewritten_by`], or else by a service that it starts.
+    pub fn appears_by(&self, path: &AbsPath) -> Option<&str> {
+        self.rewritten_by(path).or_else(|| self.served_by(path))
+    }
+
+    /// The step that makes only the apply tell what stands at a path.
+    pub fn uncertain_by(&self, path: &AbsPath) -> &str {
+        let by = self.uncertain.get(path).map(String::as_str);
+        by.or_else(|| self.brought_by()).unwrap_or("an earlier step")
+    }
+
+    /// Whether a step may remove or hide what stands at a path.
+    pub fn is_uncertain(&self, path: &AbsPath) -> bool {
+        self.uncertain.contains_key(path)
     }
 
     /// All steps that [`HostState::brought_by`] chooses from, as in "step 1 or step 3".

@@ -3,6 +3,7 @@
 
 use super::Op;
 use crate::values::{AbsPath, PackageName};
+use std::collections::BTreeSet;
 
 /// A package in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,8 @@ impl AptOptions {
 /// the host still holds them: the probe simulates with a list of packages in
 /// which they are not.
 pub(crate) fn with_released<'a>(mut words: Vec<String>, names: impl Iterator<Item = &'a PackageName>) -> Vec<String> {
-    for name in names {
+    // In one order, so that the same question is asked once.
+    for name in names.collect::<BTreeSet<_>>() {
         let released = format!("{RELEASED}{}", name.bare());
         words.splice(1..1, ["-o".to_owned(), released]);
     }
@@ -146,6 +148,11 @@ impl Op {
             _ => return None,
         }
         Some(words)
+    }
+
+    /// Whether configuration goes with the packages that it removes.
+    pub(super) fn purges(&self) -> bool {
+        matches!(self, Op::AptRemove { purge: true, .. } | Op::AptAutoremove { purge: true, .. })
     }
 
     /// The packages that the playbook names to go with this operation.

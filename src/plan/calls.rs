@@ -1,7 +1,7 @@
 //! The calls of apt-get that a plan makes, and what each step adds to them.
 
 use super::transaction::LISTS_ARE_OLD;
-use super::{Op, StepPlan};
+use super::{Action, Op, StepPlan};
 use crate::observe::{HostState, Package};
 use crate::values::PackageName;
 
@@ -59,6 +59,21 @@ pub(super) fn joined<'a>(ops: impl Iterator<Item = &'a Op>) -> Op {
     all
 }
 
+/// Says what dpkg has left unfinished on a host, and that it stays so, where no
+/// step of a plan with packages has apt do anything. `predicted`: the state after the plan.
+pub(super) fn note_unfinished(steps: &mut [StepPlan], predicted: &HostState) {
+    let names = [false, true].map(|reinstall| predicted.unfinished_names(reinstall));
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|names| !names.is_empty()).collect();
+    let first = steps.iter_mut().find(|step| step.kind == "package" && step.action == Action::None);
+    if let (Some(step), false) = (first, names.is_empty()) {
+        step.notes.push(format!(
+            "dpkg has left packages unfinished on this host, and no step of this run has work for it: {}; 'dpkg \
+             --configure -a' there, or 'apt-get install --reinstall', ends that",
+            names.join(", ")
+        ));
+    }
+}
+
 /// The calls that a plan makes.
 pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
     // What is open is planned, and asked of apt, when its turn comes.
@@ -67,7 +82,7 @@ pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
     let changes_apt = |op: &Op| matches!(op, Op::AptUpdate { .. }) || op.configures_apt();
     let fresh = host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
     let lists_stay = fresh && !ops().any(|(_, op)| changes_apt(op));
-    let whole = !host.facts.apt.interrupted;
+    let whole = host.dpkg_is_whole();
     let mut calls: Vec<Call> = Vec::new();
     let mut removals: Vec<(usize, Op)> = Vec::new();
     for (index, op) in ops() {

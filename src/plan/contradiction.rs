@@ -8,9 +8,9 @@
 //! What cannot be predicted is no contradiction: operators' commands, checks,
 //! reboots, steps that are open, and what a package brings.
 
-use super::transaction::Removal;
+use super::turn::leave_unknown_places_open;
 use super::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, Wanted};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::HostState;
 
 /// Every step that a later one contradicts, with the place of both. `steps` are
 /// those that `plans` were made for on `host`, none where that is not known;
@@ -28,36 +28,6 @@ pub(super) fn contradictions(
     let known = steps.iter().zip(plans).enumerate().filter_map(|(index, (step, plan))| Some((index, (*step)?, plan)));
     let undone = known.filter(|(_, step, plan)| remains(step, plan, predicted).is_some());
     undone.filter_map(|(index, step, _)| contradicted(index, step, plans, host)).collect()
-}
-
-/// Every step whose work goes with a package that apt removes for another step,
-/// beside those that the step itself names. What is not known of these packages
-/// goes to `wants`.
-pub(super) fn taken_along(
-    steps: &[Option<&Wanted>],
-    plans: &[StepPlan],
-    removals: &[Removal],
-    host: &HostState,
-    wants: &mut Queries,
-) -> Vec<StepError> {
-    let questions = removals
-        .iter()
-        .flat_map(|(_, name)| [Query::Shipped(name.clone()), Query::Package(name.clone())])
-        .filter(|query| !host.asked(query));
-    wants.extend(questions.collect::<Vec<_>>());
-    if removals.is_empty() || !wants.is_empty() {
-        return Vec::new();
-    }
-    let mut plans = plans.to_vec();
-    for (at, name) in removals {
-        let Some(plan) = plans.get_mut(*at) else { continue };
-        // First: what the step installs may bring the same files and units again.
-        let packages = vec![name.clone()];
-        plan.ops.insert(0, Op::AptRemove { packages, purge: false, may_remove: Vec::new() });
-    }
-    let mut predicted = host.clone();
-    plans.iter().flat_map(|plan| &plan.ops).for_each(|op| op.effect(&mut predicted));
-    contradictions(steps, &plans, host, &predicted)
 }
 
 /// The contradiction of one step by the first later one that takes its work back.
@@ -95,7 +65,11 @@ fn remains(step: &Wanted, plan: &StepPlan, state: &HostState) -> Option<String> 
     if !is_predictable(plan) {
         return None;
     }
-    match step.resource.plan(state) {
+    let planned = step.resource.plan(state).map(|mut planned| {
+        leave_unknown_places_open(&mut planned, state);
+        planned
+    });
+    match planned {
         Ok(planned) if matches!(planned.action(), Action::None | Action::Unknown | Action::Run) => None,
         // A unit that was stopped does not run, whatever becomes of its file.
         Ok(planned) if plan.kind == "service" && stays_stopped(&planned) => Some(differences(&planned)),

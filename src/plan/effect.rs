@@ -1,5 +1,6 @@
 //! What each operation does to a predicted state.
 
+use super::apt::with_released;
 use super::harmless::may_configure_apt;
 use super::read_from;
 use super::unit_files::{self, Brought};
@@ -30,6 +31,9 @@ impl Op {
         }
         if self.may_bring_repositories() {
             host.apt_may_change();
+        }
+        if self.calls_dpkg() {
+            host.dpkg_will_be_whole();
         }
         match self {
             Op::WriteFile { path, content, meta, .. } => {
@@ -217,24 +221,20 @@ impl Op {
                     host.facts.apt.lists_age = Some(0);
                     host.forget_candidates();
                 }
+                // What an upgrade leaves over is known after it.
+                if matches!(self, Op::AptUpgrade { .. }) {
+                    host.forget_transactions();
+                }
                 if let Some(words) = self.apt_words() {
+                    let words = with_released(words, host.released_packages().iter());
                     host.set_transaction(&words, Transaction::default());
                 }
             }
             Op::AptMark { packages, mark } => {
                 for name in packages {
                     match mark {
-                        Mark::Hold => host.list_hold(name, true),
-                        Mark::Unhold => host.list_hold(name, false),
+                        Mark::Hold | Mark::Unhold => host.set_hold(name, *mark == Mark::Hold),
                         Mark::Auto | Mark::Manual => host.set_automatic(name, *mark == Mark::Auto),
-                    }
-                    if let Ok(Package::Installed { version, held }) = host.package(name).cloned() {
-                        let held = match mark {
-                            Mark::Hold => true,
-                            Mark::Unhold => false,
-                            Mark::Auto | Mark::Manual => held,
-                        };
-                        host.set_package(name, Package::Installed { version, held });
                     }
                 }
             }
@@ -292,7 +292,7 @@ impl Op {
 impl Op {
     /// Whether it may change which packages apt offers, and in which versions:
     /// sources, preferences and settings.
-    pub(super) fn configures_apt(&self) -> bool {
+    pub(crate) fn configures_apt(&self) -> bool {
         match self {
             Op::WriteFile { path, .. }
             | Op::Download { path, .. }
@@ -341,6 +341,11 @@ impl Op {
             | Op::Download { path, .. } => Some(path),
             _ => None,
         }
+    }
+
+    /// Whether it has apt call dpkg(1), which first ends what it has left unfinished.
+    fn calls_dpkg(&self) -> bool {
+        matches!(self, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. })
     }
 
     /// Whether packages, units or the operator's own text, which this makes

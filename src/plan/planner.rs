@@ -1,18 +1,21 @@
 //! From resources and a host's state to that host's plan.
 
+use super::calls::note_unfinished;
 use super::contradicted_tree::against_trees;
-use super::contradiction::{contradictions, taken_along};
+use super::contradiction::contradictions;
 use super::due::owed;
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
+use super::questions::ask_above;
 use super::reach::{ANYTHING, RESTARTS};
+use super::taken::{self, Removal};
 use super::transaction::add_transactions;
-use super::turn::{later_reboots, leave_unknown_places_open};
+use super::turn::{later_reboots, leave_unknown_places_open, more_at_the_end};
 use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
 use super::{Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, border, decided_at_its_turn, obstacle};
 use crate::observe::{HostState, Queries, Query};
-use crate::values::{AbsPath, Span, UnitName};
+use crate::values::{Span, UnitName};
 use std::collections::BTreeSet;
 
 /// A step of a playbook, rendered for one host.
@@ -92,40 +95,40 @@ pub struct Forecast {
     pub incomplete: bool,
 }
 
-/// The questions of all steps.
-pub fn queries(steps: &[Wanted]) -> Queries {
-    let mut queries = Queries::new();
-    steps.iter().for_each(|step| step.resource.queries(&mut queries));
-    // Whether there is what a step restarts is known before it is done.
-    queries.extend(steps.iter().flat_map(|step| step.restart.iter().chain(&step.reload)).cloned().map(Query::Unit));
-    ask_above(&mut queries);
-    queries
-}
+/// How often a plan is made anew because of what apt removes for it.
+const ROUNDS: usize = 4;
 
-/// Asks for the directories above all paths: two paths are one place where these are links.
-fn ask_above(queries: &mut Queries) {
-    let above: Vec<AbsPath> = queries.iter().filter_map(path_of).flat_map(|path| path.ancestors()).collect();
-    queries.extend(above.into_iter().filter(|above| above.as_str() != "/").map(Query::Path));
-}
-
-/// The path that a question is about.
-fn path_of(query: &Query) -> Option<&AbsPath> {
-    match query {
-        Query::Path(path) | Query::Digest(path) | Query::Content(path) | Query::Names(path) => Some(path),
-        Query::Tree { top, .. } => Some(top),
-        _ => None,
-    }
-}
-
-/// Plans all steps, each against what the ones before it will have made.
+/// Plans all steps, each against what the ones before it will have made, and
+/// what apt removes for them.
 ///
 /// # Errors
 /// Every step that could not be planned; a plan with a hole in it is none.
 pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forecast, Vec<StepError>> {
+    let mut gone: Vec<Removal> = Vec::new();
+    let (mut forecast, mut removals) = plan_without(name, steps, host, &gone)?;
+    for _ in 0..ROUNDS {
+        if removals.iter().all(|removal| gone.contains(removal)) {
+            break;
+        }
+        gone = removals;
+        (forecast, removals) = plan_without(name, steps, host, &gone)?;
+    }
+    Ok(forecast)
+}
+
+/// Plans all steps where these packages go besides for some, and tells which
+/// ones apt then says that go.
+fn plan_without(
+    name: &str,
+    steps: &[Wanted],
+    host: &HostState,
+    gone: &[Removal],
+) -> Result<(Forecast, Vec<Removal>), Vec<StepError>> {
     let access = Access::of(host);
     let mut planning = Planning {
         host,
         access,
+        gone,
         predicted: host.clone(),
         wants: Queries::new(),
         incomplete: false,
@@ -137,10 +140,13 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     };
     planning.predicted.set_named_packages(steps.iter().flat_map(|step| step.resource.named_packages()).cloned());
     planning.predicted.set_pinned_packages(steps.iter().flat_map(|step| step.resource.pinned_packages()).cloned());
+    planning.predicted.set_unheld_packages(steps.iter().flat_map(|step| step.resource.unheld_packages()).cloned());
     if host.left.resumed_at.is_none()
         && host.left.owed.iter().any(|owed| owed.starts_with("restart:") || owed.starts_with("reload:"))
     {
-        planning.predicted.may_be_changed_by(RESTARTS, "what an earlier run has left to restart");
+        let by = "what an earlier run has left to restart";
+        planning.predicted.may_be_changed_by(RESTARTS, by);
+        planning.predicted.service_will_start(Some(by));
     }
     let mut planned: Vec<(usize, &Wanted)> = Vec::new();
     for step in steps {
@@ -152,7 +158,8 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     // While it is not known where links lead, a step may be refused that is right.
     if !errors.is_empty() && !open.is_empty() {
         wants.extend(open);
-        return Ok(Forecast { plan: HostPlan::new(name, plans), predicted, wants, incomplete: true });
+        let plan = HostPlan::new(name, plans);
+        return Ok((Forecast { plan, predicted, wants, incomplete: true }, Vec::new()));
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -161,6 +168,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
     planned.sort_by_key(|(at, _)| *at);
     later_reboots(&planned, &mut plans, &predicted);
+    more_at_the_end(&planned, &mut plans, &predicted);
     ask_for_reboot(&planned, &mut plans);
     hand_on(&planned, &mut plans, &mut predicted);
     judge(&planned, &mut plans, &predicted, &mut wants)?;
@@ -180,7 +188,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
     }
     // While answers are missing, a step may plan otherwise than it will.
     if wants.is_empty() && !incomplete {
-        let mut errors = contradictions(&sources, &plans, host, &predicted);
+        let mut errors = contradictions(&sources, &taken::with_removals(&plans, gone), host, &predicted);
         if errors.is_empty() {
             errors = against_trees(&sources, &plans, &predicted);
         }
@@ -189,14 +197,19 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             return Err(errors);
         }
     }
+    let mut removals = Vec::new();
     // What apt would do is asked once it is certain which packages are wanted.
     if wants.is_empty() {
         let wishes = Wishes::of(&planned, &plans);
         match add_transactions(host, &access.packages(), &mut plans, &wishes, &mut wants) {
-            Ok(removals) => {
-                let errors = taken_along(&sources, &plans, &removals, host, &mut wants);
-                if !errors.is_empty() {
-                    return Err(errors);
+            Ok(found) => {
+                taken::ask(&found, host, &mut wants);
+                if wants.is_empty() {
+                    let errors = taken::taken_along(&sources, &plans, &found, host);
+                    if !errors.is_empty() {
+                        return Err(errors);
+                    }
+                    removals = found;
                 }
             }
             Err(refused) => {
@@ -208,18 +221,20 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
             }
         }
     }
+    note_unfinished(&mut plans, &predicted);
     let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
     owed(&mut plans, host, &predicted);
     border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
-    Ok(Forecast { plan, predicted, wants, incomplete })
+    Ok((Forecast { plan, predicted, wants, incomplete }, removals))
 }
 
 /// A plan in the making.
 struct Planning<'a> {
     host: &'a HostState,
     access: Access,
+    gone: &'a [Removal],
     predicted: HostState,
     wants: Queries,
     incomplete: bool,
@@ -276,6 +291,8 @@ impl Planning<'_> {
         obstacle::masks(&mut planned, &self.predicted);
         self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
         let changes = self.predicted.changes();
+        let gone = self.gone.iter().filter(|removal| removal.step == step.id && !planned.ops.is_empty());
+        gone.for_each(|removal| removal.op().effect(&mut self.predicted));
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
         if planned.action() == Action::Unknown {
             self.predicted.changes_are_open(changes);
@@ -299,6 +316,7 @@ impl Planning<'_> {
             followed_by: step.followed_by.clone(),
             looked_at_before: false,
             may_be_undone: false,
+            again_at_end: false,
             sensitive: step.sensitive,
             guard: step.guard,
             span: step.span.clone(),
@@ -352,6 +370,7 @@ impl Planning<'_> {
             && let Some(id) = self.asks_for_restart.take()
         {
             self.predicted.may_be_changed_by(RESTARTS, &format!("step {id}"));
+            self.predicted.service_will_start(Some(&format!("step {id}")));
         }
     }
 

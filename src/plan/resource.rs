@@ -1,6 +1,6 @@
 //! What the plan asks of the kinds: one trait, which `crate::resource` implements.
 
-use super::{DesiredAtTurn, InForce, PendingNames, PlanError, Planned, TreeMeta};
+use super::{DesiredAtTurn, InForce, Op, PendingNames, PlanError, Planned, TreeMeta};
 use crate::observe::{HostState, Queries};
 use crate::values::{AbsPath, PackageName};
 use std::fmt::Debug;
@@ -41,6 +41,17 @@ pub trait Resource: Debug + Send + Sync {
     /// The packages that it wants to be at a version of its own choice, or held.
     fn pinned_packages(&self) -> &[PackageName] {
         &[]
+    }
+
+    /// The packages that it wants not to be held.
+    fn unheld_packages(&self) -> &[PackageName] {
+        &[]
+    }
+
+    /// Whether this operation of a step after it may give it more to do: another
+    /// package that nothing needs, a newer version that apt offers.
+    fn has_more_after(&self, _op: &Op) -> bool {
+        false
     }
 
     /// Whether it waits for something that steps after it can bring about: a

@@ -244,6 +244,10 @@ pub struct StepPlan {
     /// Whether it is unchanged and looked at again because of that.
     #[serde(skip)]
     pub may_be_undone: bool,
+    /// Whether it is decided once more at the end of the run: a step after it
+    /// may give it more to do.
+    #[serde(skip)]
+    pub again_at_end: bool,
     /// Whether output of its operations must be kept out of logs.
     #[serde(skip)]
     pub sensitive: bool,

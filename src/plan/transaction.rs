@@ -9,6 +9,7 @@
 
 use super::apt::with_released;
 use super::calls::{Call, calls, joined};
+use super::taken::Removal;
 use super::wishes::{Wishes, contradiction, place};
 use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
 use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
@@ -24,10 +25,6 @@ pub(crate) const OTHER_PACKAGES: &str = "other packages";
 
 /// A refusal, and the index of the step that it belongs to.
 pub(super) type Refused = (usize, PlanError);
-
-/// A package that goes besides those that a step names as its own, and the
-/// index of the step for which it does.
-pub(super) type Removal = (usize, PackageName);
 
 /// Adds to the steps what apt does besides, and gives what it removes besides. Questions that are open go to
 /// `wants`; a plan that waits for an answer is made again when it is there.
@@ -79,7 +76,10 @@ pub(super) fn add_transactions(
                     show(steps, first, found, &named, &mut shown);
                     let gone = found.changes.iter().filter(|change| change.after.is_none());
                     let unshown = gone.filter(|change| !named.shown.contains(&change.name));
-                    removals.extend(unshown.filter_map(|change| Some((first, change.name.parse().ok()?))));
+                    let (step, purge) = (steps[first].id.clone(), call.op().purges());
+                    removals.extend(unshown.filter_map(|change| {
+                        Some(Removal { step: step.clone(), name: change.name.parse().ok()?, purge })
+                    }));
                 }
             },
         }
@@ -245,16 +245,17 @@ fn judge(
     if matches!(op, Op::AptAutoremove { .. }) {
         return Ok(());
     }
-    let unnamed: Vec<&PackageChange> =
-        gone.into_iter().filter(|change| !named.unwanted.contains(&change.name)).collect();
-    if let Some((name, by)) = wanted(&unnamed) {
+    // Also what may go for a step, and another one wants.
+    let besides: Vec<&PackageChange> = gone.into_iter().filter(|change| !named.shown.contains(&change.name)).collect();
+    if let Some((name, by)) = wanted(&besides) {
         return Err(format!(
             "apt would also remove {name}, which {by} wants: the host would never be as both say; remove one of the \
              two, or make them agree"
         ));
     }
-    let unnamed: Vec<String> = unnamed
+    let unnamed: Vec<String> = besides
         .iter()
+        .filter(|change| !named.unwanted.contains(&change.name))
         .map(|change| format!("{} {}", change.name, change.before.as_deref().unwrap_or_default()).trim_end().to_owned())
         .collect();
     if unnamed.is_empty() {

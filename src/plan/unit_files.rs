@@ -268,8 +268,13 @@ fn is_file_of(file: &str, unit: &UnitName) -> bool {
 
 /// A verb was said to a unit.
 pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
-    if [".mount", ".automount"].iter().any(|suffix| name.as_str().ends_with(suffix)) {
+    if let Some(stem) = [".mount", ".automount"].iter().find_map(|suffix| name.as_str().strip_suffix(suffix)) {
         host.mounts_may_change();
+        let hides = matches!(verb, Verb::Start | Verb::Stop | Verb::Restart);
+        mounted_at(stem).filter(|_| hides).iter().for_each(|path| host.leave_tree_uncertain(path));
+    }
+    if matches!(verb, Verb::Start | Verb::Restart) {
+        host.service_will_start(None);
     }
     let mut unit = match host.unit(name) {
         Ok(Known::Is(unit)) => unit.clone(),
@@ -309,6 +314,26 @@ pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
     host.set_unit(name, Known::Is(unit));
 }
 
+/// The mount point that the name of a mount unit stands for (systemd-escape(1)).
+fn mounted_at(stem: &str) -> Option<AbsPath> {
+    let mut path = vec![b'/'];
+    let mut rest = if stem == "-" { &[] } else { stem.as_bytes() };
+    while let [first, more @ ..] = rest {
+        let escaped = rest.strip_prefix(b"\\x").and_then(|hex| std::str::from_utf8(hex.get(..2)?).ok());
+        rest = match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                path.push(byte);
+                more.get(3..).unwrap_or_default()
+            }
+            None => {
+                path.push(if *first == b'-' { b'/' } else { *first });
+                more
+            }
+        };
+    }
+    String::from_utf8(path).ok()?.parse().ok()
+}
+
 /// The link that masks a unit stands, or is gone, where somebody asks for that path.
 fn mask(host: &mut HostState, name: &UnitName, target: Option<&str>) {
     let Some(path) =
@@ -334,6 +359,20 @@ fn stop_with(host: &mut HostState, unit: &Unit) {
                 found.active = "inactive".to_owned();
                 going.extend(found.stops.iter().cloned());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mounted_at;
+
+    #[test]
+    fn the_name_of_a_mount_unit_is_that_of_its_mount_point() {
+        for (stem, path) in
+            [("-", "/"), ("srv-data", "/srv/data"), ("home-my\\x20data", "/home/my data"), ("a\\x2db", "/a-b")]
+        {
+            assert_eq!(mounted_at(stem).map(|path| path.to_string()).as_deref(), Some(path), "{stem}");
         }
     }
 }

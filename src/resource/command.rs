@@ -209,7 +209,7 @@ impl Shell {
                     directory::in_the_way(entry.file_type)
                 )))
             }
-            PathState::Absent => match host.rewritten_by(directory) {
+            PathState::Absent => match host.appears_by(directory) {
                 Some(on) => {
                     let any = host.brought_by_any().unwrap_or_else(|| on.to_owned());
                     planned.notes.push(format!("there is no {directory} yet: {any} must bring it"));

@@ -264,8 +264,8 @@ fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<P
     }
     let mut planned = Planned::nothing();
     let on = match host.path(path)? {
-        PathState::Absent => host.rewritten_by(path),
-        PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
+        PathState::Absent => host.appears_by(path),
+        PathState::AfterApply => Some(host.uncertain_by(path)),
         PathState::Present(_) => None,
     };
     if let Some(on) = on {

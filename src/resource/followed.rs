@@ -136,7 +136,7 @@ pub(super) fn wait(
         Followed::To(place) => return Ok(ControlFlow::Continue(place)),
         Followed::Asks(wants) => planned.wants = wants,
         Followed::AfterApply => planned.leave_open(host.brought_by().unwrap_or("an earlier step")),
-        Followed::Nowhere(place) => match host.rewritten_by(&place) {
+        Followed::Nowhere(place) => match host.appears_by(&place) {
             Some(on) => planned.leave_open(on),
             None => {
                 return Err(PlanError::Refused(format!(

@@ -99,8 +99,28 @@ pub(super) const KIND: Kind = Kind {
     build: arguments::build,
 };
 
-/// The runner's `dpkg_heals` does it.
-pub(super) const INTERRUPTED: &str = "dpkg was interrupted on this host: what it left is configured first";
+/// What dpkg has left unfinished on the host, and what is done about it before
+/// anything else; the runner's `dpkg_heals` does it.
+fn note_unfinished(host: &HostState, planned: &mut Planned) {
+    if planned.ops.is_empty() {
+        return;
+    }
+    let (configured, anew) = (host.unfinished_names(false), host.unfinished_names(true));
+    if configured.is_empty() && anew.is_empty() {
+        let interrupted = host.facts.apt.interrupted;
+        let note = "dpkg was interrupted on this host: what it left is configured first, by 'dpkg --configure -a'";
+        planned.notes.extend(interrupted.then(|| note.to_owned()));
+        return;
+    }
+    let mut parts = Vec::new();
+    if !configured.is_empty() {
+        parts.push(format!("{configured}: configured first, by 'dpkg --configure -a'"));
+    }
+    if !anew.is_empty() {
+        parts.push(format!("{anew}: installed anew first, by 'apt-get install --reinstall'"));
+    }
+    planned.notes.push(format!("dpkg has left packages unfinished on this host: {}", parts.join("; ")));
+}
 
 #[derive(Debug)]
 struct Packages {
@@ -159,6 +179,17 @@ impl Resource for Packages {
         }
     }
 
+    fn unheld_packages(&self) -> &[PackageName] {
+        match &self.wanted {
+            Wanted::Present(Present { held: Some(false), .. }) => &self.names,
+            _ => &[],
+        }
+    }
+
+    fn has_more_after(&self, op: &Op) -> bool {
+        matches!(&self.wanted, Wanted::Present(Present { latest: true, .. })) && op.configures_apt()
+    }
+
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
@@ -171,9 +202,7 @@ impl Resource for Packages {
                 self.carry_out(host, present, work, &mut planned)?;
             }
         }
-        if !planned.ops.is_empty() && host.facts.apt.interrupted {
-            planned.notes.push(INTERRUPTED.to_owned());
-        }
+        note_unfinished(host, &mut planned);
         Ok(planned)
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
         }
     }
     let Some(nearest) = missing.first() else { return Ok(()) };
-    match host.brought_by() {
+    match host.made_by(nearest) {
         // Nor is what may be there by then given to root.
         Some(on) => {
             planned.leave_open(on);
@@ -89,7 +89,7 @@ fn leads_to_directory(
 ) -> Result<(), PlanError> {
     let (end, found) = host.followed(link);
     let what = match found {
-        Some(PathState::Absent) => match host.brought_by() {
+        Some(PathState::Absent) => match host.made_by(&end) {
             Some(on) => {
                 planned.leave_open(on);
                 planned.notes.push(format!("{link} is a link to {end}, which is not there now"));

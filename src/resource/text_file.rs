@@ -121,18 +121,16 @@ pub(super) fn left_open(
     };
     let path = &match followed::follow(host, path, true)? {
         Followed::To(place) => place,
-        Followed::Nowhere(place) if host.rewritten_by(&place).is_none() => return Ok(None),
+        Followed::Nowhere(place) if host.appears_by(&place).is_none() => return Ok(None),
         other => match followed::wait(host, path, other)? {
             ControlFlow::Continue(place) => place,
             ControlFlow::Break(planned) => return expected(planned),
         },
     };
     let on = match host.path(path)? {
-        PathState::AfterApply => Some(host.brought_by().unwrap_or("an earlier step")),
-        PathState::Absent => host.rewritten_by(path),
-        PathState::Present(_) if *host.content(path)? == Content::AfterApply => {
-            Some(host.brought_by().unwrap_or("an earlier step"))
-        }
+        PathState::AfterApply => Some(host.uncertain_by(path)),
+        PathState::Absent => host.appears_by(path),
+        PathState::Present(_) if *host.content(path)? == Content::AfterApply => Some(host.uncertain_by(path)),
         PathState::Present(_) => None,
     };
     let Some(on) = on else { return Ok(None) };

@@ -126,15 +126,13 @@ impl Resource for OnHost {
         planned.action = Some(if before.is_some() { Action::Update } else { Action::Create });
         planned.change("package", None::<&str>, Some(name.to_string()));
         planned.change("version", before.map(|(found, _)| found), Some(version.as_str()));
-        if host.facts.apt.interrupted {
-            planned.notes.push(super::INTERRUPTED.to_owned());
-        }
         planned.ops.push(Op::AptInstall {
             packages: vec![AptTarget { version: Some(version), path: Some(path.clone()), ..AptTarget::new(name) }],
             remove: Vec::new(),
             may_remove: self.may_remove.clone(),
             options: self.options.clone(),
         });
+        super::note_unfinished(host, &mut planned);
         Ok(planned)
     }
 }

@@ -1,8 +1,7 @@
 //! Steps without names: all packages up to date, and those that nothing needs gone.
 
-use super::INTERRUPTED;
 use crate::observe::{HostState, Known, Package, PackageChange, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Op, PlanError, Planned};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Op, PlanError, Planned, with_released};
 use crate::resource::{Args, Resource};
 use crate::values::PackageName;
 
@@ -41,13 +40,26 @@ impl Resource for All {
         queries.extend(self.op.apt_words().map(Query::Transaction));
     }
 
+    fn has_more_after(&self, op: &Op) -> bool {
+        match (&self.op, op) {
+            (Op::AptAutoremove { .. }, Op::AptRemove { .. } | Op::AptUpgrade { .. }) => true,
+            (Op::AptAutoremove { .. }, Op::AptInstall { remove, may_remove, .. }) => {
+                !(remove.is_empty() && may_remove.is_empty())
+            }
+            (Op::AptAutoremove { .. }, Op::AptMark { mark: Mark::Auto, .. }) => true,
+            (Op::AptUpgrade { .. }, op) => op.configures_apt(),
+            _ => false,
+        }
+    }
+
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        let (op, wants) = self.with_what_stays(host);
-        let words = op.apt_words().unwrap_or_default();
+        let freed = self.freed(host);
+        let (op, wants) = self.with_what_stays(host, &freed);
+        let words = words(&op, host, &freed).unwrap_or_default();
         planned.wants.extend(wants);
         let fresh = !self.needs_lists || host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
-        let found = host.transaction(&words).ok().filter(|_| fresh && !host.facts.apt.interrupted);
+        let found = host.transaction(&words).ok().filter(|_| fresh && host.dpkg_is_whole());
         // What apt will have to offer is not known.
         if let (Some(on), true) = (host.apt_by(), self.needs_lists) {
             planned.leave_open(on);
@@ -55,13 +67,19 @@ impl Resource for All {
             return Ok(planned);
         }
         // Where packages or lists change earlier in the run, the answer is gone.
-        if let (None, true, Some(on)) = (found, fresh && !host.facts.apt.interrupted, host.changed_by()) {
+        if let (None, true, Some(on)) = (found, fresh && host.dpkg_is_whole(), host.changed_by()) {
             planned.leave_open(on);
             planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY));
             return Ok(planned);
         }
         match found {
-            Some(found) if found.changes.is_empty() && found.refusal.is_none() => return Ok(planned),
+            Some(found) if found.changes.is_empty() && found.refusal.is_none() => {
+                let unfinished = host.unfinished_names(false);
+                if !self.needs_lists || unfinished.is_empty() {
+                    return Ok(planned);
+                }
+                planned.change("unfinished", Some(unfinished), Some("configured"));
+            }
             Some(_) => {}
             None => planned.change("packages", None::<&str>, Some(KNOWN_AFTER_APPLY)),
         }
@@ -70,38 +88,63 @@ impl Resource for All {
             (Op::AptAutoremove { .. }, _) => Action::Delete,
             _ => Action::Update,
         });
-        planned.ops.push(op);
-        if host.facts.apt.interrupted {
-            planned.notes.push(INTERRUPTED.to_owned());
+        let changes = |name: &PackageName| {
+            let is_it = |change: &PackageChange| name.names(&change.name, &host.facts.arch);
+            found.is_none_or(|found| found.changes.iter().any(is_it))
+        };
+        let freed: Vec<PackageName> = freed.into_iter().filter(changes).collect();
+        if !freed.is_empty() {
+            freed.iter().for_each(|name| planned.change(format!("held {name}"), Some("true"), Some("false")));
+            planned.ops.push(Op::AptMark { packages: freed, mark: Mark::Unhold });
         }
+        planned.ops.push(op);
+        super::note_unfinished(host, &mut planned);
         Ok(planned)
     }
 }
 
+/// The words with which apt is asked what an operation does: what the run has
+/// released by then, and what is `freed` for it, is held no longer.
+fn words(op: &Op, host: &HostState, freed: &[PackageName]) -> Option<Vec<String>> {
+    Some(with_released(op.apt_words()?, host.released_packages().iter().chain(freed)))
+}
+
 impl All {
+    /// What the host holds and a step of the playbook releases, before this one
+    /// or after it: an upgrade releases it for its own work.
+    fn freed(&self, host: &HostState) -> Vec<PackageName> {
+        let is_held = |name: &&PackageName| matches!(host.package(name), Ok(Package::Installed { held: true, .. }));
+        let names = host.unheld_packages().iter().filter(is_held).cloned();
+        if matches!(self.op, Op::AptUpgrade { .. }) { names.collect() } else { Vec::new() }
+    }
+
     /// What the playbook pins to a version or holds is left out of an upgrade,
     /// whether its own step comes before or after it.
     ///
     /// What the playbook names is not removed because no other package needs
     /// it, however it was installed. Where apt would, it is asked once more.
-    fn with_what_stays(&self, host: &HostState) -> (Op, Option<Query>) {
+    fn with_what_stays(&self, host: &HostState, freed: &[PackageName]) -> (Op, Option<Query>) {
+        // Where packages have changed in the run, only the step's turn tells.
+        let is_known = self.op.apt_words().is_some_and(|words| host.transaction(&words).is_ok());
+        let asks =
+            |op: &Op| words(op, host, freed).map(Query::Transaction).filter(|query| is_known && !host.asked(query));
         let purge = match &self.op {
             Op::AptAutoremove { purge, .. } => *purge,
             Op::AptUpgrade { full, may_remove, .. } => {
                 let op = Op::AptUpgrade { full: *full, may_remove: may_remove.clone(), keep: pinned(host) };
-                let query = op.apt_words().map(Query::Transaction).filter(|query| !host.asked(query));
+                let query = asks(&op);
                 return (op, query);
             }
             _ => return (self.op.clone(), None),
         };
-        let found = self.op.apt_words().and_then(|words| host.transaction(&words).ok());
+        let found = words(&self.op, host, freed).and_then(|words| host.transaction(&words).ok());
         let goes = |name: &PackageName| {
             let is_it = |change: &PackageChange| change.after.is_none() && name.names(&change.name, &host.facts.arch);
             found.is_some_and(|found| found.changes.iter().any(is_it))
         };
         let keep: Vec<PackageName> = host.named_packages().iter().filter(|name| goes(name)).cloned().collect();
         let op = Op::AptAutoremove { purge, keep };
-        let query = op.apt_words().map(Query::Transaction).filter(|query| !host.asked(query));
+        let query = asks(&op);
         (op, query)
     }
 }

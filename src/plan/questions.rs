@@ -1,0 +1,30 @@
+//! What a host is asked before its steps are planned.
+
+use super::Wanted;
+use crate::observe::{Queries, Query};
+use crate::values::AbsPath;
+
+/// The questions of all steps.
+pub fn queries(steps: &[Wanted]) -> Queries {
+    let mut queries = Queries::new();
+    steps.iter().for_each(|step| step.resource.queries(&mut queries));
+    // Whether there is what a step restarts is known before it is done.
+    queries.extend(steps.iter().flat_map(|step| step.restart.iter().chain(&step.reload)).cloned().map(Query::Unit));
+    ask_above(&mut queries);
+    queries
+}
+
+/// Asks for the directories above all paths: two paths are one place where these are links.
+pub(super) fn ask_above(queries: &mut Queries) {
+    let above: Vec<AbsPath> = queries.iter().filter_map(path_of).flat_map(|path| path.ancestors()).collect();
+    queries.extend(above.into_iter().filter(|above| above.as_str() != "/").map(Query::Path));
+}
+
+/// The path that a question is about.
+fn path_of(query: &Query) -> Option<&AbsPath> {
+    match query {
+        Query::Path(path) | Query::Digest(path) | Query::Content(path) | Query::Names(path) => Some(path),
+        Query::Tree { top, .. } => Some(top),
+        _ => None,
+    }
+}
