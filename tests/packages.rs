@@ -978,6 +978,54 @@ fn what_dpkg_has_left_unfinished_is_named() {
 
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_carries_the_connection_is_not_removed_while_the_host_uses_it() {
+    let site = site(
+        "network-manager 1.0\nnetplan.io 1.0\nisc-dhcp-client 1.0\nneeds-dhcp 1.0 Depends: isc-dhcp-client\ncloud-init 1.0\n\
+         rival 1.0 Conflicts: network-manager\n",
+    );
+    converge(&site, "names = [\"network-manager\", \"netplan.io\", \"cloud-init\"]");
+    site.on_host(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/NetworkManager.service; systemctl daemon-reload; \
+         systemctl start NetworkManager; mkdir -p /etc/netplan; touch /etc/netplan/50-cloud-init.yaml; \
+         apt-get -qq -y install needs-dhcp >/dev/null 2>&1; apt-get -qq -y remove needs-dhcp >/dev/null 2>&1; \
+         cp /bin/sleep /root/dhclient; setsid /root/dhclient infinity >/dev/null 2>&1 </dev/null &",
+    );
+    let remove = |name: &str| format!("name = \"{name}\", state = \"absent\"");
+    refused(&site, &remove("network-manager"), &["NetworkManager.service is active", "can cut you off"]);
+    refused(&site, "name = \"rival\", may_remove = \"network-manager\"", &["NetworkManager.service is active"]);
+    refused(&site, "name = \"rival\", conflicts = \"network-manager\"", &["NetworkManager.service is active"]);
+    refused(&site, &remove("netplan.io"), &["/etc/netplan/50-cloud-init.yaml is there"]);
+    refused(&site, &remove("cloud-init"), &["/etc/sudoers.d/90-cloud-init-users is there"]);
+    refused(&site, "autoremove = true", &["isc-dhcp-client", "dhclient runs"]);
+    // What something else carries by then may go.
+    site.playbook(
+        "[[step]]\nservice = { name = \"NetworkManager\", running = false }\n\
+         [[step]]\nfile = { path = \"/etc/netplan/50-cloud-init.yaml\", state = \"absent\" }\n\
+         [[step]]\nfile = { path = \"/etc/sudoers.d/10-own\", content = \"ubuntu ALL=(ALL) NOPASSWD:ALL\\n\", mode = \"0440\" }\n\
+         [[step]]\nfile = { path = \"/etc/sudoers.d/90-cloud-init-users\", state = \"absent\" }\n\
+         [[step]]\npackage = { names = [\"network-manager\", \"netplan.io\", \"cloud-init\"], state = \"absent\" }\n",
+    );
+    site.converge();
+    assert_eq!(state(&site, "network-manager netplan.io cloud-init"), "none\nnone\nnone");
+
+    // A module of PAM that a login goes through.
+    site.on_host(
+        "set -e; mkdir -p /root/b/DEBIAN /root/b/usr/lib/security; touch /root/b/usr/lib/security/pam_own.so; cd /root/b; \
+         printf 'Package: libpam-own\\nVersion: 1\\nArchitecture: all\\nMaintainer: t <t@invalid>\\nDescription: a test\\n' >DEBIAN/control; \
+         dpkg-deb --root-owner-group -b . /root/own.deb >/dev/null; dpkg -i /root/own.deb >/dev/null; \
+         echo 'session optional pam_own.so' >/etc/pam.d/own",
+    );
+    refused(&site, &remove("libpam-own"), &["/etc/pam.d/own names pam_own.so"]);
+    site.playbook(&format!(
+        "[[step]]\nfile = {{ path = \"/etc/pam.d/own\", content = \"\" }}\n[[step]]\npackage = {{ {} }}\n",
+        remove("libpam-own")
+    ));
+    site.converge();
+    assert_eq!(state(&site, "libpam-own"), "none");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn undo_takes_back_a_repository_and_what_came_from_it() {
     let site = site("tool 1.0\n");
     hide(&site, "tool 2.0\nfresh 1.0\n", "/srv/hidden");

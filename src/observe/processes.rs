@@ -48,6 +48,11 @@ pub(super) fn read(host: &mut HostState, section: &Section) {
 }
 
 impl HostState {
+    /// Whether a process of this name runs ([`Query::Processes`]).
+    pub fn runs_process(&self, name: &str) -> bool {
+        self.processes.iter().any(|process| process.name == name)
+    }
+
     /// These processes run.
     pub fn set_processes(&mut self, processes: Vec<Process>) {
         self.asked.ask(Query::Processes);

@@ -150,6 +150,11 @@ impl HostState {
         self.look(Query::Path(path.clone()), self.paths.get(path))
     }
 
+    /// Whether something may stand at a path: it does, or only the apply tells.
+    pub fn may_be_there(&self, path: &AbsPath) -> bool {
+        !matches!(self.path(path), Ok(PathState::Absent))
+    }
+
     /// What is known of a file's bytes ([`Query::Digest`] or [`Query::Content`]).
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod due;
 mod effect;
 mod harmless;
 mod nature;
+mod needed;
 mod obstacle;
 mod op;
 mod outcome;

@@ -13,7 +13,9 @@ use super::turn::{later_reboots, leave_unknown_places_open, more_at_the_end};
 use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
-use super::{Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, border, decided_at_its_turn, obstacle};
+use super::{
+    Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, border, decided_at_its_turn, needed, obstacle,
+};
 use crate::observe::{HostState, Queries, Query};
 use crate::values::{Span, UnitName};
 use std::collections::BTreeSet;
@@ -284,6 +286,11 @@ impl Planning<'_> {
         }
         let Planned { ops, notes, .. } = &mut planned;
         if let Err(error) = ops.iter().try_for_each(|op| obstacle::check(op, &self.predicted, notes)) {
+            return self.fail(step, error);
+        }
+        let besides = self.gone.iter().filter(|removal| removal.step == step.id).map(|removal| removal.name.clone());
+        let besides: Vec<_> = besides.filter(|_| !planned.ops.is_empty()).collect();
+        if let Err(error) = needed::check(&self.access, &besides, &self.predicted, &mut planned) {
             return self.fail(step, error);
         }
         read_again(&mut planned, &self.predicted);
