@@ -282,3 +282,65 @@ fn an_apply_that_fails_in_a_later_phase_is_taken_back_as_a_whole() {
     assert_eq!(site.on_host(FOUND), "old\nno second\na=1", "{applied:?}");
     assert_eq!(before, tree(&site));
 }
+
+#[test]
+fn homes_links_and_directories_that_a_run_has_put_elsewhere_go_back() {
+    let Some(site) = site() else { return };
+    site.on_host(
+        "useradd -m -u 1700 mover; echo kept >/home/mover/kept; chown mover: /home/mover/kept
+         useradd -m -u 1701 other; echo kept >/home/other/kept; chown other: /home/other/kept
+         useradd -m -u 1702 gone
+         echo theirs >/srv/of-gone; chown gone: /srv/of-gone
+         ln -s old /srv/link; chown -h other: /srv/link; ln -s old /srv/was-link",
+    );
+    let listed = || -> std::collections::BTreeSet<String> {
+        let text = site.on_host(
+            "find /etc /home /srv -xdev -printf '%p %y %m %U %G %l\\n'; \
+             find /etc /home /srv -xdev -type f -exec sha256sum {} +; getent passwd mover other newcomer gone; :",
+        );
+        text.lines().map(str::to_owned).collect()
+    };
+    let before = listed();
+    site.playbook(
+        r#"
+[[step]]
+user = { name = "mover", home = "/srv/people/mover", uid = 1800 }
+[[step]]
+user = { name = "other", uid = 1801 }
+[[step]]
+user = { name = "newcomer", home = "/srv/new/one/newcomer" }
+[[step]]
+link = { path = "/srv/link", target = "new" }
+[[step]]
+link = { path = "/srv/was-link", state = "absent" }
+[[step]]
+directory = { path = "/srv/was-link" }
+[[step]]
+file = { path = "/srv/was-link/file", content = "new\n" }
+[[step]]
+file = { path = "/srv/of-gone", state = "absent" }
+[[step]]
+user = { name = "gone", state = "absent" }
+"#,
+    );
+    site.done(&["apply", "site.toml", "--yes"]);
+    assert_eq!(
+        site.on_host("stat -c %u /srv/people/mover/kept /home/other/kept; ls /home"),
+        "1800\n1801\ngone\nother\nubuntu"
+    );
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    let after = listed();
+    assert_eq!(before.symmetric_difference(&after).collect::<Vec<_>>(), Vec::<&String>::new(), "{undone}");
+
+    // Where somebody has made the old home anew, the moved one stays where it is.
+    site.playbook("[[step]]\nuser = { name = \"mover\", home = \"/srv/mover\" }\n[[step]]\nuser = { name = \"gone\", state = \"absent\", remove_home = true }\n");
+    site.done(&["apply", "site.toml", "--yes"]);
+    site.on_host("mkdir /home/mover");
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    assert!(undone.contains("/home/mover is there again: what is in /srv/mover stays there"), "{undone}");
+    assert!(undone.contains("the run removed the home of gone with all that was in it"), "{undone}");
+    assert_eq!(
+        site.on_host("ls /srv/mover; getent passwd gone mover | cut -d : -f 6"),
+        "kept\n/home/gone\n/home/mover"
+    );
+}

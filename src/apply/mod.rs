@@ -16,6 +16,7 @@ mod program;
 mod record;
 mod schedule;
 mod undo;
+mod undo_accounts;
 mod undo_files;
 mod undo_packages;
 mod undo_units;

@@ -10,7 +10,7 @@ use super::RunId;
 use crate::observe::{HostState, Malformed, Queries, Query, probe};
 use crate::plan::{HostPlan, Op, StepPlan, Verb};
 use crate::shell::{Command, NulByte, Script};
-use crate::values::{AbsPath, UnitName};
+use crate::values::{AbsPath, UnitName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -40,6 +40,12 @@ pub struct Record {
     pub(super) touched: Vec<Query>,
     /// Homes of users that it made.
     pub(super) homes: Vec<AbsPath>,
+    /// Where it moved homes of users to.
+    #[serde(default)]
+    pub(super) moved: Vec<AbsPath>,
+    /// Users whose homes it removed; these cannot be put back.
+    #[serde(default)]
+    pub(super) removed_homes: Vec<UserName>,
     /// Trees that it removed whole; they cannot be put back.
     pub(super) trees: Vec<AbsPath>,
     /// Units that it restarted or reloaded.
@@ -98,6 +104,14 @@ impl Record {
             Op::UserAdd { home, .. } => home.clone(),
             _ => None,
         });
+        let moved = ops().filter_map(|op| match op {
+            Op::UserChange { home, move_home: true, .. } => home.clone(),
+            _ => None,
+        });
+        let removed_homes = ops().filter_map(|op| match op {
+            Op::UserRemove { name, remove_home: true } => Some(name.clone()),
+            _ => None,
+        });
         let trees = ops().filter_map(|op| match op {
             Op::Remove { path, recursive: true } => Some(path.clone()),
             _ => None,
@@ -126,6 +140,8 @@ impl Record {
                 .collect(),
             touched: touched.iter().cloned().collect(),
             homes: homes.collect(),
+            moved: moved.collect(),
+            removed_homes: removed_homes.collect(),
             trees: trees.collect(),
             restarted: restarted.chain(asked_for).collect(),
             pending,

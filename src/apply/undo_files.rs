@@ -1,4 +1,4 @@
-//! The files, trees and accounts of a run that is taken back.
+//! The files and trees of a run that is taken back.
 
 use super::undo::{CHANGED_SINCE, Undo};
 use crate::observe::{Content, Entry, FileType, HostState, PathState, Query, StateError};
@@ -18,15 +18,23 @@ impl Undo<'_> {
         let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
         // What goes: the deepest first. What comes back: directories before what is in them.
         let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
+        // What was made for a home goes when the home has moved back.
+        let holds_home = |path: &&AbsPath| self.record.moved.iter().any(|home| home.is_within(path));
+        let (last, going): (Vec<&AbsPath>, Vec<&AbsPath>) = going.into_iter().partition(holds_home);
         let mut units_changed = false;
-        for path in going.into_iter().rev().chain(coming) {
+        for path in going.into_iter().rev() {
+            units_changed |= self.file(path)? && is_unit_source(path);
+        }
+        // What comes back belongs to users and groups as they were.
+        self.accounts(&accounts)?;
+        for path in last.into_iter().rev().chain(coming) {
             units_changed |= self.file(path)? && is_unit_source(path);
         }
         if units_changed {
             let change = FieldChange::new("files", Some("changed"), Some("read again"));
             self.step("service", "systemd".into(), Action::Run, Some(change), vec![Op::DaemonReload]);
         }
-        self.accounts(&accounts)
+        Ok(())
     }
 
     /// Puts one path back; true if there was something to do.
@@ -37,6 +45,10 @@ impl Undo<'_> {
             return Ok(false);
         }
         let is_home = self.record.homes.contains(path);
+        // It moves back with its user.
+        if self.record.moved.contains(path) {
+            return Ok(false);
+        }
         let within_home = self.record.homes.iter().any(|home| path.is_within(home));
         if self.accounts_stay && within_home {
             self.skip(
@@ -52,12 +64,15 @@ impl Undo<'_> {
         }
         let now = self.states.now.path(path)?.entry().cloned();
         let before = self.states.before.path(path)?.entry().cloned();
+        let is_directory = |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| e.file_type == FileType::Directory);
+        // A directory goes for nothing, or for what stood in its place before.
+        let goes = is_directory(&now) && !is_directory(&before) && !is_home;
+        if goes && self.now.names(path).is_ok_and(|names| !names.is_empty()) {
+            self.skip("directory", path.to_string(), "left alone: there are other files in it");
+            return Ok(false);
+        }
         let (action, change, ops) = match (before, now) {
             (None, Some(entry)) if entry.file_type == FileType::Directory => {
-                if !is_home && self.now.names(path).is_ok_and(|names| !names.is_empty()) {
-                    self.skip("directory", path.to_string(), "left alone: there are other files in it");
-                    return Ok(false);
-                }
                 let op = Op::Remove { path: path.clone(), recursive: is_home };
                 (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
             }
@@ -130,38 +145,6 @@ impl Undo<'_> {
         }
         Ok(())
     }
-
-    /// Users and groups: their files, all or none.
-    fn accounts(&mut self, paths: &[AbsPath]) -> Result<(), StateError> {
-        let mut differing = Vec::new();
-        for path in paths {
-            if !same(&self.states.before, &self.states.now, path)? {
-                differing.push(path);
-            }
-        }
-        if self.accounts_stay {
-            self.skip("user", "users and groups".into(), CHANGED_SINCE);
-            return Ok(());
-        }
-        let mut ops = Vec::new();
-        for path in differing {
-            let now = self.states.now.path(path)?.entry().cloned();
-            match self.states.before.path(path)?.entry() {
-                Some(before) => {
-                    ops.extend(
-                        put_back(path, before, now.as_ref(), &self.states.before, &self.states.now)?
-                            .unwrap_or_default(),
-                    );
-                }
-                None => ops.push(Op::Remove { path: path.clone(), recursive: false }),
-            }
-        }
-        if !ops.is_empty() {
-            let change = FieldChange::new("files", Some(format!("{} changed", ops.len())), Some("as before"));
-            self.step("user", "users and groups".into(), Action::Update, Some(change), ops);
-        }
-        Ok(())
-    }
 }
 
 fn shown(entry: &Entry) -> String {
@@ -189,7 +172,7 @@ fn digest(state: &HostState, path: &AbsPath) -> Result<Option<String>, StateErro
 }
 
 /// The operations that make a path what it was; none if its bytes were not kept.
-fn put_back(
+pub(super) fn put_back(
     path: &AbsPath,
     before: &Entry,
     now: Option<&Entry>,
@@ -204,19 +187,33 @@ fn put_back(
         mode: (before.file_type != FileType::Link).then_some(meta.mode),
     };
     let same_type = now.is_some_and(|now| now.file_type == before.file_type);
-    Ok(match before.file_type {
-        FileType::Directory if same_type => Some(vec![set_meta]),
-        FileType::Directory => Some(vec![Op::MakeDirectory { path: path.clone(), meta }]),
+    let mut ops = Vec::new();
+    // A rename puts nothing in the place of a directory, nor a directory in the place of anything.
+    if !same_type && now.is_some_and(|now| [now.file_type, before.file_type].contains(&FileType::Directory)) {
+        ops.push(Op::Remove { path: path.clone(), recursive: false });
+    }
+    match before.file_type {
+        FileType::Directory if same_type => ops.push(set_meta),
+        FileType::Directory => ops.push(Op::MakeDirectory { path: path.clone(), meta }),
         FileType::Link => {
-            Some(vec![Op::MakeLink { path: path.clone(), target: before.target.clone().unwrap_or_default() }])
+            let same = same_type && now.is_some_and(|now| now.target == before.target);
+            if !same {
+                ops.push(Op::MakeLink { path: path.clone(), target: before.target.clone().unwrap_or_default() });
+            }
+            // A new link is root's.
+            if same || meta.owner != "root" || meta.group != "root" {
+                ops.push(set_meta);
+            }
         }
-        FileType::File if same_type && digest(then, path)? == digest(state, path)? => Some(vec![set_meta]),
+        FileType::File if same_type && digest(then, path)? == digest(state, path)? => ops.push(set_meta),
         FileType::File => match then.content(path)? {
             Content::Bytes(bytes) => {
-                Some(vec![Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None }])
+                ops.push(Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None });
             }
-            _ => None,
+            _ => return Ok(None),
         },
-        FileType::Other => same_type.then(|| vec![set_meta]),
-    })
+        FileType::Other if same_type => ops.push(set_meta),
+        FileType::Other => return Ok(None),
+    }
+    Ok(Some(ops))
 }

@@ -39,7 +39,14 @@ impl Op {
             }
             Op::UserAdd { home, .. } => {
                 let mut queries: Vec<Query> = files(&ACCOUNT_FILES);
-                queries.extend(home.clone().map(Query::Path));
+                // useradd(8) makes the directories above it too.
+                let above = home.iter().flat_map(AbsPath::ancestors).filter(|path| path.as_str() != "/");
+                queries.extend(home.iter().cloned().chain(above).map(Query::Path));
+                queries
+            }
+            Op::UserChange { home: Some(home), move_home: true, .. } => {
+                let mut queries: Vec<Query> = files(&ACCOUNT_FILES);
+                queries.push(Query::Path(home.clone()));
                 queries
             }
             Op::GroupAdd { .. }
