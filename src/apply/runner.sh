@@ -233,8 +233,8 @@ download() {
   trap 'rm -f -- "$t"' EXIT
   install -m 600 -- /dev/null "$t"
   if [ -f "$3" ] && [ ! -L "$3" ] && is_roots "${3%/*}/"; then keep_attributes "$3" "$t"; chmod -- 600 "$t"; fi
-  # curl's own messages may repeat the address with its signature.
-  curl -fsSL --retry 2 --connect-timeout 20 --proto '=http,https' --proto-redir '=http,https' -o "$t" -K "$P/$1" 2>/dev/null ||
+  # curl's own messages may repeat the address with its signature. It is one address: brackets and braces are no pattern.
+  curl -g -fsSL --retry 2 --connect-timeout 20 --proto '=http,https' --proto-redir '=http,https' -o "$t" -K "$P/$1" 2>/dev/null ||
     { echo "the download failed (curl's exit code $?)"; exit 1; }
   s=$(sha256sum <"$t"); s=${s%% *}
   [ "$s" = "$2" ] || { echo "the downloaded file has SHA-256 $s, wanted was $2"; exit 1; }

@@ -220,7 +220,7 @@ impl Http {
     /// The question for curl; where the host has none, for bash, which can do
     /// plain HTTP over TCP only (and says so by failing).
     fn script(&self) -> Result<String, NulByte> {
-        let mut curl = "curl --silent --max-time 10 --write-out '\\n%{http_code}'".to_owned();
+        let mut curl = "curl --globoff --silent --max-time 10 --write-out '\\n%{http_code}'".to_owned();
         for header in &self.headers {
             curl.push_str(&format!(" --header {}", quote(header)?));
         }
