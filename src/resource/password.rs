@@ -40,7 +40,11 @@ pub(super) fn password(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), Pla
         }
         Some(false) if locked && usable => {
             draft.change("locked", Some("true"), Some("false"));
-            draft.push(Op::LockPassword { user: name.clone(), lock: false });
+            // usermod(8) takes one of the marks off.
+            draft.push(match found.starts_with("!!") {
+                true => Op::SetPasswordHash { user: name.clone(), hash: Secret::new(bare) },
+                false => Op::LockPassword { user: name.clone(), lock: false },
+            });
         }
         Some(false) if !usable => {
             draft.note(format!("'{name}' has no password, so there is nothing to unlock; give 'password_hash'"));
