@@ -6,6 +6,7 @@
 //! `-- --include-ignored`.
 
 mod support;
+mod tables;
 
 mod accounts;
 mod apply;
@@ -32,6 +33,7 @@ mod links;
 mod lockout;
 mod manual;
 mod on_host;
+mod ops;
 mod packages;
 mod phases;
 mod playbook;

@@ -36,6 +36,7 @@ MODULES = {"integration"}
 # Tests that only root can run.
 NEEDS_ROOT = [
     "transport::",
+    "ops::what_the_host_does_is_what_the_rows_say",
     "reboot::this_machine_is_never_rebooted_from_within",
     "apply::an_image_is_built_in_a_chroot_of_this_machine",
     "lockout::in_a_chroot_a_guard_ends_either_way_and_leaves_no_process",

@@ -21,13 +21,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
 
-mod tables;
-
+use crate::tables::*;
 use stockade::observe::*;
 use stockade::plan::{Action, Op, PlanError, Planned};
 use stockade::resource::{self, Resource};
 use stockade::values::*;
-use tables::*;
 
 /// Plans until no further question is open, as the engine does.
 fn plan(resource: &dyn Resource, case: &Node) -> (HostState, Result<Planned, PlanError>) {

@@ -8,7 +8,7 @@ Read from the log that tests/programs.py writes, nothing is assumed:
   situations: N             it tried so many on it, one after the other;
                             also "set-ups: …" and "… faults injected, N survived"
   table: KIND N             so many rows of tests/resources/KIND hold, or files of
-                            tests/playbooks/wrong
+                            tests/playbooks/wrong, or rows of tests/ops
   test NAME ... ignored     a test was left out
 A test on a real host that says no number is one situation.
 """
@@ -34,6 +34,7 @@ TOPICS = [
     ("texts of the operator", ["texts"], ["check"]),
     ("changes of access", ["guard", "lockout"], ["firewall"]),
     ("what is said", ["words"], ["playbooks"]),
+    ("what an operation answers", [], ["operations", "sandbox"]),
     ("what runs leave", ["faults", "resume", "undo"], []),
     ("whole set-ups", ["ports", "examples", "docker", "gateway_host"], []),
 ]

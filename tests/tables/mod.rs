@@ -330,6 +330,7 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             started_by: list(node, "started_by"),
             runs_once: flag(node, "runs_once"),
             is_on_bus: flag(node, "is_on_bus"),
+            cannot_reload: flag(node, "cannot_reload"),
         };
         host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
     }
