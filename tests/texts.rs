@@ -203,3 +203,39 @@ fn a_file_is_put_in_place_only_where_all_of_its_validation_holds() {
         project.on_host("rm /srv/file");
     });
 }
+
+/// Files of apt and their texts, some of which apt rejects.
+const OF_APT: [(&str, &str); 16] = [
+    ("apt.conf.d/99x", "A::B \\\"1\\\"\\n"),
+    ("apt.conf.d/99x", "A { B 1; };\\nC \\\"x\\\";\\n"),
+    ("apt.conf.d/99x", "A \\\"1\\\"\\nB \\\"2\\\";\\n"),
+    ("apt.conf.d/99x", "// x\\nDPkg::Post-Invoke { \\\"a; b { c } || true\\\"; };\\n"),
+    ("apt.conf.d/99x", "{ B 1; };\\n"),
+    ("preferences.d/x.pref", "Package: bash\\nPin: version 1\\nPin-Priority: 900\\n"),
+    ("preferences.d/x.pref", "Pin: version 1\\nPin-Priority: 900\\n"),
+    ("preferences.d/x.pref", "Package: bash\\nPin: version 1\\n"),
+    ("preferences.d/x.pref", "Package: bash\\nPin: version 1\\nPin-Priority: 99999\\n"),
+    ("sources.list.d/x.list", "deb [trusted=yes] file:/srv x main # y\\n"),
+    ("sources.list.d/x.list", "deb file:/srv x\\n"),
+    ("sources.list.d/x.list", "deb [trusted] file:/srv x main\\n"),
+    ("sources.list.d/x.list", "deb file:/srv ./\\n"),
+    ("sources.list.d/x.sources", "Types: deb\\nURIs: file:/srv\\nSuites: x\\nComponents: main\\n"),
+    ("sources.list.d/x.sources", "Types: deb\\nURIs: file:/srv\\nSuites: x\\n"),
+    ("sources.list.d/x.sources", "deb file:/srv x main\\n"),
+];
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_file_is_refused_exactly_where_apt_rejects_it() {
+    let project = Project::new();
+    for (file, text) in OF_APT {
+        project.playbook(&format!("[[step]]\nfile = {{ path = \"/etc/apt/{file}\", content = \"{text}\" }}\n"));
+        let check = project.run(&["check", "site.toml"]);
+        let said = project.on_host(&format!(
+            "printf '%b' '{}' >/etc/apt/{file}; if apt-cache policy >/dev/null 2>&1; then echo right; else echo wrong; fi; rm /etc/apt/{file}",
+            text.replace("\\\"", "\"")
+        ));
+        assert_eq!(check.code == 0, said == "right", "{text}: {check:?}");
+        assert!(check.code == 0 || check.err.contains("apt cannot read this content: line"), "{check:?}");
+    }
+}

@@ -328,3 +328,52 @@ fn sshd_moves_from_its_socket_to_its_service_in_one_guarded_phase() {
         "active\ninactive\nenabled"
     );
 }
+
+/// Of each text: the unit, its content and what the plan says of it.
+const UNUSABLE: [(&str, &str, &str); 6] = [
+    (
+        "a.service",
+        "[Service]\\nExecStart=/bin/true\\nRestart=allways\\n",
+        "a.service:3: systemd of this host cannot use this",
+    ),
+    ("b.service", "[Service]\\nExecStart=/bin/true\\nType=fork\\n", "correct the value of Type="),
+    ("c.timer", "[Timer]\\nOnCalendar=Mon *-*-* 99:00\\n", "c.timer:2: systemd of this host cannot use this"),
+    ("d.service", "[Service]\\nExecStart=bin/true\\n", "d.service:2: systemd of this host cannot use this"),
+    ("e@.service", "[Service]\\nExecStart=/bin/echo %i\\nTimeoutStartSec=soon\\n", "e@.service:3: "),
+    ("f.service", "[Service]\\nExecStart=/bin/true\\nEnvironment=hunter2\\n", "correct the value of Environment="),
+];
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_value_that_systemd_cannot_use_is_refused_before_it_is_written() {
+    let project = Project::new();
+    let units = UNUSABLE
+        .map(|(name, content, _)| format!("[[step]]\nunit = {{ name = \"{name}\", content = \"{content}\" }}\n"));
+    project.playbook(&units.concat());
+    let plan = project.run(&["plan", "site.toml"]);
+    assert_eq!(plan.code, 1, "{plan:?}");
+    for (_, _, part) in UNUSABLE {
+        assert!(plan.err.contains(part), "{part}: {plan:?}");
+    }
+    // The value may be a secret.
+    assert!(!plan.err.contains("hunter2"), "{plan:?}");
+    // Drop-ins, files and edits are judged in the same way; what is right is taken.
+    project.on_host("printf '[Service]\\nExecStart=/bin/true\\nRestart=no\\n' >/etc/systemd/system/g.service");
+    for step in [
+        "dropin = { unit = \"g\", name = \"x\", content = \"[Service]\\nRestart=nevr\\n\" }",
+        "file = { path = \"/etc/systemd/system/service.d/x.conf\", parents = true, content = \"[Service]\\nKillMode=x\\n\" }",
+        "line = { path = \"/etc/systemd/system/g.service\", match = \"^Restart=\", line = \"Restart=nevr\" }",
+    ] {
+        project.playbook(&format!("[[step]]\n{step}\n"));
+        let plan = project.run(&["plan", "site.toml"]);
+        assert!(plan.code == 1 && plan.err.contains("systemd of this host cannot use this"), "{step}: {plan:?}");
+    }
+    project.playbook(
+        "[[step]]\nunit = { name = \"h@.service\", content = \"[Service]\\nExecStart=/bin/echo %i\\nKillMode=none\\nStandardOutput=syslog\\n\" }\n\
+         [[step]]\nunit = { name = \"i.timer\", content = \"[Timer]\\nOnCalendar=hourly\\nUnit=none.service\\n\" }\n",
+    );
+    let applied = project.apply();
+    assert!(applied.code == 3 && applied.err.contains("i.timer: systemd does not start it"), "{applied:?}");
+    assert_eq!(project.on_host("systemctl start i.timer >/dev/null 2>&1 || echo failed"), "failed");
+    assert_eq!(project.on_host("ls /run | grep -c stockade-verify || :"), "0");
+}

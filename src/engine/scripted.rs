@@ -97,6 +97,7 @@ impl World {
             Query::Sysctl(key) => state.set_sysctl_absent(key),
             Query::Module(name) => state.set_module(name, Module { loaded: false, builtin: false }),
             Query::Syntax(text) => state.set_syntax(text, None),
+            Query::UnitText { .. } => state.set_unit_text(query, Vec::new()),
             Query::Acl(path) => state.set_acl(path, false),
             // What a command finds is whether a file is there that is named like its last word.
             Query::Run(run) => {

@@ -50,6 +50,7 @@ impl Part {
             | Query::Processes
             | Query::Shipped(_)
             | Query::Syntax(_)
+            | Query::UnitText { .. }
             | Query::Run(_) => false,
         }
     }

@@ -29,6 +29,7 @@ mod syntax;
 mod tree;
 mod turn;
 mod unfinished;
+mod verify;
 mod witness;
 
 pub use affected::Part;
@@ -50,4 +51,5 @@ pub use state::HostState;
 pub use tree::Tree;
 pub use turn::REBOOT_PENDING;
 pub use unfinished::Unfinished;
+pub use verify::UnitFault;
 pub use witness::salted;

@@ -8,7 +8,7 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, mounts, processes, reply, shipped, syntax};
+use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, mounts, processes, reply, shipped, syntax, verify};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -240,6 +240,11 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     if !texts.is_empty() {
         script.line(syntax::PROBE);
         called(&mut script, Command::new("section syntax q_syntax"), &texts);
+    }
+    let units: Vec<String> = verify::texts(queries).into_iter().flat_map(|(name, text)| [name, text]).collect();
+    if !units.is_empty() {
+        script.line(verify::PROBE);
+        called(&mut script, Command::new("section verify q_verify"), &units);
     }
     let listed = words(|q| if let Query::Acl(p) = q { Some(p.as_str()) } else { None });
     if !listed.is_empty() {

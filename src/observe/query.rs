@@ -66,6 +66,14 @@ pub enum Query {
     Run(Run),
     /// Whether the host's shell can read a text.
     Syntax(String),
+    /// What systemd of the host finds wrong with the text of a unit file or
+    /// drop-in of this unit.
+    UnitText {
+        /// The unit.
+        name: UnitName,
+        /// The text.
+        text: String,
+    },
     /// Whether what stands at a path has an access control list.
     Acl(AbsPath),
 }
@@ -141,6 +149,7 @@ impl fmt::Display for Query {
             Query::Processes => write!(f, "processes"),
             Query::Module(name) => write!(f, "kernel module {name}"),
             Query::Syntax(_) => write!(f, "the syntax of a shell text"),
+            Query::UnitText { name, .. } => write!(f, "what systemd makes of the settings of {name}"),
             Query::Acl(path) => write!(f, "access control list of {path}"),
             Query::Run(run) => write!(f, "output of {}", run.argv.join(" ").escape_debug()),
         }

@@ -163,6 +163,9 @@ pub(super) fn fill(
     if asks(|q| matches!(q, Query::Syntax(_))) {
         super::syntax::read(host, queries, section("syntax")?)?;
     }
+    if asks(|q| matches!(q, Query::UnitText { .. })) {
+        super::verify::read(host, queries, section("verify")?)?;
+    }
     if asks(|q| matches!(q, Query::Acl(_))) {
         super::acl::read(host, queries, section("acls")?);
     }

@@ -69,6 +69,8 @@ pub struct HostState {
     pub(super) outputs: BTreeMap<Run, Known<Output>>,
     /// What the host's shell finds wrong with texts.
     pub(super) syntax: BTreeMap<String, Option<String>>,
+    /// What systemd finds wrong with the texts of units.
+    pub(super) unit_texts: BTreeMap<Query, Vec<super::UnitFault>>,
     /// What has an access control list.
     pub(super) acls: BTreeSet<AbsPath>,
     /// The step that is being planned, as in "step 3"; empty outside a plan.

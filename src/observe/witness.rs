@@ -106,6 +106,9 @@ impl HostState {
             Query::Syntax(text) => {
                 self.syntax(text).map_or_else(unknown, |wrong| if wrong.is_some() { "wrong" } else { "right" }.into())
             }
+            Query::UnitText { .. } => self
+                .unit_text(query)
+                .map_or_else(unknown, |wrong| if wrong.is_empty() { "right" } else { "wrong" }.into()),
             Query::Acl(path) => exists(self.has_acl(path)),
             Query::Run(run) => self.output(run).map_or_else(unknown, |output| match output {
                 Known::Is(output) => format!("exit code {}, {}", output.code, salted(salt, &output.stdout)),

@@ -5,7 +5,7 @@
 //! service that can have only one.
 
 use super::in_force::{self, Said};
-use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, service};
+use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, rejected, service};
 use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
 use crate::plan::{InForce, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, UnitFile, UnitName};
@@ -144,6 +144,7 @@ impl Resource for DropIn {
         reload(host, unit, &mut planned);
         if let Some((bytes, parsed)) = &self.content {
             unknown_words(host, self.unit.as_str(), parsed, bytes, &mut planned)?;
+            rejected::check_units(host, rejected::Whose::OwnUnit, &mut planned)?;
         }
         Ok(planned)
     }

@@ -200,6 +200,7 @@ impl Resource for File {
                 }
                 ownership::check(host, meta, &mut planned)?;
                 rejected::check_users(host, &mut planned)?;
+                rejected::check_units(host, rejected::Whose::Own, &mut planned)?;
                 ignored::note(host, &mut planned);
                 if planned.action == Some(Action::Create) {
                     parents::plan(host, path, *parents, &mut planned)?;

@@ -225,6 +225,7 @@ impl TextFile {
             validate: None,
         });
         rejected::check_edit(host, planned)?;
+        rejected::check_units(host, rejected::Whose::Edited, planned)?;
         rejected::check_users(host, planned)?;
         ignored::note(host, planned);
         if self.there { Ok(()) } else { parents::plan(host, &self.path, self.parents, planned) }

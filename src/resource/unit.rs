@@ -1,7 +1,7 @@
 //! `unit`: a unit file of the operator's own in /etc/systemd/system.
 
 use super::in_force::{self, Said};
-use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, service};
+use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, rejected, service};
 use crate::observe::{Content, HostState, Known, Queries, Query, Unit};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
@@ -98,6 +98,23 @@ impl UnitInPlace {
         Ok(())
     }
 
+    /// The unit that this one, a timer, path or socket, starts; none of a template's.
+    fn started(&self) -> Option<UnitName> {
+        let (_, parsed) = self.content.as_ref()?;
+        let (stem, kind) = self.name.as_str().rsplit_once('.')?;
+        let last = |section: &str, key: &str| parsed.values(section, key).last().unwrap_or_default().to_owned();
+        let named = match kind {
+            "timer" => last("Timer", "Unit"),
+            "path" => last("Path", "Unit"),
+            // One instance of a template for each connection.
+            "socket" if ["yes", "true", "on", "1"].contains(&last("Socket", "Accept").as_str()) => return None,
+            "socket" => last("Socket", "Service"),
+            _ => return None,
+        };
+        let name = if named.is_empty() { format!("{stem}.service") } else { named };
+        name.parse().ok().filter(|name: &UnitName| !self.is_template() && !name.is_template())
+    }
+
     fn is_template(&self) -> bool {
         self.name.is_template()
     }
@@ -137,6 +154,7 @@ impl Resource for UnitInPlace {
         if !self.is_template() {
             queries.ask(Query::Unit(self.name.clone()));
         }
+        queries.extend(self.started().map(Query::Unit));
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
@@ -160,6 +178,7 @@ impl Resource for UnitInPlace {
             self.enable_anew(host, unit, parsed, &mut planned)?;
             dropin::unknown_words(host, self.name.as_str(), parsed, bytes, &mut planned)?;
         }
+        rejected::check_units(host, rejected::Whose::OwnUnit, &mut planned)?;
         Ok(planned)
     }
 
@@ -176,6 +195,18 @@ impl Resource for UnitInPlace {
         }
         if !self.is_template() {
             found.overridden.extend(in_force::unusable(host, &self.name));
+        }
+        if let Some(other) = self.started()
+            && host.facts.init == "systemd"
+            && host.brought_by().is_none()
+            && matches!(host.unit(&other)?, Known::Is(unit) if unit.load == "not-found")
+        {
+            let message = format!(
+                "systemd does not start it: it is to start {other}, and there is no such unit on this host; bring that one \
+                 by its package or a 'unit' step, or name another one in {}",
+                if self.name.as_str().ends_with(".socket") { "Service=" } else { "Unit=" }
+            );
+            found.overridden.push(Override::new(&self.name, None, message));
         }
         Ok(found)
     }

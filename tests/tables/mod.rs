@@ -8,7 +8,7 @@
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload, has_conditions,
 //! stops, started_by, runs_once, is_on_bus), `sysctl` (string), `modules` (loaded,
-//! builtin), `outputs` (words joined by one space = { code, stdout }),
+//! builtin), `unit_texts` (of a unit: "LINE: what systemd says"), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, cloud_init, lists_age, interrupted, day), `may_appear = true` (a
 //! package is planned before), `changed = true` (a change is), `command = true`
@@ -261,6 +261,14 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             Query::Module(name) => host.set_module(name, Module { loaded: false, builtin: false }),
             Query::Processes => host.set_processes(Vec::new()),
             Query::Syntax(text) => host.set_syntax(text, None),
+            Query::UnitText { name, .. } => {
+                let said = entries(given, "unit_texts").iter().find(|entry| entry.key == name.as_str());
+                let fault = |entry: &TableEntry| {
+                    let (line, why) = entry.node.as_str().unwrap().split_once(": ").unwrap();
+                    UnitFault { line: line.parse().unwrap(), why: why.to_owned() }
+                };
+                host.set_unit_text(query, said.map(fault).into_iter().collect());
+            }
             Query::Acl(path) => host.set_acl(path, false),
             Query::Run(run) => host.set_output(run, Known::Is(Output { code: 1, stdout: String::new() })),
         }

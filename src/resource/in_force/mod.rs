@@ -31,7 +31,7 @@ pub(super) use sshd::ask_sshd;
 pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
-pub(super) use units::{alias_without_link, ask_unit, unit_file, unusable};
+pub(super) use units::{alias_without_link, ask_unit, of_path as unit_of, unit_file, unusable};
 
 use crate::observe::{HostState, PathState, Queries, Query, StateError};
 use crate::plan::{InForce, Override, PlanError};

@@ -87,7 +87,7 @@ fn names(unit: &str) -> Vec<String> {
 }
 
 /// The unit, or the name that stands for several, that a path is a file or drop-in of.
-pub(super) fn of_path(path: &AbsPath) -> Option<String> {
+pub(in crate::resource) fn of_path(path: &AbsPath) -> Option<String> {
     let directory = path.parent()?;
     if UNIT_DIRECTORIES.contains(&directory.as_str()) {
         let name = path.file_name();

@@ -9,6 +9,7 @@ mod apt_pins;
 mod apt_sources;
 mod crontab;
 mod stanzas;
+mod unit_text;
 mod word;
 
 use super::in_force::wildcard;
@@ -17,6 +18,7 @@ use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{Op, PlanError, Planned};
 use crate::values::{AbsPath, UserName};
 
+pub(super) use unit_text::{Whose, check_units};
 pub(super) use word::words;
 
 /// What is wrong with a text.
