@@ -15,32 +15,32 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What differs between the playbook and the hosts; nothing is touched.
+    /// Show the difference between a playbook and its hosts, without changing anything.
     Plan(crate::commands::plan::PlanArgs),
-    /// Make the hosts what the playbook says, and look again.
+    /// Apply a playbook and verify convergence.
     Apply(crate::commands::apply::ApplyArgs),
-    /// Put back what a run changed on a host.
+    /// Revert what a run changed on a host.
     Undo(crate::commands::undo::UndoArgs),
-    /// The runs of hosts: when, who, what, with what result.
+    /// List the runs of hosts: when, who, what, with what result.
     History(crate::commands::undo::HistoryArgs),
-    /// What hosts are, as templates see it.
+    /// Show the facts of hosts, as templates see them.
     Facts(crate::commands::facts::FactsArgs),
-    /// Certificates for the gateways, signed by an authority of your own.
+    /// Issue gateway certificates with a private certificate authority.
     Ca(crate::commands::ca::CaArgs),
-    /// Tokens of a host's gateway, given and taken over SSH.
+    /// Issue and revoke tokens of a host's gateway over SSH.
     Token(crate::commands::token::TokenArgs),
-    /// A local socket and a Docker context that lead to a host's gateway, signed in until this ends.
+    /// Open a local socket and a Docker context for a host's gateway, signed in until this ends.
     Connect(crate::commands::connect::ConnectArgs),
-    /// Says everything that is wrong with a playbook, its inventory and stages, without touching a host.
+    /// Validate a playbook, its inventory and stages offline.
     Check(crate::commands::check::CheckArgs),
-    /// Prints a script that completes the command line in a shell.
+    /// Print a completion script for a shell.
     Completions(crate::commands::completions::CompletionsArgs),
-    /// The environment of a stage: show it, compare two, run a command with it.
+    /// Show, compare or use the environment of a stage.
     Env(crate::commands::env::EnvArgs),
-    /// An SSH key pair on this machine, protected by a passphrase.
+    /// Generate an SSH key pair on this machine, protected by a passphrase.
     Keygen(crate::commands::keygen::KeygenArgs),
-    /// Disposable test hosts on this machine, as containers of a local Docker engine.
+    /// Manage disposable test hosts: containers of a local Docker engine.
     Lab(crate::commands::lab::LabArgs),
-    /// Prints the JSON Schema of playbooks, inventories or stages, for editors.
+    /// Print the JSON Schema of playbooks, inventories or stages, for editors.
     Schema(crate::commands::schema::SchemaArgs),
 }

@@ -49,7 +49,7 @@ file = { path = "/etc/{{ who }}", template = "t.conf", mode = "{{ mode }}" }
     assert!(told.contains("'mode' of 'file' must be a string, not an integer"), "{told}");
     for (args, says) in [
         (&["--tags", "pord"][..], "--tags: no step has the tag 'pord'\n  help: did you mean 'prod'?"),
-        (&["--var", "modes=1"], "--var: nothing speaks of the variable 'modes'"),
+        (&["--var", "modes=1"], "--var: unused variable 'modes'"),
         (&["--var", "mode"], "write --var NAME=VALUE"),
         (&["--var", "facts=1"], "the variable 'facts' is the program's own"),
         (&["--limit", "c"], "there is no host or group 'c'"),

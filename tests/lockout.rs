@@ -126,7 +126,7 @@ fn a_network_that_the_host_cannot_be_reached_by_is_put_back_live() {
     // No connection is left to ask by: the host's own timer does it.
     let networkd = "[[step]]\nfile = { path = \"/etc/systemd/network/05-lab.network\", content = \"[Match]\\nName=eth0\\n[Network]\\nAddress=192.0.2.78/24\\n\" }\n";
     for steps in [&netplan("192.0.2.77/24"), networkd] {
-        does_not_stay(&project, steps, 5, "nobody logged in anew");
+        does_not_stay(&project, steps, 5, "no new login within");
         assert_eq!(project.on_host(live), before, "live, too");
     }
     does_not_stay(&project, &netplan("nonsense"), 5, "netplan refuses");

@@ -57,7 +57,7 @@ fn a_later_host_is_looked_at_again_and_not_touched_if_its_plan_is_another_one() 
     disturb();
     let (code, text) = told(child.wait_with_output().unwrap());
     assert_eq!(code, 3, "{text}");
-    assert!(text.contains("the plan is another one than was shown") && text.contains("nothing was touched"), "{text}");
+    assert!(text.contains("the plan has changed since it was shown") && text.contains("nothing was touched"), "{text}");
     assert_eq!(site.on(1, "cat /srv/new; ls /var/lib/stockade 2>/dev/null || echo untouched"), "theirs\nuntouched");
 
     site.on(0, "rm /srv/go");
@@ -66,6 +66,6 @@ fn a_later_host_is_looked_at_again_and_not_touched_if_its_plan_is_another_one() 
     disturb();
     let (code, text) = told(child.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("the plan is another one than was shown"), "{text}");
+    assert!(text.contains("the plan has changed since it was shown"), "{text}");
     assert_eq!(site.on(1, "cat /srv/new"), "x");
 }

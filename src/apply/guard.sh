@@ -388,9 +388,9 @@ arm() {
     sync -- "$BOOT" "${BOOT%/*}" "${WANTED%/*}"
     # What is killed while it puts things back begins again.
     systemd-run --quiet --collect --unit "$TIMER-timer" --on-active="$T" --timer-property=AccuracySec=100ms \
-      --property=Restart=on-failure --property=StartLimitIntervalSec=0 /bin/sh "$G/program" revert "nobody logged in anew within $T seconds"
+      --property=Restart=on-failure --property=StartLimitIntervalSec=0 /bin/sh "$G/program" revert "no new login within $T seconds"
   else
-    setsid sh -c 'sleep "$1"; exec sh "$2" revert "nobody logged in anew within $1 seconds"' - "$T" "$G/program" \
+    setsid sh -c 'sleep "$1"; exec sh "$2" revert "no new login within $1 seconds"' - "$T" "$G/program" \
       </dev/null >/dev/null 2>&1 9>&- &
     echo "$!" >"$G/sleeper"
   fi

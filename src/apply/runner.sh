@@ -118,7 +118,7 @@ confirmed() {
     [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
     read -r u i </proc/uptime
     # A chroot may have no /proc.
-    [ -z "$u" ] || [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "nobody logged in anew within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
+    [ -z "$u" ] || [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "no new login within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-
     sleep 0.02
   done
   [ -e "$g/confirmed" ] || reverted "$1"

@@ -310,7 +310,7 @@ fn unknown_variables(playbook: &Playbook, cli: &Vars, texts: &[String]) -> Vec<D
     cli.keys()
         .filter(|name| !playbook.mentions(name) && !texts.iter().any(|text| text.contains(name.as_str())))
         .map(|name| {
-            Diagnostic::general(format!("--var: nothing speaks of the variable '{name}'"))
+            Diagnostic::general(format!("--var: unused variable '{name}'"))
                 .with_suggestion(name, known.iter().map(String::as_str))
         })
         .collect()

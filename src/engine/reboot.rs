@@ -101,7 +101,7 @@ fn boot(connector: &mut Connector) -> Result<(Session, String), TransportError> 
     if reply.code == 0 && !id.is_empty() {
         return Ok((session, id));
     }
-    Err(TransportError::Protocol { host: connector.target.name.clone(), why: "it told no boot id".to_owned() })
+    Err(TransportError::Protocol { host: connector.target.name.clone(), why: "returned no boot ID".to_owned() })
 }
 
 /// Waits until systemd has started everything, well or not.

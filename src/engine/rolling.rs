@@ -175,7 +175,7 @@ pub fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -
     })?;
     let differing = differing(&host.plan, &plan);
     if !differing.is_empty() {
-        let text = format!("the plan is another one than was shown, at: {}", differing.join(", "));
+        let text = format!("the plan has changed since it was shown, at: {}", differing.join(", "));
         reporter.event(&Event::Notice { host: Some(&name), text: &text });
         if !may_differ {
             let error = format!("{text}; nothing was touched: apply again to see it, or give --yes");

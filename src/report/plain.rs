@@ -46,7 +46,7 @@ impl Reporter for Plain {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Connecting { host, to } => self.say(host, &format!("connecting to {}", one_line(to))),
-            Event::Observing { host, questions } => self.say(host, &format!("looking ({questions} questions)")),
+            Event::Observing { host, questions } => self.say(host, &format!("gathering state ({questions} queries)")),
             Event::Planned { plan } => {
                 let progress = Progress { done: 0, of: plan.summary.differing() };
                 self.hosts.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.name.clone(), progress);

@@ -85,7 +85,7 @@ impl Reporter for Terminal {
         match event {
             Event::Connecting { host, to } => self.bar(host).set_message(format!("connecting to {}", one_line(to))),
             Event::Observing { host, questions } => {
-                self.bar(host).set_message(format!("looking ({questions} questions)"));
+                self.bar(host).set_message(format!("gathering state ({questions} queries)"));
             }
             Event::Planned { plan } => self.bar(&plan.name).set_message(counts(&plan.summary)),
             Event::Applying { host, operations, .. } => {
