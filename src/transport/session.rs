@@ -92,7 +92,7 @@ impl Session {
         let mut pending: Vec<u8> = Vec::new();
         let mut begun = false;
         let mut code = None;
-        self.link.exchange(&input, idle, &mut |bytes| {
+        let ended = self.link.exchange(&input, idle, &mut |bytes| {
             pending.extend_from_slice(bytes);
             if !begun {
                 // A login banner, a profile that prints: whatever comes before is not ours.
@@ -107,13 +107,20 @@ impl Session {
                     sink(&pending[..at]);
                     return ControlFlow::Break(());
                 }
-            } else if pending.len() > end.len() {
-                let safe = pending.len() - end.len();
-                sink(&pending[..safe]);
-                pending.drain(..safe);
+            } else {
+                let safe = pending.len() - could_begin(&pending, &end);
+                if safe > 0 {
+                    sink(&pending[..safe]);
+                    pending.drain(..safe);
+                }
             }
             ControlFlow::Continue(())
-        })?;
+        });
+        if ended.is_err() && begun {
+            // It ends here: what could have begun the last line did not.
+            sink(&pending);
+        }
+        ended?;
         code.ok_or_else(|| TransportError::Protocol {
             host: self.host.clone(),
             why: "the root shell did not report an exit code".to_owned(),
@@ -133,6 +140,11 @@ fn frame(nonce: &str, text: &str, data: usize) -> String {
         ),
     };
     format!("printf '\\n%s begin\\n' {nonce}\n{run}\nprintf '\\n%s end %s\\n' {nonce} $?\n")
+}
+
+/// How many of the last bytes are what a mark begins with, so that the rest of it may follow.
+fn could_begin(bytes: &[u8], mark: &[u8]) -> usize {
+    (1..=mark.len().min(bytes.len())).rev().find(|count| bytes.ends_with(&mark[..*count])).unwrap_or(0)
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -170,6 +182,22 @@ mod tests {
         let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
         assert_eq!(session.run(&script("cat"), b"all of it", IDLE).unwrap().output, b"all of it");
         assert_eq!(session.run(&script("cat; echo done"), b"", IDLE).unwrap().output, b"done\n");
+    }
+
+    #[test]
+    fn output_is_handed_on_as_it_arrives_and_all_of_it_where_the_link_breaks() {
+        let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+        let mut seen: Vec<u8> = Vec::new();
+        // Silent for longer than is waited for: what came before has been handed on by then.
+        let silent = script("printf 'B 1\\nE 1\\n'; sleep 5");
+        let ended =
+            session.stream(&silent, b"", Duration::from_millis(500), &mut |bytes| seen.extend_from_slice(bytes));
+        assert!(matches!(ended, Err(TransportError::Timeout { .. })), "{ended:?}");
+        assert_eq!(seen, b"B 1\nE 1\n");
+        let mark = b"\nnonce end ";
+        for (bytes, count) in [(&b"E 1\n"[..], 1), (b"E 1\nnon", 4), (b"E 1", 0), (b"\nnonce end", 10), (b"", 0)] {
+            assert_eq!(could_begin(bytes, mark), count, "{bytes:?}");
+        }
     }
 
     #[test]
