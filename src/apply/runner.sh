@@ -605,7 +605,9 @@ unit_verb() {
       paid "reload:$2"
       return 0
     fi
-    # One that cannot reload (no ExecReload=) takes up what is new by a restart.
+    # One that cannot reload (no ExecReload=) takes up what is new by a restart. sshd does not
+    # outlive a reload where its socket listens: the next connection starts it anew, and logins stay.
+    case $2 in ssh.service | sshd.service) ! systemctl -q is-active ssh.socket || v=stop;; esac
     case $s in *CanReload=no*) echo "$2 cannot reload: it is restarted"; v=restart;; esac ;;
   esac
   # Attempts of earlier runs count to systemd's limit of starts (StartLimitBurst=).

@@ -86,7 +86,12 @@ pub fn gateway_program() -> std::path::PathBuf {
 /// Runs shell text on a host as root, from outside the product; its trimmed output.
 pub fn on_host(host: &LabHost, text: &str) -> String {
     let output = host.exec(&["sh", "-c", text]).unwrap();
-    assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let journal = host.exec(&["journalctl", "-q", "--no-pager", "-o", "short-precise", "-n", "15"]);
+        let journal = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        panic!("{text}: {said}\nthe last lines of the host's journal:\n{journal}");
+    }
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
