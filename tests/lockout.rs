@@ -402,7 +402,26 @@ fn a_firewall_that_would_shut_the_connection_is_refused_and_one_that_limits_it_i
 }
 
 #[test]
-#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_name_of_the_host_by_which_nobody_becomes_root_is_put_back() {
+    let project = Project::new();
+    project.on_host(
+        "printf 'ubuntu %s=(ALL) NOPASSWD:ALL\\n' \"$(hostname)\" >/etc/sudoers.d/90-cloud-init-users; \
+         gpasswd -d ubuntu sudo >/dev/null 2>&1 || :; touch /home/ubuntu/.sudo_as_admin_successful",
+    );
+    let names = "hostname; cat /etc/hostname /etc/hosts";
+    let before = project.on_host(names);
+    does_not_stay(&project, "[[step]]\nhostname = { value = \"renamed\" }\n", 5, "cannot become root");
+    assert_eq!(before, project.on_host(names), "live, too");
+    // The rule and the name change together.
+    project.playbook(
+        "[[step]]\nfile = { path = \"/etc/sudoers.d/90-cloud-init-users\", mode = \"0440\", \
+         content = \"ubuntu renamed=(ALL) NOPASSWD:ALL\\n\" }\n[[step]]\nhostname = { value = \"renamed\" }\n",
+    );
+    project.converge();
+    assert_eq!(project.on_host("hostname"), "renamed");
+}
+
+#[test]
 fn in_a_chroot_a_guard_ends_either_way_and_leaves_no_process() {
     let project = Project::new();
     let tree = project.image();

@@ -428,7 +428,8 @@ put_back() {
   if [ -n "$NFT" ] && is_systemd && systemctl -q is-active nftables.service; then systemctl reload nftables.service; fi
   network_takes_up
   [ -z "$SSHD" ] || { sshd_takes_up; sshd_is_there; }
-  [ ! -e "$K/hostname" ] || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
+  # A container may be named by the call alone: its /proc/sys cannot be written.
+  [ ! -e "$K/hostname" ] || hostname -F "$K/hostname" 2>/dev/null || cat "$K/hostname" >/proc/sys/kernel/hostname 2>/dev/null || :
 }
 back() {
   # What fails on the way must not keep the rest from being put back, nor must

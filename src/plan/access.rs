@@ -27,7 +27,7 @@ pub struct Access {
 /// sshd at all, and what a login runs before its first command (sshd(8), LOGIN
 /// PROCESS; sudo(8); pam_env(8); bash(1), INVOCATION; ld.so(8)). What is within
 /// them counts, too.
-const GUARDED: [&str; 81] = [
+const GUARDED: [&str; 84] = [
     // sshd and sudo, with their programs.
     "/etc/ssh",
     "/etc/default/ssh",
@@ -57,6 +57,10 @@ const GUARDED: [&str; 81] = [
     "/etc/krb5.conf",
     "/etc/ldap",
     "/etc/nslcd.conf",
+    // Rules of sudo and sshd go by the names of hosts.
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/gai.conf",
     "/etc/hosts.allow",
     "/etc/hosts.deny",
     "/etc/apparmor.d",
@@ -313,8 +317,10 @@ impl Op {
             // What a unit takes up was changed by an operation of its own, and
             // confirmed live.
             Op::Pending { .. } | Op::Forget { .. } | Op::DaemonReload => false,
+            // Rules of sudo may be for this host by its name (sudoers(5), Host_List).
+            Op::SetHostname { .. } => true,
             // Nothing of what a login needs goes by these.
-            Op::Module { .. } | Op::SetHostname { .. } | Op::SetTimezone { .. } | Op::Check(_) => false,
+            Op::Module { .. } | Op::SetTimezone { .. } | Op::Check(_) => false,
             // The operator says `guard = true` where a command needs it.
             Op::Run { .. } => false,
             // No login can be waited for while the host restarts.
@@ -370,6 +376,8 @@ mod tests {
             "/run",
             "/etc/passwd",
             "/etc/security/limits.d/10-x.conf",
+            "/etc/hosts",
+            "/etc/gai.conf",
             "/etc/ld.so.conf.d/x.conf",
             "/usr/lib/x86_64-linux-gnu/libc.so.6",
             "/usr/lib/x86_64-linux-gnu/security/pam_unix.so",
@@ -424,6 +432,7 @@ mod tests {
             let op = Op::Sysctl { key: key.parse().unwrap(), value: value.to_owned() };
             assert_eq!(op.can_cut(&access), cuts, "{key}");
         }
+        assert!(Op::SetHostname { name: "web2".to_owned() }.can_cut(&access), "rules of sudo go by it");
         assert_eq!(access.packages(), ["openssh-server", "sudo", "zsh"]);
     }
 
