@@ -686,3 +686,65 @@ link = { path = "/etc/systemd/system/app5.service", target = "/dev/null" }
         "ann:/bin/sh\ngames:/bin/false\nbob:/bin/bash\nann team\nlast:x:7788:\nmasked"
     );
 }
+
+#[test]
+fn what_would_stop_the_next_boot_is_refused_by_its_line() {
+    let project = Project::new();
+    project.on_host(
+        "mkdir -p /srv/data /srv/from; touch /srv/file; printf '# none\\n/dev/old /srv/old ext4 defaults 0 2\\n' >/etc/fstab; \
+         : >/etc/crypttab; printf 'GRUB_TIMEOUT=5\\n' >/etc/default/grub",
+    );
+    let line = |path: &str, line: &str| format!("[[step]]\nline = {{ path = \"{path}\", line = '{line}' }}\n");
+    let emergency = "would end in the emergency shell";
+    for (steps, parts) in [
+        (line("/etc/fstab", "UUID=0a1b-2c3d /srv/data ext4 defaults 0 2"), ["/etc/fstab:3: there is no UUID=0a1b-2c3d", emergency]),
+        (line("/etc/fstab", "/dev/sdz9 /srv/data ext4 defaults 0 2"), ["/etc/fstab:3: there is no /dev/sdz9", emergency]),
+        (line("/etc/fstab", "/srv/none /srv/data none bind 0 0"), ["/etc/fstab:3: there is no /srv/none", emergency]),
+        (line("/etc/fstab", "tmpfs /srv/file tmpfs size=1m 0 0"), ["/etc/fstab:3: /srv/file is no directory", emergency]),
+        (line("/etc/fstab", "tmpfs srv/data tmpfs size=1m 0 0"), ["/etc/fstab:3", "no absolute path"]),
+        (line("/etc/fstab", "/dev/sdz9 /srv/data"), ["/etc/fstab:3", "the sort of its file system"]),
+        (line("/etc/crypttab", "data /dev/sdz9 none luks"), ["/etc/crypttab:1: there is no /dev/sdz9", emergency]),
+        (line("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"quiet"), ["/etc/default/grub is read by a shell", "cannot read the new text"]),
+        (
+            "[[step]]\nunit = { name = \"srv-data.mount\", content = \"[Mount]\\nWhat=/dev/sdz9\\nWhere=/srv/data\\nType=ext4\\n\
+             [Install]\\nRequiredBy=local-fs.target\\n\" }\n"
+                .to_owned(),
+            ["/etc/systemd/system/srv-data.mount: there is no /dev/sdz9", emergency],
+        ),
+    ] {
+        refused(&project, &steps, &parts);
+    }
+    // What a sensitive step says is not shown.
+    let secret = line("/etc/fstab", "/dev/hunter2 /srv/data ext4 defaults 0 2") + "sensitive = true\n";
+    refused(&project, &secret, &["/etc/fstab:3: what it names is not there"]);
+    assert!(!project.run(&["plan", "site.toml"]).err.contains("hunter2"));
+    // The boot goes on without these, and with those that are there.
+    project.playbook(
+        &[
+            line("/etc/fstab", "/dev/sdz9 /srv/data ext4 nofail 0 2"),
+            line("/etc/fstab", "/srv/from /srv/data none bind 0 0"),
+            line("/etc/fstab", "tmpfs /srv/new tmpfs size=1m 0 0"),
+            line("/etc/fstab", "files.example:/x /srv/nfs nfs defaults 0 0"),
+            line("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"quiet systemd.unit=rescue.target\""),
+        ]
+        .concat(),
+    );
+    let planned = project.run(&["plan", "site.toml"]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+    for note in [
+        "there is no /dev/sdz9 on the host; the boot goes on without it",
+        "/srv/new is not there: systemd makes",
+        "does not boot as far as sshd",
+    ] {
+        assert!(planned.out.contains(note), "no {note:?}: {planned:?}");
+    }
+    // What an earlier step may bring is decided at its turn.
+    project.playbook(&format!(
+        "[[step]]\ncommand = {{ run = \"touch /srv/image\", creates = \"/srv/image\" }}\n{}",
+        line("/etc/fstab", "/srv/image /srv/data ext4 loop 0 2")
+    ));
+    let planned = project.run(&["plan", "site.toml"]);
+    assert!(planned.code == 0 && planned.out.contains("decided at its turn: depends on step 1"), "{planned:?}");
+    project.converge();
+    assert!(project.on_host("cat /etc/fstab").contains("/srv/image"));
+}

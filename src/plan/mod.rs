@@ -8,6 +8,7 @@
 mod access;
 mod apt;
 pub(crate) mod blame;
+mod boot;
 mod border;
 mod calls;
 mod contradicted_tree;

@@ -14,7 +14,8 @@ use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
 use super::{
-    Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, border, decided_at_its_turn, needed, obstacle,
+    Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, boot, border, decided_at_its_turn, needed,
+    obstacle,
 };
 use crate::observe::{HostState, Queries, Query};
 use crate::values::{Span, UnitName};
@@ -291,6 +292,9 @@ impl Planning<'_> {
         let besides = self.gone.iter().filter(|removal| removal.step == step.id).map(|removal| removal.name.clone());
         let besides: Vec<_> = besides.filter(|_| !planned.ops.is_empty()).collect();
         if let Err(error) = needed::check(&self.access, &besides, &self.predicted, &mut planned) {
+            return self.fail(step, error);
+        }
+        if let Err(error) = boot::check(&mut planned, &self.predicted, step.sensitive) {
             return self.fail(step, error);
         }
         read_again(&mut planned, &self.predicted);
