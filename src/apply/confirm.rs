@@ -2,7 +2,7 @@
 //! be used from now on, that becomes root and says so. Nothing that was open
 //! before the change counts.
 
-use super::follow::{self, LONGEST_GAP, Question, Reach, Watch};
+use super::follow::{self, LONGEST_GAP, Line, Question, Reach, Watch};
 use crate::shell::Script;
 use crate::transport::{Session, TransportError};
 use std::time::{Duration, Instant};
@@ -25,15 +25,10 @@ pub(super) fn answer(
 ) -> Result<(), TransportError> {
     let port = port_to_use(reach.dial.port(), &question.before, &question.after);
     let until = Instant::now() + question.limit.saturating_sub(MARGIN).max(question.limit / 2);
-    let mut last = None;
-    let mut tries = 0;
+    let mut met = Met::new(Instant::now());
     let error = loop {
         let left = until.saturating_duration_since(Instant::now());
-        match reach
-            .dial
-            .dial(port, left.max(Duration::from_secs(1)))
-            .and_then(|session| confirm(session, run, question))
-        {
+        match reach.dial.dial(port, patience(left)).and_then(|session| confirm(session, run, question)) {
             Ok((session, told)) => {
                 if let Some(port) = port {
                     if let Err(error) = reach.dial.move_to(port) {
@@ -41,21 +36,25 @@ pub(super) fn answer(
                     }
                     watch.notice(&format!("sshd listens on port {port} now: set port = {port} in the inventory"));
                 }
+                // It works again: what it failed with while the change was live is the reason.
+                let before = met.told(Instant::now()).map(|met| format!("; before that no new login: {met}"));
+                let before = before.unwrap_or_default();
                 if told.is_empty() {
-                    watch.notice("a new login works and becomes root: the change of access stays");
+                    watch.line(&Line::Confirmed(question.guard));
+                    watch.notice(&format!("a new login works and becomes root: the change of access stays{before}"));
                 } else {
-                    // It works again: what it failed with while the change was live is the reason.
-                    let before = last.map(|error| format!("; before that no new login: {error}")).unwrap_or_default();
                     watch.notice(&format!("{told}{before}"));
                 }
                 *reach.session = session;
                 return Ok(());
             }
-            Err(error) if is_final(&error) || left.is_zero() => break error,
             Err(error) => {
-                last = Some(error);
-                std::thread::sleep(gap(tries, question.pace, left));
-                tries += 1;
+                let ends = is_final(&error) || left.is_zero();
+                met.add(error.to_string(), Instant::now());
+                if ends {
+                    break met.told(Instant::now()).unwrap_or_default();
+                }
+                std::thread::sleep(gap(met.tries - 1, question.pace, left));
             }
         }
     };
@@ -67,6 +66,53 @@ pub(super) fn answer(
         *reach.session = follow::again(reach.dial, question.limit + REVERT, error)?;
     }
     Ok(())
+}
+
+/// What the attempts to log in have met, each sort of failure once, in order.
+struct Met {
+    began: Instant,
+    tries: u32,
+    /// The error, how often it came in a row, and when it came last.
+    failures: Vec<(String, u32, Instant)>,
+}
+
+impl Met {
+    fn new(began: Instant) -> Met {
+        Met { began, tries: 0, failures: Vec::new() }
+    }
+
+    fn add(&mut self, error: String, now: Instant) {
+        self.tries += 1;
+        match self.failures.last_mut() {
+            Some((last, count, at)) if *last == error => (*count, *at) = (*count + 1, now),
+            _ => self.failures.push((error, 1, now)),
+        }
+    }
+
+    /// All of it in words; none if every attempt has worked.
+    fn told(&self, now: Instant) -> Option<String> {
+        /// More sorts of failures than these tell nobody more.
+        const SHOWN: usize = 3;
+        let (last, before) = self.failures.split_last()?;
+        if before.is_empty() && last.1 == 1 {
+            return Some(last.0.clone());
+        }
+        let seconds = |at: Instant| at.saturating_duration_since(self.began).as_secs();
+        let shown = self.failures.iter().skip(self.failures.len().saturating_sub(SHOWN));
+        let parts: Vec<String> = shown
+            .map(|(error, count, at)| match count {
+                1 => format!("{error} (once, after {} s)", seconds(*at)),
+                _ => format!("{error} ({count} times until {} s)", seconds(*at)),
+            })
+            .collect();
+        Some(format!("{} attempts in {} s: {}", self.tries, seconds(now), parts.join("; then ")))
+    }
+}
+
+/// How long one attempt may take: where nothing answers, there is time for another.
+fn patience(left: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_secs(10);
+    (left / 2).max(LEAST).min(left).max(Duration::from_secs(1))
 }
 
 /// How long to wait after so many failed attempts. A firewall that counts even
@@ -114,9 +160,33 @@ fn confirm(mut session: Session, run: &str, question: &Question) -> Result<(Sess
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{gap, port_to_use};
-    use std::time::Duration;
+    use super::{Met, gap, patience, port_to_use};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn what_the_attempts_have_met_is_told_with_how_often_and_how_long() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut met = Met::new(began);
+        assert_eq!(met.told(at(1)), None);
+        met.add("web1: connection refused".into(), at(1));
+        assert_eq!(met.told(at(1)).unwrap(), "web1: connection refused", "one attempt says it all");
+        met.add("web1: connection refused".into(), at(9));
+        met.add("web1: connection refused".into(), at(25));
+        met.add("web1: authentication failed".into(), at(33));
+        let told = "4 attempts in 34 s: web1: connection refused (3 times until 25 s); \
+                    then web1: authentication failed (once, after 33 s)";
+        assert_eq!(met.told(at(34)).unwrap(), told);
+    }
+
+    #[test]
+    fn an_attempt_without_an_answer_leaves_time_for_another() {
+        for (left, most) in [(58, 29), (28, 14), (15, 10), (8, 8), (0, 1)] {
+            assert_eq!(patience(Duration::from_secs(left)), Duration::from_secs(most), "{left}");
+        }
+    }
 
     /// Lets in at most five connections within 30 s, those that it refuses counted, as ufw's limit does.
     fn let_in(before: &[f64], attempts: impl Iterator<Item = f64>) -> Option<f64> {

@@ -49,7 +49,8 @@ impl Dial for Connector {
     fn dial(&mut self, port: Option<u16>, limit: Duration) -> Result<Session, TransportError> {
         let connect_timeout = self.policy.connect_timeout.min(limit);
         let moved_to = port.or(self.policy.moved_to);
-        Connector { policy: Policy { connect_timeout, moved_to, ..self.policy.clone() }, ..self.clone() }.open()
+        let policy = Policy { connect_timeout, moved_to, insist: false, ..self.policy.clone() };
+        Connector { policy, ..self.clone() }.open()
     }
 
     fn move_to(&mut self, port: u16) -> std::io::Result<()> {

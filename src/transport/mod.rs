@@ -113,6 +113,9 @@ pub struct Policy {
     pub host_keys: HostKeyChecking,
     /// Whether ssh_config is consulted by `ssh -G`.
     pub use_ssh_config: bool,
+    /// Whether a connection that ends in its key exchange is made anew at once;
+    /// not where the caller tries again, at a pace of its own.
+    pub insist: bool,
     /// The port that sshd has moved to in this run: it is connected to in
     /// place of the target's, whose key in known_hosts still counts.
     pub moved_to: Option<u16>,
@@ -125,6 +128,7 @@ impl Default for Policy {
             keepalive: Duration::from_secs(15),
             host_keys: HostKeyChecking::Strict,
             use_ssh_config: true,
+            insist: true,
             moved_to: None,
         }
     }

@@ -109,6 +109,9 @@ fn reach_and_agree(
     let mut wire = reach(route, policy, deadline)?;
     let Some(first) = shake_hands(&mut wire, route, known, deadline)? else { return Ok(wire) };
     drop(wire);
+    if !policy.insist {
+        return Err(first);
+    }
     for pause in AGAIN_AFTER {
         let left = deadline.left("connecting again")?;
         std::thread::sleep(pause.min(left));
