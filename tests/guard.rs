@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
 
 use crate::support::project::Project;
+use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
 /// What decides about access: sshd's own view of its configuration, its ports,
@@ -303,4 +304,129 @@ fn the_summary_of_a_change_that_was_put_back_names_what_stays() {
     }
     assert!(!line.contains("the lock") && !ran.out.contains("as it was before"), "{ran:?}");
     assert_eq!(project.on_host("ls /srv; mkdir -p /run/sshd; sshd -T | grep maxauth"), "data\ntool\nmaxauthtries 4");
+}
+
+/// What an apply that is put back says: the error, and the step that is blamed.
+fn blames(project: &Project, steps: &str) -> (String, serde_json::Value) {
+    project.playbook(steps);
+    let seconds = crate::support::guard_seconds(12);
+    let ran = project.run(&["apply", "site.toml", "--yes", "--format", "json", "--guard-timeout", seconds]);
+    assert_eq!(ran.code, 5, "{steps}: {ran:?}");
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let host = json["hosts"][0].clone();
+    (host["error"].as_str().unwrap_or_default().to_owned(), host)
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_guarded_step_is_blamed_only_where_it_is_the_only_one() {
+    let project = Project::new();
+    let file = |name: &str, content: &str| {
+        format!(
+            "[[step]]\nname = \"{name}\"\nfile = {{ path = \"/etc/ssh/sshd_config.d/{name}.conf\", content = \"{content}\\n\" }}\n"
+        )
+    };
+    let sound =
+        "[[step]]\nname = \"the rule\"\nsudoers = { name = \"x\", content = \"games ALL=(root) /bin/true\\n\" }\n";
+    // Refused by the guard, and shut out by it: an earlier step than the last is the cause.
+    for (lines, reason) in [("Ciphers no-such-cipher", "sshd refuses"), ("DenyUsers ubuntu", "authentication failed")] {
+        let (error, host) = blames(&project, &format!("{}{sound}", file("10-bad", lines)));
+        for part in [reason, "step 1 (10-bad) at site.toml:", "step 2 (the rule) at site.toml:", "one of them"] {
+            assert!(error.contains(part), "{lines}: no {part:?} in: {error}");
+        }
+        assert!(host["failure"].is_null(), "{lines}: {host:#}");
+        let results: Vec<&str> =
+            host["steps"].as_array().unwrap().iter().map(|step| step["result"].as_str().unwrap()).collect();
+        assert_eq!(results, ["undone", "undone"], "{lines}");
+    }
+    // What a step has reloaded is the step's own.
+    let alone = format!("{}reload = [\"ssh.service\"]\n", file("10-bad", "Ciphers no-such-cipher"));
+    let (error, host) = blames(&project, &alone);
+    assert_eq!(host["failure"]["name"], "10-bad", "{host:#}");
+    assert!(error.contains("sshd refuses") && !error.contains("one of them"), "{error}");
+    let (error, _) = blames(&project, &file("10-bad", "DenyUsers ubuntu"));
+    assert!(error.contains("the only change under this guard is that of step 1 (10-bad)"), "{error}");
+    // Of what a sensitive step writes nothing is repeated, neither here nor on the host.
+    let secret = format!("{}sensitive = true\n", file("10-bad", "hunter2 no-such-word"));
+    let (error, host) = blames(&project, &format!("{secret}{sound}"));
+    assert!(
+        error.contains("sshd refuses its merged configuration") && !format!("{host}").contains("hunter2"),
+        "{host:#}"
+    );
+    assert_eq!(project.on_host("grep -rl hunter2 /var/lib/stockade /run/stockade || :"), "");
+}
+
+/// Holds the host before its guard asks, until `/run/go` is there.
+const WAITS: &str = "[[step]]\nguard = true\nname = \"the wait\"\n\
+    command = { run = \"touch /run/reached; while [ ! -e /run/go ]; do sleep 0.1; done; touch /run/waited\", creates = \"/run/waited\" }\n";
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn logins_that_others_use_up_are_waited_for_and_told() {
+    let project = Project::new();
+    // Three new connections within 5 s are too many, and those that are refused count as well.
+    project.on_host(
+        "apt-get -qq update; apt-get -qq install -y iptables >/dev/null 2>&1; \
+         iptables -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --name logins --set; \
+         iptables -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --name logins --update --seconds 5 --hitcount 3 -j REJECT --reject-with tcp-reset",
+    );
+    project.playbook(&format!("{}{WAITS}", sshd("MaxAuthTries 4\\n")));
+    let child = project.start(&["apply", "site.toml", "--yes", "--guard-timeout", "60"]);
+    project.await_on(0, "[ -e /run/reached ]");
+    // Another client behind the same address takes all there is for a while.
+    let port = project.host.port.unwrap();
+    let others = std::thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(15);
+        while Instant::now() < until {
+            drop(std::net::TcpStream::connect(("127.0.0.1", port)));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    project.on_host("touch /run/go");
+    let (code, text) = crate::support::project::told(child.wait_with_output().unwrap());
+    others.join().unwrap();
+    assert_eq!(code, 0, "{text}");
+    let told = text.lines().find(|line| line.contains("the change of access stays")).unwrap_or_default();
+    assert!(told.contains("; before that no new login: ") && told.contains("attempts in"), "{text}");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_controller_that_loses_the_host_while_a_guard_waits_says_what_the_host_will_do() {
+    let project = Project::new();
+    let before = access(&project);
+    let known = std::fs::read_to_string(project.lab.lab.known_hosts_path()).unwrap();
+    project.playbook(&format!(
+        "[[step]]\nname = \"the data\"\nfile = {{ path = \"/srv/data\", content = \"x\" }}\n{}{WAITS}",
+        sshd("MaxAuthTries 4\\n").replace("[[step]]", "[[step]]\nname = \"the tries\"")
+    ));
+    let seconds = crate::support::guard_seconds(12);
+    let mut child = project.start(&["apply", "site.toml", "--yes", "--guard-timeout", seconds]);
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("the tries") {
+        line.clear();
+        assert_ne!(progress.read_line(&mut line).unwrap(), 0, "the run never came to it");
+    }
+    // Neither the connection that is open nor a new one is left.
+    let other = project.on_host("ssh-keygen -q -t ed25519 -N '' -f /tmp/k </dev/null; cut -d' ' -f1,2 /tmp/k.pub");
+    let names = known.split(' ').next().unwrap();
+    std::fs::write(project.lab.lab.known_hosts_path(), format!("{names} {other}\n")).unwrap();
+    project.on_host(
+        "for p in $(ps -eo pid,args | awk '/sshd: ubuntu/ && !/awk/ { print $1 }'); do kill -9 \"$p\" || :; done",
+    );
+    let mut rest = line;
+    progress.read_to_string(&mut rest).unwrap();
+    let (code, text) = crate::support::project::told(child.wait_with_output().unwrap());
+    assert_eq!(code, 4, "{text}{rest}");
+    let error = text.lines().find(|line| line.contains("is not the known one")).unwrap_or_default();
+    let wanted = "unless a new login has confirmed the change of access, the host puts it back by itself";
+    assert!(error.contains(wanted) && error.contains("(the tries)") && !error.contains("(the data)"), "{text}");
+    assert!(text.contains("1 or more steps changed"), "what the guard covers does not count: {text}");
+    project
+        .on_host("touch /run/go; timeout 120 sh -c 'until [ -e /var/lib/stockade/runs/*/result ]; do sleep 0.1; done'");
+    std::fs::write(project.lab.lab.known_hosts_path(), known).unwrap();
+    assert_eq!(project.on_host("cat /var/lib/stockade/runs/*/result /srv/data; rm /srv/data"), "reverted\nx");
+    assert_eq!(before, access(&project));
 }

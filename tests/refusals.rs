@@ -688,6 +688,7 @@ link = { path = "/etc/systemd/system/app5.service", target = "/dev/null" }
 }
 
 #[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn what_would_stop_the_next_boot_is_refused_by_its_line() {
     let project = Project::new();
     project.on_host(

@@ -1,7 +1,8 @@
 //! Starts the runner on a host and follows its journal.
 
 use super::Program;
-use super::follow::{Line, Reach, Watch, follow};
+use super::follow::{Failing, Line, Reach, Told, Watch, follow};
+use super::guarded::{self, Cause};
 use crate::plan::{HostPlan, Op, StepPlan};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::transport::TransportError;
@@ -93,6 +94,17 @@ pub enum ApplyError {
         /// The operation that failed, if that was it.
         failure: Option<Failure>,
     },
+    /// A guard could not be set, or refused what it covers and had nothing to put back.
+    #[error("the guard of a change of access failed: {0}")]
+    Guard(String),
+    /// The connection is lost for good; the host goes on alone.
+    #[error("{error}; {left}")]
+    OutOfReach {
+        /// Why the host cannot be reached.
+        error: TransportError,
+        /// What becomes of the run.
+        left: String,
+    },
     /// The run could not be started (disk full, read-only file system).
     #[error("the run could not be started: {0}")]
     Start(String),
@@ -154,6 +166,11 @@ fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
     builder.into_inner()
 }
 
+/// A reason, and what is said of the steps that it is about.
+fn joined(why: &str, steps: &str) -> String {
+    if steps.is_empty() { why.to_owned() } else { format!("{why}; {steps}") }
+}
+
 /// Why nothing happens for a while.
 pub(super) fn paced(hits: u64, seconds: u64) -> String {
     format!(
@@ -164,9 +181,11 @@ pub(super) fn paced(hits: u64, seconds: u64) -> String {
 
 #[derive(Default)]
 struct Seen {
-    failed: Option<(usize, i32)>,
-    /// Whether the operation that failed has changed nothing.
-    untouched: bool,
+    failed: Option<(usize, i32, Failing)>,
+    /// The guard that is set and neither confirmed nor put back.
+    guard: Option<usize>,
+    /// The last guard that was confirmed; 0: none.
+    confirmed: usize,
     locked: Option<String>,
     unfinished: Option<String>,
     reverted: Option<(usize, String)>,
@@ -192,7 +211,7 @@ impl Progress<'_> {
         let told = match follow(reach, run.as_str(), Some(&data), self) {
             Ok(told) => told,
             // The host went down before it had told the result.
-            Err(error) => return Err(self.seen.reboot.take().map_or(error, ApplyError::Reboot)),
+            Err(error) => return Err(self.cut_off(error)),
         };
         if let Some(holder) = self.seen.locked.take() {
             return Err(ApplyError::Locked(holder));
@@ -200,11 +219,15 @@ impl Progress<'_> {
         if let Some(run) = self.seen.unfinished.take() {
             return Err(ApplyError::Unfinished(run));
         }
-        let failure = self.seen.failed.and_then(|(operation, code)| self.fail(operation, code, &told.output));
+        if let Some((operation, code, Failing::Guard)) = self.seen.failed {
+            return Err(self.refused(operation, code, &told));
+        }
+        let failure = self.seen.failed.and_then(|(operation, code, _)| self.fail(operation, code, &told.output));
         if told.result == "reverted" || self.seen.reverted.is_some() {
             let (guard, why) = self.seen.reverted.take().unwrap_or_default();
             self.undone(guard);
-            return Err(ApplyError::Reverted { why, failure });
+            let covered = if failure.is_some() { String::new() } else { self.covered(guard, Cause::of(&why)) };
+            return Err(ApplyError::Reverted { why: joined(&why, &covered), failure });
         }
         match (told.result.as_str(), failure) {
             ("ok" | "phase", None) => Ok(()),
@@ -214,6 +237,58 @@ impl Progress<'_> {
             (_, Some(failure)) => Err(ApplyError::Step(failure)),
             _ => Err(ApplyError::Lost(run.to_string())),
         }
+    }
+
+    /// The connection is gone for good. What a guard covers is not done unless it was confirmed.
+    fn cut_off(&mut self, error: ApplyError) -> ApplyError {
+        if let Some(reboot) = self.seen.reboot.take() {
+            return ApplyError::Reboot(reboot);
+        }
+        let ApplyError::Transport(error) = error else { return error };
+        let left = match self.seen.guard {
+            Some(guard) => {
+                self.undone(guard);
+                let covered = self.covered(guard, Cause::Other);
+                format!(
+                    "unless a new login has confirmed the change of access, the host puts it back by itself: {covered}"
+                )
+            }
+            None => {
+                let text = "the run may go on there by itself, and what it has done since is not known here";
+                let guards = if self.program.phases.len() > self.seen.confirmed {
+                    "; a change of access that it comes to is put back, since nobody confirms it"
+                } else {
+                    ""
+                };
+                format!("{text}{guards}")
+            }
+        };
+        ApplyError::OutOfReach { error, left: format!("{left}; 'apply --resume' follows the run to its end") }
+    }
+
+    /// A guard has refused the changes that it covers, at one of their operations.
+    fn refused(&mut self, operation: usize, code: i32, told: &Told) -> ApplyError {
+        let index = operation.saturating_sub(1);
+        let phase = self.program.phases.iter().find(|phase| phase.operations.contains(&index));
+        let steps = phase.map(|phase| guarded::steps(self.plan, self.program, phase)).unwrap_or_default();
+        let output = told.output.trim();
+        let Some((guard, why)) = self.seen.reverted.take() else {
+            return ApplyError::Guard(joined(output, &guarded::told(&steps, Cause::Refused)));
+        };
+        self.undone(guard);
+        let [(at, step)] = steps[..] else {
+            return ApplyError::Reverted { why: joined(output, &guarded::told(&steps, Cause::Refused)), failure: None };
+        };
+        let message = "its guard refuses what it has made";
+        self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message, output });
+        let failure = Failure { step: at, id: step.id.clone(), code, output: output.to_owned() };
+        ApplyError::Reverted { why, failure: Some(failure) }
+    }
+
+    /// The steps of a guard, in words.
+    fn covered(&self, guard: usize, cause: Cause) -> String {
+        let phase = self.program.phases.iter().find(|phase| phase.number == guard);
+        phase.map(|phase| guarded::told(&guarded::steps(self.plan, self.program, phase), cause)).unwrap_or_default()
     }
 
     fn fail(&mut self, operation: usize, code: i32, output: &str) -> Option<Failure> {
@@ -231,7 +306,7 @@ impl Progress<'_> {
     fn failed_midway(&self) -> bool {
         let operations = &self.program.operations;
         let Some((number, scheduled)) =
-            self.seen.failed.and_then(|(number, _)| Some((number, operations.get(number.checked_sub(1)?)?)))
+            self.seen.failed.and_then(|(number, ..)| Some((number, operations.get(number.checked_sub(1)?)?)))
         else {
             return false;
         };
@@ -252,7 +327,8 @@ impl Progress<'_> {
         let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
         // One operation may be the work of several steps.
         let is_its = |step: usize| step == scheduled.step || scheduled.also.contains(&step);
-        opaque && !self.seen.untouched || before.any(|one| is_its(one.step) && writes(&one.op))
+        let untouched = matches!(self.seen.failed, Some((_, _, Failing::Untouched)));
+        opaque && !untouched || before.any(|one| is_its(one.step) && writes(&one.op))
     }
 
     /// What a guard has put back is not done; a command that ran under it has run.
@@ -316,17 +392,19 @@ impl Watch for Progress<'_> {
             Line::Ended(number) => self.done(*number, StepEnding::Done),
             Line::NotDue(number) => self.done(*number, StepEnding::NotDue),
             Line::Later(number) => self.done(*number, StepEnding::Later),
-            Line::Failed(number, code, untouched) => {
-                self.seen.failed = Some((*number, *code));
-                self.seen.untouched = *untouched;
-            }
+            Line::Failed(number, code, failing) => self.seen.failed = Some((*number, *code, *failing)),
             Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),
-            Line::Reverted(guard, why) => self.seen.reverted = Some((*guard, why.clone())),
+            Line::Guarded(guard) => self.seen.guard = Some(*guard),
+            Line::Confirmed(guard) => (self.seen.guard, self.seen.confirmed) = (None, *guard),
+            Line::Reverted(guard, why) => {
+                self.seen.guard = None;
+                self.seen.reverted = Some((*guard, why.clone()));
+            }
             Line::Reboots(number, from) => self.seen.reboot = self.reboot(*number, from),
             Line::Paced(hits, seconds) => self.notice(&paced(*hits, *seconds)),
             Line::Noted(text) => self.notice(text),
-            Line::Guarded(_) | Line::Asks(_) | Line::Confirmed(_) | Line::Over(_) => {}
+            Line::Asks(_) | Line::Over(_) => {}
         }
     }
 

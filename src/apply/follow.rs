@@ -39,8 +39,8 @@ pub enum Line {
     NotDue(usize),
     /// An operation could not be done yet, and is tried again at the end of the run.
     Later(usize),
-    /// An operation failed, with its exit code, and whether it has changed nothing.
-    Failed(usize, i32, bool),
+    /// An operation failed, with its exit code.
+    Failed(usize, i32, Failing),
     /// Another run holds the host.
     Locked(String),
     /// An earlier run has not ended.
@@ -61,6 +61,17 @@ pub enum Line {
     Noted(String),
     /// The run is over.
     Over(String),
+}
+
+/// What is known of an operation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    /// It may have changed something.
+    Itself,
+    /// It has changed nothing.
+    Untouched,
+    /// Not the operation failed: its guard refused all that was done up to it.
+    Guard,
 }
 
 /// What a guard waits for.
@@ -91,7 +102,12 @@ impl Line {
             "T" => Line::Later(number(rest)?),
             "F" => {
                 let (code, what) = after.split_once(' ').unwrap_or((after, ""));
-                Line::Failed(number(first)?, code.parse().ok()?, what == "untouched")
+                let failing = match what {
+                    "untouched" => Failing::Untouched,
+                    "guard" => Failing::Guard,
+                    _ => Failing::Itself,
+                };
+                Line::Failed(number(first)?, code.parse().ok()?, failing)
             }
             "L" => Line::Locked(rest.to_owned()),
             "U" => Line::Unfinished(rest.to_owned()),
@@ -297,7 +313,9 @@ mod tests {
         assert_eq!((question.guard, question.before, question.after), (2, vec![22], vec![22, 2222]));
         assert_eq!(question.pace, Some(Duration::from_secs(8)));
         assert!(matches!(Line::parse("C 1 60 22 22 "), Some(Line::Asks(Question { pace: None, .. }))));
-        assert_eq!(Line::parse("F 3 7 untouched"), Some(Line::Failed(3, 7, true)));
+        assert_eq!(Line::parse("F 3 7 untouched"), Some(Line::Failed(3, 7, Failing::Untouched)));
+        assert_eq!(Line::parse("F 3 1 guard"), Some(Line::Failed(3, 1, Failing::Guard)));
+        assert_eq!(Line::parse("F 3 7"), Some(Line::Failed(3, 7, Failing::Itself)));
         assert_eq!(Line::parse("P 1 6 30"), Some(Line::Paced(6, 30)));
         for bad in
             ["B", "B x", "E -1", "F 3 x", "F 3", "C 1 60 22 99999", "C 1 x 22 22", "C x 60 22 22", "P 1 6", "V x y"]

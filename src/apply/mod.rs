@@ -12,6 +12,7 @@ mod confirm;
 mod execute;
 mod follow;
 mod guard;
+mod guarded;
 mod program;
 mod record;
 mod schedule;
@@ -22,7 +23,7 @@ mod undo_packages;
 mod undo_units;
 
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
-pub use follow::{Line, Question, Reach, Told, Watch, follow};
+pub use follow::{Failing, Line, Question, Reach, Told, Watch, follow};
 pub use guard::Phase;
 pub use program::{LOCK, Program};
 pub use record::{About, Record};

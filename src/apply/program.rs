@@ -73,7 +73,9 @@ impl Program {
             let number = (index + 1).to_string();
             let step = &plan.steps[scheduled.step];
             if let Some(phase) = phases.iter().find(|phase| phase.operations.start == index) {
-                script.run(Command::new("guarded").arg(phase.number.to_string()).arg(&number));
+                let sensitive = operations[phase.operations.clone()].iter().any(|one| plan.steps[one.step].sensitive);
+                let sensitive = if sensitive { "sensitive" } else { "" };
+                script.run(Command::new("guarded").arg(phase.number.to_string()).arg(&number).arg(sensitive));
             }
             if phases.iter().any(|phase| phase.check_before(&operations) == Some(index)) {
                 script.run(Command::new("checked").arg(&number));

@@ -95,27 +95,44 @@ step_over() {
   rm -f -- "$P/newly-owed"
 }
 # What may cut off access is done under a guard (guard.sh).
-GUARD=
+GUARD= SENSITIVE=
 in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
-# guarded NUMBER FIRST-OPERATION
+# guarded NUMBER FIRST-OPERATION [sensitive]
 guarded() {
-  GUARD=$1 MADE=
+  GUARD=$1 MADE= SENSITIVE=$3
   journal "G $1"
-  in_guard save && [ -e "$R/guard/$1/armed" ] || ended "$2" 1
+  in_guard save && [ -e "$R/guard/$1/armed" ] || guard_failed "$2"
 }
 # checked OPERATION: before the first of a phase that makes a daemon take up what is new.
-checked() { in_guard check || ended "$1" 1; }
+checked() { in_guard check || guard_failed "$1"; }
+# guard_failed OPERATION: the guard refuses the phase as a whole, and any of its operations may be the reason.
+guard_failed() {
+  w=$(head -n 1 "$P/out" 2>/dev/null | tr -d '\n' | tr -c '[:print:]' ' ' | cut -c 1-300)
+  # What a tool says may repeat what a sensitive step has written: the guard's own words come before it.
+  if [ -n "$SENSITIVE" ]; then
+    w=${w%%: *}
+    printf '%s\n' "$w" >"$P/out"
+  fi
+  { printf '== guard, at operation %s\n' "$1"; cat "$P/out"; } >>"$R/log"
+  tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
+  journal "F $1 1 guard"
+  [ -z "$GUARD" ] || put_back "$GUARD" "$w"
+  finish failed
+}
 # confirmed NUMBER LAST-OPERATION SECONDS: waits for the new login that confirms, or for
 # the timer; for one that somebody has stopped no longer than it had.
 confirmed() {
-  in_guard live || ended "$2" 1
+  in_guard live || guard_failed "$2"
   GUARD=
   g=$R/guard/$1
   read -r u i </proc/uptime
   end=$((${u%.*} + $3 + 10))
   while [ ! -e "$g/confirmed" ] && [ ! -e "$g/reverted" ]; do
     # A guard that nothing will ever end is none.
-    [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || ended "$2" 1
+    [ -e "$g/armed" ] || [ -e "$g/reverting" ] || [ -e "$g/confirmed" ] || [ -e "$g/reverted" ] || {
+      echo "the files of the guard in $g were removed: nothing puts the change back" >"$P/out"
+      guard_failed "$2"
+    }
     read -r u i </proc/uptime
     # A chroot may have no /proc.
     [ -z "$u" ] || [ "${u%.*}" -lt "$end" ] || sh "$g/program" revert "no new login within $3 seconds" runner >/dev/null 2>&1 </dev/null 9>&-

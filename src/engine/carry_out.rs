@@ -154,7 +154,7 @@ fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
         Err(ApplyError::Reboot(reboot)) => PartEnd::Reboot(reboot),
         Err(error) => {
             outcome.ending = match &error {
-                ApplyError::Transport(_) => Ending::Unreachable,
+                ApplyError::Transport(_) | ApplyError::OutOfReach { .. } => Ending::Unreachable,
                 ApplyError::Reverted { .. } => Ending::Undone,
                 _ => Ending::Failed,
             };

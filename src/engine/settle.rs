@@ -2,7 +2,7 @@
 
 use super::RunFailed;
 use super::host::LOOK;
-use crate::apply::{ApplyError, LOCK, Line, Reach, Watch, follow};
+use crate::apply::{ApplyError, Failing, LOCK, Line, Reach, Watch, follow};
 use crate::report::{Event, Reporter};
 use crate::shell::Script;
 
@@ -71,6 +71,9 @@ impl Watch for Follower<'_> {
     fn line(&mut self, line: &Line) {
         let text = match line {
             Line::Ended(number) => format!("operation {number} is done"),
+            Line::Failed(number, _, Failing::Guard) => {
+                format!("the guard refuses what was done up to operation {number}")
+            }
             Line::Failed(number, code, _) => format!("operation {number} failed with exit code {code}"),
             Line::Reverted(_, why) => format!("a change of access was put back: {why}"),
             Line::Noted(text) => text.clone(),

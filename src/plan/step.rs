@@ -260,6 +260,11 @@ pub struct StepPlan {
 }
 
 impl StepPlan {
+    /// Whether it is a restart or reload that other steps ask for, not a step of the playbook.
+    pub fn is_due(&self) -> bool {
+        self.kind == "service" && self.id.contains(':')
+    }
+
     /// The names under which the host notes, before the step's first operation,
     /// what is pending from then on.
     pub fn makes_pending(&self) -> Vec<String> {

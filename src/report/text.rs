@@ -231,7 +231,11 @@ pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
     for outcome in outcomes {
         let paint = if outcome.ending == Ending::Converged { Paint::Green } else { Paint::Red };
         let word = paint.over(&format!("{:<13}", outcome.ending.word()), color);
+        // Of a run that goes on out of reach only a part is known.
+        let goes_on = outcome.ending == Ending::Unreachable && !outcome.runs.is_empty();
         let changed = match (outcome.changed, outcome.partly) {
+            (0, _) if goes_on => "changes unknown".to_owned(),
+            (count, _) if goes_on => format!("{count} or more steps changed"),
             (0, false) => "nothing changed".to_owned(),
             (0, true) => "1 step changed in part".to_owned(),
             (1, false) => "1 step changed".to_owned(),
