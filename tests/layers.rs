@@ -236,14 +236,16 @@ fn every_ignored_test_says_what_it_needs_and_who_runs_it() {
 
 /// `autotests` is off: a file that no module names would never be compiled.
 #[test]
-fn every_file_of_tests_is_a_module_of_the_test_program() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let program = std::fs::read_to_string(tests.join("main.rs")).unwrap();
-    for entry in std::fs::read_dir(&tests).unwrap() {
-        let path = entry.unwrap().path();
-        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if path.extension().is_some_and(|extension| extension == "rs") && stem != "main" {
-            assert!(program.contains(&format!("\nmod {stem};\n")), "{}", path.display());
+fn every_file_of_tests_is_a_module_of_a_test_program() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for tests in [root.join("tests"), root.join("gateway/tests")] {
+        let program = std::fs::read_to_string(tests.join("main.rs")).unwrap();
+        for entry in std::fs::read_dir(&tests).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.extension().is_some_and(|extension| extension == "rs") && stem != "main" {
+                assert!(program.contains(&format!("\nmod {stem};\n")), "{}", path.display());
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ Most of a long part is waiting (a guard's time, a host that restarts), so a few
 parts run at once: STOCKADE_TEST_LANES, by default 3. A part is a test program,
 or a module of the programs in MODULES. Those of one package whose tests share
 the machine's Docker engine run one after the other. Ignored tests run too,
-except with --fast and for those that need root where this is not root.
+except with --fast and for those that need what is not there (LEFT_OUT).
 Everything that they print goes to LOG, part by part, and a line for each to
 standard output as it ends; the slowest ten parts come last. Ends with 1 when
 a part fails.
@@ -18,6 +18,7 @@ log (`flaky: NAME`), with what it said the first time.
 
 import argparse
 import copy
+import importlib.util
 import json
 import os
 import pathlib
@@ -32,15 +33,27 @@ LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
 # Programs of which each module is a part of its own.
-MODULES = {"integration"}
-# Tests that only root can run.
-NEEDS_ROOT = [
-    "transport::",
-    "ops::what_the_host_does_is_what_the_rows_say",
-    "reboot::this_machine_is_never_rebooted_from_within",
-    "apply::an_image_is_built_in_a_chroot_of_this_machine",
-    "lockout::in_a_chroot_a_guard_ends_either_way_and_leaves_no_process",
-    "refusals::an_immutable_file_is_refused_with_what_to_do",
+MODULES = {"integration", "gateway"}
+# Tests that not every machine can run: what they need, whether it is there, their names.
+LEFT_OUT = [
+    (
+        "root",
+        os.geteuid() == 0,
+        [
+            "transport::",
+            "ops::what_the_host_does_is_what_the_rows_say",
+            "reboot::this_machine_is_never_rebooted_from_within",
+            "apply::an_image_is_built_in_a_chroot_of_this_machine",
+            "lockout::in_a_chroot_a_guard_ends_either_way_and_leaves_no_process",
+            "refusals::an_immutable_file_is_refused_with_what_to_do",
+        ],
+    ),
+    (
+        "golang-github-docker-docker-dev and python3-yaml of Debian 12",
+        os.path.exists("/usr/share/gocode/src/github.com/docker/docker/api/swagger.yaml")
+        and all(importlib.util.find_spec(module) for module in ("tomllib", "yaml")),
+        ["engine_api::the_description_of_debians_package_holds_nothing_else"],
+    ),
 ]
 # More failures than this are a fault, not a busy machine.
 AGAIN = 2
@@ -67,10 +80,11 @@ class Part:
         if self.name not in MODULES:
             return [self]
         listed = subprocess.run([self.path, "--list", "--format", "terse"], stdout=subprocess.PIPE, check=True)
+        left_out = tuple(name for _, there, names in LEFT_OUT if not there for name in names)
         by_module = {}
         for line in listed.stdout.decode().splitlines():
             name, _, what = line.rpartition(": ")
-            if what == "test" and (os.geteuid() == 0 or not name.startswith(tuple(NEEDS_ROOT))):
+            if what == "test" and not name.startswith(left_out):
                 by_module.setdefault(name.partition("::")[0], []).append(name)
         parts = []
         for module, tests in by_module.items():
@@ -191,8 +205,9 @@ def main():
     print("\nthe slowest parts:")
     for part in sorted(everything, key=lambda part: -part.seconds)[:10]:
         print(f"{part.seconds:7.1f} s  {part.package}  {part.name}")
-    if os.geteuid() != 0:
-        print(f"left out, because they need root: {', '.join(NEEDS_ROOT)}")
+    for need, there, names in LEFT_OUT:
+        if not there:
+            print(f"left out, because they need {need}: {', '.join(names)}")
     sys.exit(any(part.code != 0 for part in everything))
 
 

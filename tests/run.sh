@@ -79,7 +79,7 @@ unset STOCKADE_RECORD
 # A failed assertion says what is wrong; its stack would bury that.
 export RUST_BACKTRACE=${STOCKADE_TEST_BACKTRACE:-0}
 
-# All test programs run, whatever fails; --show-output lets a skip be seen and counted.
+# All test programs run, whatever fails.
 log=$(mktemp)
 trap 'rm -rf "$log" "$state"' EXIT
 code=0

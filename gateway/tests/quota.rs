@@ -3,20 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-#[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
-#[path = "process/engine.rs"]
-mod engine;
-#[allow(dead_code, reason = "shared with the tests of the gateway, which use more of it")]
-#[path = "process/harness.rs"]
-mod harness;
-#[path = "tenants/mod.rs"]
-mod tenants;
-
 use std::process::Stdio;
 
-use engine::docker_socket;
-use harness::{Gateway, Options};
-use tenants::{Image, Tenant, host};
+use crate::process::engine::docker_socket;
+use crate::process::harness::{Gateway, Options, PROGRAM};
+use crate::tenants::{Image, Tenant, host, text};
 
 const IMAGE: &str = "stockade-gateway-quota/busybox:1";
 
@@ -49,8 +40,9 @@ fn owned(tenant: &Tenant<'_>) -> usize {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn creates_at_once_do_not_pass_the_number_of_containers() {
-    let Some(socket) = docker_socket() else { return };
+    let socket = docker_socket();
     let _image = Image::named(IMAGE);
     let site = site(socket, "");
     let (one, other) = (Tenant::new(&site.gateway, "few", "few"), Tenant::new(&site.gateway, "more", "few"));
@@ -68,7 +60,7 @@ fn creates_at_once_do_not_pass_the_number_of_containers() {
 
     // Another tenant has places of its own, and one that is given back is free.
     other.said(&create);
-    let id = tenants::text(made[0]);
+    let id = text(made[0]);
     one.said(&["rm", &id]);
     one.said(&create);
     assert!(one.refused(&create).contains("quotas.containers"));
@@ -76,8 +68,9 @@ fn creates_at_once_do_not_pass_the_number_of_containers() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn a_client_that_leaves_does_not_pass_the_number_of_containers() {
-    let Some(socket) = docker_socket() else { return };
+    let socket = docker_socket();
     let _image = Image::named(IMAGE);
     let site = site(socket, "");
     let tenant = Tenant::new(&site.gateway, "hasty", "few");
@@ -102,8 +95,9 @@ fn a_client_that_leaves_does_not_pass_the_number_of_containers() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn the_memory_of_all_containers_is_bounded() {
-    let Some(socket) = docker_socket() else { return };
+    let socket = docker_socket();
     let _image = Image::named(IMAGE);
     let site = site(socket, "");
     let tenant = Tenant::new(&site.gateway, "lean", "lean");
@@ -125,8 +119,9 @@ fn the_memory_of_all_containers_is_bounded() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn without_a_tenant_the_containers_of_a_role_are_counted() {
-    let Some(socket) = docker_socket() else { return };
+    let socket = docker_socket();
     let _image = Image::named(IMAGE);
     let role = format!("solo{}", std::process::id());
     let more = format!("\n[role.{role}]\nallow = [\"class:run\"]\nquotas = {{ containers = 1 }}\n");
@@ -150,7 +145,7 @@ fn roles_are_checked_before_they_are_put_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let check = |text: &str| {
         std::fs::write(dir.path().join("roles.toml"), text).unwrap();
-        let mut command = std::process::Command::new(harness::PROGRAM);
+        let mut command = std::process::Command::new(PROGRAM);
         let output = command.args(["check", "--roles"]).arg(dir.path().join("roles.toml")).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

@@ -87,7 +87,7 @@ impl Lab {
         self.state.file("known_hosts")
     }
 
-    /// Asks whether an engine answers; tests that need one skip when not.
+    /// Asks whether an engine answers; tests that need one fail where none does.
     ///
     /// # Errors
     /// [`LabError::DockerMissing`] or [`LabError::EngineUnreachable`].

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::engine::{ask, image};
 use super::table::Site;
+use crate::process::engine::{ask, image};
 
 /// A user of the docker client, whose names are a test's own.
 struct User<'a> {
@@ -92,7 +92,7 @@ impl Drop for User<'_> {
 }
 
 fn for_each_user(uses: impl Fn(&User<'_>)) {
-    let Some(site) = Site::start() else { return };
+    let site = Site::start();
     static TESTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     for (role, tenant) in [("daily", "bypass-ordinary"), ("daily", ""), ("operator", "")] {
         let test = TESTS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -102,6 +102,7 @@ fn for_each_user(uses: impl Fn(&User<'_>)) {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn a_container_runs_with_variables_ports_volume_network_policy_and_health() {
     for_each_user(|user| {
         user.docker("network create {n}net");
@@ -129,6 +130,7 @@ fn a_container_runs_with_variables_ports_volume_network_policy_and_health() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn a_port_of_the_range_is_published() {
     for_each_user(|user| {
         let port = 8100 + std::process::id() % 700;
@@ -141,6 +143,7 @@ fn a_port_of_the_range_is_published() {
 /// The engine of a range takes its next port; that something else listens
 /// there is no reason to fail.
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn a_free_port_is_one_that_nothing_listens_on() {
     for_each_user(|user| {
         let published = |name: &str| -> u16 {
@@ -158,6 +161,7 @@ fn a_free_port_is_one_that_nothing_listens_on() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn exec_attach_logs_top_stats_and_events_work() {
     for_each_user(|user| {
         user.docker("run -d --name {n}c {i} /bin/sh -c echo~first^exec~sleep~600");
@@ -197,6 +201,7 @@ fn exec_attach_logs_top_stats_and_events_work() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn services_of_a_network_reach_each_other_by_name() {
     for_each_user(|user| {
         user.docker("network create --label com.docker.compose.project={n} {n}net");
@@ -212,6 +217,7 @@ fn services_of_a_network_reach_each_other_by_name() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn volumes_are_shared_by_name_and_from_another_container() {
     for_each_user(|user| {
         user.docker("run --name {n}a -v {n}data:/data -v /anonymous {i} /bin/sh -c echo~kept~>~/data/x");
@@ -222,6 +228,7 @@ fn volumes_are_shared_by_name_and_from_another_container() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn an_image_of_ones_own_is_committed_tagged_run_and_saved() {
     for_each_user(|user| {
         let prefix = if user.tenant.is_empty() { String::new() } else { format!("{}/", user.tenant) };
@@ -237,6 +244,7 @@ fn an_image_of_ones_own_is_committed_tagged_run_and_saved() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn an_image_is_built_and_files_are_copied() {
     for_each_user(|user| {
         let prefix = if user.tenant.is_empty() { String::new() } else { format!("{}/", user.tenant) };
@@ -258,8 +266,9 @@ fn an_image_is_built_and_files_are_copied() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn listed_directories_are_mounted_as_they_are_listed() {
-    let Some(site) = Site::start() else { return };
+    let site = Site::start();
     for name in ["shared/b", "ro/b"] {
         std::fs::create_dir_all(site.dir.join(name)).unwrap();
     }
@@ -286,8 +295,9 @@ fn listed_directories_are_mounted_as_they_are_listed() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn what_is_ones_own_is_pruned() {
-    let Some(site) = Site::start() else { return };
+    let site = Site::start();
     // Not the bundled roles: what other tests make by them is not to be pruned.
     for (role, tenant) in [("daily", "bypass-pruned"), ("pruning", "")] {
         let user = User { site: &site, role, tenant, name: format!("ordinary-{}-prune-", std::process::id()) };

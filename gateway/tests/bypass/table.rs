@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::engine::{Image, ask, docker_socket, image, inspect};
-use super::harness::{Gateway, Options};
+use crate::process::engine::{Image, ask, docker_socket, image, inspect};
+use crate::process::harness::{Gateway, Options};
 
 /// Who does a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,8 @@ pub struct Site {
 const ROLES: &str = include_str!("roles.toml");
 
 impl Site {
-    pub fn start() -> Option<Site> {
-        let socket = docker_socket()?;
+    pub fn start() -> Site {
+        let socket = docker_socket();
         let image = Image::new();
         let (roles, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/var/lib").unwrap());
         let at = dir.path().to_owned();
@@ -89,7 +89,7 @@ impl Site {
         let top = format!("roles = \"{}\"", roles.path().display());
         let limits = "attempts_per_client = 0";
         let gateway = Gateway::start(&Options { top: &top, limits, ..Options::before(socket) });
-        Some(Site { _image: image, gateway, dir: at, _kept: [roles, dir] })
+        Site { _image: image, gateway, dir: at, _kept: [roles, dir] }
     }
 
     /// The directory as every try finds it.

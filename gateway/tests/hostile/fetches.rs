@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::engine::image;
 use super::parties::{encoded, judged, site, tar};
+use crate::process::engine::image;
 
 /// Sources of `ADD`; HOST stands for the listener, PORT for its port.
 const SOURCES: &[&str] = &[
@@ -119,8 +119,9 @@ impl Listener {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn the_daemon_fetches_from_no_host_that_the_role_does_not_list() {
-    let Some(site) = site("fetch") else { return };
+    let site = site("fetch");
     let listener = Listener::start();
     let host = format!("127.0.0.1:{}", listener.port);
     let put =
@@ -165,14 +166,15 @@ fn the_daemon_fetches_from_no_host_that_the_role_does_not_list() {
     }
     // The same straight at the engine is heard of.
     let before = listener.heard();
-    let _ = super::engine::ask("POST", &put("/build?remote=http%3A%2F%2FHOST%2Fx"), &Value::Null);
+    let _ = crate::process::engine::ask("POST", &put("/build?remote=http%3A%2F%2FHOST%2Fx"), &Value::Null);
     assert!(listener.heard() > before, "the engine fetches nothing, so nothing is proved");
     judged("fetches", tried, &through);
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn no_small_request_costs_much() {
-    let Some(site) = site("cost") else { return };
+    let site = site("cost");
     let (mut tried, mut through) = (0, Vec::new());
     for kind in ["ENV", "ARG"] {
         tried += 1;
@@ -211,8 +213,9 @@ fn bomb() -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn networks_at_once_stay_within_the_tenants_number() {
-    let Some(site) = site("net") else { return };
+    let site = site("net");
     let made: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..12)
             .map(|at| {

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::engine::{ask, image, inspect};
 use super::parties::{Site, encoded, entry, judged, site, site_with, tar};
-use super::redis::free_port;
+use crate::process::engine::{ask, image, inspect};
+use crate::process::redis::free_port;
 
 /// Requests for an image by a name that stands for NAME: method, target, body.
 const USES: &[(&str, &str, &str)] = &[
@@ -45,8 +45,9 @@ const BUILDS: &[(&str, &str)] = &[
 ];
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn anothers_image_and_its_layers_are_not_there_by_any_name() {
-    let Some(site) = site("img") else { return };
+    let site = site("img");
     let layers = site.victims_image();
     let (own, middle) = (&layers[0], &layers[layers.len() / 2]);
     let victim = &site.victim.name;
@@ -103,8 +104,9 @@ fn anothers_image_and_its_layers_are_not_there_by_any_name() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn the_build_cache_of_one_party_serves_no_other() {
-    let Some(site) = site("cache") else { return };
+    let site = site("cache");
     let text = format!("FROM {}\nRUN cat /proc/sys/kernel/random/uuid > /secret\n", image());
     site.victims_image();
     let tag = format!("{}/cached:1", site.victim.name);
@@ -153,8 +155,9 @@ const LABELS: &[&str] = &[
 ];
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn no_image_is_made_with_anothers_label_or_tag() {
-    let Some(site) = site("label") else { return };
+    let site = site("label");
     let (mut tried, mut through) = (0, Vec::new());
     let made = site.post(&site.thief, "/containers/create", &json!({ "Image": image(), "Cmd": ["/bin/true"] }));
     let made: Value = serde_json::from_str(&made.text).unwrap();
@@ -241,8 +244,9 @@ const CONTEXTS: &[(&str, Entries)] = &[
 ];
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn no_trick_of_a_context_hides_a_dockerfile() {
-    let Some(site) = site("ctx") else { return };
+    let site = site("ctx");
     let id = site.victims_image()[0].clone();
     let (mut tried, mut through) = (0, Vec::new());
     for (what, entries) in CONTEXTS {
@@ -280,18 +284,14 @@ struct Registry {
 }
 
 impl Registry {
-    /// None, with SKIP and the reason, where there is no `docker-registry`:
-    /// neither on the path nor where the clients' tests have theirs.
-    fn start() -> Option<Registry> {
+    /// The program is that on the path, or the one that the clients' tests have.
+    fn start() -> Registry {
         let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients");
         let clients = std::env::var_os("STOCKADE_CLIENTS").map_or(beside, std::path::PathBuf::from);
         let programs = ["docker-registry".into(), clients.join("registry/usr/bin/docker-registry")];
         let mut programs = programs.into_iter();
         let Some(program) = programs.find(|program| Command::new(program).arg("--version").output().is_ok()) else {
-            let forbidden = std::env::var_os("STOCKADE_NO_SKIP").is_some_and(|value| value == "1");
-            assert!(!forbidden, "may not be skipped: docker-registry is not installed");
-            eprintln!("SKIP: docker-registry is not installed");
-            return None;
+            panic!("needs docker-registry, which gateway/tests/clients/install.sh installs");
         };
         let dir = tempfile::tempdir().unwrap();
         let host = format!("127.0.0.1:{}", free_port());
@@ -313,7 +313,7 @@ impl Registry {
             assert!(start.elapsed().as_secs() < 60, "the registry does not listen");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        Some(Registry { child, _dir: dir, host })
+        Registry { child, _dir: dir, host }
     }
 
     /// Puts an image there, as from a machine without a gateway; the daemon
@@ -346,9 +346,10 @@ fn pull(site: &Site, who: &super::parties::Party, registry: &Registry, name: &st
 }
 
 #[test]
+#[ignore = "needs docker-registry and a Docker engine: tests/run.sh runs it"]
 fn a_pull_plants_nothing_on_another_tenant() {
-    let Some(registry) = Registry::start() else { return };
-    let Some(site) = site_with("pull", &registry.host) else { return };
+    let registry = Registry::start();
+    let site = site_with("pull", &registry.host);
     let (mut tried, mut through) = (0, Vec::new());
     let there = |name: &str| inspect(&format!("/images/{}/{name}/json", registry.host)).is_some();
 
@@ -407,8 +408,9 @@ fn a_pull_plants_nothing_on_another_tenant() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn the_operators_tags_outlive_a_tenants_prune_and_save() {
-    let Some(site) = site("prune") else { return };
+    let site = site("prune");
     site.victims_image();
     let told =
         site.build(&site.thief, &format!("t={}/app", site.thief.name), &format!("FROM {}\nRUN echo t > /t\n", image()));
@@ -451,8 +453,9 @@ fn the_operators_tags_outlive_a_tenants_prune_and_save() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn what_a_build_shares_with_anothers_layers_does_not_show() {
-    let Some(site) = site("layer") else { return };
+    let site = site("layer");
     let text = format!("FROM {}\nCOPY f /f\n", image());
     let context = |secret: &str| tar(&[("f", secret), ("Dockerfile", &text)]);
     let own = |what: &str| format!("{}/{what}:1", site.thief.name);
@@ -481,8 +484,9 @@ fn what_a_build_shares_with_anothers_layers_does_not_show() {
 }
 
 #[test]
+#[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn a_build_given_a_proxy_leaves_nothing_in_the_cache_of_another_role() {
-    let Some(site) = site("proxy") else { return };
+    let site = site("proxy");
     // As the daemon has it, predefined arguments are no part of what the cache compares.
     let text = format!("FROM {}\nRUN echo via=$HTTP_PROXY-{} > /fetched\n", image(), std::process::id());
     let query = format!("buildargs={}", encoded(&json!({ "HTTP_PROXY": "http://evil.test" }).to_string()));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::engine::{Image, docker_socket, image};
-use super::harness::{Gateway, Options, status};
+use crate::process::engine::{Image, docker_socket, image};
+use crate::process::harness::{Gateway, Options, status};
 
 /// A role that may do all that a tenant can, and build.
 const ROLES: &str = r#"
@@ -50,13 +50,13 @@ impl Told {
     }
 }
 
-pub fn site(what: &str) -> Option<Site> {
+pub fn site(what: &str) -> Site {
     site_with(what, "registry.test")
 }
 
 /// Tenants who may pull from a registry besides.
-pub fn site_with(what: &str, registry: &str) -> Option<Site> {
-    let socket = docker_socket()?;
+pub fn site_with(what: &str, registry: &str) -> Site {
+    let socket = docker_socket();
     let image = Image::new();
     let roles = tempfile::tempdir().unwrap();
     std::fs::write(roles.path().join("roles.toml"), ROLES.replace("REGISTRY", registry)).unwrap();
@@ -77,7 +77,7 @@ pub fn site_with(what: &str, registry: &str) -> Option<Site> {
     for party in [&site.victim, &site.thief] {
         assert_eq!(site.get(party, "/_ping").status, 200);
     }
-    Some(site)
+    site
 }
 
 impl Site {
@@ -126,7 +126,7 @@ impl Site {
         let told = self.build(&self.victim, &format!("t={}/app:1", self.victim.name), &text);
         assert!(told.built(), "{}", told.text);
         let (_, layers) =
-            super::engine::ask("GET", &format!("/images/{}/app:1/history", self.victim.name), &Value::Null);
+            crate::process::engine::ask("GET", &format!("/images/{}/app:1/history", self.victim.name), &Value::Null);
         let ids = layers.as_array().unwrap().iter().filter_map(|layer| layer["Id"].as_str());
         ids.filter(|id| id.starts_with("sha256:")).map(str::to_owned).collect()
     }

@@ -19,8 +19,9 @@ fn text<'a>(given: &'a Value, member: &str) -> &'a str {
 }
 
 #[test]
+#[ignore = "needs redis-server: tests/run.sh runs it"]
 fn a_session_is_of_one_issuer_and_one_audience() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = Redis::start();
     let daemon = FakeDaemon::start();
     let (socket, store) = (daemon.socket(), redis.url());
     let usual = Options { limits: "attempts_per_client = 0", store: Some(&store), ..Options::before(&socket) };
@@ -73,8 +74,9 @@ fn a_session_is_of_one_issuer_and_one_audience() {
 }
 
 #[test]
+#[ignore = "needs redis-server: tests/run.sh runs it"]
 fn gateways_with_the_same_names_share_their_sessions() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = Redis::start();
     let daemon = FakeDaemon::start();
     let (socket, store) = (daemon.socket(), redis.url());
     let options = || Options { limits: "attempts_per_client = 0", store: Some(&store), ..Options::before(&socket) };
@@ -92,8 +94,9 @@ fn gateways_with_the_same_names_share_their_sessions() {
 }
 
 #[test]
+#[ignore = "needs redis-server: tests/run.sh runs it"]
 fn a_session_from_before_sessions_had_a_gateway_is_not_accepted() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = Redis::start();
     let daemon = FakeDaemon::start();
     let (socket, store) = (daemon.socket(), redis.url());
     let gateway = Gateway::start(&Options { store: Some(&store), ..Options::before(&socket) });

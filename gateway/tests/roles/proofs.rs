@@ -7,8 +7,8 @@ use stockade_gateway::policy::Operation;
 use stockade_gateway::policy::routes::{Class, ROUTES};
 use stockade_gateway::tenant::{LABEL, ROLE};
 
-use super::engine::{ask, container, image};
 use super::who::{Who, encoded, good, has_file, host_config, json_of, tar, there};
+use crate::process::engine::{ask, container, image};
 
 pub fn look(who: &Who<'_>) {
     let (name, on_host) = who.running("seen");

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::engine::{Image, ask, container, docker_socket, image, inspect};
-use super::harness::{Gateway, Options};
+use crate::process::engine::{Image, ask, container, docker_socket, image, inspect};
+use crate::process::harness::{Gateway, Options};
 
 /// A gateway with the bundled roles and one more, `own`, which may what these may not.
 pub struct Site {
@@ -22,8 +22,8 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new() -> Option<Site> {
-        let socket = docker_socket()?;
+    pub fn new() -> Site {
+        let socket = docker_socket();
         let image = Image::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -46,7 +46,7 @@ impl Site {
         let top = format!("roles = \"{}\"", roles.path().display());
         let options = Options { top: &top, limits: "attempts_per_client = 0", ..Options::before(socket) };
         let gateway = Gateway::start(&options);
-        Some(Site { _image: image, _roles: roles, listed, gateway, port, calls })
+        Site { _image: image, _roles: roles, listed, gateway, port, calls }
     }
 
     /// How many have called the port so far.
@@ -214,7 +214,7 @@ pub fn there(target: &str) -> bool {
 /// Whether a container has a file.
 pub fn has_file(on_host: &str, path: &str) -> bool {
     let head = format!("HEAD /containers/{on_host}/archive?path={path} HTTP/1.0\r\nHost: docker\r\n\r\n");
-    super::engine::straight(head.as_bytes()).split(' ').nth(1) == Some("200")
+    crate::process::engine::straight(head.as_bytes()).split(' ').nth(1) == Some("200")
 }
 
 /// The JSON of an answer, whatever its framing.

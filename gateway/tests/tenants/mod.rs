@@ -1,8 +1,10 @@
 //! Tenants with a docker client each, and an image for their containers.
 
+#![allow(clippy::unwrap_used)] // a test that cannot set up must stop
+
 use std::process::{Command, Output};
 
-use super::harness::Gateway;
+use crate::process::harness::Gateway;
 
 /// An image of one static program, made without the gateway.
 pub struct Image(&'static str, #[expect(dead_code, reason = "no other test makes or removes it meanwhile")] Held);

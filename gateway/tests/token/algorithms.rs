@@ -1,6 +1,6 @@
 //! Each algorithm with its key: what verifies, and what must not.
 
-use crate::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring};
+use super::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -186,7 +186,7 @@ fn eddsa_signatures_of_another_length_or_with_s_out_of_range_are_refused() {
 fn rsa(size: KeySize) -> (RsaKeyPair, Value) {
     let pair = RsaKeyPair::generate(size).unwrap();
     let jwk = json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "rsa", "e": "AQAB",
-                     "n": base64url::encode(crate::kit::modulus(&pair))});
+                     "n": base64url::encode(super::kit::modulus(&pair))});
     (pair, jwk)
 }
 
@@ -199,7 +199,7 @@ fn rsa_signature(pair: &RsaKeyPair, padding: &'static dyn RsaEncoding, message: 
 #[test]
 fn rs256_and_ps256_verify_each_with_its_own_padding_only() {
     let (pair, rs) = rsa(KeySize::Rsa2048);
-    let ps = crate::kit::with(crate::kit::with(rs.clone(), "alg", json!("PS256")), "kid", json!("pss"));
+    let ps = super::kit::with(super::kit::with(rs.clone(), "alg", json!("PS256")), "kid", json!("pss"));
     let verifier = verifier(&[rs, ps]);
     for (alg, kid, own, other) in
         [("RS256", "rsa", &RSA_PKCS1_SHA256, &RSA_PSS_SHA256), ("PS256", "pss", &RSA_PSS_SHA256, &RSA_PKCS1_SHA256)]

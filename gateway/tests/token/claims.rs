@@ -1,6 +1,6 @@
 //! The claims.
 
-use crate::kit::{AUDIENCE, ISSUER, NOW, claims, desk, with};
+use super::kit::{AUDIENCE, ISSUER, NOW, claims, desk, with};
 use serde_json::{Value, json};
 use stockade_gateway::token::TokenError;
 
@@ -153,7 +153,7 @@ fn iat_and_nbf_may_be_ahead_by_the_leeway_and_no_more() {
 
 #[test]
 fn a_leeway_of_more_than_a_minute_counts_as_a_minute() {
-    use crate::kit::{Hand, ring};
+    use super::kit::{Hand, ring};
     use std::time::Duration;
     use stockade_gateway::token::{Verifier, VerifierConfig};
     let hand = Hand::new("k-1");

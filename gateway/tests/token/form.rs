@@ -1,6 +1,6 @@
 //! Size and form.
 
-use crate::kit::{Desk, claims, desk};
+use super::kit::{Desk, claims, desk};
 use serde_json::json;
 use stockade_gateway::token::{MAX_TOKEN, TokenError, base64url};
 
@@ -18,14 +18,14 @@ fn a_good_token_speaks_for_whom_it_says() {
     assert_eq!(identity.role, "deploy");
     assert_eq!(identity.session.as_deref(), Some("s-1"));
     assert_eq!(identity.token_id, "t-1");
-    assert_eq!(identity.expires, crate::kit::NOW + 600);
+    assert_eq!(identity.expires, super::kit::NOW + 600);
     assert_eq!(verified.claims.get("jti"), Some(&json!("t-1")));
 }
 
 #[test]
 fn a_token_of_8_kib_is_read_and_a_byte_more_is_not() {
     let desk = desk();
-    let padded = |bytes: usize| desk.hand.sign(&crate::kit::with(claims(), "pad", json!("x".repeat(bytes))));
+    let padded = |bytes: usize| desk.hand.sign(&super::kit::with(claims(), "pad", json!("x".repeat(bytes))));
     let spare = MAX_TOKEN - padded(1).len();
     let mut bytes = spare * 3 / 4 - 8;
     let mut largest = padded(bytes);
@@ -87,7 +87,7 @@ fn padding_white_space_and_the_other_alphabet_are_refused() {
     let standard = |part: &str| part.replace('-', "+").replace('_', "/");
     // Sign until the signature has a letter that the two alphabets spell differently.
     let differing = (0..200)
-        .map(|n| desk.hand.sign(&crate::kit::with(claims(), "jti", json!(format!("t-{n}")))))
+        .map(|n| desk.hand.sign(&super::kit::with(claims(), "jti", json!(format!("t-{n}")))))
         .find(|token| token.contains(['-', '_']))
         .unwrap();
     assert!(desk.verify(&differing).is_ok());
@@ -164,7 +164,7 @@ fn any_changed_letter_is_refused() {
 fn a_refusal_tells_nothing_of_the_token() {
     let desk = desk();
     let secret = "hunter2-in-a-claim";
-    let token = desk.hand.sign(&crate::kit::with(claims(), "sub", json!([secret])));
+    let token = desk.hand.sign(&super::kit::with(claims(), "sub", json!([secret])));
     let error = desk.verify(&token).unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(secret) && !shown.contains(&base64url::encode(secret)), "{shown}");

@@ -1,6 +1,6 @@
 //! The header.
 
-use crate::kit::{claims, desk, with};
+use super::kit::{claims, desk, with};
 use serde_json::json;
 use stockade_gateway::token::TokenError;
 

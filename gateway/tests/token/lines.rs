@@ -1,6 +1,6 @@
 //! `verify`: a verdict a line.
 
-use crate::kit::{Hand, NOW, claims, desk, with};
+use super::kit::{Hand, NOW, claims, desk, with};
 use serde_json::{Value, json};
 use stockade_gateway::keys::KeyRing;
 use stockade_gateway::token::{Judge, base64url, verify_lines};

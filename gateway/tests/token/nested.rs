@@ -1,6 +1,6 @@
 //! Tokens within tokens.
 
-use crate::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
+use super::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
@@ -56,7 +56,7 @@ fn desk(decryption: &[Value]) -> Desk {
 
 #[test]
 fn nested_tokens_are_refused_unless_configured() {
-    let desk = crate::kit::desk();
+    let desk = super::kit::desk();
     for cty in ["JWT", "jwt", "Jwt"] {
         assert_eq!(desk.header("cty", json!(cty)).unwrap_err(), TokenError::Nested, "{cty}");
     }

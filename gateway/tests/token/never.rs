@@ -1,6 +1,6 @@
 //! Whatever is sent: no panic, and nothing verifies that was not signed.
 
-use crate::kit::{Desk, NOW, claims, desk};
+use super::kit::{Desk, NOW, claims, desk};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::OnceLock;

@@ -1,6 +1,6 @@
 //! Outside issuers.
 
-use crate::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
+use super::kit::{AUDIENCE, Hand, ISSUER, NOW, claims, ring, with};
 use serde_json::{Value, json};
 use stockade_gateway::keys::{KeyRing, Remotes};
 use stockade_gateway::token::{IssuerSettings, OutsideIssuer, TokenError, Verifier, VerifierConfig};

@@ -1,6 +1,6 @@
 //! Loading keys.
 
-use crate::kit::{Hand, NOW, with};
+use super::kit::{Hand, NOW, with};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -132,7 +132,7 @@ fn a_p256_key_must_lie_on_its_curve() {
 #[test]
 fn an_rsa_key_must_be_large_and_its_exponent_sound() {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-    let n = crate::kit::modulus(&pair);
+    let n = super::kit::modulus(&pair);
     let e = [1, 0, 1];
     assert!(load(&rsa_jwk(&n, &e)).is_ok());
     assert!(load(&with(rsa_jwk(&n, &e), "alg", json!("PS256"))).is_ok());

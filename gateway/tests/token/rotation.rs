@@ -1,6 +1,6 @@
 //! Making and exchanging keys.
 
-use crate::kit::{AUDIENCE, ISSUER, NOW};
+use super::kit::{AUDIENCE, ISSUER, NOW};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use stockade_gateway::keys::{KeyRing, KeySource, Rotation, init, list, rotate};

@@ -1,6 +1,6 @@
 //! Key sets that are refused whole.
 
-use crate::kit::{Hand, modulus, with};
+use super::kit::{Hand, modulus, with};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use num_bigint::BigUint;
 use serde_json::{Value, json};
