@@ -15,6 +15,8 @@
 //! (a command runs before), `owed` (by an
 //! earlier run). `files` of the case are the project's files.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a table that cannot be read must stop the test
+
 use std::collections::{BTreeMap, BTreeSet};
 use stockade::observe::*;
 use stockade::resource::Assets;
