@@ -28,7 +28,20 @@ impl Reach<'_> {
     }
 }
 
-/// One line of a journal.
+/// One line of a journal, which `runner.sh`, `settle.sh` and the guards append to.
+/// OP is the number of an operation, GUARD that of a guard.
+///
+/// | line | means |
+/// | --- | --- |
+/// | `B OP`, `E OP` | it begins, it ends |
+/// | `N OP`, `T OP` | it is not due; it is tried again at the end |
+/// | `F OP CODE [untouched\|guard]` | it failed, or a guard refused |
+/// | `G GUARD`, `D GUARD`, `V GUARD WHY` | armed, confirmed, reverted |
+/// | `C GUARD SECONDS PORTS PORTS [PACE]` | a guard asks for a new login |
+/// | `P GUARD HITS SECONDS` | a guard waits for room under a login limit |
+/// | `R OP BOOT-ID` | the host restarts |
+/// | `L HOLDER`, `U RUN` | the host is locked; an earlier run has not ended |
+/// | `W TEXT`, `X RESULT` | a note; the end |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// An operation begins.

@@ -187,7 +187,26 @@ const SHELL_FILES: [&str; 12] = [
     "/etc/ksh.kshrc",
 ];
 
-/// The program of one guard (guard.sh); `seconds`: how long the host waits;
+/// The shell of a guard: what it keeps, what it looks at, and, last, its states.
+///
+/// | variable | holds |
+/// | --- | --- |
+/// | `ID`, `N`, `T` | the run, the guard's number, the seconds until the host reverts |
+/// | `R`, `P` | directories of the run: lasting, and of its payloads |
+/// | `G`, `K` | directories of the guard, and of what it keeps |
+/// | `TIMER`, `BOOT`, `WANTED` | the timer's unit, the unit that reverts at boot, the link that enables it |
+/// | `MODE`, `TREE` | the program's first argument; whether whole directories are kept |
+/// | `SSHD`, `SSHD_UNIT`, `SSH_SOCKET`, `SUDO`, `NFT`, `NETPLAN`, `NETWORKD`, `UFW`, `RULES` | `1` where the phase changes it |
+/// | `LOGIN` | the user whose shell must still start, or nothing |
+const PARTS: [&str; 5] = [
+    include_str!("guard/kept.sh"),
+    include_str!("guard/sshd.sh"),
+    include_str!("guard/login.sh"),
+    include_str!("guard/network.sh"),
+    include_str!("guard/state.sh"),
+];
+
+/// The program of one guard; `seconds`: how long the host waits;
 /// `login`: the user that logs in.
 pub(super) fn program<'a>(
     run: &RunId,
@@ -217,7 +236,7 @@ pub(super) fn program<'a>(
         .map(|(n, (unit, again))| (format!("unit{n}"), unit, *again && !is_sshd(unit)))
         .collect();
 
-    script.line("each_kept() { :");
+    script.line("keep_paths() { :");
     for (number, path) in &paths {
         let whole = if kept.trees.contains(*path) { "whole" } else { "" };
         script.run(Command::new("keep").arg(number).arg(path).arg(whole));
@@ -235,26 +254,27 @@ pub(super) fn program<'a>(
     if kept.hostname {
         script.line("keep_hostname");
     }
-    script.line("}").line("each_there() { :");
+    script.line("}").line("restore_paths() { :");
     // Directories come before what is in them: paths are in order.
     for (number, path) in &paths {
-        script.run(Command::new("there").arg(number).arg(path));
+        script.run(Command::new("restore_path").arg(number).arg(path));
     }
     for (number, path) in kept.sysctls.iter().enumerate() {
-        script.run(Command::new("sysctl_back").arg(format!("sysctl{number}")).arg(path));
+        script.run(Command::new("restore_sysctl").arg(format!("sysctl{number}")).arg(path));
     }
     for number in 0..kept.metas.len() {
-        script.run(Command::new("metas_back").arg(format!("metas{number}")));
+        script.run(Command::new("restore_metas").arg(format!("metas{number}")));
     }
-    script.line("}").line("each_gone() { :");
+    script.line("}").line("remove_created_paths() { :");
     for (number, path) in paths.iter().rev() {
         let whole = if kept.homes.contains(*path) { "whole" } else { "" };
-        script.run(Command::new("gone").arg(number).arg(path).arg(whole));
+        script.run(Command::new("remove_created").arg(number).arg(path).arg(whole));
     }
-    script.line("}").line("each_unit() { :");
+    script.line("}").line("restore_units() { :");
     for (number, unit, again) in &units {
-        script.run(Command::new("unit").arg(number).arg(unit).arg(if *again { "again" } else { "" }));
+        script.run(Command::new("restore_unit").arg(number).arg(unit).arg(if *again { "again" } else { "" }));
     }
-    script.line("}").line(include_str!("guard.sh"));
+    script.line("}");
+    PARTS.iter().for_each(|part| _ = script.line(part));
     Ok(script.build()?.to_owned())
 }

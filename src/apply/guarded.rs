@@ -17,7 +17,7 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Reads the reason that a host gives (guard.sh) or was given.
+    /// Reads the reason that a host gives (guard/state.sh) or was given.
     pub(super) fn of(why: &str) -> Cause {
         let no_login = why.starts_with("no new login") || why.starts_with("nobody logged in anew");
         if no_login { Cause::NoLogin } else { Cause::Other }

@@ -21,7 +21,7 @@ pub struct Program {
     pub payloads: Vec<Vec<u8>>,
     /// The guarded phases.
     pub phases: Vec<Phase>,
-    /// Their programs (guard.sh).
+    /// Their programs (guard/state.sh).
     pub guards: Vec<String>,
     /// The program that ends a run whose runner has died.
     pub settle: String,

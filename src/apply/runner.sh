@@ -94,7 +94,7 @@ step_over() {
   while read -r d; do paid "$d"; done <"$P/newly-owed"
   rm -f -- "$P/newly-owed"
 }
-# What may cut off access is done under a guard (guard.sh).
+# What may cut off access is done under a guard (guard/state.sh).
 GUARD= SENSITIVE=
 in_guard() { sh "$R/guard/$GUARD/program" "$@" >"$P/out" 2>&1 </dev/null 9>&-; }
 # guarded NUMBER FIRST-OPERATION [sensitive]
