@@ -38,6 +38,7 @@ pub(super) fn faults(text: &str, of_system: bool) -> Vec<Fault> {
     for (line, entry) in entries(text) {
         match judge(entry, of_system) {
             Err(why) => faults.push(Fault::fatal(line, why)),
+            Ok("") => faults.push(Fault::passed_over(line, "this entry has no command, so that it runs nothing")),
             Ok(command) if has_newline_sign(command) => faults.push(Fault::passed_over(
                 line,
                 "cron takes the first '%' in the command for its end, and what follows for its input: write '\\%' for \
@@ -61,29 +62,30 @@ fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#') && !is_variable(line))
 }
 
-/// `NAME = value`, with or without quotes around each.
+/// `NAME = value`, with or without quotes around each; behind quotes stands nothing more.
 fn is_variable(line: &str) -> bool {
     let rest = match line.chars().next() {
         Some(quote @ ('"' | '\'')) => line[1..].split_once(quote).map(|(_, rest)| rest),
-        _ => line.find(|c: char| c == '=' || c.is_whitespace()).filter(|at| *at > 0).map(|at| &line[at..]),
+        _ => line.find(|c: char| c == '=' || c.is_whitespace()).map(|at| &line[at..]),
     };
-    rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    let Some(value) = rest.and_then(|rest| rest.trim_start().strip_prefix('=')).map(str::trim) else { return false };
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => value[1..].split_once(quote).is_some_and(|(_, rest)| rest.is_empty()),
+        _ => true,
+    }
 }
 
 /// The command of an entry.
 fn judge(entry: &str, of_system: bool) -> Result<&str, String> {
     let rest = after_time(entry)?;
     if !of_system {
-        return if rest.is_empty() { Err("there is no command".to_owned()) } else { Ok(rest) };
+        return Ok(rest);
     }
     let (user, command) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
     if user.parse::<UserName>().is_err() {
         return Err("the user that runs the command must stand between the times and the command".to_owned());
     }
-    match command.trim() {
-        "" => Err("there is no command behind the times and the user".to_owned()),
-        command => Ok(command),
-    }
+    Ok(command.trim())
 }
 
 /// What stands behind the times of an entry.
@@ -130,11 +132,13 @@ impl Field {
         match range.split_once('-') {
             // What follows the star is not looked at.
             _ if range.starts_with('*') => true,
-            Some((from, to)) => match (self.number(from), self.number(to)) {
-                (Some(from), Some(to)) => from <= to || !self.names.is_empty(),
+            Some((from, to)) => match (self.number(from), self.number(to.split('-').next().unwrap_or_default())) {
+                // One that ends before it begins never comes, and is taken all the same.
+                (Some(_), Some(_)) => true,
                 _ => false,
             },
-            None => self.number(range).is_some(),
+            // A step is one of a range (crontab(5)).
+            None => step.is_none() && self.number(range).is_some(),
         }
     }
 
@@ -175,7 +179,8 @@ mod tests {
             "@reboot root /bin/x",
             "1-59/2 0-23 * 12 0,7 www-data x y",
             "0\t3\t*\t*\tSun\troot\tx",
-            "5/10 * * * * root x",
+            "10-5 * * * * root x",
+            "A = x y",
             "0~30 * * * * root x",
             "-*/5 * * * * root x",
         ] {
@@ -195,18 +200,21 @@ mod tests {
             "* * * 13 * root x",
             "* * * * 8 root x",
             "*/0 * * * * root x",
-            "10-5 * * * * root x",
+            "5/10 * * * * root x",
+            "1, * * * * root x",
+            "A=\"x\" y",
             "a * * * * root x",
             "* * * * sunday root x",
-            "* * * * * root",
             "@dayly root x",
-            "@daily root",
+            "@daily",
             "foo",
         ] {
             let found = faults(&format!("# x\n{line}\n"), true);
             assert!(matches!(found[..], [Fault { line: 2, fatal: true, .. }]), "{line}: {found:?}");
         }
         let found = faults("* * * * * root date +%F\n0 1 * * * root date +\\%F\n", true);
+        assert!(matches!(found[..], [Fault { line: 1, fatal: false, .. }]), "{found:?}");
+        let found = faults("* * * * * root\n", true);
         assert!(matches!(found[..], [Fault { line: 1, fatal: false, .. }]), "{found:?}");
     }
 }
