@@ -68,7 +68,7 @@ impl<'a> Left<'a> {
             (self.owner.filter(|owner| *owner != "root"), self.mode.unwrap_or(Mode::from_bits(0o755)));
         let is_program = bits & 0o111 != 0;
         let why = match reader.needs {
-            Needs::Executable | Needs::RootsProgram if !is_program => {
+            Needs::Executable | Needs::Script | Needs::RootsProgram if !is_program => {
                 format!("it must be executable, and its mode is {shown}: say mode = \"0755\"")
             }
             Needs::RootsProgram | Needs::Roots | Needs::Crontab if bits & 0o022 != 0 => {
@@ -90,7 +90,13 @@ impl<'a> Left<'a> {
                 "its last line does not end in a newline".to_owned()
             }
             Needs::Key => wrong_form(path.file_name(), self.content?)?.to_owned(),
+            Needs::Script if self.content.is_some_and(|text| !text.is_empty() && !is_runnable(text)) => {
+                "the kernel cannot run it: it is no program, and its first line does not begin with '#!', such as \
+                 #!/bin/sh"
+                    .to_owned()
+            }
             Needs::Executable
+            | Needs::Script
             | Needs::RootsProgram
             | Needs::Roots
             | Needs::Crontab
@@ -102,6 +108,11 @@ impl<'a> Left<'a> {
         };
         Some(format!("{who} ignores {path}: {why} ({source})"))
     }
+}
+
+/// Whether the kernel knows how to run a file (execve(2)).
+fn is_runnable(content: &[u8]) -> bool {
+    content.starts_with(b"#!") || content.starts_with(b"\x7fELF")
 }
 
 /// apt takes keys in the form that the name of their file says (apt-secure(8)).
@@ -129,7 +140,7 @@ pub(super) fn note(host: &HostState, planned: &mut Planned) {
 }
 
 fn is_in(path: &AbsPath, directory: &str) -> bool {
-    path.parent().is_some_and(|parent| wildcard(directory, parent.as_str()))
+    path.as_str() == directory || path.parent().is_some_and(|parent| wildcard(directory, parent.as_str()))
 }
 
 #[cfg(test)]
@@ -193,6 +204,8 @@ mod tests {
         for (path, mode, owner, content, why) in [
             ("/etc/cron.daily/x1", 0o644, "root", "#!/bin/sh\n", "must be executable"),
             ("/etc/update-motd.d/50-x", 0o644, "root", "", "must be executable"),
+            ("/etc/rc.local", 0o644, "root", "#!/bin/sh\n", "must be executable"),
+            ("/etc/cron.weekly/x", 0o755, "root", "echo x\n", "does not begin with '#!'"),
             ("/etc/cron.d/x", 0o664, "root", "# x\n", "can write to it"),
             ("/etc/cron.d/x", 0o644, "ada", "# x\n", "must belong to root"),
             ("/etc/cron.d/x", 0o644, "root", "# x", "newline"),
@@ -210,6 +223,8 @@ mod tests {
         }
         for (path, mode, content) in [
             ("/etc/cron.daily/x1", 0o755, "#!/bin/sh\n"),
+            ("/etc/rc.local", 0o755, "#!/bin/sh\n"),
+            ("/etc/cron.weekly/x", 0o755, "\u{7f}ELF"),
             ("/etc/cron.d/x", 0o644, "# x\n"),
             ("/etc/cron.d/x", 0o600, ""),
             ("/etc/logrotate.d/x", 0o640, ""),

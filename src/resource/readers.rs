@@ -2,7 +2,7 @@
 
 /// A directory whose reader takes certain files only.
 pub(super) struct Reader {
-    /// The directory; `*` and `?` stand for any text.
+    /// The directory, or the one file; `*` and `?` stand for any text.
     pub(super) directory: &'static str,
     /// Who reads it, and where that is documented.
     pub(super) who: &'static str,
@@ -22,6 +22,8 @@ pub(super) enum Needs {
     Read(u16),
     /// A program.
     Executable,
+    /// A program of which a script says in its first line what runs it.
+    Script,
     /// A program of root's, that nobody else can write.
     RootsProgram,
     /// Root's, and nobody else can write it.
@@ -57,22 +59,22 @@ const BACKUP: Names = (no_backup, "may not be that of a backup, such as one that
 
 const SYSTEMD: &str = "systemd";
 
-use Needs::{Crontab, Executable, Key, Nothing, Private, Read, Roots, RootsProgram};
+use Needs::{Crontab, Executable, Key, Nothing, Private, Read, Roots, RootsProgram, Script};
 
 /// The first directory that fits counts.
-pub(super) const READERS: [Reader; 90] = [
+pub(super) const READERS: [Reader; 91] = [
     // Schedules and hooks that run-parts(8) runs.
     reader("/etc/cron.d", ("cron", "cron(8)"), RUN_PARTS, Crontab),
-    reader("/etc/cron.daily", ("cron", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/cron.hourly", ("cron", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/cron.monthly", ("cron", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/cron.weekly", ("cron", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/cron.yearly", ("cron", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/update-motd.d", ("pam_motd", "run-parts(8), --lsbsysinit"), LSB, Executable),
-    reader("/etc/network/if-*.d", ("ifupdown", "interfaces(5)"), RUN_PARTS, Executable),
-    reader("/etc/ppp/ip*.d", ("pppd", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/kernel/*.d", ("the kernel's package", "run-parts(8)"), RUN_PARTS, Executable),
-    reader("/etc/ca-certificates/update.d", ("update-ca-certificates", "run-parts(8)"), RUN_PARTS, Executable),
+    reader("/etc/cron.daily", ("cron", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/cron.hourly", ("cron", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/cron.monthly", ("cron", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/cron.weekly", ("cron", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/cron.yearly", ("cron", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/update-motd.d", ("pam_motd", "run-parts(8), --lsbsysinit"), LSB, Script),
+    reader("/etc/network/if-*.d", ("ifupdown", "interfaces(5)"), RUN_PARTS, Script),
+    reader("/etc/ppp/ip*.d", ("pppd", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/kernel/*.d", ("the kernel's package", "run-parts(8)"), RUN_PARTS, Script),
+    reader("/etc/ca-certificates/update.d", ("update-ca-certificates", "run-parts(8)"), RUN_PARTS, Script),
     reader("/etc/dhcp/dhclient-*-hooks.d", ("dhclient", "dhclient-script(8)"), RUN_PARTS, Nothing),
     reader("/etc/NetworkManager/dispatcher.d", ("NetworkManager", "NetworkManager-dispatcher(8)"), ANY, RootsProgram),
     reader("/etc/networkd-dispatcher/*.d", ("networkd-dispatcher", "networkd-dispatcher(8)"), ANY, RootsProgram),
@@ -84,6 +86,7 @@ pub(super) const READERS: [Reader; 90] = [
     reader("/etc/systemd/system-sleep", (SYSTEMD, "systemd-sleep(8)"), ANY, Executable),
     reader("/etc/systemd/system-shutdown", (SYSTEMD, "systemd-shutdown(8)"), ANY, Executable),
     reader("/etc/init.d", ("the init system", "run-parts(8)"), ANY, Executable),
+    reader("/etc/rc.local", (SYSTEMD, "systemd-rc-local-generator(8)"), ANY, Executable),
     // apt.
     reader("/etc/apt/apt.conf.d", ("apt", "apt.conf(5)"), (apt_conf, APT_CONF), Nothing),
     reader(

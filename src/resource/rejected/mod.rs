@@ -203,7 +203,8 @@ pub(super) fn check_users(host: &HostState, planned: &mut Planned) -> Result<(),
                      (crontab(5)): correct the name, or add a step before this one: user = {{ name = \"{user}\" }}"
                 )));
             };
-            planned.notes.push(format!("{place}: there is no user '{user}' yet: {on} must bring it"));
+            let any = host.brought_by_any().unwrap_or_else(|| on.to_owned());
+            planned.notes.push(format!("{place}: there is no user '{user}' yet: {any} must bring it"));
         }
     }
     Ok(())
