@@ -72,7 +72,7 @@ pub static PROBE_KINDS: [ProbeKind; 4] = [
     },
     ProbeKind {
         key: "unit",
-        doc: "the name of a systemd unit with its suffix, such as \"docker.service\"",
+        doc: "the name of a systemd unit; \".service\" is added to a name without a unit type",
         fields: &[
             field("exists", "boolean", "whether systemd knows it; a masked unit exists"),
             field("active", "boolean", "whether it runs"),
@@ -232,7 +232,13 @@ impl RawProbe {
         let question = match self.kind.key {
             "path" => ProbeQuestion::Path(parsed(&text, &span, errors)?),
             "package" => ProbeQuestion::Package(parsed(&text, &span, errors)?),
-            "unit" => ProbeQuestion::Unit(parsed(&text, &span, errors)?),
+            "unit" => match UnitName::named(&text) {
+                Ok(name) => ProbeQuestion::Unit(name),
+                Err(error) => {
+                    errors.push(Diagnostic::new(span, error.to_string()));
+                    return None;
+                }
+            },
             _ if text.trim().is_empty() || text.contains('\0') => {
                 let why = if text.contains('\0') { "holds a NUL byte, which no shell can take" } else { "is empty" };
                 errors.push(Diagnostic::new(span, format!("the command of the probe '{name}' {why}")));

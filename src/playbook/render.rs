@@ -388,7 +388,7 @@ fn units(renderer: &mut Renderer<'_>, node: Option<&Node>) -> Vec<UnitName> {
     for item in items {
         match item.as_str() {
             Some(text) if super::template::form(text) != super::template::Form::Plain => {}
-            Some(text) => match text.parse::<UnitName>() {
+            Some(text) => match UnitName::named(text) {
                 Ok(name) if name.is_template() => wrong(
                     renderer,
                     &item.span,

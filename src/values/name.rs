@@ -118,6 +118,14 @@ impl UserName {
 }
 
 impl UnitName {
+    /// A unit as operators name it: `.service` is added where there is no unit type.
+    ///
+    /// # Errors
+    /// It is no unit's name: why.
+    pub fn named(text: &str) -> Result<UnitName, <UnitName as std::str::FromStr>::Err> {
+        text.parse().or_else(|error| format!("{text}.service").parse().map_err(|_| error))
+    }
+
     /// Whether this is a template, such as `getty@.service`, of which only instances run.
     pub fn is_template(&self) -> bool {
         self.0.contains("@.")
