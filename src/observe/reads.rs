@@ -78,6 +78,17 @@ impl HostState {
             && changes.iter().all(|place| self.leaves_alone(place.as_ref(), &read))
     }
 
+    /// The last step that changes a file which a looking text reads, since it gave
+    /// what is known of it.
+    pub fn rereads(&self, run: &Run) -> Option<&str> {
+        let since = usize::try_from(self.asserted.get(run).copied().unwrap_or(0)).ok()?;
+        let read = run.argv.last().and_then(|text| files_read(text))?;
+        let is_read = |place: &AbsPath| read.iter().any(|file| file.is_within(place) || place.is_within(file));
+        let mut changes = self.confined.get(since..)?.iter().flatten();
+        let changed = changes.rfind(|place| is_read(place) || is_read(&self.real_place(place)))?;
+        self.written_by(changed).or_else(|| self.changed_by())
+    }
+
     /// Whether a path is known to lead to itself alone: through no link, and as
     /// the only name of its file.
     fn is_plain(&self, path: &AbsPath) -> bool {

@@ -4,7 +4,7 @@
 //! differs, neither before the apply nor after it.
 
 use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
-use crate::observe::{Environment, FileType, HostState, Known, PathState, Queries, Query, Run};
+use crate::observe::{Environment, FileType, HostState, Known, PathState, Queries, Query, Run, files_read};
 use crate::plan::{Action, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
 use crate::shell::quote;
 use crate::values::{AbsPath, Diagnostic, NodeValue, Secret, UserName};
@@ -178,10 +178,11 @@ impl Shell {
         }
         if let Some(run) = &self.unless {
             verdicts.push(match host.output(run)? {
-                Known::Is(output) if output.code == 0 && host.still_holds(run) => Due::No,
+                Known::Is(output) if output.code == 0 && host.still_answers(run) => Due::No,
                 Known::Is(output) if output.code == 0 => at_its_turn(host.changed_by(), Due::No),
-                // What a package brings may satisfy the guard before its turn comes.
-                Known::Is(_) => at_its_turn(host.packages_by(), Due::Yes),
+                // What a package brings may satisfy the guard before its turn comes, and so
+                // may what a step makes of a file that the guard reads.
+                Known::Is(_) => at_its_turn(host.packages_by().or_else(|| host.rereads(run)), Due::Yes),
                 Known::AfterApply => at_its_turn(brought(), Due::No),
             });
         }
@@ -264,6 +265,8 @@ impl Resource for Shell {
         }
         if let Some(run) = &self.unless {
             queries.ask(Query::Run(run.clone()));
+            // Whether a change is one of what it reads.
+            queries.extend(run.argv.last().and_then(|text| files_read(text)).into_iter().flatten().map(Query::Path));
         }
         queries.extend(self.user.as_ref().map(|user| Query::User(user.to_string())));
         if let Some(directory) = &self.directory {
