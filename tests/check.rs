@@ -330,3 +330,35 @@ fn a_wrong_inventory_stage_or_host_hides_nothing_that_is_wrong_with_the_playbook
         assert_eq!(told.len(), 5, "{shown}");
     }
 }
+
+#[test]
+fn what_a_step_needs_beside_its_table_is_checked_where_a_probe_makes_it_late() {
+    let project = project(&[
+        (
+            "p.toml",
+            r#"
+[probes]
+m = { path = "/srv/m" }
+[[step]]
+env = { path = "/etc/app.env", values = { SIZE = "{{ probes.m.size }}" } }
+[[step]]
+file = { path = "/etc/{{ probes.m.size }}", template = "none.tera" }
+[[step]]
+env = { path = "/etc/gone.env", state = "{{ probes.m.type }}" }
+"#,
+        ),
+        (
+            "s.toml",
+            "[probes]\nm = { path = '/srv/m' }\n[[step]]\nenv = { path = '/etc/a', values = { A = '{{ probes.m.size }}' } }\n",
+        ),
+        ("stages/prod.toml", "[vars]\n"),
+    ]);
+    let (code, _, told) = stockade(project.path(), &["check", "p.toml"]);
+    assert_eq!(code, 1, "{told}");
+    for said in ["'env' needs a stage, and none is in use\n --> p.toml:5:7", "there is no file 'none.tera'"] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert_eq!(told.matches("needs a stage").count(), 1, "{told}");
+    let (code, _, told) = stockade(project.path(), &["check", "s.toml", "--stage", "prod"]);
+    assert_eq!(code, 0, "{told}");
+}

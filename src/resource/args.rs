@@ -13,12 +13,14 @@ pub struct Args<'a> {
     errors: Vec<Diagnostic>,
     /// Of the errors, those that are due to one value, whatever the others are.
     values: Vec<Diagnostic>,
+    /// Those that are due to no value, but to what is not there.
+    missing: Vec<Diagnostic>,
 }
 
 impl<'a> Args<'a> {
     /// Access to a table that has passed [`super::check`].
     pub fn new(kind: &'static Kind, table: &'a Node, assets: &'a dyn Assets) -> Args<'a> {
-        Args { kind, table, assets, errors: Vec::new(), values: Vec::new() }
+        Args { kind, table, assets, errors: Vec::new(), values: Vec::new(), missing: Vec::new() }
     }
 
     /// The value of a field, if given.
@@ -52,9 +54,15 @@ impl<'a> Args<'a> {
         self.errors.push(error);
     }
 
-    /// What was found wrong of values for themselves.
-    pub(super) fn into_wrong_values(self) -> Vec<Diagnostic> {
-        self.values
+    /// Says that something which the step needs beside its values is not there.
+    pub fn lacks(&mut self, error: Diagnostic) {
+        self.missing.push(error.clone());
+        self.errors.push(error);
+    }
+
+    /// What was found wrong of values for themselves, and what is missing beside them.
+    pub(super) fn into_wrong_values(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        (self.values, self.missing)
     }
 
     /// Says that something is wrong, with place and advice.

@@ -70,7 +70,8 @@ struct Loader {
 
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let path: Option<AbsPath> = args.parse("path");
-    let unit = args.parse::<UnitName>("unit").zip(path.as_ref()).and_then(|(unit, path)| loader(args, unit, path));
+    let unit =
+        super::service::unit_name(args, "unit").zip(path.as_ref()).and_then(|(unit, path)| loader(args, unit, path));
     if args.absent() {
         for field in ["from", "required", "values"] {
             if args.node(field).is_some() {
@@ -93,7 +94,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 /// The stage's variables and those of the step, with all that is required.
 fn environment(args: &mut Args<'_>) -> Option<BTreeMap<EnvKey, Secret>> {
     let Some(mut environment) = args.assets.stage_env().cloned() else {
-        args.error(
+        args.lacks(
             Diagnostic::new(args.span("from"), "'env' needs a stage, and none is in use")
                 .with_help("name one by --stage NAME, or by 'stage' of the host in the inventory"),
         );
@@ -108,8 +109,8 @@ fn environment(args: &mut Args<'_>) -> Option<BTreeMap<EnvKey, Secret>> {
             NodeValue::Array(_) | NodeValue::Table(_) => continue,
         };
         match entry.key.parse::<EnvKey>() {
-            Err(why) => args.error(Diagnostic::new(entry.key_span.clone(), why.to_string())),
-            Ok(key) if environment.contains_key(&key) => args.error(
+            Err(why) => args.wrong(Diagnostic::new(entry.key_span.clone(), why.to_string())),
+            Ok(key) if environment.contains_key(&key) => args.wrong(
                 Diagnostic::new(entry.key_span.clone(), format!("'{key}' is set by the stage too"))
                     .with_help("remove one of the two: which of them counts would be a guess"),
             ),

@@ -53,19 +53,28 @@ fn wrong_values(
     unknown.retain(|span| *span != table.span);
     unknown.extend(mistyped.iter().filter_map(|name| Some(table.get(name)?.span.clone())));
     templates(table, &mut unknown);
-    // The text of a template's file may be what is not known.
-    unknown.extend(table.get("template").map(|node| node.span.clone()));
+    // The text of a template's file may be what is not known, where there is one.
+    let template = table.get("template").filter(|node| node.as_str().is_none_or(|path| assets.read(path).is_ok()));
+    unknown.extend(template.map(|node| node.span.clone()));
+    let mut lacking: Option<Vec<Diagnostic>> = None;
     for at in 0..STAND_INS.len() {
         let table = with_stand_ins(kind, table, mistyped, at);
         let mut args = Args::new(kind, &table, assets);
         _ = (kind.build)(&mut args);
-        for error in args.into_wrong_values() {
+        let (values, missing) = args.into_wrong_values();
+        // It counts only where it is missing whatever the values are.
+        lacking = Some(match lacking {
+            None => missing,
+            Some(before) => before.into_iter().filter(|error| missing.contains(error)).collect(),
+        });
+        for error in values {
             let is_known = error.span.as_ref().is_some_and(|span| !unknown.iter().any(|other| overlap(other, span)));
             if is_known && !errors.contains(&error) {
                 errors.push(error);
             }
         }
     }
+    errors.extend(lacking.unwrap_or_default());
     errors
 }
 
