@@ -449,3 +449,121 @@ command = { run = "touch done", directory = "/srv/made", creates = "/srv/made/do
     site.converge();
     assert_eq!(site.on_host("cat /run/made/x; ls /srv/made"), "x\ndone\nsub");
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_a_step_makes_by_a_probe_counts_for_the_steps_after_it() {
+    let site = Project::new();
+    site.on_host("printf 12345 >/srv/m; mkdir /srv/d");
+    site.playbook(
+        r#"
+[probes]
+m = { path = "/srv/m" }
+[[step]]
+file = { path = "/etc/app.conf", content = "size = {{ probes.m.size }}\n", if_missing = true }
+[[step]]
+setting = { path = "/etc/app.conf", key = "port", value = 80 }
+[[step]]
+unit = { name = "app", content = "[Service]\nExecStart=/bin/sleep {{ probes.m.size }}00\n[Install]\nWantedBy=multi-user.target\n" }
+[[step]]
+service = { name = "app", enabled = true, running = true }
+"#,
+    );
+    let planned = steps(&site);
+    assert!(planned.iter().all(|step| step["action"] != "unknown"), "each is predicted: {planned:?}");
+    site.converge();
+    assert_eq!(site.on_host("systemctl is-active app; cat /etc/app.conf"), "active\nsize = 5\nport = 80");
+    // Where a command stands before it, only its turn tells what the probe finds.
+    site.playbook(
+        r#"
+[probes]
+m   = { path = "/srv/m" }
+had = { path = "/srv/had" }
+[[step]]
+command = { run = "printf 123 >/srv/m; touch /srv/had", creates = "/srv/had" }
+[[step]]
+unit = { name = "later", content = "[Service]\nExecStart=/bin/sleep {{ probes.m.size }}00\n[Install]\nWantedBy=multi-user.target\n" }
+restart = ["later.service"]
+[[step]]
+service = { name = "later", enabled = true, running = true }
+[[step]]
+file = { path = "/etc/later/sub/app.conf", content = "size = {{ probes.m.size }}\n", parents = true, if_missing = true }
+[[step]]
+setting = { path = "/etc/later/sub/app.conf", key = "port", value = 80 }
+[[step]]
+line = { path = "/etc/later/sub/app.conf", line = "last = 1" }
+[[step]]
+file = { path = "/etc/later/other", content = "x\n" }
+[[step]]
+when = "probes.had.exists"
+user = { name = "late" }
+[[step]]
+file = { path = "/srv/late", content = "x\n", owner = "late" }
+"#,
+    );
+    site.converge();
+    assert_eq!(
+        site.on_host("systemctl is-active later; cat /etc/later/sub/app.conf; stat -c %U /srv/late"),
+        "active\nsize = 3\nport = 80\nlast = 1\nlate"
+    );
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_a_playbook_says_of_itself_is_seen_in_the_plan() {
+    let site = Project::new();
+    let unit =
+        |name: &str| format!("[Service]\\nExecStart=/bin/sleep 1{name}\\n[Install]\\nWantedBy=multi-user.target\\n");
+    // What a step makes is taken back by one after a command.
+    site.playbook(
+        r#"
+[[step]]
+directory = { path = "/etc/app" }
+[[step]]
+file = { path = "/etc/app/a.conf", content = "port 80\n" }
+[[step]]
+command = { run = "touch /srv/ran", creates = "/srv/ran" }
+[[step]]
+replace = { path = "/etc/app/a.conf", match = "port 80", with = "port 81" }
+"#,
+    );
+    let (code, told) = site.told(&["plan", "site.toml"]);
+    assert!(code == 1 && told.contains("takes back what this step makes"), "{code}: {told}");
+    // A guard that reads what a step writes is not answered before that.
+    site.playbook(
+        r#"
+[[step]]
+file = { path = "/srv/uf", content = "x\n" }
+[[step]]
+command = { run = "touch /srv/never", unless = "test -e /srv/uf" }
+"#,
+    );
+    assert_eq!(action(&site, "2"), "unknown");
+    site.converge();
+    assert_eq!(site.on_host("test -e /srv/never || echo none"), "none");
+    // A unit that is to be stopped is not restarted, in either order.
+    for (number, order) in [["service", "file"], ["file", "service"]].iter().enumerate() {
+        let name = format!("r{number}");
+        let mut text = format!("[[step]]\nunit = {{ name = \"{name}\", content = \"{}\" }}\n", unit(&name[1..]));
+        for sort in order {
+            text += &match *sort {
+                "service" => format!("[[step]]\nservice = {{ name = \"{name}\", running = false }}\n"),
+                _ => format!(
+                    "[[step]]\nrestart = [\"{name}\"]\nfile = {{ path = \"/srv/{name}.conf\", content = \"x\\n\" }}\n"
+                ),
+            };
+        }
+        site.playbook(&text);
+        site.converge();
+        assert_eq!(site.on_host(&format!("systemctl is-active {name} || :")), "inactive");
+    }
+    // A unit's name needs no suffix where it is restarted.
+    site.playbook(
+        r#"
+[[step]]
+restart = ["systemd-journald"]
+file = { path = "/srv/c", content = "x\n" }
+"#,
+    );
+    assert!(site.converge().contains("restart systemd-journald.service"));
+}

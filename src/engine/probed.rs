@@ -8,11 +8,11 @@
 use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
 use crate::observe::{HostState, Queries, Query, files_read};
-use crate::plan::{DesiredAtTurn, PendingNames, PlanError, Planned, Wanted};
+use crate::plan::{DesiredAtTurn, MayMake, PendingNames, PlanError, Planned, Wanted};
 use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
-use crate::values::Diagnostic;
+use crate::values::{Diagnostic, Node};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -92,8 +92,9 @@ impl ProbedStep {
                 );
                 continue;
             }
-            // What a template file holds may be what is not known.
-            let template = step.table.get("template").map(|node| node.span.clone());
+            // What a template file holds may be what is not known, where there is one.
+            let is_there = |node: &&Node| node.as_str().is_none_or(|path| step.files.read(path).is_ok());
+            let template = step.table.get("template").filter(is_there).map(|node| node.span.clone());
             match wanted(step, stage.as_deref()) {
                 Ok(step) => {
                     step.resource.queries(&mut asks);
@@ -157,7 +158,7 @@ impl Resource for ProbedStep {
     fn in_next_run(&self, predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
         Some(answers(self.later.probes(), predicted).and_then(|answers| {
             let (steps, open) = self.decide(answers, &Arc::new(facts(predicted)))?;
-            Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(None, &open, predicted) })
+            Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(None, None, &open, predicted) })
         }))
     }
 }
@@ -179,11 +180,18 @@ impl ProbedStep {
         if !self.wrong.is_empty() {
             return Err(PlanError::Refused(in_lines(&self.wrong)));
         }
-        Ok(self.open(Some(self.later.name_at_turn(answers, &facts)), &open, predicted))
+        let table = self.later.table_at_turn(answers.clone(), &facts);
+        Ok(self.open(Some(self.later.name_at_turn(answers, &facts)), table.as_ref(), &open, predicted))
     }
 
-    /// It waits for these probes and facts.
-    fn open(&self, name: Option<String>, open: &BTreeSet<String>, predicted: &HostState) -> DesiredAtTurn {
+    /// It waits for these probes and facts; `table`: as far as it is known.
+    fn open(
+        &self,
+        name: Option<String>,
+        table: Option<&Node>,
+        open: &BTreeSet<String>,
+        predicted: &HostState,
+    ) -> DesiredAtTurn {
         let names = |of_facts: bool| -> Vec<&str> {
             open.iter().map(String::as_str).filter(|name| name.starts_with("facts.") == of_facts).collect()
         };
@@ -194,7 +202,9 @@ impl ProbedStep {
             (probes, facts) => format!("what the probe {} finds, and {},", probes.join(", "), facts.join(", ")),
         };
         let by = self.opened_by(open, predicted).or_else(|| predicted.changed_by()).unwrap_or("an earlier step");
-        DesiredAtTurn::Open { name, on: by.to_owned(), note: format!("{what} is known then") }
+        let anywhere = || MayMake { elsewhere: true, ..MayMake::default() };
+        let may_make = table.map_or_else(anywhere, |table| resource::may_make(self.later.kind(), table));
+        DesiredAtTurn::Open { name, on: by.to_owned(), note: format!("{what} is known then"), may_make }
     }
 
     /// The step on which probes and facts depend that are not known.

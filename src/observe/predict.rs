@@ -59,6 +59,17 @@ impl HostState {
         self.uncertain.insert(path.clone(), self.this_step());
     }
 
+    /// Only the turn of the step at hand tells what it makes at this path, and below it.
+    pub(crate) fn leave_open(&mut self, path: &AbsPath) {
+        self.leave_tree_uncertain(path);
+        self.leave_uncertain(path);
+    }
+
+    /// As [`HostState::leave_open`], for a unit.
+    pub(crate) fn leave_unit_open(&mut self, unit: &UnitName) {
+        self.set_unit(unit, Known::AfterApply);
+    }
+
     /// As [`HostState::leave_uncertain`], for all that is known at a path and below it.
     pub(crate) fn leave_tree_uncertain(&mut self, top: &AbsPath) {
         let real = self.real_place(top);

@@ -244,6 +244,7 @@ impl HostState {
         if files {
             self.reboot_may_become_required();
             self.decided.clear();
+            self.units_may_appear();
         }
     }
 

@@ -30,6 +30,40 @@ pub(super) fn contradictions(
     undone.filter_map(|(index, step, _)| contradicted(index, step, plans, host)).collect()
 }
 
+/// The same where commands and packages, and what else nobody can predict, do
+/// nothing: what comes to light only after these is in the playbook already. An
+/// apply that has begun has been judged before.
+pub(super) fn contradictions_beside_commands(
+    steps: &[Option<&Wanted>],
+    plans: &[StepPlan],
+    host: &HostState,
+) -> Vec<StepError> {
+    if host.left.resumed_at.is_some() || plans.iter().all(is_predictable) {
+        return Vec::new();
+    }
+    let mut state = host.clone();
+    let known: Vec<StepPlan> =
+        steps.iter().zip(plans).map(|(step, plan)| only_predictable(*step, plan, &mut state)).collect();
+    contradictions(steps, &known, host, &state)
+}
+
+/// The plan of a step after what is predictable of those before it; nothing is
+/// known of one that is not.
+fn only_predictable(step: Option<&Wanted>, plan: &StepPlan, state: &mut HostState) -> StepPlan {
+    let nothing = || StepPlan { action: Action::Unknown, ops: Vec::new(), ..plan.clone() };
+    state.begin_step(&plan.id);
+    let Some(step) = step.filter(|step| !matches!(step.kind, "command" | "check" | "reboot" | "flush")) else {
+        return nothing();
+    };
+    let Ok(mut planned) = step.resource.plan(state) else { return nothing() };
+    leave_unknown_places_open(&mut planned, state);
+    if planned.open.is_some() || !planned.wants.is_empty() || planned.ops.iter().any(Op::is_opaque) {
+        return nothing();
+    }
+    planned.ops.iter().for_each(|op| op.effect(state));
+    StepPlan { action: planned.action(), ops: planned.ops, ..plan.clone() }
+}
+
 /// The contradiction of one step by the first later one that takes its work back.
 fn contradicted(index: usize, step: &Wanted, plans: &[StepPlan], host: &HostState) -> Option<StepError> {
     let plan = plans.get(index)?;

@@ -1,9 +1,9 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::{Action, FieldChange, Op, StepPlan, Verb, decided_at_its_turn};
+use super::{Action, FieldChange, Op, StepPlan, Verb, Wanted, decided_at_its_turn};
 use crate::observe::{HostState, Known};
 use crate::values::UnitName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds the restarts and reloads that the changing steps ask for: each once, at
 /// the next `flush` or else at the end, a restart in place of a reload. Those
@@ -73,6 +73,32 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
         }
     }
     *steps = done;
+}
+
+/// Leaves out the restarts and reloads of units that a step of the run wants to be
+/// stopped: they would start what is not to run.
+pub(super) fn leave_stopped(planned: &[(usize, &Wanted)], steps: &mut [StepPlan]) {
+    let mut wanted: BTreeMap<&UnitName, (bool, &str)> = BTreeMap::new();
+    for (_, step) in planned {
+        // The last word on a unit counts.
+        wanted.extend(step.resource.keeps_running().map(|(unit, runs)| (unit, (runs, step.id.as_str()))));
+    }
+    wanted.retain(|_, (runs, _)| !*runs);
+    for step in steps {
+        let mut notes = BTreeSet::new();
+        for units in [&mut step.restart, &mut step.reload] {
+            units.retain(|unit| match wanted.get(unit) {
+                Some((_, by)) => {
+                    notes.insert(format!("{unit} is not restarted: step {by} wants it stopped"));
+                    false
+                }
+                None => true,
+            });
+        }
+        if step.action != Action::None {
+            step.notes.extend(notes);
+        }
+    }
 }
 
 /// Says of a reload that is a restart what it is: systemd reloads no unit whose

@@ -2,11 +2,12 @@
 
 use super::calls::note_unfinished;
 use super::contradicted_tree::against_trees;
-use super::contradiction::contradictions;
-use super::due::owed;
+use super::contradiction::{contradictions, contradictions_beside_commands};
+use super::due::{leave_stopped, owed};
+use super::left_open::{self, MayMake};
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
 use super::questions::ask_above;
-use super::reach::{ANYTHING, RESTARTS};
+use super::reach::RESTARTS;
 use super::taken::{self, Removal};
 use super::transaction::add_transactions;
 use super::turn::{later_reboots, leave_unknown_places_open, more_at_the_end};
@@ -62,6 +63,8 @@ pub enum DesiredAtTurn {
         on: String,
         /// What else the operator should know.
         note: String,
+        /// Where it may change something.
+        may_make: MayMake,
     },
 }
 
@@ -158,8 +161,9 @@ fn plan_without(
     }
     let Planning { access, mut predicted, mut wants, incomplete, mut plans, made, errors, .. } = planning;
     let open: Vec<Query> = predicted.open_places().iter().filter(|query| !host.asked(query)).cloned().collect();
-    // While it is not known where links lead, a step may be refused that is right.
-    if !errors.is_empty() && !open.is_empty() {
+    // While it is not known where links lead, or what a step makes that is left
+    // out, a step after it may be refused that is right.
+    if !errors.is_empty() && (!open.is_empty() || incomplete) {
         wants.extend(open);
         let plan = HostPlan::new(name, plans);
         return Ok((Forecast { plan, predicted, wants, incomplete: true }, Vec::new()));
@@ -192,6 +196,9 @@ fn plan_without(
     // While answers are missing, a step may plan otherwise than it will.
     if wants.is_empty() && !incomplete {
         let mut errors = contradictions(&sources, &taken::with_removals(&plans, gone), host, &predicted);
+        if errors.is_empty() {
+            errors = contradictions_beside_commands(&sources, &plans, host);
+        }
         if errors.is_empty() {
             errors = against_trees(&sources, &plans, &predicted);
         }
@@ -226,6 +233,7 @@ fn plan_without(
     }
     note_unfinished(&mut plans, &predicted);
     let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
+    leave_stopped(&planned, &mut plans);
     owed(&mut plans, host, &predicted);
     border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
@@ -272,7 +280,12 @@ impl Planning<'_> {
                         }
                     }
                 }
-                Ok(DesiredAtTurn::Open { name, on, note }) => self.leave_open(step, name, on, note),
+                Ok(DesiredAtTurn::Open { name, on, note, may_make }) => {
+                    let changes = self.predicted.changes();
+                    left_open::play(step.kind, &may_make, &mut self.predicted);
+                    self.predicted.changes_are_open(changes);
+                    self.leave_open(step, name, on, note);
+                }
                 Err(error) => self.fail(step, error),
             }
             return;
@@ -386,17 +399,6 @@ impl Planning<'_> {
     }
 
     fn leave_open(&mut self, step: &Wanted, name: Option<String>, on: String, note: String) {
-        let changes = self.predicted.changes();
-        match step.kind {
-            "user" | "group" => self.predicted.may_bring(false),
-            "use" | "package" | "command" => {
-                self.predicted.may_bring(true);
-                self.predicted.apt_may_change();
-                self.predicted.may_change(ANYTHING);
-            }
-            _ => {}
-        }
-        self.predicted.changes_are_open(changes);
         step.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, true));
         self.plans.push(StepPlan {
             id: step.id.clone(),

@@ -2,7 +2,7 @@
 
 use super::{DesiredAtTurn, InForce, Op, PendingNames, PlanError, Planned, TreeMeta};
 use crate::observe::{HostState, Queries};
-use crate::values::{AbsPath, PackageName};
+use crate::values::{AbsPath, PackageName, UnitName};
 use std::fmt::Debug;
 
 /// Something on a host that a step describes.
@@ -78,6 +78,11 @@ pub trait Resource: Debug + Send + Sync {
 
     /// The directory below which it gives everything an owner, a group or modes.
     fn tree(&self) -> Option<GivenTree<'_>> {
+        None
+    }
+
+    /// The unit of which it says whether it runs.
+    fn keeps_running(&self) -> Option<(&UnitName, bool)> {
         None
     }
 

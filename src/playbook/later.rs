@@ -104,16 +104,28 @@ impl Later {
     /// What it is called where the probes have these answers and the facts are
     /// these: what is known stands in it, what is not stays as it is written.
     pub fn name_at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> String {
-        let mut scope = Arc::new(self.scope.at_turn(answers, facts));
-        if let Some((_, item)) = &self.item {
-            scope = Arc::new(scope.above([("item".to_owned(), item.clone())]));
-        }
+        let scope = self.scope_at_turn(answers, facts);
         let Some(step) = self.step() else { return self.name() };
         let mut renderer = Renderer::new(&scope);
         match (step.name.as_ref(), &step.action) {
             (Some(name), _) => renderer.known_parts(name).as_str().map_or_else(|| self.name(), str::to_owned),
             (None, RawAction::Resource { kind, table, .. }) => default_name(kind, &renderer.known_parts(table)),
             (None, RawAction::Use { .. }) => self.name(),
+        }
+    }
+
+    /// Its table where the probes have these answers and the facts are these: what
+    /// is not known stays as it is written. None for a `use`.
+    pub fn table_at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> Option<Node> {
+        let Some(RawAction::Resource { table, .. }) = self.step().map(|step| &step.action) else { return None };
+        Some(Renderer::new(&self.scope_at_turn(answers, facts)).known_parts(table))
+    }
+
+    fn scope_at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> Arc<Scope> {
+        let scope = Arc::new(self.scope.at_turn(answers, facts));
+        match &self.item {
+            Some((_, item)) => Arc::new(scope.above([("item".to_owned(), item.clone())])),
+            None => scope,
         }
     }
 

@@ -41,6 +41,7 @@ mod package;
 mod parents;
 mod password;
 mod pattern;
+mod places;
 mod private_files;
 mod readers;
 mod reboot;
@@ -64,6 +65,7 @@ pub use crate::plan::{GivenTree, Resource};
 pub use args::Args;
 pub use fields::{Field, Kind, Type, check};
 pub use known::check_known;
+pub use places::may_make;
 
 use crate::values::{EnvKey, Node, Secret};
 use std::collections::BTreeMap;

@@ -40,7 +40,7 @@ struct Service {
 /// A unit's name from a field; `.service` is added where there is no unit type.
 pub(super) fn unit_name(args: &mut Args<'_>, field: &str) -> Option<UnitName> {
     let text = args.string(field)?;
-    match text.parse().or_else(|error| format!("{text}.service").parse().map_err(|_| error)) {
+    match UnitName::named(&text) {
         Ok(name) => Some(name),
         Err(error) => {
             args.wrong_value(field, error.to_string());
@@ -209,6 +209,11 @@ impl Resource for Service {
             work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
         }
         Ok(work.planned)
+    }
+
+    fn keeps_running(&self) -> Option<(&UnitName, bool)> {
+        let masked = (self.masked == Some(true)).then_some(false);
+        Some((&self.name, masked.or(self.running)?))
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {

@@ -5,7 +5,7 @@
 
 use super::{installed, refuse_held};
 use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run};
-use crate::plan::{Action, AptOptions, AptTarget, DesiredAtTurn, Op, PlanError, Planned};
+use crate::plan::{Action, AptOptions, AptTarget, DesiredAtTurn, MayMake, Op, PlanError, Planned};
 use crate::resource::{Args, Resource, directory};
 use crate::values::{AbsPath, PackageName, compare_versions};
 use std::cmp::Ordering;
@@ -80,9 +80,11 @@ impl Resource for OnHost {
     fn at_turn(&self, host: &HostState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
         let absent = host.path(&self.path) == Ok(&PathState::Absent);
         let brought = host.written_by(&self.path).or_else(|| host.commanded_by(&self.path));
-        let on = brought.or_else(|| host.brought_by().filter(|_| absent))?.to_owned();
+        // An earlier step brings it that its own turn decides.
+        let open = || host.is_uncertain(&self.path).then(|| host.uncertain_by(&self.path));
+        let on = brought.or_else(open).or_else(|| host.brought_by().filter(|_| absent))?.to_owned();
         let note = format!("which package {} is, is read when it is there", self.path);
-        Some(Ok(DesiredAtTurn::Open { name: None, on, note }))
+        Some(Ok(DesiredAtTurn::Open { name: None, on, note, may_make: MayMake::default() }))
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
