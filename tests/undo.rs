@@ -64,6 +64,8 @@ file = { path = "/etc/b.conf", content = "new\n" }
 [[step]]
 link = { path = "/etc/c.conf", target = "a.conf" }
 [[step]]
+file = { path = "/etc/d.conf", content = "new\n" }
+[[step]]
 sysctl = { key = "net.ipv4.tcp_syncookies", value = 1 }
 [[step]]
 unit = { name = "hello.service", content = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n" }
@@ -74,17 +76,17 @@ group = { name = "crew" }
 "#,
     );
     site.done(&["apply", "site.toml", "--yes"]);
-    on_host(&site.host, "printf 'theirs\\n' >/etc/b.conf; groupadd theirs");
+    on_host(&site.host, "printf 'theirs\\n' >/etc/b.conf; echo them >/etc/d.conf; groupadd theirs");
 
     let text = site.done(&["undo", &site.host.name, "--yes"]);
-    // Told once, of the file and of the accounts.
+    // Told once, of both files; the group of others stays, and that of the run goes.
     assert_eq!(text.matches("changed since by someone else (the same for step ").count(), 1, "{text}");
     let found = on_host(
         &site.host,
         "cat /etc/a.conf /etc/b.conf; stat -c %a /etc/a.conf; test -L /etc/c.conf || echo gone; sysctl -n net.ipv4.tcp_syncookies; \
-         systemctl is-active hello.service; systemctl cat hello.service 2>&1 | head -n 1; getent group theirs | cut -d: -f1",
+         systemctl is-active hello.service; systemctl cat hello.service 2>&1 | head -n 1; getent group theirs crew | cut -d: -f1; cat /etc/d.conf",
     );
-    assert_eq!(found, "old\ntheirs\n600\ngone\n0\ninactive\nNo files found for hello.service.\ntheirs");
+    assert_eq!(found, "old\ntheirs\n600\ngone\n0\ninactive\nNo files found for hello.service.\ntheirs\nthem");
 
     // The undo is a run like any other: taken back, the first run's state is there again.
     let history: serde_json::Value = serde_json::from_str(&site.done(&["history", "--json"])).unwrap();
@@ -343,5 +345,132 @@ user = { name = "gone", state = "absent" }
     assert_eq!(
         site.on_host("ls /srv/mover; getent passwd gone mover | cut -d : -f 6"),
         "kept\n/home/gone\n/home/mover"
+    );
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn accounts_go_back_entry_by_entry_and_homes_with_more_in_them_stay() {
+    let site = site();
+    site.on_host("useradd -m -s /bin/sh old; useradd -m -s /bin/sh other");
+    site.playbook(
+        r#"
+[[step]]
+package = { name = "tcpdump" }
+[[step]]
+group = { name = "crew" }
+[[step]]
+user = { name = "late", groups = ["crew"] }
+[[step]]
+user = { name = "empty" }
+[[step]]
+user = { name = "old", shell = "/bin/bash", groups = ["crew"] }
+[[step]]
+user = { name = "other", shell = "/bin/bash" }
+[[step]]
+user = { name = "tcpdump", system = true, shell = "/bin/bash" }
+"#,
+    );
+    site.done(&["apply", "site.toml", "--yes"]);
+    assert_eq!(site.on_host("getent passwd late old tcpdump | wc -l"), "3");
+    site.on_host("useradd -G sudo theirs; usermod -c changed other; echo x >/home/late/thesis.txt");
+    let shown = site.done(&["undo", &site.host.name, "--plan"]);
+    assert!(shown.contains("there is more in it than the run has put there (thesis.txt)"), "{shown}");
+    assert!(shown.contains("user other") && shown.contains("changed since by someone else"), "{shown}");
+    assert!(shown.contains("user late: present → absent") || shown.contains("user late"), "{shown}");
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    let found = site.on_host(
+        "getent passwd late empty old other tcpdump theirs | cut -d : -f 1,7; getent group crew late; getent group sudo | cut -d : -f 4; \
+         cat /home/late/thesis.txt; ls -d /home/empty 2>/dev/null; grep -c -e ^late: -e ^empty: /etc/shadow /etc/gshadow /etc/subuid; \
+         dpkg-query -W -f '${db:Status-Status}\n' tcpdump; pwck -rq; grpck -r; getent shadow theirs | cut -d : -f 1",
+    );
+    assert_eq!(
+        found,
+        "old:/bin/sh\nother:/bin/bash\ntcpdump:/usr/sbin/nologin\ntheirs:/bin/sh\nubuntu,theirs\nx\n\
+         /etc/shadow:0\n/etc/gshadow:0\n/etc/subuid:0\ninstalled\ntheirs",
+        "{undone}"
+    );
+
+    // What a later phase of the same apply has brought is nobody else's.
+    site.playbook(
+        r#"
+[[step]]
+user = { name = "admin", groups = ["sudo"] }
+[[step]]
+command = { run = "useradd -r made; echo a=1 >/srv/made", creates = "/srv/made" }
+[[step]]
+setting = { path = "/srv/made", key = "a", value = 2 }
+[[step]]
+user = { name = "helper", groups = ["sudo"] }
+"#,
+    );
+    site.converge();
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    let found =
+        site.on_host("getent passwd admin helper made | cut -d : -f 1; getent group sudo | cut -d : -f 4; ls /home");
+    assert_eq!(found, "made\nubuntu,theirs\nlate\nold\nother\nubuntu", "{undone}");
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_packages_brought_comes_back_and_what_cannot_is_said() {
+    let site = site();
+    site.on_host("systemctl mask other.service; echo old >/etc/text.conf; chmod 644 /etc/text.conf");
+    site.playbook(
+        r##"
+[[step]]
+service = { name = "later.service", masked = true }
+[[step]]
+service = { name = "other.service", masked = false }
+[[step]]
+directory = { path = "/srv/data" }
+[[step]]
+file = { path = "/etc/text.conf", content = "new\n" }
+[[step]]
+file = { path = "/etc/secret.conf", content = "secret\n" }
+sensitive = true
+[[step]]
+package = { name = "beanstalkd" }
+[[step]]
+file = { path = "/etc/default/beanstalkd", content = "# ours\n" }
+"##,
+    );
+    site.done(&["apply", "site.toml", "--yes"]);
+    let masks = || site.on_host("for u in later other; do readlink /etc/systemd/system/$u.service || echo none; done");
+    assert_eq!(masks(), "/dev/null\nnone");
+    site.on_host("mount -t tmpfs none /srv/data");
+    let shown = site.done(&["undo", &site.host.name, "--plan"]);
+    assert!(shown.contains("something is mounted there"), "{shown}");
+    assert!(shown.contains("-new\n") && shown.contains("+old\n"), "{shown}");
+    assert!(!shown.contains("0644 root:root") && !shown.contains("secret\n"), "{shown}");
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(masks(), "none\n/dev/null", "{undone}");
+    assert_eq!(
+        site.on_host("cat /etc/text.conf; ls /etc/secret.conf 2>/dev/null; stat -c %F /srv/data; dpkg --verify beanstalkd; dpkg-query -W -f '${db:Status-Status}' beanstalkd; test -s /etc/default/beanstalkd"),
+        "old\ndirectory\ninstalled",
+        "{undone}"
+    );
+
+    site.on_host("apt-get -qq remove -y beanstalkd >/dev/null 2>&1");
+    site.playbook("[[step]]\npackage = { name = \"beanstalkd\", state = \"absent\", purge = true }\n");
+    site.done(&["apply", "site.toml", "--yes"]);
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    assert!(undone.contains("the run purged it: its configuration"), "{undone}");
+
+    // A restart that has failed: the unit runs with the old file again.
+    site.on_host(
+        "echo true >/srv/app.conf; printf '[Service]\\nExecStart=/bin/sh -e -c \". /srv/app.conf; exec sleep infinity\"\\nRestart=on-failure\\nRestartSec=1\\n' \
+         >/etc/systemd/system/app.service; systemctl daemon-reload; systemctl start app",
+    );
+    site.playbook(
+        "[[step]]\nfile = { path = \"/srv/app.conf\", content = \"false\\n\" }\nrestart = [\"app.service\"]\n",
+    );
+    assert_ne!(site.apply().code, 0);
+    site.on_host("timeout 30 sh -c 'until systemctl is-failed app; do sleep 0.2; done' || systemctl show -p ActiveState,SubState app");
+    let undone = site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(
+        site.on_host("cat /srv/app.conf; systemctl is-active app; ls /var/lib/stockade/owed"),
+        "true\nactive",
+        "{undone}"
     );
 }

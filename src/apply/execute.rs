@@ -160,6 +160,9 @@ fn archive(program: &Program) -> std::io::Result<Vec<u8>> {
     add("keep/meta", &meta)?;
     add("keep/before", program.undo.before.as_bytes())?;
     add("keep/after", program.undo.after.as_bytes())?;
+    for (number, text) in program.undo.found.iter().enumerate() {
+        add(&format!("keep/found-{}", number + 1), text.as_bytes())?;
+    }
     add("keep/settle", program.settle.as_bytes())?;
     // What is cut short lacks this.
     add("complete", b"")?;

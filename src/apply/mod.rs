@@ -8,11 +8,14 @@
 //! What can cut off access is done under a guard: the host puts it back by
 //! itself unless a new login confirms it ([`Phase`]).
 
+mod account_files;
 mod confirm;
 mod execute;
 mod follow;
+mod found;
 mod guard;
 mod guarded;
+mod named_accounts;
 mod program;
 mod record;
 mod schedule;

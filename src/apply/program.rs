@@ -38,6 +38,8 @@ pub struct Undo {
     pub before: String,
     /// The program that writes down what is there after it.
     pub after: String,
+    /// The programs that write down what it finds on its way.
+    pub found: Vec<String>,
 }
 
 impl Program {
@@ -67,11 +69,15 @@ impl Program {
         if !removed.is_empty() {
             script.run(Command::new("keep_removed").args(removed));
         }
+        let record = Record::new(plan, &operations, run, about, run.nonce());
         let mut payloads = Vec::new();
         let mut begun = BTreeSet::new();
         for (index, scheduled) in operations.iter().enumerate() {
             let number = (index + 1).to_string();
             let step = &plan.steps[scheduled.step];
+            if let Some(at) = record.found.iter().position(|found| found.before == index) {
+                script.run(Command::new("found").arg((at + 1).to_string()));
+            }
             if let Some(phase) = phases.iter().find(|phase| phase.operations.start == index) {
                 let sensitive = operations[phase.operations.clone()].iter().any(|one| plan.steps[one.step].sensitive);
                 let sensitive = if sensitive { "sensitive" } else { "" };
@@ -123,14 +129,13 @@ impl Program {
             }
         }
         script.line(if plan.left_open.is_some() { "finish phase" } else { "finish ok" });
-        let record = Record::new(plan, run, about, run.nonce());
         let guards = phases.iter().map(|phase| {
             let ops = operations[phase.operations.clone()].iter().map(|one| &one.op);
             guard::program(run, phase, guard_timeout, &plan.login, ops)
         });
         let guards = guards.collect::<Result<_, _>>()?;
         let settle = record.settle()?;
-        let undo = Undo { before: record.before()?, after: record.after()?, record };
+        let undo = Undo { before: record.before()?, after: record.after()?, found: record.found_programs()?, record };
         Ok(Program { operations, script: script.build()?.to_owned(), payloads, phases, guards, settle, undo })
     }
 }

@@ -6,11 +6,14 @@
 //! only. New secrets are in neither; the bytes of a file that was there before
 //! are, readable by root alone, as they were in the file itself.
 
-use super::RunId;
-use crate::observe::{HostState, Malformed, Queries, Query, probe};
-use crate::plan::{HostPlan, Op, StepPlan, Verb};
+use super::account_files::Texts;
+use super::found::{Found, found};
+use super::named_accounts::NamedAccounts;
+use super::{RunId, Scheduled};
+use crate::observe::{Content, HostState, Malformed, Queries, Query, Run, probe};
+use crate::plan::{ACCOUNT_FILES, HostPlan, Op, StepPlan, Verb};
 use crate::shell::{Command, NulByte, Script};
-use crate::values::{AbsPath, UnitName, UserName};
+use crate::values::{AbsPath, PackageName, UnitName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -55,6 +58,22 @@ pub struct Record {
     pub(super) pending: Vec<String>,
     /// Commands that it ran; what they did is not known.
     pub(super) commands: usize,
+    /// Packages that it purged; their configuration cannot be put back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) purged: Vec<PackageName>,
+    /// Paths of sensitive steps; where they were not recorded, each may be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<Vec<AbsPath>>,
+    /// Users and groups that it names, as they were when it began; those of a run that was
+    /// recorded without their names stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) accounts: Option<NamedAccounts>,
+    /// What it finds only when it comes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) found: Vec<Found>,
+    /// Whether a package or command of the run had changed users or groups before a step named them.
+    #[serde(skip)]
+    pub(super) accounts_found: bool,
     pub(super) nonce: String,
 }
 
@@ -89,6 +108,10 @@ impl About {
     }
 }
 
+/// Prints what is in homes: of a directory only that it is there, of all else its
+/// size, time and target too. What is too long to be a new home's is cut off.
+const IN_HOMES: &str = r#"find "$@" -xdev -mindepth 1 \( -type d -printf 'd - - %p\t\n' -o -printf '%y %s %T@ %p\t%l\n' \) 2>/dev/null | head -c 1000000"#;
+
 /// The unit that is to be restarted or reloaded where this is pending.
 fn unit_of(pending: &str) -> Option<UnitName> {
     pending.strip_prefix("restart:").or_else(|| pending.strip_prefix("reload:"))?.parse().ok()
@@ -96,7 +119,7 @@ fn unit_of(pending: &str) -> Option<UnitName> {
 
 impl Record {
     /// The record of a run that is about to begin.
-    pub(super) fn new(plan: &HostPlan, run: &RunId, about: &About, nonce: String) -> Record {
+    pub(super) fn new(plan: &HostPlan, operations: &[Scheduled], run: &RunId, about: &About, nonce: String) -> Record {
         let ops = || plan.steps.iter().flat_map(|step| &step.ops);
         let mut touched = Queries::new();
         ops().for_each(|op| touched.extend(op.touches()));
@@ -116,6 +139,19 @@ impl Record {
             Op::Remove { path, recursive: true } => Some(path.clone()),
             _ => None,
         });
+        let purged = ops().flat_map(|op| match op {
+            Op::AptRemove { packages, purge: true, .. } => packages.clone(),
+            _ => Vec::new(),
+        });
+        let sensitive = plan.steps.iter().filter(|step| step.sensitive).flat_map(|step| &step.ops);
+        let secret: BTreeSet<AbsPath> = sensitive
+            .flat_map(Op::touches)
+            .filter_map(|query| match query {
+                Query::Content(path) | Query::Path(path) => Some(path),
+                _ => None,
+            })
+            .collect();
+        let secret = secret.iter();
         let restarted = ops().filter_map(|op| match op {
             Op::Systemctl { verb: Verb::Restart | Verb::Reload, unit } | Op::Pending { unit, .. } => Some(unit.clone()),
             _ => None,
@@ -126,6 +162,7 @@ impl Record {
         // unit must take up again when they are taken back.
         let asked_for: Vec<UnitName> = pending.iter().filter_map(|name| unit_of(name)).collect();
         touched.extend(asked_for.iter().cloned().map(Query::Unit));
+        let (accounts, found) = found(operations);
         Record {
             id: run.to_string(),
             time: jiff::Timestamp::now().to_string(),
@@ -145,7 +182,13 @@ impl Record {
             trees: trees.collect(),
             restarted: restarted.chain(asked_for).collect(),
             pending,
-            commands: ops().filter(|op| matches!(op, Op::Run { .. } | Op::Exec { .. })).count(),
+            // What a program with known outcomes does is kept with its files.
+            commands: ops().filter(|op| matches!(op, Op::Run { .. })).count(),
+            purged: purged.collect(),
+            secret: Some(secret.cloned().collect()),
+            accounts: Some(accounts),
+            found,
+            accounts_found: false,
             nonce,
         }
     }
@@ -162,9 +205,10 @@ impl Record {
         queries
     }
 
-    /// The same questions with digests in place of bytes.
+    /// The same questions with digests in place of bytes, and what is asked after the run alone.
     fn digests(&self) -> Queries {
         let mut queries = Queries::new();
+        queries.extend(self.entries().into_iter().chain(self.in_homes()).map(Query::Run));
         queries.extend(self.touched.iter().cloned().map(|query| match query {
             Query::Content(path) => Query::Digest(path),
             other => other,
@@ -180,6 +224,29 @@ impl Record {
     /// The program that writes down what is there after the run.
     pub(super) fn after(&self) -> Result<String, NulByte> {
         self.program(&self.digests())
+    }
+
+    /// The programs that write down what it finds when it comes to it.
+    pub(super) fn found_programs(&self) -> Result<Vec<String>, NulByte> {
+        self.found.iter().map(|found| self.program(&found.questions())).collect()
+    }
+
+    /// All users and groups that it names, and the question that tells whether they are as it left them.
+    fn named_accounts(&self) -> NamedAccounts {
+        let mut named = self.accounts.clone().unwrap_or_default();
+        self.found.iter().for_each(|found| named.add(&found.accounts));
+        named
+    }
+
+    /// The question for what is in the homes that it made.
+    pub fn in_homes(&self) -> Option<Run> {
+        let homes = self.homes.iter().map(AbsPath::as_str);
+        let words = ["sh", "-c", IN_HOMES, "sh"].into_iter().chain(homes);
+        (!self.homes.is_empty()).then(|| Run::new(words))
+    }
+
+    pub(super) fn entries(&self) -> Option<Run> {
+        self.named_accounts().question()
     }
 
     /// The program that ends the run in place of its runner.
@@ -216,5 +283,66 @@ impl Record {
         probe::read_reply(&mut then, &self.questions(), false, &self.nonce, before)?;
         probe::read_reply(&mut now, &self.digests(), false, &self.nonce, after)?;
         Ok((then, now))
+    }
+
+    /// How many files tell what the run found when it came to it, `found-1` and so on.
+    pub fn found_later(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The record of what the run came to, where `before` is brought to what each
+    /// of its steps found. `packages`: they go back too, with what they brought.
+    ///
+    /// # Errors
+    /// The host did not keep it whole.
+    pub fn reached(
+        &self,
+        before: &mut HostState,
+        found: &[Option<Vec<u8>>],
+        packages: bool,
+    ) -> Result<Record, Malformed> {
+        let mut record = self.clone();
+        for (found, kept) in self.found.iter().zip(found) {
+            let Some(kept) = kept else {
+                record.touched.retain(|query| !found.paths.contains(query));
+                continue;
+            };
+            if let Some(accounts) = &mut record.accounts {
+                accounts.add(&found.accounts);
+            }
+            if packages && found.by_packages {
+                continue;
+            }
+            let mut then = HostState::default();
+            probe::read_reply(&mut then, &found.questions(), false, &self.nonce, kept)?;
+            for query in &found.paths {
+                let (Query::Path(path) | Query::Content(path)) = query else { continue };
+                if let Ok(state) = then.path(path) {
+                    before.set_path(path, state.clone());
+                }
+                if let (Query::Content(_), Ok(content)) = (query, then.content(path)) {
+                    before.set_content(path, content.clone());
+                }
+            }
+            if let (Ok(Some(was)), Ok(Some(is))) = (Texts::of(before), Texts::of(&then)) {
+                record.accounts_found |= !found.accounts.is_empty();
+                bring_accounts(before, &then, &was.with(&is, &found.accounts));
+            }
+        }
+        Ok(record)
+    }
+}
+
+/// Gives a state these files of users and groups; one that was not there is as `then` had it.
+fn bring_accounts(before: &mut HostState, then: &HostState, texts: &Texts) {
+    for path in ACCOUNT_FILES.iter().filter_map(|file| file.parse::<AbsPath>().ok()) {
+        let bytes = texts.get(path.as_str());
+        if before.content(&path).is_ok_and(|content| *content == Content::Absent) {
+            let (Ok(state), false) = (then.path(&path), bytes.is_empty()) else { continue };
+            before.set_path(&path, state.clone());
+        }
+        if !path.as_str().ends_with('-') {
+            before.set_content(&path, Content::Bytes(bytes.to_vec()));
+        }
     }
 }

@@ -16,7 +16,9 @@ OWED=/var/lib/stockade/owed
 journal() { printf '%s\n' "$*" >>"$R/journal"; }
 # What is there: before the first operation with the files' bytes, after the last with digests.
 snapshot() { (umask 077; sh "$R/$1" >"$R/undo/$1" 2>/dev/null </dev/null 9>&-); rm -f -- "$R/$1"; }
-finish() { [ "$1" != ok ] || [ ! -s "$P/again" ] || pending_again >>"$R/log" 2>&1 </dev/null 9>&-; case $1 in locked|unfinished) ;; *) snapshot after;; esac; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
+# found NUMBER: what a step finds that comes after packages or commands of this run.
+found() { (umask 077; sh "$R/found-$1" >"$R/undo/found-$1.new" 2>/dev/null </dev/null 9>&- && mv -f -- "$R/undo/found-$1.new" "$R/undo/found-$1"); rm -f -- "$R/found-$1"; }
+finish() { [ "$1" != ok ] || [ ! -s "$P/again" ] || pending_again >>"$R/log" 2>&1 </dev/null 9>&-; case $1 in locked|unfinished) ;; *) snapshot after;; esac; rm -f -- "$R"/found-*; printf '%s\n' "$1" >"$R/result.new"; mv -f "$R/result.new" "$R/result"; rm -rf -- "$P"; journal "X $1"; exit 0; }
 
 # Whoever took over from a controller that is gone may have ended this run before
 # its runner began: then there is nothing to do, and nothing to do it with.

@@ -21,7 +21,7 @@ settled() {
     [ ! -e "$g/confirmed" ] || [ ! -e "$g/kept" ] || sh "$g/program" confirm >/dev/null 2>&1 </dev/null
   done
   [ ! -e "$R/after" ] || (umask 077; sh "$R/after" >"$R/undo/after" 2>/dev/null </dev/null)
-  rm -f -- "$R/before" "$R/after"
+  rm -f -- "$R/before" "$R/after" "$R"/found-*
   rm -rf -- "$P" "$R"/guard/*/kept
   # Of two that end a run at once one alone tells its result.
   printf '%s\n' "$1" >"$R/result.$$"

@@ -9,7 +9,7 @@ use super::Record;
 use crate::observe::{HostState, Queries, Query, StateError};
 use crate::plan::{Access, Action, FieldChange, HostPlan, Op, StepPlan};
 use crate::values::{AbsPath, UnitName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The states that decide.
 #[derive(Debug)]
@@ -58,7 +58,9 @@ pub fn plan_undo(
         states,
         now: states.now.clone(),
         steps: Vec::new(),
-        accounts_stay: false,
+        packages_go_back: matches!(packages, UndoPackages::Restore(_)),
+        staying_homes: Vec::new(),
+        left_units: BTreeSet::new(),
         wants: Queries::new(),
         refused: BTreeMap::new(),
     };
@@ -83,8 +85,12 @@ pub(super) struct Undo<'a> {
     /// What will be, as far as the steps so far go.
     pub(super) now: HostState,
     pub(super) steps: Vec<StepPlan>,
-    /// Somebody else has changed users or groups since: those of the run stay, with their homes.
-    pub(super) accounts_stay: bool,
+    /// Whether what the run's packages brought goes, too.
+    pub(super) packages_go_back: bool,
+    /// Homes of the run's users that somebody else has changed since: these stay.
+    pub(super) staying_homes: Vec<AbsPath>,
+    /// Units that somebody else has changed since.
+    pub(super) left_units: BTreeSet<UnitName>,
     /// See [`UndoPlan::wants`].
     pub(super) wants: Queries,
     /// See [`UndoPlan::refused`].
@@ -110,9 +116,15 @@ impl Undo<'_> {
             action: if ops.is_empty() { Action::None } else { action },
             changes: changes.into_iter().collect(),
             ops,
-            sensitive: true,
             ..StepPlan::default()
         });
+    }
+
+    /// What the operations of the last step print is kept out of logs.
+    pub(super) fn hide_output(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.sensitive = true;
+        }
     }
 
     pub(super) fn skip(&mut self, kind: &'static str, name: String, why: &str) {
@@ -145,6 +157,11 @@ impl Undo<'_> {
     }
 
     fn remarks(&mut self) {
+        if !self.record.purged.is_empty() {
+            let names: Vec<String> = self.record.purged.iter().map(ToString::to_string).collect();
+            let text = "the run purged it: its configuration and what its scripts remove cannot be put back";
+            self.skip("package", names.join(", "), text);
+        }
         if self.record.commands > 0 {
             let text =
                 format!("the run carried out {} commands; what they did is not known and stays", self.record.commands);

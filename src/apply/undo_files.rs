@@ -1,20 +1,17 @@
 //! The files and trees of a run that is taken back.
 
 use super::undo::{CHANGED_SINCE, Undo};
-use crate::observe::{Content, Entry, FileType, HostState, PathState, Query, StateError};
-use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, is_unit_source};
-use crate::values::{AbsPath, sha256};
+use crate::observe::{Content, Entry, FileType, HostState, Known, PathState, Query, StateError};
+use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, diff_files, diff_unread, is_unit_source};
+use crate::values::{AbsPath, Secret, sha256};
+use std::collections::BTreeSet;
 
 impl Undo<'_> {
     pub(super) fn files(&mut self) -> Result<(), StateError> {
         let (accounts, others): (Vec<AbsPath>, Vec<AbsPath>) =
             self.paths().into_iter().partition(|path| ACCOUNT_FILES.contains(&path.as_str()));
-        for path in &accounts {
-            // The copies that end in '-' follow the files; only the files decide.
-            let is_as = |state: &HostState| same(state, &self.states.now, path);
-            self.accounts_stay |=
-                !path.as_str().ends_with('-') && !is_as(&self.states.after)? && !is_as(&self.states.before)?;
-        }
+        let back = self.judge_accounts()?;
+        self.staying_homes.clone_from(&back.staying_homes);
         let absent = |path: &&AbsPath| matches!(self.states.before.path(path), Ok(PathState::Absent));
         // What goes: the deepest first. What comes back: directories before what is in them.
         let (going, coming): (Vec<&AbsPath>, Vec<&AbsPath>) = others.iter().partition(absent);
@@ -26,7 +23,7 @@ impl Undo<'_> {
             units_changed |= self.file(path)? && is_unit_source(path);
         }
         // What comes back belongs to users and groups as they were.
-        self.accounts(&accounts)?;
+        self.accounts(&accounts, back)?;
         for path in last.into_iter().rev().chain(coming) {
             units_changed |= self.file(path)? && is_unit_source(path);
         }
@@ -49,13 +46,17 @@ impl Undo<'_> {
         if self.record.moved.contains(path) {
             return Ok(false);
         }
-        let within_home = self.record.homes.iter().any(|home| path.is_within(home));
-        if self.accounts_stay && within_home {
-            self.skip(
-                kind,
-                path.to_string(),
-                "left alone: users have been changed since by someone else, so its user stays",
-            );
+        if self.staying_homes.iter().any(|home| path.is_within(home)) {
+            let why = "left alone: its user has been changed since by someone else, and stays";
+            self.skip(kind, path.to_string(), why);
+            return Ok(false);
+        }
+        let file_type = |state: &HostState| state.path(path).map(|path| path.entry().map(|entry| entry.file_type));
+        let (was, is) = (file_type(&self.states.before)?, file_type(&self.states.now)?);
+        // Nothing can be removed, nor renamed over, where something is mounted.
+        if was != is && self.now.is_mounted(path) {
+            let kind = if is == Some(FileType::Directory) { "directory" } else { kind };
+            self.skip(kind, path.to_string(), "left alone: something is mounted there");
             return Ok(false);
         }
         if !is_home && !same(&self.states.after, &self.states.now, path)? {
@@ -64,6 +65,9 @@ impl Undo<'_> {
         }
         let now = self.states.now.path(path)?.entry().cloned();
         let before = self.states.before.path(path)?.entry().cloned();
+        if before.is_none() && is_home {
+            return self.home(path);
+        }
         let is_directory = |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| e.file_type == FileType::Directory);
         // A directory goes for nothing, or for what stood in its place before.
         let goes = is_directory(&now) && !is_directory(&before) && !is_home;
@@ -71,20 +75,16 @@ impl Undo<'_> {
             self.skip("directory", path.to_string(), "left alone: there are other files in it");
             return Ok(false);
         }
-        let (action, change, ops) = match (before, now) {
-            (None, Some(entry)) if entry.file_type == FileType::Directory => {
-                let op = Op::Remove { path: path.clone(), recursive: is_home };
-                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
-            }
+        let (action, changes, ops) = match (before, now) {
             (None, _) => {
                 let op = Op::Remove { path: path.clone(), recursive: false };
-                (Action::Delete, FieldChange::new("state", Some("present"), Some("absent")), vec![op])
+                (Action::Delete, vec![FieldChange::new("state", Some("present"), Some("absent"))], vec![op])
             }
             (Some(before), now) => {
                 match put_back(path, &before, now.as_ref(), &self.states.before, &self.states.now)? {
                     Some(ops) => {
                         let action = if now.is_some() { Action::Update } else { Action::Create };
-                        (action, FieldChange::new("mode", now.map(|e| shown(&e)), Some(shown(&before))), ops)
+                        (action, differences(&before, now.as_ref()), ops)
                     }
                     None => {
                         self.skip(kind, path.to_string(), "left alone: its bytes were too many to be kept");
@@ -93,12 +93,82 @@ impl Undo<'_> {
                 }
             }
         };
-        let note = self.record.trees.contains(path);
-        self.step(kind, path.to_string(), action, Some(change), ops);
-        if let (true, Some(step)) = (note, self.steps.last_mut()) {
-            step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
+        let diff = self.diff(path, &ops);
+        let is_secret = self.is_secret(path);
+        self.step(kind, path.to_string(), action, changes, ops);
+        if let Some(step) = self.steps.last_mut() {
+            step.sensitive = is_secret;
+            step.diff = diff;
+            if self.record.trees.contains(path) {
+                step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
+            }
         }
         Ok(true)
+    }
+
+    /// Whether a sensitive step of the run had to do with a path.
+    fn is_secret(&self, path: &AbsPath) -> bool {
+        self.record.secret.as_ref().is_none_or(|secret| secret.contains(path))
+    }
+
+    /// The content that comes back, against the one that is there.
+    fn diff(&self, path: &AbsPath, ops: &[Op]) -> Option<String> {
+        let content = ops.iter().find_map(|op| match op {
+            Op::WriteFile { content, .. } => Some(content),
+            _ => None,
+        })?;
+        if self.is_secret(path) {
+            return Some(format!("{} (sensitive)\n", Secret::MASK));
+        }
+        match self.states.now.content(path) {
+            Ok(Content::Bytes(bytes)) => Some(diff_files(path.as_str(), Some(bytes), Some(content))),
+            Ok(Content::Absent) => Some(diff_files(path.as_str(), None, Some(content))),
+            Ok(Content::Digest(_) | Content::AfterApply) | Err(_) => Some(diff_unread(content)),
+        }
+    }
+
+    /// Removes a home that the run made, unless there is more in it than the run
+    /// and the skeleton have put there; true if there was something to do.
+    fn home(&mut self, path: &AbsPath) -> Result<bool, StateError> {
+        if let Some(why) = self.home_stays(path)? {
+            self.skip("directory", path.to_string(), &why);
+            return Ok(false);
+        }
+        let change = FieldChange::new("state", Some("present"), Some("absent"));
+        let op = Op::Remove { path: path.clone(), recursive: true };
+        self.step("directory", path.to_string(), Action::Delete, [change], vec![op]);
+        Ok(true)
+    }
+
+    fn home_stays(&self, path: &AbsPath) -> Result<Option<String>, StateError> {
+        // A mount of the run is stopped by then.
+        let host = &self.now;
+        if let Some(mount) = Some(path).filter(|path| host.is_mounted(path)).or_else(|| host.mounted_below(path)) {
+            return Ok(Some(format!("left alone: something is mounted at {mount}")));
+        }
+        let Some(question) = self.record.in_homes() else { return Ok(None) };
+        let (Ok(Known::Is(after)), Known::Is(now)) = (self.states.after.output(&question), host.output(&question)?)
+        else {
+            return Ok(Some("left alone: the record of the run does not tell what it has put there".to_owned()));
+        };
+        let left: BTreeSet<&str> = after.stdout.lines().collect();
+        let within = format!("{path}/");
+        let mut others = Vec::new();
+        for line in now.stdout.lines().filter(|line| !left.contains(line)) {
+            // A line that does not name a path is the rest of a name.
+            let Some(name) = line.splitn(4, ' ').nth(3).and_then(|at| at.split('\t').next()?.strip_prefix(&within))
+            else {
+                continue;
+            };
+            let goes = path.join(name).is_ok_and(|path| self.now.path(&path) == Ok(&PathState::Absent));
+            if !goes {
+                others.push(name);
+            }
+        }
+        Ok(others.first().map(|first| {
+            let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
+            format!("left alone: there is more in it than the run has put there ({first}{more})")
+        }))
     }
 
     /// Owner, group and mode of what is below directories that the run changed as a whole.
@@ -147,8 +217,18 @@ impl Undo<'_> {
     }
 }
 
-fn shown(entry: &Entry) -> String {
-    format!("{} {}:{}", entry.mode, entry.owner, entry.group)
+/// In what an entry differs from what it was, besides its content.
+fn differences(before: &Entry, now: Option<&Entry>) -> Vec<FieldChange> {
+    let Some(now) = now else { return vec![FieldChange::new("state", Some("absent"), Some("present"))] };
+    let owners = |entry: &Entry| format!("{}:{}", entry.owner, entry.group);
+    let fields = [
+        ("type", format!("{:?}", now.file_type).to_lowercase(), format!("{:?}", before.file_type).to_lowercase()),
+        ("target", now.target.clone().unwrap_or_default(), before.target.clone().unwrap_or_default()),
+        ("mode", now.mode.to_string(), before.mode.to_string()),
+        ("owner", owners(now), owners(before)),
+    ];
+    let differing = fields.into_iter().filter(|(_, is, was)| is != was);
+    differing.map(|(field, is, was)| FieldChange::new(field, Some(is), Some(was))).collect()
 }
 
 /// Whether a path is the same in two states: type, owner, group, mode, target, bytes.

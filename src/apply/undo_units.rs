@@ -4,7 +4,7 @@ use super::undo::{CHANGED_SINCE, Undo};
 use super::undo_files::same;
 use crate::observe::{Content, HostState, Known, Query, REBOOT_PENDING, StateError, Unit};
 use crate::plan::{Action, FieldChange, Op, Verb};
-use crate::values::AbsPath;
+use crate::values::{AbsPath, UnitName};
 
 impl Undo<'_> {
     /// Units that the run brought must not run when their files go.
@@ -24,13 +24,27 @@ impl Undo<'_> {
             if now.file.starts_with("enabled") {
                 ops.push(Op::Systemctl { verb: Verb::Disable, unit: name.clone() });
             }
+            // There was no mask either, which needs no file of the unit.
+            if is_masked(now) && self.is_as_left(&name)? {
+                ops.push(Op::Systemctl { verb: Verb::Unmask, unit: name.clone() });
+            }
             if !ops.is_empty() {
-                let change =
-                    FieldChange::new("state", Some(format!("{} {}", now.active, now.file)), Some("stopped, disabled"));
+                let after = if is_masked(now) { "not masked" } else { "stopped, disabled" };
+                let change = FieldChange::new("state", Some(format!("{} {}", now.active, now.file)), Some(after));
                 self.step("service", name.to_string(), Action::Update, Some(change), ops);
             }
         }
         Ok(())
+    }
+
+    /// Whether a unit runs, and is enabled or masked, as the run has left it. One
+    /// that has failed since has not been stopped by anybody.
+    fn is_as_left(&self, name: &UnitName) -> Result<bool, StateError> {
+        let (Known::Is(after), Known::Is(now)) = (self.states.after.unit(name)?, self.states.now.unit(name)?) else {
+            return Ok(false);
+        };
+        let failed_since = has_failed(now) && after.active != "inactive";
+        Ok(after.file == now.file && (is_up(after) == is_up(now) || failed_since))
     }
 
     /// A firewall that the run turned on is turned off before its files go.
@@ -111,25 +125,27 @@ impl Undo<'_> {
     pub(super) fn units(&mut self) -> Result<(), StateError> {
         let changed = self.steps.iter().any(|step| !step.ops.is_empty());
         for name in self.unit_names() {
-            let (Known::Is(before), Known::Is(after), Known::Is(now)) =
-                (self.states.before.unit(&name)?, self.states.after.unit(&name)?, self.states.now.unit(&name)?)
+            let (Known::Is(before), Known::Is(now)) = (self.states.before.unit(&name)?, self.states.now.unit(&name)?)
             else {
                 continue;
             };
             // A unit that is gone comes back only with its file.
             let stays_gone = matches!(self.now.unit(&name)?, Known::Is(unit) if unit.load == "not-found");
-            if before.load == "not-found" || stays_gone {
+            let masks = is_masked(before) && !is_masked(now);
+            if before.load == "not-found" || stays_gone && !masks {
                 continue;
             }
-            let state = |unit: &Unit| (is_up(unit), unit.file.clone());
-            if state(after) != state(now) {
+            if !self.is_as_left(&name)? {
                 self.skip("service", name.to_string(), CHANGED_SINCE);
+                self.left_units.insert(name);
                 continue;
             }
             let verb = |verb| Op::Systemctl { verb, unit: name.clone() };
             let mut ops = Vec::new();
             match (before.file.as_str(), now.file.as_str()) {
                 (b, n) if b == n => {}
+                // What is not there cannot be stopped.
+                ("masked", _) if now.load == "not-found" => ops.push(verb(Verb::Mask)),
                 ("masked", _) => ops.extend([verb(Verb::Stop), verb(Verb::Mask)]),
                 (b, "masked") => {
                     ops.push(verb(Verb::Unmask));
@@ -141,14 +157,17 @@ impl Undo<'_> {
                 (_, "enabled") => ops.push(verb(Verb::Disable)),
                 _ => {}
             }
+            let restarts = changed && self.record.restarted.contains(&name);
             match (is_up(before), is_up(now)) {
+                // It did not come up with the run's files, or waits to be started once more.
+                (true, false) if has_failed(now) => ops.push(verb(Verb::Restart)),
                 (true, false) => ops.push(verb(Verb::Start)),
                 (false, true) => ops.push(verb(Verb::Stop)),
-                (true, true) if changed && self.record.restarted.contains(&name) => ops.push(verb(Verb::Restart)),
+                (true, true) if restarts => ops.push(verb(Verb::Restart)),
                 _ => {}
             }
             if !ops.is_empty() {
-                let text = |unit: &Unit| format!("{} {}", unit.active, unit.file);
+                let text = |unit: &Unit| format!("{} {}", unit.active, unit.file).trim_end().to_owned();
                 let change = FieldChange::new("state", Some(text(now)), Some(text(before)));
                 self.step("service", name.to_string(), Action::Update, Some(change), ops);
             }
@@ -159,7 +178,11 @@ impl Undo<'_> {
     /// What the run's changes ask for and nobody has done is not asked for any more.
     pub(super) fn pending(&mut self) {
         let noted = &self.states.now.left.owed;
-        for pending in self.record.pending.iter().filter(|name| noted.contains(*name)).cloned().collect::<Vec<_>>() {
+        // A unit that is left alone runs with what the undo takes away.
+        let left: Vec<String> =
+            self.left_units.iter().flat_map(|unit| [format!("restart:{unit}"), format!("reload:{unit}")]).collect();
+        let asked = self.record.pending.iter().filter(|name| noted.contains(*name) && !left.contains(name));
+        for pending in asked.cloned().collect::<Vec<_>>() {
             let (name, what) = match pending.strip_prefix("run:") {
                 Some(_) => ("pending command".to_owned(), "run".to_owned()),
                 None if pending == REBOOT_PENDING => ("pending reboot".to_owned(), "reboot".to_owned()),
@@ -173,5 +196,14 @@ impl Undo<'_> {
 
 /// Whether a unit runs; a reload that is under way does not stop it.
 fn is_up(unit: &Unit) -> bool {
-    matches!(unit.active.as_str(), "active" | "reloading" | "activating")
+    matches!(unit.active.as_str(), "active" | "reloading" | "activating") && !has_failed(unit)
+}
+
+/// Whether it ended with a failure, also where systemd waits to start it once more.
+fn has_failed(unit: &Unit) -> bool {
+    unit.active == "failed" || unit.active == "activating" && !unit.result.is_empty()
+}
+
+fn is_masked(unit: &Unit) -> bool {
+    unit.file.starts_with("masked")
 }

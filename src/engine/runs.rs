@@ -54,7 +54,7 @@ impl<'a> Runs<'a> {
 
     /// What a run found and left, and what is there now, which `planned` would
     /// have changed by then.
-    fn states(&mut self, record: &Record, planned: &[HostPlan]) -> anyhow::Result<States> {
+    fn states(&mut self, record: &Record, packages: bool, planned: &[HostPlan]) -> anyhow::Result<(Record, States)> {
         let mut halves = Vec::new();
         for half in ["before", "after"] {
             let mut script = Script::new();
@@ -62,7 +62,16 @@ impl<'a> Runs<'a> {
             script.line("cat -- \"$F\" 2>/dev/null || { echo \"the run kept no state to go back to\"; exit 1; }");
             halves.push(self.host.read(&script)?);
         }
-        let (before, after) = record.states(&halves[0], &halves[1]).map_err(|e| RunFailed(e.to_string()))?;
+        let (mut before, after) = record.states(&halves[0], &halves[1]).map_err(|e| RunFailed(e.to_string()))?;
+        let mut found = Vec::new();
+        for number in 1..=record.found_later() {
+            let mut script = Script::new();
+            script.set("F", &format!("/var/lib/stockade/runs/{}/undo/found-{number}", record.id));
+            // What the run did not come to it has not changed.
+            script.line("! [ -e \"$F\" ] || cat -- \"$F\"");
+            found.push(Some(self.host.read(&script)?).filter(|kept| !kept.is_empty()));
+        }
+        let record = record.reached(&mut before, &found, packages).map_err(|e| RunFailed(e.to_string()))?;
         let mut questions = record.questions();
         // A directory that the run made goes only if nothing else is in it by then.
         let made = |query: &Query| match query {
@@ -70,11 +79,12 @@ impl<'a> Runs<'a> {
             _ => None,
         };
         questions.extend(record.questions().iter().filter_map(made).collect::<Vec<_>>());
+        questions.extend(record.in_homes().map(Query::Run));
         let mut now = HostState::default();
         self.host.look(&mut now, &questions, true)?;
         let ops = planned.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.ops);
         ops.for_each(|op| op.effect(&mut now));
-        Ok(States { before, after, now })
+        Ok((record, States { before, after, now }))
     }
 
     /// What takes a run back.
@@ -106,13 +116,13 @@ impl<'a> Runs<'a> {
     }
 
     fn plan_undo_after(&mut self, record: &Record, packages: bool, before: &[HostPlan]) -> anyhow::Result<HostPlan> {
-        let mut states = self.states(record, before)?;
+        let (record, mut states) = self.states(record, packages, before)?;
         let mut refused = BTreeMap::new();
         // What apt is asked may raise further questions, but not for ever.
         for _ in 0..16 {
             let how = if packages { UndoPackages::Restore(refused.clone()) } else { UndoPackages::Leave };
             let undo =
-                plan_undo(self.host.name(), record, &states, &how).map_err(|error| RunFailed(error.to_string()))?;
+                plan_undo(self.host.name(), &record, &states, &how).map_err(|error| RunFailed(error.to_string()))?;
             if undo.wants.is_empty() && undo.refused.is_empty() {
                 return Ok(undo.plan);
             }

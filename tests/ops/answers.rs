@@ -7,7 +7,7 @@ use super::update::Answers;
 use crate::tables::{entries, host_state, list, path_state, text};
 use serde_json::json;
 use stockade::apply::{About, Program, Record, RunId, States, UndoPackages, plan_undo, schedule};
-use stockade::observe::{HostState, Part, Queries, Query};
+use stockade::observe::{HostState, Known, Output, Part, Queries, Query};
 use stockade::plan::{ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, HostPlan, Meta, Op, OpScript, StepPlan};
 
 /// The answers of a row's operation, each under the key that the row has for it.
@@ -157,6 +157,9 @@ fn undone(row: &Row, host: &HostState, earlier: &[Op], plan: &HostPlan) -> Resul
         path_state(&mut after, &entry.key.parse().unwrap(), &entry.node);
     }
     after.left.owed = left.map(|left| list(left, "owed").into_iter().collect()).unwrap_or_default();
+    if let Some(run) = record.in_homes() {
+        after.set_output(&run, Known::Is(Output { code: 0, stdout: String::new() }));
+    }
     let states = States { before, after: after.clone(), now: after.clone() };
     let undo = plan_undo("host", &record, &states, &UndoPackages::Restore(Default::default()));
     Ok((undo.map_err(|error| error.to_string())?.plan, after))
