@@ -124,7 +124,7 @@ impl<S: Clone + Serialize + DeserializeOwned> SavedPlan<S> {
             let now = SavedHost::new(host, &self.salt);
             let mut lines = differences(&then.name, &then.found, &now.found);
             if lines.is_empty() && then.digest != now.digest {
-                lines.push(format!("{}: the plan is another one now (a fact of the host changed)", then.name));
+                lines.push(format!("{}: the plan has changed (a fact of the host changed)", then.name));
             }
             drift.append(&mut lines);
         }

@@ -203,7 +203,7 @@ fn a_plan_that_is_another_one_at_the_hosts_turn_needs_a_yes() {
         world.lock().unwrap().files.insert("/srv/a".into(), b"old\n".to_vec());
         let refused = refresh(&mut host, yes, &heard).err();
         assert_eq!(refused.map(|outcome| outcome.ending), ends);
-        assert!(heard.0.lock().unwrap().iter().any(|text| text.contains("the plan is another one")));
+        assert!(heard.0.lock().unwrap().iter().any(|text| text.contains("the plan has changed")));
         assert_eq!(host.plan.summary.differing(), usize::from(yes), "the plan that is carried out");
     }
 }
