@@ -7,7 +7,7 @@ use super::selection::SelectedHost;
 use super::{InputErrors, RunFailed, probed};
 use crate::apply::ApplyError;
 use crate::observe::{HostState, Queries};
-use crate::plan::{Forecast, HostPlan, PlanError, StepError, Wanted, plan_host, queries};
+use crate::plan::{DesiredStep, Forecast, HostPlan, PlanError, StepError, plan_host, queries};
 use crate::playbook::{HostScope, Playbook};
 use crate::report::{Event, Reporter};
 use crate::stage::Stage;
@@ -34,7 +34,7 @@ pub struct Prepared {
     /// The host.
     pub host: Box<dyn Host>,
     /// What is wanted of the host.
-    pub steps: Vec<Wanted>,
+    pub steps: Vec<DesiredStep>,
     /// What was found.
     pub state: HostState,
     /// What differs.
@@ -121,7 +121,7 @@ impl Run<'_> {
         host: &mut dyn Host,
         scope: &HostScope,
         stage: Option<&Arc<Stage>>,
-    ) -> anyhow::Result<(HostState, Vec<Wanted>)> {
+    ) -> anyhow::Result<(HostState, Vec<DesiredStep>)> {
         let mut state = HostState::default();
         if !self.playbook.needs_facts(scope) {
             let steps = self.steps(scope, stage)?;
@@ -137,7 +137,7 @@ impl Run<'_> {
     }
 
     /// The resources of all steps, rendered for a host.
-    fn steps(&self, scope: &HostScope, stage: Option<&Arc<Stage>>) -> anyhow::Result<Vec<Wanted>> {
+    fn steps(&self, scope: &HostScope, stage: Option<&Arc<Stage>>) -> anyhow::Result<Vec<DesiredStep>> {
         let pieces = self.playbook.pieces(scope).map_err(InputErrors)?;
         Ok(probed::desired(pieces, stage).map_err(InputErrors)?)
     }
@@ -161,7 +161,7 @@ impl Replan for Prepared {
 
 /// Plans; asks what the plan would like to know; plans again. `begun`: a run has
 /// done something on the host already.
-fn plan(host: &mut dyn Host, steps: &[Wanted], state: &mut HostState, begun: bool) -> anyhow::Result<HostPlan> {
+fn plan(host: &mut dyn Host, steps: &[DesiredStep], state: &mut HostState, begun: bool) -> anyhow::Result<HostPlan> {
     let name = host.name().to_owned();
     let wrong = |errors: Vec<StepError>| refusal(&name, &errors, begun);
     // Answers may raise further questions, but not for ever.

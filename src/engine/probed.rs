@@ -8,7 +8,7 @@
 use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
 use crate::observe::{HostState, Queries, Query, files_read};
-use crate::plan::{DesiredAtTurn, MayMake, PendingNames, PlanError, Planned, Wanted};
+use crate::plan::{DesiredAtTurn, DesiredStep, MayMake, PendingNames, PlanError, Planned};
 use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
@@ -23,11 +23,15 @@ type Decided = Arc<Mutex<BTreeMap<String, (ProbeAnswers, Arc<FactsAtTurn>)>>>;
 ///
 /// # Errors
 /// All that is wrong with the tables of its steps.
-pub(super) fn desired(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>) -> Result<Vec<Wanted>, Vec<Diagnostic>> {
+pub(super) fn desired(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>) -> Result<Vec<DesiredStep>, Vec<Diagnostic>> {
     parts(pieces, stage, &Decided::default())
 }
 
-fn parts(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>, decided: &Decided) -> Result<Vec<Wanted>, Vec<Diagnostic>> {
+fn parts(
+    pieces: Vec<Piece>,
+    stage: Option<&Arc<Stage>>,
+    decided: &Decided,
+) -> Result<Vec<DesiredStep>, Vec<Diagnostic>> {
     let mut steps = Vec::with_capacity(pieces.len());
     let mut errors = Vec::new();
     for piece in pieces {
@@ -43,8 +47,8 @@ fn parts(pieces: Vec<Piece>, stage: Option<&Arc<Stage>>, decided: &Decided) -> R
 }
 
 /// A step that stands for what it becomes at its turn.
-fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> Wanted {
-    Wanted {
+fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> DesiredStep {
+    DesiredStep {
         id: later.id(),
         name: later.name(),
         kind: resource::kind(later.kind()).map_or("use", |kind| kind.name),
@@ -114,7 +118,7 @@ impl ProbedStep {
         &self,
         answers: ProbeAnswers,
         facts: &Arc<FactsAtTurn>,
-    ) -> Result<(Vec<Wanted>, BTreeSet<String>), PlanError> {
+    ) -> Result<(Vec<DesiredStep>, BTreeSet<String>), PlanError> {
         let turn = self.later.at_turn(answers, facts);
         let files: Vec<_> = turn.pieces.iter().filter_map(Piece::files).cloned().collect();
         let wrong = |errors: Vec<Diagnostic>| PlanError::Refused(in_lines(&errors));

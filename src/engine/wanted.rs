@@ -1,7 +1,7 @@
 //! From a rendered step to what is wanted of a host.
 
 use super::selection::StepAssets;
-use crate::plan::{PendingNames, Wanted};
+use crate::plan::{DesiredStep, PendingNames};
 use crate::playbook::{Follower, Step};
 use crate::resource;
 use crate::stage::Stage;
@@ -20,7 +20,7 @@ pub(super) fn pending_names(followers: &[Follower]) -> Vec<String> {
 ///
 /// # Errors
 /// All that is wrong with its table.
-pub fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnostic>> {
+pub fn wanted(step: Step, stage: Option<&Stage>) -> Result<DesiredStep, Vec<Diagnostic>> {
     let Some(kind) = resource::kind(&step.kind) else {
         return Err(vec![Diagnostic::new(step.kind_span.clone(), format!("unknown kind '{}'", step.kind))]);
     };
@@ -31,7 +31,7 @@ pub fn wanted(step: Step, stage: Option<&Stage>) -> Result<Wanted, Vec<Diagnosti
     if let Some(names) = &pending {
         resource.identify(names);
     }
-    Ok(Wanted {
+    Ok(DesiredStep {
         id: step.id,
         name: step.name,
         kind: kind.name,

@@ -5,7 +5,7 @@
 //! would have seen the host as no step describes it. So the phase ends before
 //! the next step that runs something, and what was undone is mended first.
 
-use super::{Action, Op, StepPlan, Wanted};
+use super::{Action, DesiredStep, Op, StepPlan};
 use crate::observe::{Part, Queries};
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ const NAMED: usize = 3;
 
 /// Marks the steps before which the host is looked at again. `sources`: what
 /// the plans were made for.
-pub(super) fn mark(sources: &[(usize, &Wanted)], plans: &mut [StepPlan], ids: &[String]) {
-    let asked: BTreeMap<&str, &Wanted> =
+pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], ids: &[String]) {
+    let asked: BTreeMap<&str, &DesiredStep> =
         sources.iter().filter_map(|(at, step)| Some((ids.get(*at)?.as_str(), *step))).collect();
     let mut ran: Vec<Ran> = Vec::new();
     let mut perhaps_undone: Vec<usize> = Vec::new();
@@ -75,7 +75,7 @@ impl Ran {
         Ran { at, parts, is_apt: step.ops.iter().all(Op::is_apt), guard: step.guard }
     }
 
-    fn may_undo(&self, step: &Wanted) -> bool {
+    fn may_undo(&self, step: &DesiredStep) -> bool {
         let mut queries = Queries::new();
         step.resource.queries(&mut queries);
         queries.iter().any(|query| self.parts.iter().any(|part| part.covers(query)))

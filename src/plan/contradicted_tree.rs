@@ -6,13 +6,17 @@
 //! although the turn of the directory decides what is in it by then.
 
 use super::contradiction::{differences, is_open, is_predictable};
-use super::{Action, GivenTree, PlanError, Planned, StepError, StepPlan, Wanted};
+use super::{Action, DesiredStep, GivenTree, PlanError, Planned, StepError, StepPlan};
 use crate::observe::{HostState, Queries, Query};
 use crate::values::AbsPath;
 
 /// Every step that a tree of another one contradicts. `predicted`: the state after
 /// all of them.
-pub(super) fn against_trees(steps: &[Option<&Wanted>], plans: &[StepPlan], predicted: &HostState) -> Vec<StepError> {
+pub(super) fn against_trees(
+    steps: &[Option<&DesiredStep>],
+    plans: &[StepPlan],
+    predicted: &HostState,
+) -> Vec<StepError> {
     let known = || steps.iter().zip(plans).filter_map(|(step, plan)| Some(((*step)?, plan)));
     let trees: Vec<_> = known().filter_map(|(step, plan)| Some((step, plan, step.resource.tree()?))).collect();
     if trees.is_empty() {
@@ -46,7 +50,7 @@ pub(super) fn against_trees(steps: &[Option<&Wanted>], plans: &[StepPlan], predi
 }
 
 /// Whether a step is about something below a directory.
-fn is_below(step: &Wanted, tree: GivenTree<'_>) -> bool {
+fn is_below(step: &DesiredStep, tree: GivenTree<'_>) -> bool {
     let inside = |path: &AbsPath| path != tree.top && path.is_within(tree.top);
     let mut queries = Queries::new();
     step.resource.queries(&mut queries);
@@ -59,7 +63,7 @@ fn describes(plan: &StepPlan) -> bool {
 }
 
 /// In what a step that is content with one state differs from another.
-fn differs(step: &Wanted, content: &HostState, state: &HostState) -> Option<String> {
+fn differs(step: &DesiredStep, content: &HostState, state: &HostState) -> Option<String> {
     let is_content = |planned: &Planned| planned.action() == Action::None;
     if !step.resource.plan(content).is_ok_and(|planned| is_content(&planned)) {
         return None;

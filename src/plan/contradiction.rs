@@ -9,14 +9,14 @@
 //! reboots, steps that are open, and what a package brings.
 
 use super::turn::leave_unknown_places_open;
-use super::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, Wanted};
+use super::{Action, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan};
 use crate::observe::HostState;
 
 /// Every step that a later one contradicts, with the place of both. `steps` are
 /// those that `plans` were made for on `host`, none where that is not known;
 /// `predicted` is the state after them.
 pub(super) fn contradictions(
-    steps: &[Option<&Wanted>],
+    steps: &[Option<&DesiredStep>],
     plans: &[StepPlan],
     host: &HostState,
     predicted: &HostState,
@@ -34,7 +34,7 @@ pub(super) fn contradictions(
 /// nothing: what comes to light only after these is in the playbook already. An
 /// apply that has begun has been judged before.
 pub(super) fn contradictions_beside_commands(
-    steps: &[Option<&Wanted>],
+    steps: &[Option<&DesiredStep>],
     plans: &[StepPlan],
     host: &HostState,
 ) -> Vec<StepError> {
@@ -49,7 +49,7 @@ pub(super) fn contradictions_beside_commands(
 
 /// The plan of a step after what is predictable of those before it; nothing is
 /// known of one that is not.
-fn only_predictable(step: Option<&Wanted>, plan: &StepPlan, state: &mut HostState) -> StepPlan {
+fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut HostState) -> StepPlan {
     let nothing = || StepPlan { action: Action::Unknown, ops: Vec::new(), ..plan.clone() };
     state.begin_step(&plan.id);
     let Some(step) = step.filter(|step| !matches!(step.kind, "command" | "check" | "reboot" | "flush")) else {
@@ -65,7 +65,7 @@ fn only_predictable(step: Option<&Wanted>, plan: &StepPlan, state: &mut HostStat
 }
 
 /// The contradiction of one step by the first later one that takes its work back.
-fn contradicted(index: usize, step: &Wanted, plans: &[StepPlan], host: &HostState) -> Option<StepError> {
+fn contradicted(index: usize, step: &DesiredStep, plans: &[StepPlan], host: &HostState) -> Option<StepError> {
     let plan = plans.get(index)?;
     let mut state = host.clone();
     let play = |state: &mut HostState, plan: &StepPlan| plan.ops.iter().for_each(|op| op.effect(state));
@@ -95,7 +95,7 @@ fn contradicted(index: usize, step: &Wanted, plans: &[StepPlan], host: &HostStat
 
 /// What a step would still change on a state, in words; none if that is
 /// nothing, or nothing that can be known.
-fn remains(step: &Wanted, plan: &StepPlan, state: &HostState) -> Option<String> {
+fn remains(step: &DesiredStep, plan: &StepPlan, state: &HostState) -> Option<String> {
     if !is_predictable(plan) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::{Action, FieldChange, Op, StepPlan, Verb, Wanted, decided_at_its_turn};
+use super::{Action, DesiredStep, FieldChange, Op, StepPlan, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Known};
 use crate::values::UnitName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
 
 /// Leaves out the restarts and reloads of units that a step of the run wants to be
 /// stopped: they would start what is not to run.
-pub(super) fn leave_stopped(planned: &[(usize, &Wanted)], steps: &mut [StepPlan]) {
+pub(super) fn leave_stopped(planned: &[(usize, &DesiredStep)], steps: &mut [StepPlan]) {
     let mut wanted: BTreeMap<&UnitName, (bool, &str)> = BTreeMap::new();
     for (_, step) in planned {
         // The last word on a unit counts.

@@ -6,7 +6,7 @@
 //! word by which `when_changed` may mean the step; the first command that is
 //! carried out then hands it on to all that it was meant for.
 
-use super::{Op, StepPlan, Wanted};
+use super::{DesiredStep, Op, StepPlan};
 use crate::observe::{HostState, REBOOT_PENDING};
 use crate::values::sha256;
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ fn digest(of: &str) -> String {
 
 /// Every step before a reboot that is due after changes asks for it: where the
 /// run ends before it, in a phase or in a failure, it stays pending.
-pub(super) fn ask_for_reboot(steps: &[(usize, &Wanted)], plans: &mut [StepPlan]) {
+pub(super) fn ask_for_reboot(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan]) {
     let reboots = steps.iter().filter(|(_, step)| step.resource.follows_all());
     if let Some(before) = reboots.map(|(at, _)| *at).max() {
         plans.iter_mut().take(before).for_each(|plan| plan.followed_by.push(REBOOT_PENDING.to_owned()));
@@ -68,7 +68,7 @@ pub(super) fn ask_for_reboot(steps: &[(usize, &Wanted)], plans: &mut [StepPlan])
 
 /// Has the first command of a step hand on what was noted before its items, or
 /// what they follow, were known: all of them are pending then.
-pub(super) fn hand_on(steps: &[(usize, &Wanted)], plans: &mut [StepPlan], predicted: &mut HostState) {
+pub(super) fn hand_on(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &mut HostState) {
     let all = || steps.iter().filter_map(|(at, step)| Some((*at, step.pending.as_ref()?)));
     // What stands for a command until its turn does not count where that has come.
     let decided = |names: &PendingNames| !names.provisional.is_empty();

@@ -4,7 +4,7 @@ use super::calls::note_unfinished;
 use super::contradicted_tree::against_trees;
 use super::contradiction::{contradictions, contradictions_beside_commands};
 use super::due::{leave_stopped, owed};
-use super::left_open::{self, MayMake};
+use super::left_open;
 use super::pending::{PendingNames, ask_for_reboot, hand_on};
 use super::questions::ask_above;
 use super::reach::RESTARTS;
@@ -15,91 +15,11 @@ use super::unit_files::read_again;
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
 use super::{
-    Access, Action, HostPlan, PlanError, Planned, Resource, StepPlan, boot, border, decided_at_its_turn, needed,
-    obstacle,
+    Access, Action, DesiredAtTurn, DesiredStep, Forecast, HostPlan, PlanError, Planned, StepError, StepPlan, boot,
+    border, decided_at_its_turn, needed, obstacle,
 };
 use crate::observe::{HostState, Queries, Query};
-use crate::values::{Span, UnitName};
 use std::collections::BTreeSet;
-
-/// A step of a playbook, rendered for one host.
-#[derive(Debug)]
-pub struct Wanted {
-    /// See [`StepPlan::id`].
-    pub id: String,
-    /// See [`StepPlan::name`].
-    pub name: String,
-    /// The resource kind.
-    pub kind: &'static str,
-    /// What is described.
-    pub resource: Box<dyn Resource>,
-    /// Units to restart if this step changes anything.
-    pub restart: Vec<UnitName>,
-    /// Units to reload if this step changes anything.
-    pub reload: Vec<UnitName>,
-    /// The commands that follow its changes (`when_changed`), by the names under
-    /// which they are pending, whether or not they are part of this run.
-    pub followed_by: Vec<String>,
-    /// The names of a command that follows the changes of others.
-    pub pending: Option<PendingNames>,
-    /// Whether values must not be shown.
-    pub sensitive: bool,
-    /// Whether the operator wants it guarded, whatever it does.
-    pub guard: bool,
-    /// Where it was written.
-    pub span: Option<Span>,
-}
-
-/// What [`Resource::at_turn`] gives.
-#[derive(Debug)]
-pub enum DesiredAtTurn {
-    /// These steps, in the order of apply.
-    Steps(Vec<Wanted>),
-    /// It cannot be decided before what it depends on is done, as in "step 3".
-    Open {
-        /// What it is called, as far as that is known before its turn; none: as the step.
-        name: Option<String>,
-        /// What it depends on.
-        on: String,
-        /// What else the operator should know.
-        note: String,
-        /// Where it may change something.
-        may_make: MayMake,
-    },
-}
-
-/// A step that could not be planned.
-#[derive(Debug, thiserror::Error)]
-#[error("step {id} ({name}){}: {error}", place(span))]
-pub struct StepError {
-    /// The step's id.
-    pub id: String,
-    /// The step's name.
-    pub name: String,
-    /// Where it was written.
-    pub span: Option<Span>,
-    /// Why.
-    #[source]
-    pub error: PlanError,
-}
-
-fn place(span: &Option<Span>) -> String {
-    span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default()
-}
-
-/// What planning gives: the plan, the predicted state after it, and questions
-/// whose answers would make it more exact.
-#[derive(Debug)]
-pub struct Forecast {
-    /// The plan.
-    pub plan: HostPlan,
-    /// The state after the plan, as far as it can be predicted.
-    pub predicted: HostState,
-    /// Open questions.
-    pub wants: Queries,
-    /// Whether a step is left out that can only be planned with their answers.
-    pub incomplete: bool,
-}
 
 /// How often a plan is made anew because of what apt removes for it.
 const ROUNDS: usize = 4;
@@ -109,7 +29,7 @@ const ROUNDS: usize = 4;
 ///
 /// # Errors
 /// Every step that could not be planned; a plan with a hole in it is none.
-pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forecast, Vec<StepError>> {
+pub fn plan_host(name: &str, steps: &[DesiredStep], host: &HostState) -> Result<Forecast, Vec<StepError>> {
     let mut gone: Vec<Removal> = Vec::new();
     let (mut forecast, mut removals) = plan_without(name, steps, host, &gone)?;
     for _ in 0..ROUNDS {
@@ -126,7 +46,7 @@ pub fn plan_host(name: &str, steps: &[Wanted], host: &HostState) -> Result<Forec
 /// ones apt then says that go.
 fn plan_without(
     name: &str,
-    steps: &[Wanted],
+    steps: &[DesiredStep],
     host: &HostState,
     gone: &[Removal],
 ) -> Result<(Forecast, Vec<Removal>), Vec<StepError>> {
@@ -154,7 +74,7 @@ fn plan_without(
         planning.predicted.may_be_changed_by(RESTARTS, by);
         planning.predicted.service_will_start(Some(by));
     }
-    let mut planned: Vec<(usize, &Wanted)> = Vec::new();
+    let mut planned: Vec<(usize, &DesiredStep)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));
         planning.step(step);
@@ -251,7 +171,7 @@ struct Planning<'a> {
     incomplete: bool,
     plans: Vec<StepPlan>,
     /// Steps that others became at their turn, with the places of their plans.
-    made: Vec<(usize, Wanted)>,
+    made: Vec<(usize, DesiredStep)>,
     errors: Vec<StepError>,
     /// Whether earlier phases of the apply have passed the turn of the step at hand.
     passed: bool,
@@ -260,7 +180,7 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    fn step(&mut self, step: &Wanted) {
+    fn step(&mut self, step: &DesiredStep) {
         if self.host.left.resumed_at.as_ref() == Some(&step.id) {
             self.passed = false;
         }
@@ -356,7 +276,7 @@ impl Planning<'_> {
 
     /// Whether an earlier phase of this apply has run a command, and no change
     /// has asked for it since.
-    fn has_run(&self, step: &Wanted) -> bool {
+    fn has_run(&self, step: &DesiredStep) -> bool {
         let asks = |name: &String| self.predicted.is_pending(name) || self.predicted.perhaps_pending_by(name).is_some();
         self.host.left.done.contains(&step.id) && !step.pending.iter().flat_map(PendingNames::all).any(asks)
     }
@@ -364,7 +284,7 @@ impl Planning<'_> {
     /// Of a step whose turn earlier phases have passed: what it would become
     /// were it decided now, as far as that is known. What is done once may be
     /// changed by the steps after it.
-    fn due_again(&self, step: &Wanted) -> Option<BTreeSet<String>> {
+    fn due_again(&self, step: &DesiredStep) -> Option<BTreeSet<String>> {
         if !self.passed {
             return None;
         }
@@ -374,12 +294,12 @@ impl Planning<'_> {
         }
     }
 
-    fn is_passed(&self, step: &Wanted) -> bool {
+    fn is_passed(&self, step: &DesiredStep) -> bool {
         self.passed && self.host.left.resumed_at.as_ref() != Some(&step.id)
     }
 
     /// An earlier phase has done it, and nothing asks for it any more.
-    fn leave_done(&mut self, step: &Wanted) {
+    fn leave_done(&mut self, step: &DesiredStep) {
         let (id, name, kind, span) = (step.id.clone(), step.name.clone(), step.kind, step.span.clone());
         self.plans.push(StepPlan { id, name, kind, span, ..StepPlan::default() });
     }
@@ -398,7 +318,7 @@ impl Planning<'_> {
         }
     }
 
-    fn leave_open(&mut self, step: &Wanted, name: Option<String>, on: String, note: String) {
+    fn leave_open(&mut self, step: &DesiredStep, name: Option<String>, on: String, note: String) {
         step.followed_by.iter().for_each(|pending| self.predicted.will_be_pending(pending, true));
         self.plans.push(StepPlan {
             id: step.id.clone(),
@@ -415,7 +335,7 @@ impl Planning<'_> {
     /// Whether the host was asked all that a step decided in the middle of the
     /// plan needs; where it was not, the questions are open and the step waits
     /// for the plan that is made with the answers.
-    fn answered(&mut self, step: &Wanted) -> bool {
+    fn answered(&mut self, step: &DesiredStep) -> bool {
         let mut queries = Queries::new();
         step.resource.queries(&mut queries);
         queries.extend(step.restart.iter().chain(&step.reload).cloned().map(Query::Unit));
@@ -427,14 +347,14 @@ impl Planning<'_> {
         answered
     }
 
-    fn fail(&mut self, step: &Wanted, error: PlanError) {
+    fn fail(&mut self, step: &DesiredStep, error: PlanError) {
         self.errors.push(StepError { id: step.id.clone(), name: step.name.clone(), span: step.span.clone(), error });
     }
 }
 
 /// The steps that those whose turn decides them become in the next run, as far
 /// as that is known.
-fn in_next_run(steps: &[Wanted], predicted: &HostState, found: &HostState) -> Vec<Wanted> {
+fn in_next_run(steps: &[DesiredStep], predicted: &HostState, found: &HostState) -> Vec<DesiredStep> {
     let mut next = Vec::new();
     for step in steps {
         if let Some(Ok(DesiredAtTurn::Steps(parts))) = step.resource.in_next_run(predicted, found) {

@@ -1,11 +1,11 @@
 //! What a host is asked before its steps are planned.
 
-use super::Wanted;
+use super::DesiredStep;
 use crate::observe::{Queries, Query};
 use crate::values::AbsPath;
 
 /// The questions of all steps.
-pub fn queries(steps: &[Wanted]) -> Queries {
+pub fn queries(steps: &[DesiredStep]) -> Queries {
     let mut queries = Queries::new();
     steps.iter().for_each(|step| step.resource.queries(&mut queries));
     // Whether there is what a step restarts is known before it is done.

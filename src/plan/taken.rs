@@ -6,7 +6,7 @@
 //! after it are then planned anew, on a host where these packages are gone.
 
 use super::contradiction::contradictions;
-use super::{Op, StepError, StepPlan, Wanted};
+use super::{DesiredStep, Op, StepError, StepPlan};
 use crate::observe::{HostState, Queries, Query};
 use crate::values::PackageName;
 
@@ -51,7 +51,7 @@ pub(super) fn ask(removals: &[Removal], host: &HostState, wants: &mut Queries) {
 /// Every step whose work goes with a package that apt removes for another step,
 /// beside those that the step itself names.
 pub(super) fn taken_along(
-    steps: &[Option<&Wanted>],
+    steps: &[Option<&DesiredStep>],
     plans: &[StepPlan],
     removals: &[Removal],
     host: &HostState,

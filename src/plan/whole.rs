@@ -1,7 +1,7 @@
 //! What is judged when all steps are planned: what keeps a step from being in
 //! force, and units that no step of the run brings.
 
-use super::{Action, Op, Override, PlanError, StepError, StepPlan, Wanted};
+use super::{Action, DesiredStep, Op, Override, PlanError, StepError, StepPlan};
 use crate::observe::{HostState, Known, Queries};
 use crate::values::{AbsPath, Secret, UnitName};
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// Says of each step what keeps it from being in force on the state that the
 /// whole run leaves: a later step may take away what overrides an earlier one.
 pub(super) fn judge(
-    planned: &[(usize, &Wanted)],
+    planned: &[(usize, &DesiredStep)],
     plans: &mut [StepPlan],
     predicted: &HostState,
     wants: &mut Queries,
@@ -39,7 +39,7 @@ pub(super) fn judge(
 }
 
 /// Whether what overrides is an exception that a step of the playbook says.
-fn is_meant(by: &Override, planned: &[(usize, &Wanted)]) -> bool {
+fn is_meant(by: &Override, planned: &[(usize, &DesiredStep)]) -> bool {
     let Some(line) = &by.exception else { return false };
     planned.iter().any(|(_, step)| step.resource.says(&by.file, line))
 }

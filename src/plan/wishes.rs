@@ -4,7 +4,7 @@
 //! `jq` that shall be there and `libjq1` that shall not contradict each other
 //! although no step names both: the host would never be as both say.
 
-use super::{Op, StepPlan, Wanted};
+use super::{DesiredStep, Op, StepPlan};
 use crate::observe::{PackageChange, Transaction};
 use crate::values::PackageName;
 
@@ -16,7 +16,7 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    pub(super) fn of(planned: &[(usize, &Wanted)], plans: &[StepPlan]) -> Wishes {
+    pub(super) fn of(planned: &[(usize, &DesiredStep)], plans: &[StepPlan]) -> Wishes {
         let mut wishes = Wishes::default();
         // A step that became others at its turn has no plan of its own.
         let own = planned.iter().filter(|(at, step)| plans.get(*at).is_some_and(|plan| plan.id == step.id));

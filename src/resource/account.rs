@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// What a step says of a user's entries; none where it says nothing.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct DesiredAccount {
     pub name: UserName,
     pub uid: Option<u32>,
     pub system: bool,
@@ -49,7 +49,7 @@ fn refused<T>(why: String) -> Result<T, PlanError> {
     Err(PlanError::Refused(why))
 }
 
-impl Wanted {
+impl DesiredAccount {
     /// The home that the account will have if it is new.
     pub(super) fn new_home(&self) -> Option<AbsPath> {
         self.home.clone().or_else(|| ssh_dir::default_home(&self.name))
@@ -83,7 +83,7 @@ impl Wanted {
 ///
 /// # Errors
 /// What is wanted is refused, or the state cannot tell.
-pub(super) fn plan(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+pub(super) fn plan(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     check_uid(draft, wanted)?;
     match draft.host().user(wanted.name.as_str())?.cloned() {
         None => {
@@ -101,7 +101,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanErr
 /// A package or a command of the run may make the account before this step
 /// does, with a number and a home of its own. Where these decide what is to be
 /// done, the step is decided at its turn; all else is the same either way.
-fn unless_made(draft: &mut Draft<'_>, wanted: &Wanted) {
+fn unless_made(draft: &mut Draft<'_>, wanted: &DesiredAccount) {
     let Some(by) = draft.host().affected_by(&Query::User(wanted.name.to_string())).map(str::to_owned) else { return };
     if wanted.uid.is_some() || wanted.home.is_some() || wanted.needs_home {
         draft.planned.leave_open(&by);
@@ -110,7 +110,7 @@ fn unless_made(draft: &mut Draft<'_>, wanted: &Wanted) {
 }
 
 /// What /etc/passwd does not hold, usermod(8), chpasswd(8) and chage(1) cannot change.
-fn refuse_remote(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+fn refuse_remote(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let changes = |op: &Op| {
         matches!(
             op,
@@ -141,7 +141,7 @@ fn local_group(draft: &Draft<'_>, user: &str, group: &str) -> Result<(), PlanErr
     ))
 }
 
-fn check_uid(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+fn check_uid(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(uid) = wanted.uid else { return Ok(()) };
     let name = wanted.name.as_str();
     match draft.host().users()?.iter().find(|(other, account)| *other != name && account.uid == Known::Is(uid)) {
@@ -152,7 +152,7 @@ fn check_uid(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
     }
 }
 
-fn check_shell(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+fn check_shell(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(shell) = &wanted.shell else { return Ok(()) };
     let no_login = ["nologin", "false", "true"].contains(&shell.file_name());
     if no_login && wanted.is_login(draft) {
@@ -173,7 +173,7 @@ fn check_shell(draft: &Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
     }
 }
 
-fn create(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+fn create(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     if let Err(why) = wanted.name.can_be_made() {
         let name = &wanted.name;
         return refused(format!(
@@ -235,7 +235,7 @@ fn change_home(name: &UserName, home: Option<AbsPath>, move_home: bool) -> Op {
     Op::UserChange { name: name.clone(), uid: None, group: None, shell: None, home, move_home, comment: None }
 }
 
-fn update(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(), PlanError> {
+fn update(draft: &mut Draft<'_>, wanted: &DesiredAccount, account: &Account) -> Result<(), PlanError> {
     let name = &wanted.name;
     let uid = wanted.uid.filter(|uid| account.uid != Known::Is(*uid));
     if let Some(uid) = uid {
@@ -293,7 +293,11 @@ fn shown(uid: &Known<u32>) -> String {
 }
 
 /// The home to change to, and whether the old one is moved there.
-fn new_home(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result<(Option<AbsPath>, bool), PlanError> {
+fn new_home(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredAccount,
+    account: &Account,
+) -> Result<(Option<AbsPath>, bool), PlanError> {
     let Some(home) = wanted.home.clone().filter(|home| home.as_str() != account.home) else {
         return Ok((None, false));
     };
@@ -327,7 +331,7 @@ fn new_home(draft: &mut Draft<'_>, wanted: &Wanted, account: &Account) -> Result
     Ok((Some(home), true))
 }
 
-fn groups(draft: &mut Draft<'_>, wanted: &Wanted) -> Result<(), PlanError> {
+fn groups(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(list) = &wanted.groups else { return Ok(()) };
     let name = wanted.name.as_str();
     let primary = draft.host().user(name)?.map(|account| account.group.clone()).unwrap_or_default();

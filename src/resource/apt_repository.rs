@@ -66,11 +66,11 @@ struct Repository {
     sources: AbsPath,
     /// Where our own key is or would be: armored, binary.
     keys: [AbsPath; 2],
-    wanted: Option<Wanted>,
+    wanted: Option<DesiredRepository>,
 }
 
 #[derive(Debug)]
-struct Wanted {
+struct DesiredRepository {
     uris: Vec<String>,
     /// For each repository, the files of which one is there once it has been read.
     releases: Vec<[AbsPath; 2]>,
@@ -142,7 +142,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     Some(Box::new(Repository {
         sources,
         keys,
-        wanted: Some(Wanted { releases: releases(&uris, &suites), uris, content, key }),
+        wanted: Some(DesiredRepository { releases: releases(&uris, &suites), uris, content, key }),
     }))
 }
 
@@ -265,7 +265,7 @@ impl Resource for Repository {
     }
 }
 
-impl Wanted {
+impl DesiredRepository {
     fn never_read(&self, host: &HostState) -> Result<bool, PlanError> {
         for release in &self.releases {
             let [signed, detached] = [host.path(&release[0])?, host.path(&release[1])?];
@@ -280,7 +280,7 @@ impl Wanted {
 impl Repository {
     /// Tells which other files of apt name the same address: apt refuses two
     /// entries for one repository with different keys.
-    fn others(&self, host: &HostState, wanted: &Wanted, planned: &mut Planned) -> Result<(), PlanError> {
+    fn others(&self, host: &HostState, wanted: &DesiredRepository, planned: &mut Planned) -> Result<(), PlanError> {
         let directory: AbsPath = SOURCES.parse().map_err(|_| PlanError::Refused(format!("{SOURCES} is not a path")))?;
         for name in host.names(&directory)? {
             let Ok(path) = directory.join(name) else { continue };

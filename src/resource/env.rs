@@ -41,21 +41,21 @@ const DROP_IN: &str = "50-stockade-env.conf";
 struct Env {
     path: AbsPath,
     /// None: the file and the drop-in are to be absent.
-    wanted: Option<Wanted>,
+    wanted: Option<DesiredEnvironment>,
     unit: Option<Loader>,
 }
 
-struct Wanted {
+struct DesiredEnvironment {
     environment: BTreeMap<EnvKey, Secret>,
     content: Vec<u8>,
     meta: Meta,
     parents: bool,
 }
 
-impl std::fmt::Debug for Wanted {
+impl std::fmt::Debug for DesiredEnvironment {
     /// Without the content: it is made of secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wanted").field("environment", &self.environment).field("meta", &self.meta).finish()
+        f.debug_struct("DesiredEnvironment").field("environment", &self.environment).field("meta", &self.meta).finish()
     }
 }
 
@@ -86,7 +86,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let content = environment_file::write(&environment).map_err(|why| args.refuse("path", why.to_string())).ok()?;
     Some(Box::new(Env {
         path: path?,
-        wanted: Some(Wanted { environment, content, meta: meta?, parents: parents::given(args) }),
+        wanted: Some(DesiredEnvironment { environment, content, meta: meta?, parents: parents::given(args) }),
         unit,
     }))
 }
@@ -178,7 +178,7 @@ impl Resource for Env {
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
         match (&self.wanted, &self.unit) {
-            (Some(Wanted { environment, .. }), Some(Loader { unit, drop_in, .. })) => {
+            (Some(DesiredEnvironment { environment, .. }), Some(Loader { unit, drop_in, .. })) => {
                 in_force::environment(host, unit.as_str(), drop_in, environment)
             }
             _ => Ok(InForce::default()),
@@ -212,8 +212,13 @@ impl Resource for Env {
     }
 }
 
-fn plan_file(planned: &mut Planned, host: &HostState, path: &AbsPath, wanted: &Wanted) -> Result<(), PlanError> {
-    let Wanted { environment, content, meta, .. } = wanted;
+fn plan_file(
+    planned: &mut Planned,
+    host: &HostState,
+    path: &AbsPath,
+    wanted: &DesiredEnvironment,
+) -> Result<(), PlanError> {
+    let DesiredEnvironment { environment, content, meta, .. } = wanted;
     let write = Op::WriteFile { path: path.clone(), content: content.clone(), meta: meta.clone(), validate: None };
     let entry = match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {

@@ -11,13 +11,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 /// A key that must be in the file.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct DesiredKeyFile {
     pub key: PublicKey,
     /// What must stand before it; none leaves alone what does.
     pub options: Option<KeyOptions>,
 }
 
-impl Wanted {
+impl DesiredKeyFile {
     fn line(&self) -> String {
         match &self.options {
             Some(options) => format!("{options} {}\n", self.key),
@@ -39,20 +39,20 @@ fn label(algorithm: &str, blob: &[u8], comment: &str) -> String {
 
 /// The keys that a field gives: literal keys, paths and patterns of files
 /// that hold one key each. What is wrong goes into the errors.
-pub(super) fn given(args: &mut Args<'_>, field: &str, options: Option<&KeyOptions>) -> Vec<Wanted> {
+pub(super) fn given(args: &mut Args<'_>, field: &str, options: Option<&KeyOptions>) -> Vec<DesiredKeyFile> {
     let Some(node) = args.node(field) else { return Vec::new() };
     let items: Vec<&Node> = match &node.value {
         NodeValue::Array(items) => items.iter().collect(),
         _ => vec![node],
     };
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut wanted: Vec<DesiredKeyFile> = Vec::new();
     for item in items {
         let Some(text) = item.as_str() else { continue };
         match load(args, text) {
             Ok(keys) => {
                 for key in keys {
                     if !wanted.iter().any(|w| w.key.blob() == key.blob()) {
-                        wanted.push(Wanted { key, options: options.cloned() });
+                        wanted.push(DesiredKeyFile { key, options: options.cloned() });
                     }
                 }
             }
@@ -158,7 +158,7 @@ pub(super) struct Merged {
 }
 
 /// Brings keys into a file. `exclusive` leaves nothing else in it.
-pub(super) fn merge(old: &[u8], wanted: &[Wanted], exclusive: bool) -> Merged {
+pub(super) fn merge(old: &[u8], wanted: &[DesiredKeyFile], exclusive: bool) -> Merged {
     let mut merged = Merged::default();
     let mut seen = vec![false; wanted.len()];
     for line in old.split_inclusive(|b| *b == b'\n') {
@@ -184,13 +184,13 @@ pub(super) fn merge(old: &[u8], wanted: &[Wanted], exclusive: bool) -> Merged {
         merged.changes.push((None, Some(want.label())));
     }
     if exclusive {
-        merged.content = wanted.iter().map(Wanted::line).collect::<String>().into_bytes();
+        merged.content = wanted.iter().map(DesiredKeyFile::line).collect::<String>().into_bytes();
     }
     merged
 }
 
 /// What becomes of a line that holds a wanted key.
-fn bring(merged: &mut Merged, line: &[u8], found: &Line<'_>, want: &Wanted, again: bool) -> Vec<u8> {
+fn bring(merged: &mut Merged, line: &[u8], found: &Line<'_>, want: &DesiredKeyFile, again: bool) -> Vec<u8> {
     let Some(options) = &want.options else { return line.to_vec() };
     if !again && found.options == options.as_str().as_bytes() {
         return line.to_vec();
@@ -213,11 +213,11 @@ mod tests {
     const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDHPzomJahazV9m9Vy9gUleWDTw9t7mI2eGE/+qMu1v";
     const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINocinsDp91Dc70suRj1rzzasKQ6uQIBJuUtwd6l8YTP";
 
-    fn want(text: &str, options: Option<&str>) -> Wanted {
-        Wanted { key: text.parse().unwrap(), options: options.map(|o| o.parse().unwrap()) }
+    fn want(text: &str, options: Option<&str>) -> DesiredKeyFile {
+        DesiredKeyFile { key: text.parse().unwrap(), options: options.map(|o| o.parse().unwrap()) }
     }
 
-    fn merged(old: &str, wanted: &[Wanted], exclusive: bool) -> String {
+    fn merged(old: &str, wanted: &[DesiredKeyFile], exclusive: bool) -> String {
         String::from_utf8(merge(old.as_bytes(), wanted, exclusive).content).unwrap()
     }
 

@@ -125,13 +125,13 @@ fn note_unfinished(host: &HostState, planned: &mut Planned) {
 #[derive(Debug)]
 struct Packages {
     names: Vec<PackageName>,
-    wanted: Wanted,
+    wanted: DesiredPackages,
     conflicts: Vec<PackageName>,
     may_remove: Vec<PackageName>,
 }
 
 #[derive(Debug)]
-enum Wanted {
+enum DesiredPackages {
     Present(Present),
     Absent {
         purge: bool,
@@ -156,45 +156,47 @@ struct Present {
 impl Resource for Packages {
     fn queries(&self, queries: &mut Queries) {
         queries.extend(self.names.iter().chain(&self.conflicts).cloned().map(Query::Package));
-        if let Wanted::Present(Present { answers: Some(answers), .. }) = &self.wanted {
+        if let DesiredPackages::Present(Present { answers: Some(answers), .. }) = &self.wanted {
             queries.extend(debconf::query(answers).map(Query::Run));
         }
-        if matches!(&self.wanted, Wanted::Present(Present { latest: true, .. })) {
+        if matches!(&self.wanted, DesiredPackages::Present(Present { latest: true, .. })) {
             queries.extend(self.names.iter().cloned().map(Query::Candidate));
         }
     }
 
     fn named_packages(&self) -> &[PackageName] {
-        if matches!(self.wanted, Wanted::Present(_)) { &self.names } else { &[] }
+        if matches!(self.wanted, DesiredPackages::Present(_)) { &self.names } else { &[] }
     }
 
     fn unwanted_packages(&self) -> &[PackageName] {
-        if matches!(self.wanted, Wanted::Absent { .. }) { &self.names } else { &self.conflicts }
+        if matches!(self.wanted, DesiredPackages::Absent { .. }) { &self.names } else { &self.conflicts }
     }
 
     fn pinned_packages(&self) -> &[PackageName] {
         match &self.wanted {
-            Wanted::Present(Present { version, held, .. }) if version.is_some() || *held == Some(true) => &self.names,
+            DesiredPackages::Present(Present { version, held, .. }) if version.is_some() || *held == Some(true) => {
+                &self.names
+            }
             _ => &[],
         }
     }
 
     fn unheld_packages(&self) -> &[PackageName] {
         match &self.wanted {
-            Wanted::Present(Present { held: Some(false), .. }) => &self.names,
+            DesiredPackages::Present(Present { held: Some(false), .. }) => &self.names,
             _ => &[],
         }
     }
 
     fn has_more_after(&self, op: &Op) -> bool {
-        matches!(&self.wanted, Wanted::Present(Present { latest: true, .. })) && op.configures_apt()
+        matches!(&self.wanted, DesiredPackages::Present(Present { latest: true, .. })) && op.configures_apt()
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
-            Wanted::Absent { purge, release } => self.absent(host, *purge, *release, &mut planned)?,
-            Wanted::Present(present) => {
+            DesiredPackages::Absent { purge, release } => self.absent(host, *purge, *release, &mut planned)?,
+            DesiredPackages::Present(present) => {
                 let mut work = Install::new(host, present);
                 for name in &self.names {
                     work.package(name, self.names.len() > 1, &mut planned)?;

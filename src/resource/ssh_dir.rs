@@ -7,7 +7,7 @@
 
 use super::draft::Draft;
 use super::file::set_meta;
-use super::key_file::{Wanted, merge};
+use super::key_file::{DesiredKeyFile, merge};
 use super::{in_force, ownership};
 use crate::observe::{Content, Entry, FileType, HostState, PathState, Queries, Query};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
@@ -16,7 +16,7 @@ use crate::values::{AbsPath, Mode, UserName};
 /// The keys that a step wants for a user.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<DesiredKeyFile>,
     /// Whether no other line may be in the file.
     pub exclusive: bool,
 }

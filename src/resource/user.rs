@@ -73,7 +73,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[derive(Debug)]
 enum User {
-    Present { wanted: account::Wanted, keys: Option<Keys>, grant: Option<(AbsPath, Grant)> },
+    Present { wanted: account::DesiredAccount, keys: Option<Keys>, grant: Option<(AbsPath, Grant)> },
     Absent { name: UserName, remove_home: bool, grant: AbsPath },
 }
 
@@ -131,7 +131,7 @@ fn grant(args: &mut Args<'_>, name: Option<&UserName>) -> Option<Grant> {
     Some(grant)
 }
 
-fn wanted(args: &mut Args<'_>, name: Option<UserName>, needs_home: bool) -> Option<account::Wanted> {
+fn wanted(args: &mut Args<'_>, name: Option<UserName>, needs_home: bool) -> Option<account::DesiredAccount> {
     let shell: Option<AbsPath> = args.parse("shell");
     let home: Option<AbsPath> = args.parse("home");
     let comment = args.string("comment");
@@ -154,7 +154,7 @@ fn wanted(args: &mut Args<'_>, name: Option<UserName>, needs_home: bool) -> Opti
         args.refuse("exclusive_groups", "'exclusive_groups' needs 'groups' (which may be empty)");
     }
     let (password, expires) = (password(args), expires(args));
-    Some(account::Wanted {
+    Some(account::DesiredAccount {
         uid,
         system: args.bool("system").unwrap_or(false),
         shell,

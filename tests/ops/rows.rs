@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use stockade::apply::{Scheduled, schedule};
 use stockade::observe::HostState;
-use stockade::plan::{Forecast, HostPlan, PendingNames, Wanted, plan_host, queries};
+use stockade::plan::{DesiredStep, Forecast, HostPlan, PendingNames, plan_host, queries};
 use stockade::resource;
 use stockade::values::{Node, NodeValue, Source, parse_document};
 
@@ -52,7 +52,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// A step of a row, as a playbook gives it.
-fn wanted(row: &Node, step: &Node, id: usize) -> Result<Wanted, String> {
+fn wanted(row: &Node, step: &Node, id: usize) -> Result<DesiredStep, String> {
     let beside = ["restart", "reload", "guard", "sensitive"];
     let mut kinds = step.as_table().unwrap().iter().filter(|entry| !beside.contains(&entry.key.as_str()));
     let entry = kinds.next().unwrap_or_else(|| panic!("{}: a step has a kind", step.span));
@@ -65,7 +65,7 @@ fn wanted(row: &Node, step: &Node, id: usize) -> Result<Wanted, String> {
         resource.identify(names);
     }
     let units = |key: &str| list(step, key).iter().map(|unit| unit.parse().unwrap()).collect();
-    Ok(Wanted {
+    Ok(DesiredStep {
         id: id.to_string(),
         name: entry.key.clone(),
         kind: kind.name,
@@ -108,7 +108,7 @@ impl Row {
     }
 
     /// Its steps.
-    pub fn steps(&self) -> Result<Vec<Wanted>, String> {
+    pub fn steps(&self) -> Result<Vec<DesiredStep>, String> {
         let one = self.node.get("step").map(std::slice::from_ref);
         let steps = self.node.get("steps").and_then(Node::as_array).or(one).unwrap_or_default();
         steps.iter().enumerate().map(|(at, step)| wanted(&self.node, step, at + 1)).collect()

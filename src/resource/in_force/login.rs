@@ -9,7 +9,7 @@ use super::sshd_match::Client;
 use super::wildcard;
 use crate::observe::{Account, Content, HostState, Known, PathState, Query};
 use crate::plan::{InForce, Override, PlanError};
-use crate::resource::key_file::Wanted;
+use crate::resource::key_file::DesiredKeyFile;
 use crate::values::{AbsPath, PublicKey, UserName};
 
 /// The keys of a user that a step puts into a file.
@@ -18,7 +18,7 @@ pub(in crate::resource) struct Keys<'a> {
     pub user: &'a UserName,
     pub home: &'a AbsPath,
     pub file: &'a AbsPath,
-    pub wanted: &'a [Wanted],
+    pub wanted: &'a [DesiredKeyFile],
     /// Whether the step itself says until when the account may be used.
     pub says_expiry: bool,
 }
@@ -143,7 +143,7 @@ impl Sshd<'_> {
     fn algorithms(&self) -> Vec<Override> {
         let mut found = Vec::new();
         if let Some(line) = self.line("pubkeyacceptedalgorithms") {
-            let refused = |wanted: &&Wanted| !takes(&line.value, &wanted.key);
+            let refused = |wanted: &&DesiredKeyFile| !takes(&line.value, &wanted.key);
             if let Some(wanted) = self.keys.wanted.iter().find(refused) {
                 let message = format!(
                     "sshd takes no keys of the type {} of {}: add '{}' to that list, or use a key of another type",
@@ -211,7 +211,7 @@ impl Sshd<'_> {
             return None;
         }
         let line = self.line("permitrootlogin")?;
-        let has_command = |wanted: &Wanted| {
+        let has_command = |wanted: &DesiredKeyFile| {
             let given = wanted.options.as_ref().is_some_and(|options| options.as_str().contains("command="));
             // What stands before a key that is there already stays.
             let stands = || matches!(host.content(self.keys.file), Ok(Content::Bytes(text)) if text.windows(8).any(|w| w == b"command="));

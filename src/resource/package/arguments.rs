@@ -1,6 +1,6 @@
 //! From a step's table to the packages that it is about.
 
-use super::{Packages, Present, Wanted, debconf, on_host, upgrade};
+use super::{DesiredPackages, Packages, Present, debconf, on_host, upgrade};
 use crate::plan::AptOptions;
 use crate::resource::{Args, Resource};
 use crate::values::PackageName;
@@ -48,7 +48,7 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             }
         }
         let release = args.bool("held") == Some(false);
-        let wanted = Wanted::Absent { purge: args.bool("purge").unwrap_or(false), release };
+        let wanted = DesiredPackages::Absent { purge: args.bool("purge").unwrap_or(false), release };
         return Some(Box::new(Packages { names, wanted, conflicts, may_remove }));
     }
     if args.node("purge").is_some() {
@@ -88,7 +88,7 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         Some((_, version, content)) => (Some(version), Some(content)),
         None => (given, None),
     };
-    let wanted = Wanted::Present(Present { version, latest, origin, options, held, file, answers });
+    let wanted = DesiredPackages::Present(Present { version, latest, origin, options, held, file, answers });
     Some(Box::new(Packages { names, wanted, conflicts, may_remove }))
 }
 
