@@ -1041,3 +1041,22 @@ fn undo_takes_back_a_repository_and_what_came_from_it() {
     assert_eq!(packages(&site), before, "{undone}");
     assert_eq!(site.on_host("ls /etc/apt/sources.list.d"), "local.list");
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn packages_wait_for_a_source_that_waits_for_a_probe() {
+    let site = site("app 1.0\n");
+    let source = site.on_host(
+        "cat /etc/apt/sources.list.d/local.list; rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists/*; apt-get -qq update",
+    );
+    site.playbook(&format!(
+        "[probes]\nready = {{ path = \"/srv/ready\" }}\n\
+         [[step]]\ncommand = {{ run = \"touch /srv/ready\", creates = \"/srv/ready\" }}\n\
+         [[step]]\nfile = {{ path = \"/etc/apt/sources.list.d/own.list\", content = \"# {{{{ probes.ready.size }}}}\\n{source}\\n\" }}\n\
+         [[step]]\npackage = {{ name = \"app\" }}\n"
+    ));
+    let (action, notes) = planned_step(&site, "3");
+    assert!(action == "unknown" && notes.contains("depends on step 2"), "{action}: {notes}");
+    site.converge();
+    assert_eq!(state(&site, "app"), "ii 1.0");
+}

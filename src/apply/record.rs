@@ -231,7 +231,7 @@ impl Record {
         self.found.iter().map(|found| self.program(&found.questions())).collect()
     }
 
-    /// All users and groups that it names, and the question that tells whether they are as it left them.
+    /// All users and groups that it names.
     fn named_accounts(&self) -> NamedAccounts {
         let mut named = self.accounts.clone().unwrap_or_default();
         self.found.iter().for_each(|found| named.add(&found.accounts));
@@ -245,6 +245,7 @@ impl Record {
         (!self.homes.is_empty()).then(|| Run::new(words))
     }
 
+    /// The question that tells whether these are as it left them.
     pub(super) fn entries(&self) -> Option<Run> {
         self.named_accounts().question()
     }

@@ -222,7 +222,7 @@ fn differences(before: &Entry, now: Option<&Entry>) -> Vec<FieldChange> {
     let Some(now) = now else { return vec![FieldChange::new("state", Some("absent"), Some("present"))] };
     let owners = |entry: &Entry| format!("{}:{}", entry.owner, entry.group);
     let fields = [
-        ("type", format!("{:?}", now.file_type).to_lowercase(), format!("{:?}", before.file_type).to_lowercase()),
+        ("type", now.file_type.name().to_owned(), before.file_type.name().to_owned()),
         ("target", now.target.clone().unwrap_or_default(), before.target.clone().unwrap_or_default()),
         ("mode", now.mode.to_string(), before.mode.to_string()),
         ("owner", owners(now), owners(before)),

@@ -73,16 +73,10 @@ fn of_path(path: &AbsPath, state: &HostState) -> Result<Fields, StateError> {
             ("target", Some("".into())),
         ]),
         PathState::Present(entry) => {
-            let sort = match entry.file_type {
-                FileType::File => "file",
-                FileType::Directory => "directory",
-                FileType::Link => "link",
-                FileType::Other => "other",
-            };
             let size = if entry.file_type == FileType::File { state.size(path) } else { Some(0) };
             Fields::from([
                 ("exists", Some(true.into())),
-                ("type", Some(sort.into())),
+                ("type", Some(entry.file_type.name().into())),
                 ("mode", Some(entry.mode.to_string().into())),
                 ("owner", Some(entry.owner.clone().into())),
                 ("group", Some(entry.group.clone().into())),

@@ -51,6 +51,16 @@ impl FileType {
             _ => FileType::Other,
         }
     }
+
+    /// Its name, as probes and plans tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FileType::File => "file",
+            FileType::Directory => "directory",
+            FileType::Link => "link",
+            FileType::Other => "other",
+        }
+    }
 }
 
 /// What stands at a path.

@@ -33,6 +33,8 @@ pub fn files_read(text: &str) -> Option<BTreeSet<AbsPath>> {
                 // grep(1) goes through the working directory where it shall descend and no file is named.
                 Some(option) if option.contains(['/', '-']) => return None,
                 Some(option) if program == "grep" && option.contains(['r', 'R', 'd']) => return None,
+                // A file of patterns may be a part of the word.
+                Some(option) if program == "grep" && option.len() > 1 && option.contains('f') => return None,
                 Some(_) => {}
                 // A name without a directory may be one of a file in the root directory.
                 None => files.extend(place(word)?),
@@ -142,6 +144,7 @@ mod tests {
             "X=1 cat /srv/x",
             "cat /srv/[ab]",
             "grep -rq x",
+            "grep -fp x",
         ] {
             assert_eq!(files_read(text), None, "{text}");
         }

@@ -289,6 +289,11 @@ impl Op {
     }
 }
 
+/// Whether apt reads what stands at a path: its sources, preferences and settings.
+pub(super) fn is_apts(path: &AbsPath) -> bool {
+    path.as_str().starts_with("/etc/apt/")
+}
+
 impl Op {
     /// Whether it may change which packages apt offers, and in which versions:
     /// sources, preferences and settings.
@@ -297,7 +302,7 @@ impl Op {
             Op::WriteFile { path, .. }
             | Op::Download { path, .. }
             | Op::MakeLink { path, .. }
-            | Op::Remove { path, .. } => path.as_str().starts_with("/etc/apt/"),
+            | Op::Remove { path, .. } => is_apts(path),
             _ => false,
         }
     }

@@ -4,6 +4,7 @@
 //! after it: none of them is refused because that is missing, and none takes for
 //! certain what was found there.
 
+use super::effect::is_apts;
 use super::reach::ANYTHING;
 use crate::observe::{HostState, Part, PathState};
 use crate::values::{AbsPath, UnitName};
@@ -32,15 +33,15 @@ pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut HostState) {
         }
         "hostname" => fact("hostname", host),
         "timezone" => fact("timezone", host),
-        "file" | "directory" | "link" | "line" | "setting" | "replace" | "block" | "download" | "binary" | "env"
-        | "unit" | "dropin" | "service"
-            if !may_make.elsewhere =>
-        {
+        _ if !may_make.elsewhere => {
             host.count_change();
             let missing = |above: &AbsPath| host.path(above) == Ok(&PathState::Absent);
             let above: Vec<AbsPath> = may_make.paths.iter().flat_map(AbsPath::ancestors).filter(missing).collect();
             above.iter().chain(&may_make.paths).for_each(|path| host.leave_open(path));
             may_make.units.iter().for_each(|unit| host.leave_unit_open(unit));
+            if may_make.paths.iter().any(|path| is_apts(path)) {
+                host.apt_may_change();
+            }
         }
         _ => {
             host.may_bring(true);
