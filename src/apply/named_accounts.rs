@@ -9,17 +9,9 @@ use crate::values::{GroupName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Prints a digest of the entry of each user, and after `--` of each group: of
-/// the lines that [`super::account_files`] compares.
-const DIGESTS: &str = r#"k=user
-for n; do
-  if [ "$n" = -- ]; then k=group; continue; fi
-  printf '%s %s ' "$k" "$n"
-  case $k in
-  user) cat /etc/passwd /etc/shadow /etc/subuid /etc/subgid 2>/dev/null | awk -F: -v n="$n" '$1 "" == n ""';;
-  group) awk -F: -v n="$n" '$1 "" == n "" { print $1 ":" $3 }' /etc/group;;
-  esac | sha256sum
-done"#;
+/// Prints digests of the entries of users and groups: of the lines that
+/// [`super::account_files`] compares.
+const DIGESTS: &str = include_str!("account_digests.sh");
 
 /// What operations make or change of users and groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
