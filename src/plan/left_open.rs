@@ -39,7 +39,7 @@ pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut HostState) {
             let above: Vec<AbsPath> = may_make.paths.iter().flat_map(AbsPath::ancestors).filter(missing).collect();
             above.iter().chain(&may_make.paths).for_each(|path| host.leave_open(path));
             may_make.units.iter().for_each(|unit| host.leave_unit_open(unit));
-            if may_make.paths.iter().any(|path| is_apts(path)) {
+            if may_make.paths.iter().any(is_apts) {
                 host.apt_may_change();
             }
         }
