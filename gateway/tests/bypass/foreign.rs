@@ -160,11 +160,15 @@ pub fn rows(_: &Site) -> Vec<Attack> {
 
     // Secrets of what root made.
     for (by, who) in [(OPERATOR, "operator"), (DEPLOY, "deploy"), (By::Token("read", ""), "read")] {
-        let secret: Seen = Arc::new(|tried| tried.answers.last().is_some_and(|(_, text)| text.contains("hunter2")));
+        // The secret is this try's own: other objects are listed beside its.
+        let secret: Seen = Arc::new(|tried| {
+            let secret = format!("hunter2-{}", tried.name);
+            tried.answers.last().is_some_and(|(_, text)| text.contains(&secret))
+        });
         let told = make(
             By::Root,
             "r",
-            &json!({ "Cmd": ["/bin/sleep", "600", "hunter2"], "Labels": { "io.stockade.role": "operator", "a.token": "hunter2" } }),
+            &json!({ "Cmd": ["/bin/sleep", "600", "hunter2-{n}"], "Labels": { "io.stockade.role": "operator", "a.token": "hunter2-{n}" } }),
         );
         for (what, target) in
             [("inspect", "/containers/{n}r/json"), ("list", "/containers/json?all=1"), ("system df", "/system/df")]
@@ -178,16 +182,14 @@ pub fn rows(_: &Site) -> Vec<Attack> {
                 Arc::clone(&secret),
             ));
         }
-        let options = json!({ "type": "cifs", "device": "//192.0.2.1/x", "o": "username=u,password=hunter2" });
+        let options = json!({ "type": "cifs", "device": "//192.0.2.1/x", "o": "username=u,password=hunter2-{n}" });
         let volume = step(By::Root, "POST", "/volumes/create", json!({ "Name": "{n}x", "DriverOpts": options }));
         for (what, target) in [("inspect", "/volumes/{n}x"), ("list", "/volumes"), ("system df", "/system/df")] {
             let steps = vec![volume.clone(), step(by, "GET", target, Value::Null)];
-            rows.push(Attack::new(
-                &format!("a secret of root's volume: {what} by {who}"),
-                "A2",
-                steps,
-                Arc::clone(&secret),
-            ));
+            let row =
+                Attack::new(&format!("a secret of root's volume: {what} by {who}"), "A2", steps, Arc::clone(&secret));
+            // The engine counts volumes without options alone (volume/service, LocalVolumesSize).
+            rows.push(if what == "system df" { row.uncontrolled() } else { row });
         }
     }
 
