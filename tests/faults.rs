@@ -5,7 +5,7 @@
 //! ones that a run calls (`faults/trap.sh`), and between controller and host
 //! stands a relay that cuts connections. After each fault the same is asked of
 //! the host ([`site::Site::survives`]). Chosen by a seed: STOCKADE_FAULT_SEED.
-//! STOCKADE_FAULTS=COUNT injects a sample of so many.
+//! STOCKADE_FAULTS=COUNT injects a sample of about so many, of each class its share.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
 
@@ -34,7 +34,7 @@ mod tally;
 
 use seed::Seed;
 use site::{Call, Site};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use tally::Tally;
 
@@ -91,11 +91,13 @@ fn every_fault_is_survived() {
         faults.retain(|fault| is_wanted(format!("{}: {}", fault.class, fault.name)));
     }
     seed.shuffle(&mut faults);
-    // For work on the product: a few of them, chosen by the seed.
-    let sample = std::env::var("STOCKADE_FAULTS").ok().map(|count| count.parse().expect("STOCKADE_FAULTS is a number"));
-    faults.truncate(sample.unwrap_or(usize::MAX));
-    let complete = sample.is_none() && std::env::var_os("STOCKADE_FAULT_ONLY").is_none();
     let classes: BTreeSet<&str> = faults.iter().map(|fault| fault.class).collect();
+    let all = faults.len();
+    let sample = std::env::var("STOCKADE_FAULTS").ok().map(|count| count.parse().expect("STOCKADE_FAULTS is a number"));
+    if let Some(count) = sample {
+        faults = share_of_each_class(faults, count);
+    }
+    let complete = sample.is_none() && std::env::var_os("STOCKADE_FAULT_ONLY").is_none();
 
     let tally = Mutex::new(Tally::new());
     let queue = Mutex::new(faults);
@@ -109,10 +111,27 @@ fn every_fault_is_survived() {
     let tally = tally.into_inner().unwrap();
     println!("{}", tally.table());
     println!("seed {}; the same seed gives the same faults: STOCKADE_FAULT_SEED={}", seed.first, seed.first);
-    println!("{} faults injected, {} survived", tally.injected(), tally.survived());
+    println!("{} of {all} faults injected, {} survived", tally.injected(), tally.survived());
     assert!(tally.failures().is_empty(), "{}", tally.failures().join("\n\n"));
     assert_eq!(tally.classes(), classes, "every class was tried");
     assert!(!complete || tally.injected() >= 300, "at least 300 faults");
+}
+
+/// About so many of shuffled faults: of each class the first ones, as many as its
+/// share of all, and one at least.
+fn share_of_each_class(faults: Vec<Fault>, count: usize) -> Vec<Fault> {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    faults.iter().for_each(|fault| *sizes.entry(fault.class).or_default() += 1);
+    let all = faults.len().max(1);
+    let mut left: BTreeMap<&str, usize> =
+        sizes.into_iter().map(|(class, size)| (class, (size * count).div_ceil(all))).collect();
+    let mut is_chosen = |fault: &Fault| {
+        let left = left.get_mut(fault.class).unwrap();
+        let chosen = *left > 0;
+        *left = left.saturating_sub(1);
+        chosen
+    };
+    faults.into_iter().filter(|fault| is_chosen(fault)).collect()
 }
 
 /// One host, until no fault is left.

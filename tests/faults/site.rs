@@ -158,7 +158,7 @@ impl Site {
 
     /// Waits on the host until a condition of the shell's holds.
     pub fn until(&mut self, condition: &str) -> Result<(), String> {
-        let (code, _) = self.try_on(&format!("timeout 60 sh -c 'until {condition}; do sleep 0.02; done'"));
+        let (code, _) = self.try_on(&format!("timeout 140 sh -c 'until {condition}; do sleep 0.02; done'"));
         if code == 0 { Ok(()) } else { Err(format!("never came true on the host: {condition}")) }
     }
 
