@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stockade::observe::{
     Candidate, Content, Entry, FileType, HostState, Known, Module, Package, PathState, Queries, Query, Tree, Unit,
 };
-use stockade::plan::{Op, PlanError, Planned, Verb};
+use stockade::plan::{Op, PackageOp, PlanError, Planned, UnitOp, Verb};
 use stockade::resource::{self, Assets, Resource};
 use stockade::values::{EnvKey, Mode, Secret, Source, parse_document};
 
@@ -107,7 +107,11 @@ fn plan(text: &str) -> Result<Vec<Planned>, PlanError> {
 }
 
 fn verbs(planned: &Planned) -> Vec<Verb> {
-    planned.ops.iter().filter_map(|op| if let Op::Systemctl { verb, .. } = op { Some(*verb) } else { None }).collect()
+    planned
+        .ops
+        .iter()
+        .filter_map(|op| if let Op::Unit(UnitOp::Systemctl { verb, .. }) = op { Some(*verb) } else { None })
+        .collect()
 }
 
 #[test]
@@ -121,7 +125,10 @@ fn a_unit_written_earlier_can_be_enabled_and_started() {
     )
     .unwrap();
     assert_eq!(verbs(&plans[2]), [Verb::Enable, Verb::Start]);
-    assert!(!plans[2].ops.contains(&Op::DaemonReload), "the unit and the drop-in have had systemd read them");
+    assert!(
+        !plans[2].ops.contains(&Op::Unit(UnitOp::DaemonReload)),
+        "the unit and the drop-in have had systemd read them"
+    );
 }
 
 #[test]
@@ -133,7 +140,7 @@ fn a_unit_file_written_as_a_plain_file_is_read_before_the_service_starts() {
         "#,
     )
     .unwrap();
-    assert_eq!(plans[1].ops.first(), Some(&Op::DaemonReload));
+    assert_eq!(plans[1].ops.first(), Some(&Op::Unit(UnitOp::DaemonReload)));
     assert_eq!(verbs(&plans[1]), [Verb::Start]);
 }
 
@@ -204,5 +211,5 @@ fn after_a_repository_no_version_is_taken_from_the_lists_before_it() {
     )
     .unwrap();
     assert_eq!(plans[1].changes[0].after.as_deref(), Some("(known after apply)"));
-    assert!(matches!(plans[1].ops[..], [Op::AptInstall { .. }]), "the lists are not fetched twice");
+    assert!(matches!(plans[1].ops[..], [Op::Package(PackageOp::AptInstall { .. })]), "the lists are not fetched twice");
 }

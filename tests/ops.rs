@@ -48,24 +48,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The operations that there are; one more does not compile until it stands here.
 macro_rules! operations {
-    ($($name:ident)*) => {
+    ($($family:ident $type:ident: $($name:ident)*;)*) => {
         /// Their names.
-        const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
+        const OPERATIONS: &[&str] = &[$($(stringify!($name)),*),*];
 
         /// The name of an operation.
         fn name(op: &stockade::plan::Op) -> &'static str {
-            match op { $(stockade::plan::Op::$name { .. } => stringify!($name),)* }
+            match op {
+                $(stockade::plan::Op::$family(op) => match op {
+                    $(stockade::plan::$type::$name { .. } => stringify!($name),)*
+                },)*
+            }
         }
     };
 }
 
 operations! {
-    WriteFile MakeDirectory MakeLink Remove SetMeta SetTree
-    GroupAdd GroupChange GroupRemove UserAdd UserChange UserRemove
-    SetPasswordHash LockPassword SetExpiry Join Leave
-    AptUpdate AptInstall AptRemove AptUpgrade AptAutoremove AptMark Debconf
-    DaemonReload Systemctl Pending Forget Sysctl Module SetHostname SetTimezone
-    Download Run Exec Check Reboot
+    File FileOp: WriteFile MakeDirectory MakeLink Remove SetMeta SetTree Download;
+    Account AccountOp: GroupAdd GroupChange GroupRemove UserAdd UserChange UserRemove
+        SetPasswordHash LockPassword SetExpiry Join Leave;
+    Package PackageOp: AptUpdate AptInstall AptRemove AptUpgrade AptAutoremove AptMark Debconf;
+    Unit UnitOp: DaemonReload Systemctl Pending Forget;
+    System SystemOp: Sysctl Module SetHostname SetTimezone Reboot;
+    Command CommandOp: Run Exec Check;
 }
 
 #[test]

@@ -23,7 +23,7 @@
 
 use crate::tables::*;
 use stockade::observe::*;
-use stockade::plan::{Action, Op, PlanError, Planned};
+use stockade::plan::{Action, CommandOp, Op, PlanError, Planned};
 use stockade::resource::{self, Resource};
 use stockade::values::*;
 
@@ -106,7 +106,8 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         }
     }
     if expect.get("ops").is_some() {
-        let name = |debug: String| debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+        // `Family(Name { … })`.
+        let name = |debug: String| debug.split([' ', '(', ')', '{']).nth(1).unwrap_or_default().to_owned();
         let found: Vec<String> = planned.ops.iter().map(|op| name(format!("{op:?}"))).collect();
         if found != list(expect, "ops") {
             return Err(format!("operations {found:?}, expected {:?}", list(expect, "ops")));
@@ -133,7 +134,7 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         None => return Err(format!("it is not expected to be overridden: {overridden:?}")),
     }
     // Whether an operator's command has done what its guard asks for is known in the next run.
-    if planned.ops.iter().any(|op| matches!(op, Op::Run { .. })) {
+    if planned.ops.iter().any(|op| matches!(op, Op::Command(CommandOp::Run { .. }))) {
         host.settle();
     }
     match resource.plan(&host) {

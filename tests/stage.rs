@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use stockade::lab::{Lab, UpOptions};
 use stockade::observe::{Content, Entry, FileType, HostState, Known, PathState, Queries, Query, Unit};
-use stockade::plan::Op;
+use stockade::plan::{FileOp, Op, UnitOp};
 use stockade::resource::{self, Assets};
 use stockade::stage::{Stage, StageName, choose};
 use stockade::values::*;
@@ -326,9 +326,11 @@ fn prove_the_round_trip(root: &dyn Fn(&str, &[u8]) -> Vec<u8>) {
     let quote = |path: &AbsPath| stockade::shell::quote(path.as_str()).unwrap();
     for op in env.plan(&host).unwrap().ops {
         match op {
-            Op::MakeDirectory { path, .. } => drop(root(&format!("mkdir -p {}", quote(&path)), b"")),
-            Op::WriteFile { path, content, .. } => drop(root(&format!("cat > {}", quote(&path)), &content)),
-            Op::DaemonReload => drop(root("systemctl daemon-reload", b"")),
+            Op::File(FileOp::MakeDirectory { path, .. }) => drop(root(&format!("mkdir -p {}", quote(&path)), b"")),
+            Op::File(FileOp::WriteFile { path, content, .. }) => {
+                drop(root(&format!("cat > {}", quote(&path)), &content))
+            }
+            Op::Unit(UnitOp::DaemonReload) => drop(root("systemctl daemon-reload", b"")),
             other => panic!("unexpected operation {other:?}"),
         }
     }

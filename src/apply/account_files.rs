@@ -1,9 +1,8 @@
 //! The files of users and groups as lines with a name in front (passwd(5),
 //! shadow(5), group(5), gshadow(5), subuid(5)), kept byte by byte.
 
-use super::named_accounts::NamedAccounts;
 use crate::observe::{Content, HostState, StateError};
-use crate::plan::ACCOUNT_FILES;
+use crate::plan::{ACCOUNT_FILES, NamedAccounts};
 use crate::values::{AbsPath, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 use super::Program;
 use super::follow::{Failing, Line, Reach, Told, Watch, follow};
 use super::guarded::{self, Cause};
-use crate::plan::{HostPlan, Op, StepPlan};
+use crate::plan::{HostPlan, Op, StepPlan, SystemOp};
 use crate::report::{Event, Reporter, StepEnding};
 use crate::transport::TransportError;
 use crate::values::hex;
@@ -313,25 +313,13 @@ impl Progress<'_> {
         else {
             return false;
         };
-        let opaque = matches!(
-            scheduled.op,
-            Op::Run { .. }
-                | Op::Exec { .. }
-                | Op::AptInstall { .. }
-                | Op::AptRemove { .. }
-                | Op::AptUpgrade { .. }
-                | Op::AptAutoremove { .. }
-                | Op::Remove { recursive: true, .. }
-                | Op::SetTree { .. }
-                | Op::UserChange { .. }
-                | Op::UserRemove { .. }
-        );
+        let may_have_changed = scheduled.op.may_fail_midway();
         let mut before = operations.iter().take(number.saturating_sub(1));
-        let writes = |op: &Op| !matches!(op, Op::Check(_) | Op::AptUpdate { .. } | Op::DaemonReload);
+        let writes = |op: &Op| !op.is_without_trace();
         // One operation may be the work of several steps.
         let is_its = |step: usize| step == scheduled.step || scheduled.also.contains(&step);
         let untouched = matches!(self.seen.failed, Some((_, _, Failing::Untouched)));
-        opaque && !untouched || before.any(|one| is_its(one.step) && writes(&one.op))
+        may_have_changed && !untouched || before.any(|one| is_its(one.step) && writes(&one.op))
     }
 
     /// What a guard has put back is not done; a command that ran under it has run.
@@ -373,7 +361,9 @@ impl Progress<'_> {
     fn reboot(&self, operation: usize, from: &str) -> Option<Reboot> {
         let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
         match scheduled.op {
-            Op::Reboot { timeout, .. } => Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout }),
+            Op::System(SystemOp::Reboot { timeout, .. }) => {
+                Some(Reboot { step: scheduled.step, from: from.to_owned(), timeout })
+            }
             _ => None,
         }
     }

@@ -4,10 +4,9 @@
 //! A package's file that a later step of the same run changes goes back to what
 //! the package brought, not to what was there before the package.
 
-use super::named_accounts::NamedAccounts;
 use super::schedule::Scheduled;
 use crate::observe::{Queries, Query};
-use crate::plan::{ACCOUNT_FILES, Op};
+use crate::plan::{ACCOUNT_FILES, CommandOp, NamedAccounts, Op};
 use serde::{Deserialize, Serialize};
 
 /// What is written down before one operation, for it and those that follow
@@ -44,9 +43,9 @@ pub(super) fn found(operations: &[Scheduled]) -> (NamedAccounts, Vec<Found>) {
     // Whether packages or commands come before, and after what was written down last.
     let (mut packages, mut commands, mut changed) = (false, false, false);
     for (before, Scheduled { op, .. }) in operations.iter().enumerate() {
-        let accounts = NamedAccounts::of(op).without(&named);
+        let accounts = op.named_accounts().without(&named);
         let mut new = Queries::new();
-        new.extend(op.touches().into_iter().filter(is_path).filter(|query| !paths.contains(query)));
+        new.extend(op.undo_scope().into_iter().filter(is_path).filter(|query| !paths.contains(query)));
         named.add(&accounts);
         paths.extend(new.iter().cloned());
         if !packages && !commands {
@@ -61,16 +60,12 @@ pub(super) fn found(operations: &[Scheduled]) -> (NamedAccounts, Vec<Found>) {
                 last.accounts.add(&accounts);
             }
         }
-        let (is_apt, is_command) = (calls_apt(op), matches!(op, Op::Run { .. }));
+        let (is_apt, is_command) = (op.calls_dpkg(), matches!(op, Op::Command(CommandOp::Run { .. })));
         packages |= is_apt;
         commands |= is_command;
         changed |= is_apt || is_command;
     }
     (first, later)
-}
-
-fn calls_apt(op: &Op) -> bool {
-    matches!(op, Op::AptInstall { .. } | Op::AptRemove { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. })
 }
 
 fn is_path(query: &Query) -> bool {

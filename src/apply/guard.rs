@@ -8,7 +8,7 @@
 use super::{RunId, Scheduled};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{Queries, Query};
-use crate::plan::{HostPlan, Op};
+use crate::plan::{AccountOp, CommandOp, FileOp, HostPlan, Op, SystemOp, UnitOp};
 use crate::shell::{Command, NulByte, Script};
 use crate::values::{AbsPath, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ impl Phase {
 pub fn phases(plan: &HostPlan, operations: &[Scheduled]) -> Vec<Phase> {
     let guarded =
         |index: usize| operations.get(index).and_then(|one| plan.steps.get(one.step)).is_some_and(|step| step.guard);
-    let joins = |between: Range<usize>| operations[between].iter().all(|one| one.op.is_put_back_at_once());
+    let joins = |between: Range<usize>| operations[between].iter().all(|one| one.op.is_reverted_at_once());
     let mut phases: Vec<Phase> = Vec::new();
     for index in (0..operations.len()).filter(|index| guarded(*index)) {
         match phases.last_mut() {
@@ -92,7 +92,7 @@ impl Kept {
         let mut kept = Kept::default();
         for op in ops {
             let mut touched = Queries::new();
-            touched.extend(op.touches());
+            touched.extend(op.undo_scope());
             for query in touched.iter() {
                 match query {
                     Query::Path(path) | Query::Content(path) | Query::Digest(path) => {
@@ -105,10 +105,10 @@ impl Kept {
                 }
             }
             match op {
-                Op::UserAdd { home: Some(home), .. } => _ = kept.homes.insert(home.clone()),
-                Op::Remove { path, recursive: true } => _ = kept.trees.insert(path.clone()),
-                Op::SetHostname { .. } => kept.hostname = true,
-                Op::Exec { argv, .. } => {
+                Op::Account(AccountOp::UserAdd { home: Some(home), .. }) => _ = kept.homes.insert(home.clone()),
+                Op::File(FileOp::Remove { path, recursive: true }) => _ = kept.trees.insert(path.clone()),
+                Op::System(SystemOp::SetHostname { .. }) => kept.hostname = true,
+                Op::Command(CommandOp::Exec { argv, .. }) => {
                     kept.ufw |= argv.first().is_some_and(|program| program == "ufw");
                     let words = argv.iter().filter_map(|word| word.parse::<AbsPath>().ok());
                     kept.paths.extend(words.filter(|path| path.as_str().starts_with("/etc/")));
@@ -162,13 +162,13 @@ fn is_sshd(unit: &UnitName) -> bool {
 }
 
 fn reloads_sshd(op: &Op) -> bool {
-    matches!(op, Op::Systemctl { verb: crate::plan::Verb::Reload, unit } if is_sshd(unit))
+    matches!(op, Op::Unit(UnitOp::Systemctl { verb: crate::plan::Verb::Reload, unit }) if is_sshd(unit))
 }
 
 /// Whether the operation makes its unit take up what is new.
 fn takes_up(op: &Op) -> bool {
     use crate::plan::Verb::{Reload, Restart, Start};
-    matches!(op, Op::Systemctl { verb: Restart | Reload | Start, .. } | Op::Pending { .. })
+    matches!(op, Op::Unit(UnitOp::Systemctl { verb: Restart | Reload | Start, .. } | UnitOp::Pending { .. }))
 }
 
 /// What login shells read, whoever's they are (bash(1), zsh(1), fish(1)).

@@ -2,7 +2,7 @@
 
 use super::guard::{self, Phase};
 use super::{About, Record, RunId, Scheduled};
-use crate::plan::{Action, HostPlan, Op, OpScript, StepPlan};
+use crate::plan::{Action, FileOp, HostPlan, Op, OpScript, PackageOp, StepPlan};
 use crate::shell::{Command, NulByte, RUN_TEXT, Script};
 use crate::values::AbsPath;
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl Program {
             .line(RUN_TEXT)
             .line(include_str!("runner.sh"));
         let removed = operations.iter().filter_map(|scheduled| match &scheduled.op {
-            Op::Remove { path, recursive: false } | Op::MakeLink { path, .. } => Some(path),
+            Op::File(FileOp::Remove { path, recursive: false } | FileOp::MakeLink { path, .. }) => Some(path),
             _ => None,
         });
         let removed: Vec<&AbsPath> = removed.collect();
@@ -70,64 +70,22 @@ impl Program {
             script.run(Command::new("keep_removed").args(removed));
         }
         let record = Record::new(plan, &operations, run, about, run.nonce());
-        let mut payloads = Vec::new();
-        let mut begun = BTreeSet::new();
+        let mut text = ProgramText {
+            plan,
+            operations: &operations,
+            phases: &phases,
+            record: &record,
+            guard_timeout,
+            script,
+            payloads: Vec::new(),
+            begun: BTreeSet::new(),
+        };
         for (index, scheduled) in operations.iter().enumerate() {
-            let number = (index + 1).to_string();
-            let step = &plan.steps[scheduled.step];
-            if let Some(at) = record.found.iter().position(|found| found.before == index) {
-                script.run(Command::new("found").arg((at + 1).to_string()));
-            }
-            if let Some(phase) = phases.iter().find(|phase| phase.operations.start == index) {
-                let sensitive = operations[phase.operations.clone()].iter().any(|one| plan.steps[one.step].sensitive);
-                let sensitive = if sensitive { "sensitive" } else { "" };
-                script.run(Command::new("guarded").arg(phase.number.to_string()).arg(&number).arg(sensitive));
-            }
-            if phases.iter().any(|phase| phase.check_before(&operations) == Some(index)) {
-                script.run(Command::new("checked").arg(&number));
-            }
-            // A transaction of several steps makes pending what each of them does.
-            for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
-                let pending = plan.steps.get(step).filter(|_| begun.insert(step)).map(StepPlan::makes_pending);
-                pending.into_iter().flatten().for_each(|pending| _ = script.run(Command::new("owe").arg(pending)));
-            }
-            let steps: Vec<&StepPlan> = std::iter::once(&scheduled.step)
-                .chain(&scheduled.also)
-                .filter_map(|step| plan.steps.get(*step))
-                .collect();
-            // Whether there is anything to change is seen only when it is done.
-            let open = !steps.is_empty() && steps.iter().all(|step| step.action == Action::Unknown);
-            let op = OpScript::new(&scheduled.op, payloads.len())?;
-            payloads.extend(op.payloads);
-            script.run(Command::new("begin").arg(&number)).line("(").line("set -e");
-            if phases.iter().any(|phase| phase.does(index, &scheduled.op)) {
-                script.line(":");
-            } else {
-                match &scheduled.op {
-                    _ if !open => _ = script.append(&op.script),
-                    // New lists are no change that anything could follow.
-                    Op::AptUpdate { .. } => _ = script.append(&op.script).line("not_due"),
-                    Op::AptInstall { .. } | Op::AptUpgrade { .. } | Op::AptAutoremove { .. } => {
-                        script.line("note_packages").append(&op.script).line("same_packages && not_due; :");
-                    }
-                    _ => _ = script.append(&op.script),
-                }
-            }
-            // What a sensitive step prints is not kept.
-            script.line(if step.sensitive {
-                ") >/dev/null 2>&1 </dev/null 9>&-"
-            } else {
-                ") >\"$P/out\" 2>&1 </dev/null 9>&-"
-            });
-            script.run(Command::new("ended").arg(&number).raw("\"$?\""));
-            if !operations.iter().skip(index + 1).any(|later| later.step == scheduled.step) {
-                script.line("step_over");
-            }
-            if let Some(phase) = phases.iter().find(|phase| phase.operations.end == index + 1) {
-                let limit = guard_timeout.to_string();
-                script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(&number).arg(limit));
-            }
+            text.before(index, scheduled);
+            text.operation(index, scheduled)?;
+            text.after(index, scheduled);
         }
+        let ProgramText { mut script, payloads, .. } = text;
         script.line(if plan.left_open.is_some() { "finish phase" } else { "finish ok" });
         let guards = phases.iter().map(|phase| {
             let ops = operations[phase.operations.clone()].iter().map(|one| &one.op);
@@ -137,5 +95,93 @@ impl Program {
         let settle = record.settle()?;
         let undo = Undo { before: record.before()?, after: record.after()?, found: record.found_programs()?, record };
         Ok(Program { operations, script: script.build()?.to_owned(), payloads, phases, guards, settle, undo })
+    }
+}
+
+/// The text of a program in the making, one operation after the other.
+struct ProgramText<'a> {
+    plan: &'a HostPlan,
+    operations: &'a [Scheduled],
+    phases: &'a [Phase],
+    record: &'a Record,
+    /// Seconds that a guard waits for a login.
+    guard_timeout: u16,
+    script: Script,
+    payloads: Vec<Vec<u8>>,
+    /// Steps of which it is noted what they make pending.
+    begun: BTreeSet<usize>,
+}
+
+impl ProgramText<'_> {
+    /// What is noted, asked and guarded before an operation.
+    fn before(&mut self, index: usize, scheduled: &Scheduled) {
+        let number = (index + 1).to_string();
+        if let Some(at) = self.record.found.iter().position(|found| found.before == index) {
+            self.script.run(Command::new("found").arg((at + 1).to_string()));
+        }
+        if let Some(phase) = self.phases.iter().find(|phase| phase.operations.start == index) {
+            let mut of_phase = self.operations[phase.operations.clone()].iter();
+            let sensitive = if of_phase.any(|one| self.plan.steps[one.step].sensitive) { "sensitive" } else { "" };
+            self.script.run(Command::new("guarded").arg(phase.number.to_string()).arg(&number).arg(sensitive));
+        }
+        if self.phases.iter().any(|phase| phase.check_before(self.operations) == Some(index)) {
+            self.script.run(Command::new("checked").arg(&number));
+        }
+        // A transaction of several steps makes pending what each of them does.
+        for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
+            let step = self.plan.steps.get(step).filter(|_| self.begun.insert(step));
+            for pending in step.map(StepPlan::makes_pending).into_iter().flatten() {
+                self.script.run(Command::new("owe").arg(pending));
+            }
+        }
+    }
+
+    /// The operation in a subshell of its own.
+    fn operation(&mut self, index: usize, scheduled: &Scheduled) -> Result<(), NulByte> {
+        let number = (index + 1).to_string();
+        let steps: Vec<&StepPlan> = std::iter::once(&scheduled.step)
+            .chain(&scheduled.also)
+            .filter_map(|step| self.plan.steps.get(*step))
+            .collect();
+        // Whether there is anything to change is seen only when it is done.
+        let open = !steps.is_empty() && steps.iter().all(|step| step.action == Action::Unknown);
+        let op = OpScript::new(&scheduled.op, self.payloads.len())?;
+        self.payloads.extend(op.payloads);
+        let script = &mut self.script;
+        script.run(Command::new("begin").arg(&number)).line("(").line("set -e");
+        if self.phases.iter().any(|phase| phase.does(index, &scheduled.op)) {
+            script.line(":");
+        } else {
+            match &scheduled.op {
+                _ if !open => _ = script.append(&op.script),
+                // New lists are no change that anything could follow.
+                Op::Package(PackageOp::AptUpdate { .. }) => _ = script.append(&op.script).line("not_due"),
+                Op::Package(
+                    PackageOp::AptInstall { .. } | PackageOp::AptUpgrade { .. } | PackageOp::AptAutoremove { .. },
+                ) => {
+                    script.line("note_packages").append(&op.script).line("same_packages && not_due; :");
+                }
+                _ => _ = script.append(&op.script),
+            }
+        }
+        // What a sensitive step prints is not kept.
+        script.line(if self.plan.steps[scheduled.step].sensitive {
+            ") >/dev/null 2>&1 </dev/null 9>&-"
+        } else {
+            ") >\"$P/out\" 2>&1 </dev/null 9>&-"
+        });
+        script.run(Command::new("ended").arg(&number).raw("\"$?\""));
+        Ok(())
+    }
+
+    /// Where it was the last of its step, and of its guarded phase.
+    fn after(&mut self, index: usize, scheduled: &Scheduled) {
+        if !self.operations.iter().skip(index + 1).any(|later| later.step == scheduled.step) {
+            self.script.line("step_over");
+        }
+        if let Some(phase) = self.phases.iter().find(|phase| phase.operations.end == index + 1) {
+            let (number, limit) = ((index + 1).to_string(), self.guard_timeout.to_string());
+            self.script.run(Command::new("confirmed").arg(phase.number.to_string()).arg(number).arg(limit));
+        }
     }
 }

@@ -8,10 +8,11 @@
 
 use super::account_files::Texts;
 use super::found::{Found, found};
-use super::named_accounts::NamedAccounts;
 use super::{RunId, Scheduled};
 use crate::observe::{Content, HostState, Malformed, Queries, Query, Run, probe};
-use crate::plan::{ACCOUNT_FILES, HostPlan, Op, StepPlan, Verb};
+use crate::plan::{
+    ACCOUNT_FILES, AccountOp, CommandOp, FileOp, HostPlan, NamedAccounts, Op, PackageOp, StepPlan, UnitOp, Verb,
+};
 use crate::shell::{Command, NulByte, Script};
 use crate::values::{AbsPath, PackageName, UnitName, UserName};
 use serde::{Deserialize, Serialize};
@@ -122,30 +123,30 @@ impl Record {
     pub(super) fn new(plan: &HostPlan, operations: &[Scheduled], run: &RunId, about: &About, nonce: String) -> Record {
         let ops = || plan.steps.iter().flat_map(|step| &step.ops);
         let mut touched = Queries::new();
-        ops().for_each(|op| touched.extend(op.touches()));
+        ops().for_each(|op| touched.extend(op.undo_scope()));
         let homes = ops().filter_map(|op| match op {
-            Op::UserAdd { home, .. } => home.clone(),
+            Op::Account(AccountOp::UserAdd { home, .. }) => home.clone(),
             _ => None,
         });
         let moved = ops().filter_map(|op| match op {
-            Op::UserChange { home, move_home: true, .. } => home.clone(),
+            Op::Account(AccountOp::UserChange { home, move_home: true, .. }) => home.clone(),
             _ => None,
         });
         let removed_homes = ops().filter_map(|op| match op {
-            Op::UserRemove { name, remove_home: true } => Some(name.clone()),
+            Op::Account(AccountOp::UserRemove { name, remove_home: true }) => Some(name.clone()),
             _ => None,
         });
         let trees = ops().filter_map(|op| match op {
-            Op::Remove { path, recursive: true } => Some(path.clone()),
+            Op::File(FileOp::Remove { path, recursive: true }) => Some(path.clone()),
             _ => None,
         });
         let purged = ops().flat_map(|op| match op {
-            Op::AptRemove { packages, purge: true, .. } => packages.clone(),
+            Op::Package(PackageOp::AptRemove { packages, purge: true, .. }) => packages.clone(),
             _ => Vec::new(),
         });
         let sensitive = plan.steps.iter().filter(|step| step.sensitive).flat_map(|step| &step.ops);
         let secret: BTreeSet<AbsPath> = sensitive
-            .flat_map(Op::touches)
+            .flat_map(Op::undo_scope)
             .filter_map(|query| match query {
                 Query::Content(path) | Query::Path(path) => Some(path),
                 _ => None,
@@ -153,7 +154,9 @@ impl Record {
             .collect();
         let secret = secret.iter();
         let restarted = ops().filter_map(|op| match op {
-            Op::Systemctl { verb: Verb::Restart | Verb::Reload, unit } | Op::Pending { unit, .. } => Some(unit.clone()),
+            Op::Unit(UnitOp::Systemctl { verb: Verb::Restart | Verb::Reload, unit } | UnitOp::Pending { unit, .. }) => {
+                Some(unit.clone())
+            }
             _ => None,
         });
         let differing = plan.steps.iter().filter(|step| !step.ops.is_empty());
@@ -183,7 +186,7 @@ impl Record {
             restarted: restarted.chain(asked_for).collect(),
             pending,
             // What a program with known outcomes does is kept with its files.
-            commands: ops().filter(|op| matches!(op, Op::Run { .. })).count(),
+            commands: ops().filter(|op| matches!(op, Op::Command(CommandOp::Run { .. }))).count(),
             purged: purged.collect(),
             secret: Some(secret.cloned().collect()),
             accounts: Some(accounts),
@@ -247,7 +250,7 @@ impl Record {
 
     /// The question that tells whether these are as it left them.
     pub(super) fn entries(&self) -> Option<Run> {
-        self.named_accounts().question()
+        super::named_accounts::question(&self.named_accounts())
     }
 
     /// The program that ends the run in place of its runner.

@@ -8,7 +8,7 @@
 //! before the next operation that needs it, not after every file. A new user is
 //! made with its groups.
 
-use crate::plan::{Action, AptOptions, AptTarget, HostPlan, Mark, Op};
+use crate::plan::{AccountOp, Action, AptOptions, AptTarget, FileOp, HostPlan, Mark, Op, PackageOp, UnitOp};
 use crate::values::{AbsPath, PackageName};
 
 /// One operation and the step it belongs to.
@@ -73,9 +73,11 @@ pub fn one_phase(plan: &HostPlan) -> HostPlan {
 fn is_nothing_to_packages(op: &Op) -> bool {
     let own = |path: &AbsPath| ["/srv/", "/home/"].iter().any(|top| path.as_str().starts_with(top));
     match op {
-        Op::WriteFile { path, validate: None, .. } | Op::MakeDirectory { path, .. } | Op::MakeLink { path, .. } => {
-            own(path)
-        }
+        Op::File(
+            FileOp::WriteFile { path, validate: None, .. }
+            | FileOp::MakeDirectory { path, .. }
+            | FileOp::MakeLink { path, .. },
+        ) => own(path),
         _ => false,
     }
 }
@@ -120,13 +122,13 @@ impl AptWork {
     /// Whether a step can become part of it and still do what it would do after it.
     fn takes(&self, ops: &[Op]) -> bool {
         ops.iter().all(|op| match op {
-            Op::AptRemove { packages, .. } => {
+            Op::Package(PackageOp::AptRemove { packages, .. }) => {
                 let installed = |name: &PackageName| {
                     self.install.as_ref().is_some_and(|install| install.packages.iter().any(|t| t.name == *name))
                 };
                 !packages.iter().any(installed)
             }
-            Op::AptInstall { packages, remove, options, .. } => {
+            Op::Package(PackageOp::AptInstall { packages, remove, options, .. }) => {
                 let clash = |one: &AptTarget, names: &[PackageName]| names.contains(&one.name);
                 let goes_with = |install: &Install| {
                     install.options == *options
@@ -137,7 +139,7 @@ impl AptWork {
             }
             // Answers come before all that is installed together with their package,
             // which another package may bring.
-            Op::Debconf { .. } => {
+            Op::Package(PackageOp::Debconf { .. }) => {
                 let debconf = |target: &AptTarget| target.name.bare() == "debconf";
                 !self.install.as_ref().is_some_and(|install| install.packages.iter().any(debconf))
             }
@@ -150,11 +152,11 @@ impl AptWork {
     fn add(&mut self, step: usize, op: &Op) {
         let scheduled = || Scheduled { step, also: Vec::new(), op: op.clone() };
         match op {
-            Op::AptUpdate { .. } => self.updates.push(scheduled()),
-            Op::AptRemove { .. } | Op::AptMark { mark: Mark::Hold | Mark::Auto | Mark::Manual, .. } => {
-                self.last.push(scheduled())
-            }
-            Op::AptInstall { packages, remove, may_remove, options } => {
+            Op::Package(PackageOp::AptUpdate { .. }) => self.updates.push(scheduled()),
+            Op::Package(
+                PackageOp::AptRemove { .. } | PackageOp::AptMark { mark: Mark::Hold | Mark::Auto | Mark::Manual, .. },
+            ) => self.last.push(scheduled()),
+            Op::Package(PackageOp::AptInstall { packages, remove, may_remove, options }) => {
                 let install = self.install.get_or_insert_with(|| Install {
                     options: options.clone(),
                     packages: Vec::new(),
@@ -177,7 +179,7 @@ impl AptWork {
         if let Some(Install { options, packages, remove, may_remove, steps }) = self.install
             && let [step, also @ ..] = &steps[..]
         {
-            let op = Op::AptInstall { packages, remove, may_remove, options };
+            let op = Op::Package(PackageOp::AptInstall { packages, remove, may_remove, options });
             all.push(Scheduled { step: *step, also: also.to_vec(), op });
         }
         all.extend(self.last);
@@ -190,7 +192,10 @@ fn join_at_once(ops: &[Op]) -> impl Iterator<Item = Op> {
     let mut kept: Vec<Op> = Vec::with_capacity(ops.len());
     for op in ops {
         match (kept.last_mut(), op) {
-            (Some(Op::UserAdd { name, groups, .. }), Op::Join { user, group }) if name == user => {
+            (
+                Some(Op::Account(AccountOp::UserAdd { name, groups, .. })),
+                Op::Account(AccountOp::Join { user, group }),
+            ) if name == user => {
                 groups.push(group.clone());
             }
             _ => kept.push(op.clone()),
@@ -206,15 +211,7 @@ fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Sc
     let mut kept: Vec<Scheduled> = Vec::with_capacity(ops.len());
     let mut waiting: Option<Scheduled> = None;
     for scheduled in ops {
-        let passive = matches!(
-            scheduled.op,
-            Op::WriteFile { .. }
-                | Op::MakeDirectory { .. }
-                | Op::MakeLink { .. }
-                | Op::Remove { .. }
-                | Op::SetMeta { .. }
-        );
-        if scheduled.op == Op::DaemonReload {
+        if scheduled.op == Op::Unit(UnitOp::DaemonReload) {
             let mut next = scheduled;
             if let Some(before) = waiting.take() {
                 next.also.extend(before.also);
@@ -224,7 +221,7 @@ fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Sc
             continue;
         }
         let begins = |waiting: &Scheduled| guarded(scheduled.step) && !guarded(waiting.step);
-        if !passive || waiting.as_ref().is_some_and(begins) {
+        if !scheduled.op.may_precede_reload() || waiting.as_ref().is_some_and(begins) {
             kept.extend(waiting.take());
         }
         kept.push(scheduled);
@@ -237,7 +234,7 @@ fn merge_reloads(ops: Vec<Scheduled>, guarded: impl Fn(usize) -> bool) -> Vec<Sc
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::StepPlan;
+    use crate::plan::{CommandOp, StepPlan, SystemOp};
 
     fn step(id: &str, ops: Vec<Op>) -> StepPlan {
         StepPlan {
@@ -253,11 +250,11 @@ mod tests {
     fn install(name: &str) -> Op {
         let (remove, may_remove) = (Vec::new(), Vec::new());
         let packages = vec![AptTarget::new(name.parse().unwrap())];
-        Op::AptInstall { packages, remove, may_remove, options: AptOptions::default() }
+        Op::Package(PackageOp::AptInstall { packages, remove, may_remove, options: AptOptions::default() })
     }
 
     fn reboot() -> Op {
-        Op::Reboot { timeout: 600, message: String::new() }
+        Op::System(SystemOp::Reboot { timeout: 600, message: String::new() })
     }
 
     fn order(steps: Vec<Op>) -> Vec<(usize, Vec<usize>)> {
@@ -266,23 +263,29 @@ mod tests {
     }
 
     fn removal(name: &str) -> Op {
-        Op::AptRemove { packages: vec![name.parse().unwrap()], purge: false, may_remove: Vec::new() }
+        Op::Package(PackageOp::AptRemove {
+            packages: vec![name.parse().unwrap()],
+            purge: false,
+            may_remove: Vec::new(),
+        })
     }
 
     #[test]
     fn packages_that_follow_each_other_are_one_transaction_and_none_is_moved_across_another_step() {
-        let write = |path: &str| Op::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
+        let write = |path: &str| {
+            Op::File(FileOp::WriteFile {
+                path: path.parse().unwrap(),
+                content: Vec::new(),
+                meta: crate::plan::Meta::root(0o644),
+                validate: None,
+            })
         };
         assert_eq!(
             order(vec![install("aa"), write("/srv/x"), install("bb"), write("/etc/y")]),
             [(0, vec![2]), (1, vec![]), (3, vec![])]
         );
-        let group = || Op::GroupAdd { name: "docker".parse().unwrap(), gid: None, system: false };
-        for between in [reboot(), group(), Op::DaemonReload, write("/etc/x")] {
+        let group = || Op::Account(AccountOp::GroupAdd { name: "docker".parse().unwrap(), gid: None, system: false });
+        for between in [reboot(), group(), Op::Unit(UnitOp::DaemonReload), write("/etc/x")] {
             let steps = vec![install("aa"), install("bb"), between, install("cc"), install("dd")];
             assert_eq!(order(steps), [(0, vec![1]), (2, vec![]), (3, vec![4])]);
         }
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn one_transaction_does_what_its_steps_would_do_one_after_the_other() {
-        let update = || Op::AptUpdate { only: None };
+        let update = || Op::Package(PackageOp::AptUpdate { only: None });
         // The lists that an install goes by are not updated before their time.
         assert_eq!(
             order(vec![update(), install("aa"), update(), install("bb")]),
@@ -304,14 +307,18 @@ mod tests {
 
     #[test]
     fn units_are_read_anew_before_a_guarded_phase_and_not_within_it() {
-        let write = |path: &str| Op::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
+        let write = |path: &str| {
+            Op::File(FileOp::WriteFile {
+                path: path.parse().unwrap(),
+                content: Vec::new(),
+                meta: crate::plan::Meta::root(0o644),
+                validate: None,
+            })
         };
-        let reload = Op::Systemctl { verb: crate::plan::Verb::Reload, unit: "ssh.service".parse().unwrap() };
-        let dropin = step("dropin", vec![write("/etc/systemd/system/a.service.d/b.conf"), Op::DaemonReload]);
+        let reload =
+            Op::Unit(UnitOp::Systemctl { verb: crate::plan::Verb::Reload, unit: "ssh.service".parse().unwrap() });
+        let dropin =
+            step("dropin", vec![write("/etc/systemd/system/a.service.d/b.conf"), Op::Unit(UnitOp::DaemonReload)]);
         let sshd = StepPlan { guard: true, ..step("sshd", vec![write("/etc/ssh/sshd_config.d/a.conf")]) };
         let due = StepPlan { guard: true, ..step("reload", vec![reload]) };
         let plan = HostPlan::new("h", vec![dropin, step("file", vec![write("/etc/other")]), sshd, due]);
@@ -322,19 +329,23 @@ mod tests {
 
     #[test]
     fn guarded_steps_share_a_phase_where_what_is_between_them_can_be_put_back() {
-        let write = |path: &str| Op::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
+        let write = |path: &str| {
+            Op::File(FileOp::WriteFile {
+                path: path.parse().unwrap(),
+                content: Vec::new(),
+                meta: crate::plan::Meta::root(0o644),
+                validate: None,
+            })
         };
-        let command = || Op::Run {
-            script: "true".into(),
-            guard: None,
-            environment: Default::default(),
-            user: None,
-            directory: None,
-            achieves: Vec::new(),
+        let command = || {
+            Op::Command(CommandOp::Run {
+                script: "true".into(),
+                guard: None,
+                environment: Default::default(),
+                user: None,
+                directory: None,
+                achieves: Vec::new(),
+            })
         };
         let phases = |between: Vec<Op>| {
             let guarded = |id: &str| StepPlan { guard: true, ..step(id, vec![write("/etc/ssh/x")]) };

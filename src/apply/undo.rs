@@ -7,7 +7,7 @@
 
 use super::Record;
 use crate::observe::{HostState, Queries, Query, StateError};
-use crate::plan::{Access, Action, FieldChange, HostPlan, Op, StepPlan};
+use crate::plan::{Access, Action, FieldChange, FileOp, HostPlan, Op, StepPlan};
 use crate::values::{AbsPath, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,8 +134,7 @@ impl Undo<'_> {
 
     /// Whether sources of apt that are not there now are put back.
     pub(super) fn brings_sources(&self) -> bool {
-        let is_source =
-            |op: &Op| matches!(op, Op::WriteFile { path, .. } if path.as_str().starts_with("/etc/apt/sources.list"));
+        let is_source = |op: &Op| matches!(op, Op::File(FileOp::WriteFile { path, .. }) if path.as_str().starts_with("/etc/apt/sources.list"));
         self.steps.iter().flat_map(|step| &step.ops).any(is_source)
     }
 

@@ -6,11 +6,10 @@
 //! before: it moves them, and gives their files to a number.
 
 use super::account_files::{GROUP_FILES, Texts, USER_FILES};
-use super::named_accounts::NamedAccounts;
 use super::undo::{CHANGED_SINCE, Undo};
 use super::undo_files::same;
 use crate::observe::{Content, HostState, Known, PathState, Query, StateError};
-use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op};
+use crate::plan::{ACCOUNT_FILES, AccountOp, Action, FieldChange, FileOp, Meta, NamedAccounts, Op};
 use crate::values::{AbsPath, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -243,14 +242,14 @@ impl Undo<'_> {
             return Ok(None);
         }
         if text.is_empty() && was.is_none() {
-            let gone = Op::Remove { path: path.clone(), recursive: false };
+            let gone = Op::File(FileOp::Remove { path: path.clone(), recursive: false });
             return Ok(is.map(|_| gone));
         }
         // Whose whole file is as before has its owner and mode too.
         let entry = if text == before.get(path.as_str()) { was.or(is) } else { is.or(was) };
         let Some(entry) = entry else { return Ok(None) };
         let meta = Meta { owner: entry.owner.clone(), group: entry.group.clone(), mode: entry.mode };
-        Ok(Some(Op::WriteFile { path: path.clone(), content: text.to_vec(), meta, validate: None }))
+        Ok(Some(Op::File(FileOp::WriteFile { path: path.clone(), content: text.to_vec(), meta, validate: None })))
     }
 
     /// What puts back the copy that the tools keep of such a file.
@@ -262,10 +261,17 @@ impl Undo<'_> {
         match (self.states.before.path(path)?.entry(), self.states.before.content(path)) {
             (Some(before), Ok(Content::Bytes(bytes))) => {
                 let meta = Meta { owner: before.owner.clone(), group: before.group.clone(), mode: before.mode };
-                Ok(Some(Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None }))
+                Ok(Some(Op::File(FileOp::WriteFile {
+                    path: path.clone(),
+                    content: bytes.clone(),
+                    meta,
+                    validate: None,
+                })))
             }
             (Some(_), _) => Ok(None),
-            (None, _) if now.is_some() || rewritten => Ok(Some(Op::Remove { path: path.clone(), recursive: false })),
+            (None, _) if now.is_some() || rewritten => {
+                Ok(Some(Op::File(FileOp::Remove { path: path.clone(), recursive: false })))
+            }
             (None, _) => Ok(None),
         }
     }
@@ -273,7 +279,7 @@ impl Undo<'_> {
     /// What was known of homes that move is not known any more.
     fn homes_move(&mut self, ops: &[Op]) {
         for op in ops {
-            if let Op::UserChange { name, move_home: true, .. } = op
+            if let Op::Account(AccountOp::UserChange { name, move_home: true, .. }) = op
                 && let Some(Ok(from)) = lines(&self.states.now).get(name).map(|line| line.home.parse::<AbsPath>())
             {
                 self.now.remove_tree(&from);
@@ -309,7 +315,15 @@ impl Undo<'_> {
             if uid.is_some() || home.is_some() {
                 let move_home = home.is_some();
                 let (group, shell, comment) = (None, None, None);
-                ops.push(Op::UserChange { name: name.clone(), uid, group, shell, home, move_home, comment });
+                ops.push(Op::Account(AccountOp::UserChange {
+                    name: name.clone(),
+                    uid,
+                    group,
+                    shell,
+                    home,
+                    move_home,
+                    comment,
+                }));
             }
         }
         Ok(ops)

@@ -2,7 +2,9 @@
 
 use super::undo::{CHANGED_SINCE, Undo};
 use crate::observe::{Content, Entry, FileType, HostState, Known, PathState, Query, StateError};
-use crate::plan::{ACCOUNT_FILES, Action, FieldChange, Meta, Op, diff_files, diff_unread, is_unit_source};
+use crate::plan::{
+    ACCOUNT_FILES, Action, FieldChange, FileOp, Meta, Op, UnitOp, diff_files, diff_unread, is_unit_source,
+};
 use crate::values::{AbsPath, Secret, sha256};
 use std::collections::BTreeSet;
 
@@ -29,7 +31,7 @@ impl Undo<'_> {
         }
         if units_changed {
             let change = FieldChange::new("files", Some("changed"), Some("read again"));
-            self.step("service", "systemd".into(), Action::Run, Some(change), vec![Op::DaemonReload]);
+            self.step("service", "systemd".into(), Action::Run, Some(change), vec![Op::Unit(UnitOp::DaemonReload)]);
         }
         Ok(())
     }
@@ -77,7 +79,7 @@ impl Undo<'_> {
         }
         let (action, changes, ops) = match (before, now) {
             (None, _) => {
-                let op = Op::Remove { path: path.clone(), recursive: false };
+                let op = Op::File(FileOp::Remove { path: path.clone(), recursive: false });
                 (Action::Delete, vec![FieldChange::new("state", Some("present"), Some("absent"))], vec![op])
             }
             (Some(before), now) => {
@@ -114,7 +116,7 @@ impl Undo<'_> {
     /// The content that comes back, against the one that is there.
     fn diff(&self, path: &AbsPath, ops: &[Op]) -> Option<String> {
         let content = ops.iter().find_map(|op| match op {
-            Op::WriteFile { content, .. } => Some(content),
+            Op::File(FileOp::WriteFile { content, .. }) => Some(content),
             _ => None,
         })?;
         if self.is_secret(path) {
@@ -135,7 +137,7 @@ impl Undo<'_> {
             return Ok(false);
         }
         let change = FieldChange::new("state", Some("present"), Some("absent"));
-        let op = Op::Remove { path: path.clone(), recursive: true };
+        let op = Op::File(FileOp::Remove { path: path.clone(), recursive: true });
         self.step("directory", path.to_string(), Action::Delete, [change], vec![op]);
         Ok(true)
     }
@@ -191,12 +193,14 @@ impl Undo<'_> {
                     continue;
                 }
                 match path {
-                    Some(path) if left == Some(is) && is.file_type == was.file_type => ops.push(Op::SetMeta {
-                        path,
-                        owner: Some(was.owner.clone()),
-                        group: Some(was.group.clone()),
-                        mode: (was.file_type != FileType::Link).then_some(was.mode),
-                    }),
+                    Some(path) if left == Some(is) && is.file_type == was.file_type => {
+                        ops.push(Op::File(FileOp::SetMeta {
+                            path,
+                            owner: Some(was.owner.clone()),
+                            group: Some(was.group.clone()),
+                            mode: (was.file_type != FileType::Link).then_some(was.mode),
+                        }))
+                    }
                     _ if left == Some(was) => {}
                     _ => changed_since += 1,
                 }
@@ -260,25 +264,28 @@ pub(super) fn put_back(
     state: &HostState,
 ) -> Result<Option<Vec<Op>>, StateError> {
     let meta = Meta { owner: before.owner.clone(), group: before.group.clone(), mode: before.mode };
-    let set_meta = Op::SetMeta {
+    let set_meta = Op::File(FileOp::SetMeta {
         path: path.clone(),
         owner: Some(meta.owner.clone()),
         group: Some(meta.group.clone()),
         mode: (before.file_type != FileType::Link).then_some(meta.mode),
-    };
+    });
     let same_type = now.is_some_and(|now| now.file_type == before.file_type);
     let mut ops = Vec::new();
     // A rename puts nothing in the place of a directory, nor a directory in the place of anything.
     if !same_type && now.is_some_and(|now| [now.file_type, before.file_type].contains(&FileType::Directory)) {
-        ops.push(Op::Remove { path: path.clone(), recursive: false });
+        ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
     }
     match before.file_type {
         FileType::Directory if same_type => ops.push(set_meta),
-        FileType::Directory => ops.push(Op::MakeDirectory { path: path.clone(), meta }),
+        FileType::Directory => ops.push(Op::File(FileOp::MakeDirectory { path: path.clone(), meta })),
         FileType::Link => {
             let same = same_type && now.is_some_and(|now| now.target == before.target);
             if !same {
-                ops.push(Op::MakeLink { path: path.clone(), target: before.target.clone().unwrap_or_default() });
+                ops.push(Op::File(FileOp::MakeLink {
+                    path: path.clone(),
+                    target: before.target.clone().unwrap_or_default(),
+                }));
             }
             // A new link is root's.
             if same || meta.owner != "root" || meta.group != "root" {
@@ -288,7 +295,12 @@ pub(super) fn put_back(
         FileType::File if same_type && digest(then, path)? == digest(state, path)? => ops.push(set_meta),
         FileType::File => match then.content(path)? {
             Content::Bytes(bytes) => {
-                ops.push(Op::WriteFile { path: path.clone(), content: bytes.clone(), meta, validate: None });
+                ops.push(Op::File(FileOp::WriteFile {
+                    path: path.clone(),
+                    content: bytes.clone(),
+                    meta,
+                    validate: None,
+                }));
             }
             _ => return Ok(None),
         },

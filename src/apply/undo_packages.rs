@@ -6,7 +6,9 @@
 
 use super::undo::{Undo, UndoPackages};
 use crate::observe::{HostState, InstalledPackage, Package, Query, StateError, Transaction};
-use crate::plan::{Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, blame, with_released};
+use crate::plan::{
+    Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, PackageOp, blame, with_released,
+};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,22 +118,23 @@ impl Undo<'_> {
             };
             let packages = went.iter().cloned().chain(back.iter().map(target)).collect();
             // What the run installed in their place goes for them.
-            let install = Op::AptInstall { packages, remove: Vec::new(), may_remove: came.clone(), options };
+            let install =
+                Op::Package(PackageOp::AptInstall { packages, remove: Vec::new(), may_remove: came.clone(), options });
             self.judge(&install, &went, &back, &came, &released);
             let mut ops = vec![install];
             if !automatic.is_empty() {
-                ops.push(Op::AptMark { packages: automatic, mark: Mark::Auto });
+                ops.push(Op::Package(PackageOp::AptMark { packages: automatic, mark: Mark::Auto }));
             }
             self.step("package", names(&all), action, changes, ops);
             notes.iter().for_each(|note| self.note(note));
         } else if !automatic.is_empty() {
             let change = FieldChange::new("automatic", Some("false"), Some("true"));
-            let op = Op::AptMark { packages: automatic.clone(), mark: Mark::Auto };
+            let op = Op::Package(PackageOp::AptMark { packages: automatic.clone(), mark: Mark::Auto });
             self.step("package", names(&automatic), Action::Update, [change], vec![op]);
         }
         if !came.is_empty() {
             let change = FieldChange::new("state", Some("present"), Some("absent"));
-            let op = Op::AptRemove { packages: came.clone(), purge: true, may_remove: Vec::new() };
+            let op = Op::Package(PackageOp::AptRemove { packages: came.clone(), purge: true, may_remove: Vec::new() });
             self.step("package", names(&came), Action::Delete, [change], vec![op]);
         }
         if !held.is_empty() {
@@ -145,7 +148,7 @@ impl Undo<'_> {
     fn marks(&mut self, packages: &[PackageName], before: Mark, after: Mark) {
         let word = |mark| Some((mark == Mark::Hold).to_string());
         let change = FieldChange::new("held", word(before), word(after));
-        let op = Op::AptMark { packages: packages.to_vec(), mark: after };
+        let op = Op::Package(PackageOp::AptMark { packages: packages.to_vec(), mark: after });
         self.step("package", names(packages), Action::Update, [change], vec![op]);
     }
 
@@ -181,16 +184,16 @@ impl Undo<'_> {
             return;
         }
         let arch = self.states.now.facts.arch.clone();
-        let Op::AptInstall { packages, options, .. } = install else { return };
+        let Op::Package(PackageOp::AptInstall { packages, options, .. }) = install else { return };
         let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
         let mut is_refused = |chosen: &[usize]| -> Option<bool> {
             let chosen_back = chosen.iter().filter_map(|at| packages.get(went.len() + at));
-            let op = Op::AptInstall {
+            let op = Op::Package(PackageOp::AptInstall {
                 packages: packages.iter().take(went.len()).chain(chosen_back).cloned().collect(),
                 remove: Vec::new(),
                 may_remove: Vec::new(),
                 options: options.clone(),
-            };
+            });
             // What this undo releases is still held when apt is asked.
             let words = with_released(op.apt_words()?, released.iter());
             let why = match self.states.now.transaction(&words) {

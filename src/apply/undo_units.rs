@@ -3,7 +3,7 @@
 use super::undo::{CHANGED_SINCE, Undo};
 use super::undo_files::same;
 use crate::observe::{Content, HostState, Known, Query, REBOOT_PENDING, StateError, Unit};
-use crate::plan::{Action, FieldChange, Op, Verb};
+use crate::plan::{Action, CommandOp, FieldChange, Op, SystemOp, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
 
 impl Undo<'_> {
@@ -19,14 +19,14 @@ impl Undo<'_> {
             }
             let mut ops = Vec::new();
             if now.active != "inactive" {
-                ops.push(Op::Systemctl { verb: Verb::Stop, unit: name.clone() });
+                ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Stop, unit: name.clone() }));
             }
             if now.file.starts_with("enabled") {
-                ops.push(Op::Systemctl { verb: Verb::Disable, unit: name.clone() });
+                ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Disable, unit: name.clone() }));
             }
             // There was no mask either, which needs no file of the unit.
             if is_masked(now) && self.is_as_left(&name)? {
-                ops.push(Op::Systemctl { verb: Verb::Unmask, unit: name.clone() });
+                ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Unmask, unit: name.clone() }));
             }
             if !ops.is_empty() {
                 let after = if is_masked(now) { "not masked" } else { "stopped, disabled" };
@@ -65,7 +65,7 @@ impl Undo<'_> {
                 "ufw".into(),
                 Action::Update,
                 Some(change),
-                vec![Op::Exec { argv, achieves: Vec::new() }],
+                vec![Op::Command(CommandOp::Exec { argv, achieves: Vec::new() })],
             );
         }
         Ok(())
@@ -88,14 +88,14 @@ impl Undo<'_> {
                         key.to_string(),
                         Action::Update,
                         Some(change),
-                        vec![Op::Sysctl { key: key.clone(), value }],
+                        vec![Op::System(SystemOp::Sysctl { key: key.clone(), value })],
                     );
                 }
                 Query::Module(name) => {
                     let (before, now) = (self.states.before.module(name)?.loaded, self.states.now.module(name)?.loaded);
                     if before != now {
                         let change = FieldChange::new("loaded", Some(now.to_string()), Some(before.to_string()));
-                        let op = Op::Module { name: name.clone(), load: before };
+                        let op = Op::System(SystemOp::Module { name: name.clone(), load: before });
                         self.step("kernel_module", name.clone(), Action::Update, Some(change), vec![op]);
                     }
                 }
@@ -110,7 +110,7 @@ impl Undo<'_> {
                             name.clone(),
                             Action::Update,
                             Some(change),
-                            vec![Op::SetHostname { name }],
+                            vec![Op::System(SystemOp::SetHostname { name })],
                         );
                     }
                 }
@@ -140,7 +140,7 @@ impl Undo<'_> {
                 self.left_units.insert(name);
                 continue;
             }
-            let verb = |verb| Op::Systemctl { verb, unit: name.clone() };
+            let verb = |verb| Op::Unit(UnitOp::Systemctl { verb, unit: name.clone() });
             let mut ops = Vec::new();
             match (before.file.as_str(), now.file.as_str()) {
                 (b, n) if b == n => {}
@@ -189,7 +189,7 @@ impl Undo<'_> {
                 None => (format!("pending {}", pending.replacen(':', " of ", 1)), pending.clone()),
             };
             let change = FieldChange::new("pending", Some(what), None::<&str>);
-            self.step("service", name, Action::Delete, Some(change), vec![Op::Forget { pending }]);
+            self.step("service", name, Action::Delete, Some(change), vec![Op::Unit(UnitOp::Forget { pending })]);
         }
     }
 }

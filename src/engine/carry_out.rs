@@ -5,7 +5,7 @@ use super::Host;
 use super::outcome::{not_converged, tell};
 use super::runs::Runs;
 use crate::apply::{About, ApplyError, Program, Ran, Reboot, Record, RunId};
-use crate::plan::{HostPlan, Op, StepPlan};
+use crate::plan::{HostPlan, Op, PackageOp, StepPlan};
 use crate::report::{Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
 use crate::transport::{Ask, TransportError};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, 
 /// Which of the steps that share a transaction apt refuses is told by a plan
 /// with the package lists that the host has by then.
 fn explain(plan: &HostPlan, host: &mut impl Replan, outcome: &mut HostOutcome, reporter: &dyn Reporter) {
-    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
+    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::Package(PackageOp::AptInstall { .. })));
     let Some(failure) = outcome.failure.as_mut().filter(|failure| installs(&failure.step)) else { return };
     if plan.steps.iter().filter(|step| installs(step)).count() < 2 {
         return;
@@ -125,7 +125,9 @@ fn explain(plan: &HostPlan, host: &mut impl Replan, outcome: &mut HostOutcome, r
                 failure.output.split(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).collect();
             let is_told = |step: &&StepPlan| {
                 step.ops.iter().any(|op| match op {
-                    Op::AptInstall { packages, .. } => packages.iter().any(|target| said.contains(&target.name.bare())),
+                    Op::Package(PackageOp::AptInstall { packages, .. }) => {
+                        packages.iter().any(|target| said.contains(&target.name.bare()))
+                    }
                     _ => false,
                 })
             };

@@ -1,6 +1,6 @@
 //! What came of an apply on one host.
 
-use crate::plan::{FieldChange, HostPlan, Op, Override, StepPlan};
+use crate::plan::{FieldChange, HostPlan, Op, Override, PackageOp, StepPlan};
 use crate::report::{Ending, Event, HostOutcome, Reporter, StepEnding};
 
 /// Tells how it ended for a host, unless that was told already.
@@ -46,7 +46,7 @@ pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, repor
 /// Where a package of the run has given a path to an account of its own that an
 /// earlier step gives to another: says what can be done.
 fn name_new_owners(outcome: &HostOutcome, rest: &mut HostPlan) {
-    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::AptInstall { .. }));
+    let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::Package(PackageOp::AptInstall { .. })));
     let done = outcome.steps.iter().filter(|(step, ending)| *ending == StepEnding::Done && installs(step));
     let places = done.filter_map(|(step, _)| rest.steps.iter().position(|other| other.id == step.id));
     let Some(last) = places.max() else { return };

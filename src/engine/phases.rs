@@ -16,7 +16,7 @@ use super::outcome::{join, not_converged, tell};
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
 use crate::observe::{HostState, Known};
-use crate::plan::{Action, HostPlan, Op, Override, StepPlan, Verb};
+use crate::plan::{Action, HostPlan, Op, Override, StepPlan, UnitOp, Verb};
 use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
 use crate::values::UnitName;
 use std::collections::BTreeSet;
@@ -292,7 +292,7 @@ impl Work {
             so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).map(|(step, _)| step).collect();
         // Restarts that an earlier run has left come before all steps.
         let first = |step: &&StepPlan| {
-            let left = step.ops.iter().any(|op| matches!(op, Op::Pending { first: true, .. }));
+            let left = step.ops.iter().any(|op| matches!(op, Op::Unit(UnitOp::Pending { first: true, .. })));
             if left { Some(0) } else { place(&step.id).map(|at| at + 1) }
         };
         let opaque = done.iter().copied().filter(|step| step.ops.iter().any(Op::may_undo_others));
@@ -371,9 +371,10 @@ impl Work {
 /// The unit that an operation starts; a reload starts none.
 fn started(op: &Op) -> Option<&UnitName> {
     match op {
-        Op::Systemctl { verb: Verb::Start | Verb::Restart, unit } | Op::Pending { verb: Verb::Restart, unit, .. } => {
-            Some(unit)
-        }
+        Op::Unit(
+            UnitOp::Systemctl { verb: Verb::Start | Verb::Restart, unit }
+            | UnitOp::Pending { verb: Verb::Restart, unit, .. },
+        ) => Some(unit),
         _ => None,
     }
 }

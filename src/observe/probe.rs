@@ -28,34 +28,51 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
         script.line("q_facts() {").line(include_str!("probes/facts.sh")).line(include_str!("probes/left.sh"));
         script.line(":").line("}").line("section facts q_facts");
     }
-    let words = |pick: fn(&Query) -> Option<&str>| -> Vec<String> {
-        queries.iter().filter_map(pick).map(str::to_owned).collect()
-    };
-    let paths = words(|q| if let Query::Path(p) = q { Some(p.as_str()) } else { None });
-    let digests = words(|q| match q {
+    ask_paths(&mut script, queries);
+    ask_accounts(&mut script, queries);
+    ask_packages(&mut script, queries);
+    ask_units_and_kernel(&mut script, queries);
+    ask_syntax(&mut script, queries);
+    if runs(queries).next().is_some() {
+        script.line(RUN_TEXT).line("LIMIT=60");
+    }
+    for (number, run) in runs(queries).enumerate() {
+        script.run(run_command(number, run));
+    }
+    script
+}
+
+/// The words of the queries of one sort, in their order.
+fn words(queries: &Queries, pick: fn(&Query) -> Option<&str>) -> Vec<String> {
+    queries.iter().filter_map(pick).map(str::to_owned).collect()
+}
+
+fn ask_paths(script: &mut Script, queries: &Queries) {
+    let paths = words(queries, |q| if let Query::Path(p) = q { Some(p.as_str()) } else { None });
+    let digests = words(queries, |q| match q {
         Query::Digest(p) | Query::Content(p) => Some(p.as_str()),
         _ => None,
     });
-    let contents = words(|q| if let Query::Content(p) = q { Some(p.as_str()) } else { None });
-    let names = words(|q| if let Query::Names(p) = q { Some(p.as_str()) } else { None });
-    piped(&mut script, "path", &paths, "| q_find");
-    let mut flagged = paths.clone();
+    let contents = words(queries, |q| if let Query::Content(p) = q { Some(p.as_str()) } else { None });
+    let names = words(queries, |q| if let Query::Names(p) = q { Some(p.as_str()) } else { None });
+    piped(script, "path", &paths, "| q_find");
+    let mut flagged = paths;
     if queries.contains(&Query::Accounts) {
         flagged.extend(ACCOUNT_DATABASES.map(str::to_owned));
     }
-    piped(&mut script, "flags", &flagged, "| q_flags");
+    piped(script, "flags", &flagged, "| q_flags");
     if !flagged.is_empty() {
         script.line(mounts::PROBE).line("section mounts q_mounts");
     }
-    piped(&mut script, "digest", &digests, "| q_sum");
-    piped(&mut script, "content", &contents, "| q_tar");
-    piped(&mut script, "names", &names, "| q_names");
-    let mut fragments = words(|q| if let Query::Fragments(p) = q { Some(p.as_str()) } else { None });
+    piped(script, "digest", &digests, "| q_sum");
+    piped(script, "content", &contents, "| q_tar");
+    piped(script, "names", &names, "| q_names");
+    let mut fragments = words(queries, |q| if let Query::Fragments(p) = q { Some(p.as_str()) } else { None });
     for query in queries.iter() {
         let Query::DropIns(name) = query else { continue };
         fragments.extend(drop_in_directories(name).iter().map(ToString::to_string));
     }
-    piped(&mut script, "fragments", &fragments, "| q_fragments");
+    piped(script, "fragments", &fragments, "| q_fragments");
     let trees = |wanted: bool| -> Vec<String> {
         let top = |q: &Query| match q {
             Query::Tree { top, across } if *across == wanted => Some(top.to_string()),
@@ -63,8 +80,16 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
         };
         queries.iter().filter_map(top).collect()
     };
-    piped(&mut script, "tree", &trees(false), "| q_tree");
-    piped(&mut script, "trees", &trees(true), "| q_trees");
+    piped(script, "tree", &trees(false), "| q_tree");
+    piped(script, "trees", &trees(true), "| q_trees");
+    let listed = words(queries, |q| if let Query::Acl(p) = q { Some(p.as_str()) } else { None });
+    if !listed.is_empty() {
+        script.line(acl::PROBE);
+    }
+    piped(script, "acls", &listed, "| q_acls");
+}
+
+fn ask_accounts(script: &mut Script, queries: &Queries) {
     if queries.contains(&Query::Accounts) {
         script
             .line("section passwd getent passwd")
@@ -73,71 +98,69 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
             .line("section local q_local");
     }
     // Not every source of names lists all that it knows: these are asked for by name.
-    let users = words(|q| if let Query::User(name) = q { Some(name) } else { None });
-    called(&mut script, Command::new("section user getent passwd"), &users);
-    let groups = words(|q| if let Query::Group(name) = q { Some(name) } else { None });
-    called(&mut script, Command::new("section usergroup getent group"), &groups);
+    let users = words(queries, |q| if let Query::User(name) = q { Some(name) } else { None });
+    called(script, Command::new("section user getent passwd"), &users);
+    let groups = words(queries, |q| if let Query::Group(name) = q { Some(name) } else { None });
+    called(script, Command::new("section usergroup getent group"), &groups);
+}
+
+fn ask_packages(script: &mut Script, queries: &Queries) {
     // dpkg-query(1) takes the architecture by its letter, apt as a word for the host's own too.
-    let mut packages = words(|q| if let Query::Package(p) = q { Some(p.bare()) } else { None });
+    let mut packages = words(queries, |q| if let Query::Package(p) = q { Some(p.bare()) } else { None });
     packages.dedup();
     const FORMAT: &str =
         "${binary:Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n";
-    called(&mut script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
+    called(script, Command::new("section package dpkg-query -W -f").arg(FORMAT).arg("--"), &packages);
     if !packages.is_empty() {
         script.line("section automatic q_automatic");
     }
     if !packages.is_empty() || apt::calls(queries).next().is_some() {
         script.line("section unfinished q_unfinished");
     }
-    let candidates = words(|q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
-    called(&mut script, Command::new("section candidate apt-cache policy --"), &candidates);
+    let candidates = words(queries, |q| if let Query::Candidate(p) = q { Some(p.as_str()) } else { None });
+    called(script, Command::new("section candidate apt-cache policy --"), &candidates);
     if queries.iter().any(|q| matches!(q, Query::Provided(_))) {
         script.line("section provided q_provided");
     }
-    let virtuals = words(|q| if let Query::Providers(p) = q { Some(p.as_str()) } else { None });
-    called(&mut script, Command::new("section providers apt-cache showpkg --"), &virtuals);
+    let virtuals = words(queries, |q| if let Query::Providers(p) = q { Some(p.as_str()) } else { None });
+    called(script, Command::new("section providers apt-cache showpkg --"), &virtuals);
     if queries.contains(&Query::Packages) {
         script.line("section installed q_installed");
     }
-    let shipped = words(|q| if let Query::Shipped(p) = q { Some(p.bare()) } else { None });
-    called(&mut script, Command::new("section shipped q_shipped").arg(shipped::FORMAT), &shipped);
+    let shipped = words(queries, |q| if let Query::Shipped(p) = q { Some(p.bare()) } else { None });
+    called(script, Command::new("section shipped q_shipped").arg(shipped::FORMAT), &shipped);
     for (number, words) in apt::calls(queries).enumerate() {
         script.run(Command::new("section").arg(format!("transaction{number}")).arg("q_transaction").args(words));
     }
-    let units = words(|q| if let Query::Unit(u) = q { Some(u.as_str()) } else { None });
-    called(&mut script, Command::new("section unit q_units"), &units);
+}
+
+fn ask_units_and_kernel(script: &mut Script, queries: &Queries) {
+    let units = words(queries, |q| if let Query::Unit(u) = q { Some(u.as_str()) } else { None });
+    called(script, Command::new("section unit q_units"), &units);
     let keys = queries.iter().filter_map(|q| if let Query::Sysctl(k) = q { Some(k) } else { None });
     let pairs: Vec<String> = keys.flat_map(|key| [key.to_string(), key.proc_path()]).collect();
-    called(&mut script, Command::new("section sysctl q_sysctl"), &pairs);
-    called(&mut script, Command::new("section fixed q_fixed"), &pairs);
+    called(script, Command::new("section sysctl q_sysctl"), &pairs);
+    called(script, Command::new("section fixed q_fixed"), &pairs);
     if queries.iter().any(|q| matches!(q, Query::Module(_))) {
         script.line("section module q_modules");
     }
     if queries.contains(&Query::Processes) {
         script.line(processes::PROBE).line("section processes q_processes");
     }
+}
+
+/// What the programs of the host say of texts that are to be written.
+fn ask_syntax(script: &mut Script, queries: &Queries) {
     let texts = syntax::texts(queries);
     if !texts.is_empty() {
         script.line(syntax::PROBE);
-        called(&mut script, Command::new("section syntax q_syntax"), &texts);
+        called(script, Command::new("section syntax q_syntax"), &texts);
     }
     let units: Vec<String> = verify::texts(queries).into_iter().flat_map(|(name, text)| [name, text]).collect();
     if !units.is_empty() {
         script.line(verify::PROBE);
-        called(&mut script, Command::new("section verify q_verify"), &units);
+        called(script, Command::new("section verify q_verify"), &units);
     }
-    let listed = words(|q| if let Query::Acl(p) = q { Some(p.as_str()) } else { None });
-    if !listed.is_empty() {
-        script.line(acl::PROBE);
-    }
-    piped(&mut script, "acls", &listed, "| q_acls");
-    if runs(queries).next().is_some() {
-        script.line(RUN_TEXT).line("LIMIT=60");
-    }
-    for (number, run) in runs(queries).enumerate() {
-        script.run(run_command(number, run));
-    }
-    script
 }
 
 /// Directories that systemd reads units from, what stands first wins

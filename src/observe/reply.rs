@@ -82,96 +82,130 @@ pub(super) fn fill(
     queries: &Queries,
     sections: &BTreeMap<String, Section>,
 ) -> Result<(), Malformed> {
-    let section = |name: &str| sections.get(name).ok_or_else(|| Malformed::missing(name));
-    let asks = |test: fn(&Query) -> bool| queries.iter().any(test);
-    if asks(|q| matches!(q, Query::Path(_))) {
-        paths(host, queries, section("path")?)?;
+    let sections = Sections(sections);
+    fill_paths(host, queries, &sections)?;
+    if queries.contains(&Query::Accounts) {
+        let [passwd, group, shadow] = [sections.get("passwd")?, sections.get("group")?, sections.get("shadow")?];
+        accounts(host, passwd, group, shadow, sections.get("local")?);
+    }
+    if asks(queries, |q| matches!(q, Query::User(_))) {
+        named_users(host, queries, sections.get("user")?);
+    }
+    if asks(queries, |q| matches!(q, Query::Group(_))) {
+        named_groups(host, queries, sections.get("usergroup")?);
+    }
+    fill_packages(host, queries, &sections)?;
+    fill_units_and_kernel(host, queries, &sections)?;
+    if asks(queries, |q| matches!(q, Query::Syntax(_))) {
+        super::syntax::read(host, queries, sections.get("syntax")?)?;
+    }
+    if asks(queries, |q| matches!(q, Query::UnitText { .. })) {
+        super::verify::read(host, queries, sections.get("verify")?)?;
+    }
+    for (number, run) in runs(queries).enumerate() {
+        let section = sections.get(&format!("run{number}"))?;
+        host.set_output(run, Known::Is(Output { code: section.code, stdout: section.text() }));
+    }
+    Ok(())
+}
+
+/// The sections of a reply by their names.
+struct Sections<'a>(&'a BTreeMap<String, Section>);
+
+impl<'a> Sections<'a> {
+    /// One that must be there.
+    fn get(&self, name: &str) -> Result<&'a Section, Malformed> {
+        self.0.get(name).ok_or_else(|| Malformed::missing(name))
+    }
+
+    /// One that a host may be unable to give, or that earlier runs did not keep.
+    fn perhaps(&self, name: &str) -> Option<&'a Section> {
+        self.0.get(name)
+    }
+}
+
+fn asks(queries: &Queries, test: fn(&Query) -> bool) -> bool {
+    queries.iter().any(test)
+}
+
+fn fill_paths(host: &mut HostState, queries: &Queries, sections: &Sections<'_>) -> Result<(), Malformed> {
+    if asks(queries, |q| matches!(q, Query::Path(_))) {
+        paths(host, queries, sections.get("path")?)?;
     }
     // Without lsattr(1) or /proc the operations themselves tell.
-    if let Some(section) = sections.get("flags") {
+    if let Some(section) = sections.perhaps("flags") {
         flags(host, section);
     }
-    if let Some(section) = sections.get("mounts") {
+    if let Some(section) = sections.perhaps("mounts") {
         super::mounts::read(host, section);
     }
-    if asks(|q| matches!(q, Query::Digest(_) | Query::Content(_))) {
-        contents(host, queries, section("digest")?, sections.get("content"))?;
+    if asks(queries, |q| matches!(q, Query::Digest(_) | Query::Content(_))) {
+        contents(host, queries, sections.get("digest")?, sections.perhaps("content"))?;
     }
-    if asks(|q| matches!(q, Query::Names(_))) {
-        names(host, queries, section("names")?);
+    if asks(queries, |q| matches!(q, Query::Names(_))) {
+        names(host, queries, sections.get("names")?);
     }
-    if asks(|q| matches!(q, Query::Fragments(_) | Query::DropIns(_))) {
-        fragments(host, queries, section("fragments")?)?;
+    if asks(queries, |q| matches!(q, Query::Fragments(_) | Query::DropIns(_))) {
+        fragments(host, queries, sections.get("fragments")?)?;
     }
     for (across, name) in [(false, "tree"), (true, "trees")] {
         if queries.iter().any(|q| matches!(q, Query::Tree { across: asked, .. } if *asked == across)) {
-            super::tree::read(host, queries, section(name)?, across)?;
+            super::tree::read(host, queries, sections.get(name)?, across)?;
         }
     }
-    if queries.contains(&Query::Accounts) {
-        accounts(host, section("passwd")?, section("group")?, section("shadow")?, section("local")?);
+    if asks(queries, |q| matches!(q, Query::Acl(_))) {
+        super::acl::read(host, queries, sections.get("acls")?);
     }
-    if asks(|q| matches!(q, Query::User(_))) {
-        named_users(host, queries, section("user")?);
-    }
-    if asks(|q| matches!(q, Query::Group(_))) {
-        named_groups(host, queries, section("usergroup")?);
-    }
-    if asks(|q| matches!(q, Query::Package(_))) {
-        packages(host, queries, section("package")?);
+    Ok(())
+}
+
+fn fill_packages(host: &mut HostState, queries: &Queries, sections: &Sections<'_>) -> Result<(), Malformed> {
+    if asks(queries, |q| matches!(q, Query::Package(_))) {
+        packages(host, queries, sections.get("package")?);
         // Runs before this form have kept nothing of the marks.
-        if let Some(section) = sections.get("automatic") {
+        if let Some(section) = sections.perhaps("automatic") {
             apt::automatic(host, section);
         }
     }
-    if let Some(section) = sections.get("unfinished") {
+    if let Some(section) = sections.perhaps("unfinished") {
         super::unfinished::read(host, section);
     }
-    if asks(|q| matches!(q, Query::Candidate(_))) {
-        candidates(host, queries, section("candidate")?);
+    if asks(queries, |q| matches!(q, Query::Candidate(_))) {
+        candidates(host, queries, sections.get("candidate")?);
     }
-    if asks(|q| matches!(q, Query::Provided(_))) {
-        apt::provided(host, queries, section("provided")?);
+    if asks(queries, |q| matches!(q, Query::Provided(_))) {
+        apt::provided(host, queries, sections.get("provided")?);
     }
-    if asks(|q| matches!(q, Query::Providers(_))) {
-        apt::providers(host, queries, section("providers")?);
+    if asks(queries, |q| matches!(q, Query::Providers(_))) {
+        apt::providers(host, queries, sections.get("providers")?);
     }
     if queries.contains(&Query::Packages) {
-        apt::installed(host, section("installed")?);
+        apt::installed(host, sections.get("installed")?);
     }
-    if asks(|q| matches!(q, Query::Shipped(_))) {
-        shipped::read(host, queries, section("shipped")?);
+    if asks(queries, |q| matches!(q, Query::Shipped(_))) {
+        shipped::read(host, queries, sections.get("shipped")?);
     }
     for (number, words) in apt::calls(queries).enumerate() {
-        apt::transaction(host, words, section(&format!("transaction{number}"))?);
+        apt::transaction(host, words, sections.get(&format!("transaction{number}"))?);
     }
-    if asks(|q| matches!(q, Query::Unit(_))) {
-        units(host, queries, section("unit")?);
+    Ok(())
+}
+
+fn fill_units_and_kernel(host: &mut HostState, queries: &Queries, sections: &Sections<'_>) -> Result<(), Malformed> {
+    if asks(queries, |q| matches!(q, Query::Unit(_))) {
+        units(host, queries, sections.get("unit")?);
     }
-    if asks(|q| matches!(q, Query::Sysctl(_))) {
-        sysctl(host, queries, section("sysctl")?);
+    if asks(queries, |q| matches!(q, Query::Sysctl(_))) {
+        sysctl(host, queries, sections.get("sysctl")?);
         // What runs before this form have kept has no such part.
-        let fixed = sections.get("fixed").map(Section::fields).unwrap_or_default();
+        let fixed = sections.perhaps("fixed").map(Section::fields).unwrap_or_default();
         fixed.iter().filter_map(|key| key.parse().ok()).for_each(|key| host.set_sysctl_read_only(&key));
     }
-    if asks(|q| matches!(q, Query::Module(_))) {
-        modules(host, queries, section("module")?);
+    if asks(queries, |q| matches!(q, Query::Module(_))) {
+        modules(host, queries, sections.get("module")?);
     }
     if queries.contains(&Query::Processes) {
-        super::processes::read(host, section("processes")?);
-    }
-    if asks(|q| matches!(q, Query::Syntax(_))) {
-        super::syntax::read(host, queries, section("syntax")?)?;
-    }
-    if asks(|q| matches!(q, Query::UnitText { .. })) {
-        super::verify::read(host, queries, section("verify")?)?;
-    }
-    if asks(|q| matches!(q, Query::Acl(_))) {
-        super::acl::read(host, queries, section("acls")?);
-    }
-    for (number, run) in runs(queries).enumerate() {
-        let section = section(&format!("run{number}"))?;
-        host.set_output(run, Known::Is(Output { code: section.code, stdout: section.text() }));
+        super::processes::read(host, sections.get("processes")?);
     }
     Ok(())
 }

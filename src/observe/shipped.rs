@@ -166,7 +166,7 @@ pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::Op;
+    use crate::plan::{Op, PackageOp};
 
     fn section(text: &str) -> Section {
         Section { output: text.as_bytes().to_vec(), code: 0, errors: String::new() }
@@ -202,7 +202,8 @@ mod tests {
 
     fn after(purge: bool) -> Vec<bool> {
         let mut host = host();
-        Op::AptRemove { packages: vec!["app".parse().unwrap()], purge, may_remove: Vec::new() }.effect(&mut host);
+        Op::Package(PackageOp::AptRemove { packages: vec!["app".parse().unwrap()], purge, may_remove: Vec::new() })
+            .effect(&mut host);
         let there = ["/etc/app.conf", "/usr/bin/app", "/usr/lib/lib.so"]
             .map(|path| host.path(&path.parse().unwrap()).unwrap().entry().is_some());
         let unit = matches!(host.unit(&"app.service".parse().unwrap()), Ok(Known::Is(unit)) if unit.load == "loaded");

@@ -3,7 +3,7 @@
 //! A saved plan holds these words, not the state: file contents and password
 //! hashes appear only as a salted digest.
 
-use super::{Content, HostState, Known, Package, PathState, Query};
+use super::{Content, HostState, Known, Package, PathState, Query, Transaction};
 use crate::values::{hex, sha256};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -23,15 +23,7 @@ impl HostState {
         let exists = |found: bool| if found { "exists" } else { "absent" }.to_owned();
         let unknown = |error: super::StateError| format!("unknown ({error})");
         match query {
-            Query::Path(path) => self.path(path).map_or_else(unknown, |state| match state {
-                PathState::Present(entry) => {
-                    let target = entry.target.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
-                    let kind = format!("{:?}", entry.file_type).to_lowercase();
-                    format!("{kind} {} {}:{}{target}", entry.mode, entry.owner, entry.group)
-                }
-                PathState::Absent => "absent".into(),
-                PathState::AfterApply => "known after apply".into(),
-            }),
+            Query::Path(path) => self.path(path).map_or_else(unknown, of_path),
             // The bytes and their digest are the same finding, whichever was asked for.
             Query::Digest(path) | Query::Content(path) => self.content(path).map_or_else(unknown, |content| {
                 let digest = match content {
@@ -63,26 +55,11 @@ impl HostState {
             }),
             Query::User(name) => self.has_user(name).map_or_else(unknown, exists),
             Query::Group(name) => self.has_group(name).map_or_else(unknown, exists),
-            Query::Package(name) => self.package(name).map_or_else(unknown, |package| match package {
-                Package::Absent => "absent".into(),
-                Package::ConfigFiles => "removed, its configuration left".into(),
-                Package::Installed { version: Known::Is(version), held } => {
-                    format!("installed {version}{}", if *held { ", held" } else { "" })
-                }
-                Package::Installed { .. } => "installed".into(),
-                Package::Broken(state) => state.clone(),
-            }),
+            Query::Package(name) => self.package(name).map_or_else(unknown, of_package),
             Query::Candidate(name) => self.candidate(name).map_or_else(unknown, |c| {
                 format!("{} from {}", c.version.as_deref().unwrap_or("none"), c.origins.join(", "))
             }),
-            Query::Transaction(words) => self.transaction(words).map_or_else(unknown, |transaction| {
-                let line = |change: &super::PackageChange| {
-                    let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "absent".into());
-                    format!("{} {} to {}", change.name, side(&change.before), side(&change.after))
-                };
-                let lines: Vec<String> = transaction.changes.iter().map(line).collect();
-                transaction.refusal.clone().unwrap_or_else(|| lines.join(", "))
-            }),
+            Query::Transaction(words) => self.transaction(words).map_or_else(unknown, of_transaction),
             Query::Provided(name) => {
                 self.provided(name).map_or_else(unknown, |by| by.iter().cloned().collect::<Vec<_>>().join(" "))
             }
@@ -123,6 +100,38 @@ impl HostState {
         };
         self.shadow.iter().map(line).collect()
     }
+}
+
+fn of_path(state: &PathState) -> String {
+    match state {
+        PathState::Present(entry) => {
+            let target = entry.target.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
+            format!("{} {} {}:{}{target}", entry.file_type.name(), entry.mode, entry.owner, entry.group)
+        }
+        PathState::Absent => "absent".into(),
+        PathState::AfterApply => "known after apply".into(),
+    }
+}
+
+fn of_package(package: &Package) -> String {
+    match package {
+        Package::Absent => "absent".into(),
+        Package::ConfigFiles => "removed, its configuration left".into(),
+        Package::Installed { version: Known::Is(version), held } => {
+            format!("installed {version}{}", if *held { ", held" } else { "" })
+        }
+        Package::Installed { .. } => "installed".into(),
+        Package::Broken(state) => state.clone(),
+    }
+}
+
+fn of_transaction(transaction: &Transaction) -> String {
+    let line = |change: &super::PackageChange| {
+        let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "absent".into());
+        format!("{} {} to {}", change.name, side(&change.before), side(&change.after))
+    };
+    let lines: Vec<String> = transaction.changes.iter().map(line).collect();
+    transaction.refusal.clone().unwrap_or_else(|| lines.join(", "))
 }
 
 /// A digest that tells nothing about short or guessable values without the salt.

@@ -4,9 +4,9 @@
 //! changed under a guard: confirmed by a new login, or put back. To guard too
 //! much costs a second; to guard too little costs the host.
 
-use super::{Op, StepPlan};
+use super::StepPlan;
 use crate::observe::HostState;
-use crate::values::AbsPath;
+use crate::values::{AbsPath, UserName};
 
 /// The access that must not be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +189,8 @@ const UNITS: [&str; 41] = [
 /// The same for units with instances.
 const TEMPLATES: [&str; 7] = ["ssh@", "sshd@", "ifup@", "wg-quick@", "user@", "user-runtime-dir@", "openvpn@"];
 
-fn is_access_unit(name: &str) -> bool {
+/// Whether a unit carries the connection, filters it or takes part in a login.
+pub(super) fn is_access_unit(name: &str) -> bool {
     UNITS.contains(&name) || TEMPLATES.iter().any(|template| name.starts_with(template))
 }
 
@@ -218,7 +219,8 @@ impl Access {
         needed.map(|(_, name)| name).chain(shells.map(|(_, name)| *name)).collect()
     }
 
-    fn depends_on(&self, path: &AbsPath) -> bool {
+    /// Whether a login, or becoming root, goes by what is at a path.
+    pub(super) fn depends_on(&self, path: &AbsPath) -> bool {
         let within = |top: &&str| path.as_str().strip_prefix(*top).is_some_and(|r| r.is_empty() || r.starts_with('/'));
         // A link among the wants of a target decides about the next boot.
         let unit = || {
@@ -257,9 +259,14 @@ impl Access {
             || self.is_below(path)
     }
 
+    /// Whether this is the user who logs in, or one that every login needs.
+    pub(super) fn is_own(&self, user: &UserName) -> bool {
+        user.as_str() == self.user || SYSTEM_USERS.contains(&user.as_str())
+    }
+
     /// Whether this is about the keys of somebody else: in the `.ssh` of that
     /// user's home, which they own. sshd's StrictModes takes no such file for ours.
-    fn is_anothers(&self, path: &AbsPath, owner: &str) -> bool {
+    pub(super) fn is_anothers(&self, path: &AbsPath, owner: &str) -> bool {
         let below = path.as_str().strip_prefix("/home/").and_then(|rest| rest.strip_prefix(owner));
         let ours = self.home.as_ref().is_some_and(|home| {
             path.as_str().strip_prefix(home.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -275,74 +282,12 @@ impl Access {
     }
 }
 
-impl Op {
-    /// Whether this can cut off the operator's own access to the host.
-    pub fn can_cut(&self, access: &Access) -> bool {
-        let own =
-            |user: &crate::values::UserName| user.as_str() == access.user || SYSTEM_USERS.contains(&user.as_str());
-        match self {
-            Op::WriteFile { path, meta, .. } | Op::MakeDirectory { path, meta } => {
-                access.depends_on(path) && !access.is_anothers(path, &meta.owner)
-            }
-            Op::MakeLink { path, .. }
-            | Op::Remove { path, .. }
-            | Op::Download { path, .. }
-            | Op::SetMeta { path, .. }
-            | Op::SetTree { path, .. } => access.depends_on(path),
-            Op::UserChange { name, home, .. } => own(name) || home.as_ref().is_some_and(|home| access.depends_on(home)),
-            Op::UserRemove { name, .. } => own(name),
-            Op::LockPassword { user, .. }
-            | Op::SetExpiry { user, .. }
-            | Op::SetPasswordHash { user, .. }
-            | Op::Join { user, .. }
-            | Op::Leave { user, .. } => own(user),
-            // AllowGroups and sudoers go by groups, which the user may be in.
-            Op::GroupChange { .. } | Op::GroupRemove { .. } => true,
-            Op::Systemctl { unit, .. } => is_access_unit(unit.as_str()),
-            Op::Exec { argv, .. } => argv
-                .iter()
-                .any(|word| word == "ufw" || word.parse().is_ok_and(|path: AbsPath| access.depends_on(&path))),
-            Op::Sysctl { key, value } => cuts_live(key.as_ref(), value.trim(), access.v6),
-            // What is new has nobody's access yet.
-            Op::UserAdd { .. } | Op::GroupAdd { .. } => false,
-            // What a login goes through is never removed (see `packages`), and no
-            // guard puts packages back.
-            Op::AptUpdate { .. }
-            | Op::AptInstall { .. }
-            | Op::AptRemove { .. }
-            | Op::AptUpgrade { .. }
-            | Op::AptAutoremove { .. }
-            | Op::AptMark { .. }
-            | Op::Debconf { .. } => false,
-            // What a unit takes up was changed by an operation of its own, and
-            // confirmed live.
-            Op::Pending { .. } | Op::Forget { .. } | Op::DaemonReload => false,
-            // Rules of sudo may be for this host by its name (sudoers(5), Host_List).
-            Op::SetHostname { .. } => true,
-            // Nothing of what a login needs goes by these.
-            Op::Module { .. } | Op::SetTimezone { .. } | Op::Check(_) => false,
-            // The operator says `guard = true` where a command needs it.
-            Op::Run { .. } => false,
-            // No login can be waited for while the host restarts.
-            Op::Reboot { .. } => false,
-        }
-    }
-}
-
-/// Whether a live kernel parameter can cut a connection, or leave no room for another one.
-fn cuts_live(key: &str, value: &str, v6: bool) -> bool {
-    const LIMITS: [&str; 5] = ["fs.file-max", "fs.nr_open", "kernel.pid_max", "kernel.threads-max", "kernel.pty.max"];
-    LIMITS.contains(&key)
-        || v6 && key.ends_with(".disable_ipv6") && value != "0"
-        || key.starts_with("net.ipv4.conf.") && key.ends_with(".arp_ignore") && value != "0"
-}
-
 impl StepPlan {
     /// Puts the step under a guard if anything it does can cut off access.
     pub(crate) fn guard_for(&mut self, access: &Access) {
         self.guard |= self.ops.iter().any(|op| op.can_cut(access));
         // No login can be waited for while the host restarts.
-        self.guard &= !self.ops.iter().any(|op| matches!(op, Op::Reboot { .. }));
+        self.guard &= !self.ops.iter().any(|op| op.reboots());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can cut off access, and what cannot.
 
 use super::Access;
-use crate::plan::{Meta, Op};
+use crate::plan::{AccountOp, FileOp, Meta, Op, SystemOp, UnitOp};
 
 fn cuts(path: &str, owner: &str) -> bool {
     let access = Access {
@@ -12,7 +12,7 @@ fn cuts(path: &str, owner: &str) -> bool {
         v6: false,
     };
     let meta = Meta { owner: owner.to_owned(), ..Meta::root(0o700) };
-    Op::MakeDirectory { path: path.parse().unwrap(), meta }.can_cut(&access)
+    Op::File(FileOp::MakeDirectory { path: path.parse().unwrap(), meta }).can_cut(&access)
 }
 
 #[test]
@@ -68,18 +68,18 @@ fn users_units_and_limits_that_a_login_needs_can_cut_it_off() {
     let access =
         Access { user: "ubuntu".to_owned(), home: None, shell: "/usr/bin/zsh".parse().ok(), remote: true, v6: false };
     for (name, cuts) in [("sshd", true), ("root", true), ("ubuntu", true), ("messagebus", true), ("ada", false)] {
-        let op = Op::UserRemove { name: name.parse().unwrap(), remove_home: false };
+        let op = Op::Account(AccountOp::UserRemove { name: name.parse().unwrap(), remove_home: false });
         assert_eq!(op.can_cut(&access), cuts, "{name}");
     }
     for (unit, cuts) in [("networking.service", true), ("wg-quick@wg0.service", true), ("nginx.service", false)] {
-        let op = Op::Systemctl { verb: Verb::Stop, unit: unit.parse().unwrap() };
+        let op = Op::Unit(UnitOp::Systemctl { verb: Verb::Stop, unit: unit.parse().unwrap() });
         assert_eq!(op.can_cut(&access), cuts, "{unit}");
     }
     for (key, value, cuts) in [("kernel.pid_max", "32768", true), ("net.ipv4.ip_forward", "1", false)] {
-        let op = Op::Sysctl { key: key.parse().unwrap(), value: value.to_owned() };
+        let op = Op::System(SystemOp::Sysctl { key: key.parse().unwrap(), value: value.to_owned() });
         assert_eq!(op.can_cut(&access), cuts, "{key}");
     }
-    assert!(Op::SetHostname { name: "web2".to_owned() }.can_cut(&access), "rules of sudo go by it");
+    assert!(Op::System(SystemOp::SetHostname { name: "web2".to_owned() }).can_cut(&access), "rules of sudo go by it");
     assert_eq!(access.packages(), ["openssh-server", "sudo", "zsh"]);
 }
 

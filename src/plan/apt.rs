@@ -1,7 +1,7 @@
 //! What the operations on packages are made of, and the words with which they
 //! call apt-get(8): a plan simulates with the same words as an apply works.
 
-use super::Op;
+use super::{Op, PackageOp};
 use crate::values::{AbsPath, PackageName};
 use std::collections::BTreeSet;
 
@@ -79,7 +79,7 @@ impl Mark {
 }
 
 impl AptOptions {
-    fn words(&self) -> Vec<String> {
+    pub(super) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         words.extend(self.recommends.map(|yes| {
             let word = if yes { "--install-recommends" } else { "--no-install-recommends" };
@@ -107,61 +107,28 @@ pub(crate) fn with_released<'a>(mut words: Vec<String>, names: impl Iterator<Ite
 const RELEASED: &str = "Stockade::Released::=";
 
 impl Op {
-    /// The words of apt-get for this operation: a verb, options, and names
-    /// after `--`. None for what apt-get does not do. Packages that come as
-    /// files are not among them: where they stand only the apply knows.
+    /// The words of apt-get for this operation (see [`PackageOp::apt_words`]).
     pub fn apt_words(&self) -> Option<Vec<String>> {
-        let mut words = Vec::new();
-        match self {
-            Op::AptInstall { packages, remove, options, .. } => {
-                words.push("install".to_owned());
-                words.extend(options.words());
-                words.push("--".to_owned());
-                let from_lists = packages.iter().filter(|target| target.file.is_none());
-                words.extend(from_lists.map(|target| match (&target.path, &target.version) {
-                    (Some(path), _) => path.to_string(),
-                    (None, Some(version)) => format!("{}={version}", target.name),
-                    (None, None) => target.name.to_string(),
-                }));
-                // apt-get(8): a package name followed by a hyphen is removed in the same transaction.
-                words.extend(remove.iter().map(|name| format!("{name}-")));
-            }
-            Op::AptRemove { packages, purge, .. } => {
-                words.extend([if *purge { "purge" } else { "remove" }.to_owned(), "--".to_owned()]);
-                words.extend(packages.iter().map(ToString::to_string));
-            }
-            Op::AptUpgrade { full, keep, .. } => {
-                words.push(if *full { "dist-upgrade" } else { "upgrade" }.to_owned());
-                // As apt(8) upgrades: what an update newly needs is installed, nothing is removed.
-                words.extend((!full).then(|| "--with-new-pkgs".to_owned()));
-                // The version that is named becomes the candidate, so that no newer one is.
-                words.extend((!keep.is_empty()).then(|| "--".to_owned()));
-                words.extend(keep.iter().map(|(name, version)| format!("{name}={version}")));
-            }
-            Op::AptAutoremove { purge, keep } => {
-                words.push("autoremove".to_owned());
-                words.extend(purge.then(|| "--purge".to_owned()));
-                // apt-get(8): a name followed by a plus sign is to be installed, and so stays.
-                words.extend((!keep.is_empty()).then(|| "--".to_owned()));
-                words.extend(keep.iter().map(|name| format!("{name}+")));
-            }
-            _ => return None,
-        }
-        Some(words)
+        self.package().and_then(PackageOp::apt_words)
     }
 
     /// Whether configuration goes with the packages that it removes.
     pub(super) fn purges(&self) -> bool {
-        matches!(self, Op::AptRemove { purge: true, .. } | Op::AptAutoremove { purge: true, .. })
+        self.package().is_some_and(PackageOp::purges)
     }
 
     /// The packages that the playbook names to go with this operation.
     pub fn named_removals(&self) -> Vec<&PackageName> {
-        match self {
-            Op::AptInstall { remove, may_remove, .. } => remove.iter().chain(may_remove).collect(),
-            Op::AptRemove { packages, may_remove, .. } => packages.iter().chain(may_remove).collect(),
-            Op::AptUpgrade { may_remove, .. } => may_remove.iter().collect(),
-            _ => Vec::new(),
-        }
+        self.package().map(PackageOp::named_removals).unwrap_or_default()
     }
+}
+
+/// Whether apt reads what stands at a path: its sources, preferences and settings.
+pub(super) fn reads(path: &AbsPath) -> bool {
+    path.as_str().starts_with("/etc/apt/")
+}
+
+/// Whether apt's sources are read from a path.
+pub(super) fn reads_sources(path: &AbsPath) -> bool {
+    path.as_str() == "/etc/apt/sources.list" || path.as_str().starts_with("/etc/apt/sources.list.d")
 }

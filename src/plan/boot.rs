@@ -7,7 +7,7 @@
 //! of /etc/crypttab (crypttab(5)), for mount units that a target of the boot
 //! requires, and for what grub-mkconfig(8) sources.
 
-use super::{Op, PlanError, Planned};
+use super::{FileOp, Op, PlanError, Planned};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Query, Run};
 use crate::values::{AbsPath, UnitFile};
 
@@ -59,7 +59,7 @@ impl Mounted {
 pub(super) fn check(planned: &mut Planned, host: &HostState, sensitive: bool) -> Result<(), PlanError> {
     let mut found = Found { host, sensitive, notes: Vec::new(), wants: Vec::new(), open: None };
     for op in &planned.ops {
-        let Op::WriteFile { path, content, .. } = op else { continue };
+        let Op::File(FileOp::WriteFile { path, content, .. }) = op else { continue };
         let Some(reader) = Reader::of(path) else { continue };
         let new = String::from_utf8_lossy(content);
         let Some(lines) = found.added(path, &new) else { continue };

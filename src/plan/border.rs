@@ -5,7 +5,7 @@
 //! would have seen the host as no step describes it. So the phase ends before
 //! the next step that runs something, and what was undone is mended first.
 
-use super::{Action, DesiredStep, Op, StepPlan};
+use super::{Action, CommandOp, DesiredStep, Op, StepPlan, UnitOp};
 use crate::observe::{Part, Queries};
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], id
             }
             continue;
         }
-        let runs = step.ops.iter().any(|op| op.is_opaque() || matches!(op, Op::Check(_)));
+        let runs = step.ops.iter().any(|op| op.is_opaque() || matches!(op, Op::Command(CommandOp::Check(_))));
         let one_with = |ran: &Ran| ran.is_apt && step.ops.iter().all(Op::is_apt) || ran.guard && step.guard;
         if runs && !perhaps_undone.is_empty() && !ran.iter().all(one_with) {
             let names = |indices: &[usize]| names(indices.iter().filter_map(|at| plans.get(*at)));
@@ -50,7 +50,7 @@ pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], id
         if plans[at].ops.iter().any(Op::reboots) {
             (ran, perhaps_undone) = (Vec::new(), Vec::new());
         // A restart that was pending may fail, and is tried again at the end.
-        } else if plans[at].ops.iter().any(|op| op.is_opaque() && !matches!(op, Op::Pending { .. })) {
+        } else if plans[at].ops.iter().any(|op| op.is_opaque() && !matches!(op, Op::Unit(UnitOp::Pending { .. }))) {
             ran.push(Ran::of(at, &plans[at]));
         }
     }

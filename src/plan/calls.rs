@@ -1,7 +1,7 @@
 //! The calls of apt-get that a plan makes, and what each step adds to them.
 
 use super::transaction::LISTS_ARE_OLD;
-use super::{Action, Op, StepPlan};
+use super::{Action, Op, PackageOp, StepPlan};
 use crate::observe::{HostState, Package};
 use crate::values::PackageName;
 
@@ -37,18 +37,27 @@ pub(super) fn joined<'a>(ops: impl Iterator<Item = &'a Op>) -> Op {
         let new: Vec<T> = more.iter().filter(|one| !all.contains(one)).cloned().collect();
         all.extend(new);
     }
-    let mut all = Op::AptRemove { packages: Vec::new(), purge: false, may_remove: Vec::new() };
+    let mut all = Op::Package(PackageOp::AptRemove { packages: Vec::new(), purge: false, may_remove: Vec::new() });
     for op in ops {
         match (&mut all, op) {
-            (Op::AptInstall { packages, remove, .. }, Op::AptInstall { packages: more, remove: gone, .. }) => {
+            (
+                Op::Package(PackageOp::AptInstall { packages, remove, .. }),
+                Op::Package(PackageOp::AptInstall { packages: more, remove: gone, .. }),
+            ) => {
                 join(packages, more);
                 join(remove, gone);
             }
-            (Op::AptInstall { remove, .. }, Op::AptRemove { packages: gone, .. }) => join(remove, gone),
-            (Op::AptRemove { packages: gone, .. }, Op::AptRemove { packages: more, .. }) => join(gone, more),
-            (Op::AptRemove { packages: gone, .. }, Op::AptInstall { .. }) => {
+            (
+                Op::Package(PackageOp::AptInstall { remove, .. }),
+                Op::Package(PackageOp::AptRemove { packages: gone, .. }),
+            ) => join(remove, gone),
+            (
+                Op::Package(PackageOp::AptRemove { packages: gone, .. }),
+                Op::Package(PackageOp::AptRemove { packages: more, .. }),
+            ) => join(gone, more),
+            (Op::Package(PackageOp::AptRemove { packages: gone, .. }), Op::Package(PackageOp::AptInstall { .. })) => {
                 let mut op = op.clone();
-                if let Op::AptInstall { remove, .. } = &mut op {
+                if let Op::Package(PackageOp::AptInstall { remove, .. }) = &mut op {
                     join(remove, gone);
                 }
                 all = op;
@@ -79,7 +88,7 @@ pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
     // What is open is planned, and asked of apt, when its turn comes.
     let decided = || steps.iter().enumerate().filter(|(_, step)| step.open.is_none());
     let ops = || decided().flat_map(|(index, step)| step.ops.iter().map(move |op| (index, op)));
-    let changes_apt = |op: &Op| matches!(op, Op::AptUpdate { .. }) || op.configures_apt();
+    let changes_apt = |op: &Op| matches!(op, Op::Package(PackageOp::AptUpdate { .. })) || op.configures_apt();
     let fresh = host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
     let lists_stay = fresh && !ops().any(|(_, op)| changes_apt(op));
     let whole = host.dpkg_is_whole();
@@ -87,11 +96,11 @@ pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
     let mut removals: Vec<(usize, Op)> = Vec::new();
     for (index, op) in ops() {
         match op {
-            Op::AptInstall { packages, options, .. } => {
+            Op::Package(PackageOp::AptInstall { packages, options, .. }) => {
                 let broken = |name: &PackageName| matches!(host.package(name), Ok(Package::Broken(_)));
                 let from_file = packages.iter().any(|target| target.file.is_some());
                 let known = lists_stay && whole && !from_file && !packages.iter().any(|one| broken(&one.name));
-                let goes_with = |call: &&mut Call| matches!(call.parts.first(), Some((_, Op::AptInstall { options: o, .. })) if o == options);
+                let goes_with = |call: &&mut Call| matches!(call.parts.first(), Some((_, Op::Package(PackageOp::AptInstall { options: o, .. }))) if o == options);
                 match calls.iter_mut().find(goes_with) {
                     Some(call) => {
                         call.known &= known;
@@ -100,20 +109,24 @@ pub(super) fn calls(host: &HostState, steps: &[StepPlan]) -> Vec<Call> {
                     None => calls.push(Call { parts: vec![(index, op.clone())], known }),
                 }
             }
-            Op::AptRemove { .. } => removals.push((index, op.clone())),
+            Op::Package(PackageOp::AptRemove { .. }) => removals.push((index, op.clone())),
             // Both go by what is there when their turn comes.
-            Op::AptUpgrade { .. } => {
+            Op::Package(PackageOp::AptUpgrade { .. }) => {
                 calls.push(Call { parts: vec![(index, op.clone())], known: lists_stay && whole });
             }
-            Op::AptAutoremove { .. } => {
-                let first =
-                    !ops().any(|(at, other)| at < index && (other.is_apt() || matches!(other, Op::AptUpgrade { .. })));
+            Op::Package(PackageOp::AptAutoremove { .. }) => {
+                let first = !ops().any(|(at, other)| {
+                    at < index && (other.is_apt() || matches!(other, Op::Package(PackageOp::AptUpgrade { .. })))
+                });
                 calls.push(Call { parts: vec![(index, op.clone())], known: whole && first });
             }
             _ => {}
         }
     }
-    match calls.iter_mut().find(|call| matches!(call.parts.first(), Some((_, Op::AptInstall { .. })))) {
+    match calls
+        .iter_mut()
+        .find(|call| matches!(call.parts.first(), Some((_, Op::Package(PackageOp::AptInstall { .. })))))
+    {
         Some(call) => {
             call.parts.extend(removals);
             call.parts.sort_by_key(|(step, _)| *step);

@@ -9,7 +9,9 @@
 //! reboots, steps that are open, and what a package brings.
 
 use super::turn::leave_unknown_places_open;
-use super::{Action, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan};
+use super::{
+    Action, CommandOp, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, SystemOp, UnitOp,
+};
 use crate::observe::HostState;
 
 /// Every step that a later one contradicts, with the place of both. `steps` are
@@ -117,7 +119,9 @@ fn remains(step: &DesiredStep, plan: &StepPlan, state: &HostState) -> Option<Str
 
 /// Whether what a step does, and whether it is due, is known when it is planned.
 pub(super) fn is_predictable(plan: &StepPlan) -> bool {
-    let opaque = |op: &Op| matches!(op, Op::Run { .. } | Op::Check(_) | Op::Reboot { .. });
+    let opaque = |op: &Op| {
+        matches!(op, Op::Command(CommandOp::Run { .. } | CommandOp::Check(_)) | Op::System(SystemOp::Reboot { .. }))
+    };
     !matches!(plan.kind, "command" | "check" | "reboot")
         && plan.action != Action::Unknown
         && !plan.ops.iter().any(opaque)
@@ -127,7 +131,7 @@ pub(super) fn is_predictable(plan: &StepPlan) -> bool {
 /// only has systemd read again what a later step writes.
 pub(super) fn is_open(planned: &Planned) -> bool {
     let unknown = |side: &Option<String>| side.as_deref() == Some(KNOWN_AFTER_APPLY);
-    planned.changes.iter().any(|change| unknown(&change.before)) || planned.ops == [Op::DaemonReload]
+    planned.changes.iter().any(|change| unknown(&change.before)) || planned.ops == [Op::Unit(UnitOp::DaemonReload)]
 }
 
 /// Whether a unit is to run that is known not to.

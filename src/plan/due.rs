@@ -1,6 +1,6 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::{Action, DesiredStep, FieldChange, Op, StepPlan, Verb, decided_at_its_turn};
+use super::{Action, DesiredStep, FieldChange, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Known};
 use crate::values::UnitName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +105,9 @@ pub(super) fn leave_stopped(planned: &[(usize, &DesiredStep)], steps: &mut [Step
 /// files do not say how (systemd.service(5), `ExecReload=`).
 fn say_restart(step: &mut StepPlan, predicted: &HostState) {
     let reloaded = step.ops.iter().find_map(|op| match op {
-        Op::Systemctl { verb: Verb::Reload, unit } | Op::Pending { verb: Verb::Reload, unit, .. } => Some(unit),
+        Op::Unit(UnitOp::Systemctl { verb: Verb::Reload, unit } | UnitOp::Pending { verb: Verb::Reload, unit, .. }) => {
+            Some(unit)
+        }
         _ => None,
     });
     let Some(unit) = reloaded.filter(|unit| !is_down(predicted, unit)) else { return };
@@ -132,7 +134,7 @@ fn starts(step: &StepPlan) -> impl Iterator<Item = &UnitName> {
     };
     let certain = step.changes.iter().any(is_down);
     step.ops.iter().filter(move |_| certain).filter_map(|op| match op {
-        Op::Systemctl { verb: Verb::Start, unit } => Some(unit),
+        Op::Unit(UnitOp::Systemctl { verb: Verb::Start, unit }) => Some(unit),
         _ => None,
     })
 }
@@ -199,7 +201,11 @@ fn step(unit: UnitName, verb: Verb, because: &[Reason], guard: bool, first: bool
         changes: vec![FieldChange::new(verb.word(), None::<&str>, Some(why.join(", ")))],
         notes: if certain { Vec::new() } else { vec![decided_at_its_turn(&open.join(", "))] },
         // What a guard keeps and puts back, it makes take up the old state again itself.
-        ops: vec![if guard && certain { Op::Systemctl { verb, unit } } else { Op::Pending { verb, unit, first } }],
+        ops: vec![if guard && certain {
+            Op::Unit(UnitOp::Systemctl { verb, unit })
+        } else {
+            Op::Unit(UnitOp::Pending { verb, unit, first })
+        }],
         guard,
         ..StepPlan::default()
     }

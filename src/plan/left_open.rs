@@ -4,8 +4,8 @@
 //! after it: none of them is refused because that is missing, and none takes for
 //! certain what was found there.
 
-use super::effect::is_apts;
-use super::reach::ANYTHING;
+use super::apt;
+use super::op::ANYTHING;
 use crate::observe::{HostState, Part, PathState};
 use crate::values::{AbsPath, UnitName};
 
@@ -39,7 +39,7 @@ pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut HostState) {
             let above: Vec<AbsPath> = may_make.paths.iter().flat_map(AbsPath::ancestors).filter(missing).collect();
             above.iter().chain(&may_make.paths).for_each(|path| host.leave_open(path));
             may_make.units.iter().for_each(|unit| host.leave_unit_open(unit));
-            if may_make.paths.iter().any(is_apts) {
+            if may_make.paths.iter().any(apt::reads) {
                 host.apt_may_change();
             }
         }

@@ -6,7 +6,7 @@
 //! on the host. Of these here the host shows whether it uses them: by a unit
 //! that is active, a process, files that are theirs, or PAM's own files.
 
-use super::{Access, Op, PlanError, Planned};
+use super::{Access, Op, PackageOp, PlanError, Planned};
 use crate::observe::{HostState, Known, Query, ShippedFiles};
 use crate::values::{AbsPath, PackageName};
 
@@ -87,8 +87,8 @@ pub(super) fn check(
         return Ok(());
     }
     let own = |op: &Op| match op {
-        Op::AptRemove { packages, .. } => packages.clone(),
-        Op::AptInstall { remove, .. } => remove.clone(),
+        Op::Package(PackageOp::AptRemove { packages, .. }) => packages.clone(),
+        Op::Package(PackageOp::AptInstall { remove, .. }) => remove.clone(),
         _ => Vec::new(),
     };
     let gone: Vec<PackageName> = planned.ops.iter().flat_map(own).chain(besides.iter().cloned()).collect();

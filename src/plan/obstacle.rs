@@ -2,106 +2,34 @@
 //! and files that are themselves mount points; and what a change of a mode
 //! means for a file with an access control list.
 
-use super::{Op, PlanError, Planned};
+use super::{FileOp, Op, PlanError, Planned};
 use crate::observe::{FileType, HostState, PathState, Query, probe::ACCOUNT_DATABASES};
 use crate::values::AbsPath;
 
-/// Refuses an operation that is known to fail, and notes one that is carried
-/// out otherwise than usual.
-///
-/// # Errors
-/// What it changes cannot be changed.
-pub(super) fn check(op: &Op, host: &HostState, notes: &mut Vec<String>) -> Result<(), PlanError> {
-    match op {
-        Op::WriteFile { path, .. } | Op::Download { path, .. } => {
-            immutable(host, path)?;
-            takes_files(host, path)?;
-            if host.is_mounted(path) {
-                let note = format!("{path} is a mount point: it is written in its place, not replaced at once");
-                say(notes, note);
-            } else if let Some(count) = links(host, path) {
-                // rename(2) leaves the old file to its other names.
-                say(
-                    notes,
-                    format!(
-                        "{path} is one of {count} hard links to a file: it is replaced by a file of its own, and the old \
-                         content, owner and mode stay under the others"
-                    ),
-                );
-            }
-            in_directory(host, path)
-        }
-        Op::MakeLink { path, .. } | Op::Remove { path, .. } => {
-            immutable(host, path)?;
-            takes_files(host, path)?;
-            if let Op::Remove { recursive: true, .. } = op {
-                nothing_mounted(host, path)?;
-            }
-            if host.is_mounted(path) {
-                return Err(PlanError::Refused(format!(
-                    "{path} is a mount point on the host and cannot be removed or replaced: unmount it first"
-                )));
-            }
-            in_directory(host, path)
-        }
-        Op::MakeDirectory { path, .. } => {
-            takes_files(host, path)?;
-            inherits_list(host, path, notes);
-            in_directory(host, path)
-        }
-        Op::SetMeta { path, .. } => {
-            immutable(host, path)?;
-            if let Some(count) = links(host, path) {
-                say(
-                    notes,
-                    format!(
-                        "{path} is one of {count} hard links to a file: owner and mode change under the others too"
-                    ),
-                );
-            }
-            writable(host, path)
-        }
-        Op::SetTree { path, .. } => {
-            immutable(host, path)?;
-            writable(host, path)
-        }
-        Op::UserRemove { name, remove_home: true } => {
-            if let Some(home) = host.user(name.as_str()).ok().flatten().and_then(|account| account.home.parse().ok()) {
-                nothing_mounted(host, &home)?;
-            }
-            databases(host)
-        }
-        Op::GroupAdd { .. }
-        | Op::GroupChange { .. }
-        | Op::GroupRemove { .. }
-        | Op::UserAdd { .. }
-        | Op::UserChange { .. }
-        | Op::UserRemove { .. }
-        | Op::SetPasswordHash { .. }
-        | Op::LockPassword { .. }
-        | Op::SetExpiry { .. }
-        | Op::Join { .. }
-        | Op::Leave { .. } => databases(host),
-        Op::AptUpdate { .. }
-        | Op::AptInstall { .. }
-        | Op::AptRemove { .. }
-        | Op::AptUpgrade { .. }
-        | Op::AptAutoremove { .. }
-        | Op::AptMark { .. }
-        | Op::Debconf { .. }
-        | Op::DaemonReload
-        | Op::Systemctl { .. }
-        | Op::Pending { .. }
-        | Op::Forget { .. }
-        | Op::Sysctl { .. }
-        | Op::Module { .. }
-        | Op::SetHostname { .. }
-        | Op::SetTimezone { .. }
-        | Op::Run { .. }
-        | Op::Exec { .. }
-        | Op::Check(_)
-        | Op::Reboot { .. } => Ok(()),
+/// Notes what a change of a file that has other names, or is a mount point, means.
+pub(super) fn note_hard_links(host: &HostState, path: &AbsPath, is_replaced: bool, notes: &mut Vec<String>) {
+    if is_replaced && host.is_mounted(path) {
+        say(notes, format!("{path} is a mount point: it is written in its place, not replaced at once"));
+        return;
     }
+    let Some(count) = links(host, path) else { return };
+    // rename(2) leaves the old file to its other names.
+    let what = if is_replaced {
+        "it is replaced by a file of its own, and the old content, owner and mode stay under the others"
+    } else {
+        "owner and mode change under the others too"
+    };
+    say(notes, format!("{path} is one of {count} hard links to a file: {what}"));
+}
+
+/// What is mounted at a path cannot be replaced or removed.
+pub(super) fn refuse_mount_point(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+    if host.is_mounted(path) {
+        return Err(PlanError::Refused(format!(
+            "{path} is a mount point on the host and cannot be removed or replaced: unmount it first"
+        )));
+    }
+    Ok(())
 }
 
 fn say(notes: &mut Vec<String>, note: String) {
@@ -118,7 +46,7 @@ fn links(host: &HostState, path: &AbsPath) -> Option<u32> {
 /// A directory that is made in one with a default access control list gets the
 /// entries of that list, and the group digit of its mode is their mask (acl(5),
 /// "Object creation and default ACLs"). A file gets the mode alone.
-fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<String>) {
+pub(super) fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<String>) {
     let is_new = matches!(host.path(path), Ok(PathState::Absent));
     if let Some(above) = path.parent().filter(|above| is_new && host.has_acl(above)) {
         say(
@@ -132,7 +60,7 @@ fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<String>) {
 }
 
 /// What has a flag of chattr(1) can be neither changed nor replaced, not even by root.
-fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
     let Some(flag) = host.flag(path) else { return Ok(()) };
     let what = if flag == 'i' { "immutable" } else { "append-only" };
     Err(PlanError::Refused(format!(
@@ -142,7 +70,7 @@ fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
 }
 
 /// The tools for accounts replace all files of the databases.
-fn databases(host: &HostState) -> Result<(), PlanError> {
+pub(super) fn databases(host: &HostState) -> Result<(), PlanError> {
     ACCOUNT_DATABASES.iter().filter_map(|path| path.parse().ok()).try_for_each(|path| {
         immutable(host, &path)?;
         writable(host, &path)
@@ -150,7 +78,7 @@ fn databases(host: &HostState) -> Result<(), PlanError> {
 }
 
 /// On a file system that is mounted read-only nothing can be changed.
-fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
     match host.read_only_at(path) {
         None => Ok(()),
         Some(at) => Err(PlanError::Refused(format!(
@@ -161,7 +89,7 @@ fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
 }
 
 /// As [`writable`]; and where the kernel makes the files, nobody else can make or replace one.
-fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
     match host.kernel_made_at(path) {
         None => writable(host, path),
         Some(at) => Err(PlanError::Refused(format!(
@@ -172,7 +100,7 @@ fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
 }
 
 /// rm(1) would remove one half of a tree before it meets what is mounted in it.
-fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
     match host.mounted_below(path) {
         None => Ok(()),
         Some(at) => Err(PlanError::Refused(format!(
@@ -182,7 +110,7 @@ fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
 }
 
 /// In an immutable directory no name can be made, replaced or removed.
-fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
     match path.parent() {
         Some(parent) if host.flag(&parent) == Some('i') => immutable(host, &parent),
         _ => Ok(()),
@@ -196,8 +124,8 @@ pub(super) fn masks(planned: &mut Planned, host: &HostState) {
     let mut masks = Vec::new();
     for op in &planned.ops {
         let (path, mode) = match op {
-            Op::WriteFile { path, meta, .. } | Op::Download { path, meta, .. } => (path, meta.mode),
-            Op::SetMeta { path, mode: Some(mode), .. } => (path, *mode),
+            Op::File(FileOp::WriteFile { path, meta, .. } | FileOp::Download { path, meta, .. }) => (path, meta.mode),
+            Op::File(FileOp::SetMeta { path, mode: Some(mode), .. }) => (path, *mode),
             _ => continue,
         };
         let Some(entry) = host.path(path).ok().and_then(PathState::entry) else { continue };

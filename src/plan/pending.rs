@@ -6,7 +6,7 @@
 //! word by which `when_changed` may mean the step; the first command that is
 //! carried out then hands it on to all that it was meant for.
 
-use super::{DesiredStep, Op, StepPlan};
+use super::{CommandOp, DesiredStep, Op, StepPlan};
 use crate::observe::{HostState, REBOOT_PENDING};
 use crate::values::sha256;
 use std::collections::BTreeSet;
@@ -79,7 +79,9 @@ pub(super) fn hand_on(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan], p
     for (at, own) in names() {
         let Some(plan) = plans.get_mut(at) else { continue };
         let guard = plan.ops.iter_mut().find_map(|op| match op {
-            Op::Run { guard: Some(guard), .. } if guard.pending.as_ref() == Some(&own.own) => Some(guard),
+            Op::Command(CommandOp::Run { guard: Some(guard), .. }) if guard.pending.as_ref() == Some(&own.own) => {
+                Some(guard)
+            }
             _ => None,
         });
         let Some(guard) = guard else { continue };

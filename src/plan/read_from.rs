@@ -2,7 +2,7 @@
 //! and the time zone. Where a step changes such a file, that changes with it,
 //! and the other way round.
 
-use super::Op;
+use super::AccountOp;
 use super::unit_files::Brought;
 use crate::observe::{Account, Content, Group, HostState, Known, Shadow};
 use crate::values::{AbsPath, Secret};
@@ -106,28 +106,26 @@ fn shadow(host: &mut HostState, lines: &[Vec<String>]) {
 
 /// The databases were changed by one of the tools for accounts: a file of them
 /// of which a step needs the text has another one then.
-pub(super) fn accounts_changed(host: &mut HostState, op: &Op) {
-    let of_users = matches!(op, Op::UserAdd { .. } | Op::UserChange { .. } | Op::UserRemove { .. });
-    let of_groups = matches!(
-        op,
-        Op::UserAdd { .. }
-            | Op::UserRemove { .. }
-            | Op::GroupAdd { .. }
-            | Op::GroupChange { .. }
-            | Op::GroupRemove { .. }
-            | Op::Join { .. }
-            | Op::Leave { .. }
-    );
-    let of_shadow = of_users
-        || of_groups
-        || matches!(op, Op::SetPasswordHash { .. } | Op::LockPassword { .. } | Op::SetExpiry { .. });
+pub(super) fn accounts_changed(host: &mut HostState, op: &AccountOp) {
+    let (of_users, of_groups) = match op {
+        AccountOp::UserAdd { .. } | AccountOp::UserRemove { .. } => (true, true),
+        AccountOp::UserChange { .. } => (true, false),
+        AccountOp::GroupAdd { .. }
+        | AccountOp::GroupChange { .. }
+        | AccountOp::GroupRemove { .. }
+        | AccountOp::Join { .. }
+        | AccountOp::Leave { .. } => (false, true),
+        AccountOp::SetPasswordHash { .. } | AccountOp::LockPassword { .. } | AccountOp::SetExpiry { .. } => {
+            (false, false)
+        }
+    };
     if of_users {
         rewrite(host, PASSWD, passwd_line);
     }
     if of_groups {
         rewrite(host, GROUP, group_line);
     }
-    for path in SHADOW.iter().filter(|_| of_shadow) {
+    for path in SHADOW {
         rewrite(host, path, |_, _| None);
     }
 }

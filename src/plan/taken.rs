@@ -6,7 +6,7 @@
 //! after it are then planned anew, on a host where these packages are gone.
 
 use super::contradiction::contradictions;
-use super::{DesiredStep, Op, StepError, StepPlan};
+use super::{DesiredStep, Op, PackageOp, StepError, StepPlan};
 use crate::observe::{HostState, Queries, Query};
 use crate::values::PackageName;
 
@@ -23,7 +23,11 @@ pub(super) struct Removal {
 
 impl Removal {
     pub(super) fn op(&self) -> Op {
-        Op::AptRemove { packages: vec![self.name.clone()], purge: self.purge, may_remove: Vec::new() }
+        Op::Package(PackageOp::AptRemove {
+            packages: vec![self.name.clone()],
+            purge: self.purge,
+            may_remove: Vec::new(),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::apt::with_released;
 use super::calls::{Call, calls, joined};
 use super::taken::Removal;
 use super::wishes::{Wishes, contradiction, place};
-use super::{Action, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PlanError, StepPlan, blame};
+use super::{Action, CommandOp, FieldChange, KNOWN_AFTER_APPLY, Mark, Op, PackageOp, PlanError, StepPlan, blame};
 use crate::observe::{HostState, PackageChange, Queries, Query, StateError, Transaction};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub(super) fn add_transactions(
     let named = Named::of(host, steps);
     let released = steps.iter().enumerate().flat_map(|(index, step)| {
         let released = step.ops.iter().flat_map(|op| match op {
-            Op::AptMark { packages, mark: Mark::Unhold } => packages.as_slice(),
+            Op::Package(PackageOp::AptMark { packages, mark: Mark::Unhold }) => packages.as_slice(),
             _ => &[],
         });
         released.map(move |name| (index, name.clone()))
@@ -58,7 +58,9 @@ pub(super) fn add_transactions(
     for call in calls {
         let first = call.first();
         // What the operator's own commands do before may be what apt lacks now.
-        let after_command = steps[..first].iter().any(|step| step.ops.iter().any(|op| matches!(op, Op::Run { .. })));
+        let after_command = steps[..first]
+            .iter()
+            .any(|step| step.ops.iter().any(|op| matches!(op, Op::Command(CommandOp::Run { .. }))));
         if !call.known {
             begin_calls(&call, steps).into_iter().for_each(|at| open(&mut steps[at]));
             continue;
@@ -126,7 +128,7 @@ impl<'a> Simulation<'a> {
         let mut refused = Vec::new();
         for (at, name) in self.wishes.brought(found, steps, &self.named.arch) {
             let brings = |op: &Op| match op {
-                Op::AptInstall { packages, .. } => !packages.is_empty(),
+                Op::Package(PackageOp::AptInstall { packages, .. }) => !packages.is_empty(),
                 _ => true,
             };
             let parts: Vec<&(usize, Op)> = call.parts.iter().filter(|(_, op)| brings(op)).collect();
@@ -143,7 +145,7 @@ impl<'a> Simulation<'a> {
             // What is to be gone after it may be gone if apt can do without it.
             if at > *installer {
                 let packages = vec![name.clone()];
-                let removal = Op::AptRemove { packages, purge: false, may_remove: Vec::new() };
+                let removal = Op::Package(PackageOp::AptRemove { packages, purge: false, may_remove: Vec::new() });
                 let both = joined(call.parts.iter().map(|(_, op)| op).chain([&removal]));
                 match self.ask(&both, at) {
                     None => continue,
@@ -208,11 +210,11 @@ impl Named {
         for op in steps.iter().flat_map(|step| &step.ops) {
             unwanted.extend(op.named_removals().into_iter().map(plain));
             match op {
-                Op::AptInstall { packages, remove, .. } => {
+                Op::Package(PackageOp::AptInstall { packages, remove, .. }) => {
                     wanted.extend(packages.iter().map(|target| plain(&target.name)));
                     shown.extend(remove.iter().map(plain));
                 }
-                Op::AptRemove { packages, .. } => shown.extend(packages.iter().map(plain)),
+                Op::Package(PackageOp::AptRemove { packages, .. }) => shown.extend(packages.iter().map(plain)),
                 _ => {}
             }
         }
@@ -242,7 +244,7 @@ fn judge(
         return Err(format!("apt would remove {}, which you log in with", change.name));
     }
     // What nothing needs any more is what this step names.
-    if matches!(op, Op::AptAutoremove { .. }) {
+    if matches!(op, Op::Package(PackageOp::AptAutoremove { .. })) {
         return Ok(());
     }
     // Also what may go for a step, and another one wants.
@@ -317,12 +319,14 @@ fn tell_version(steps: &mut [StepPlan], found: &PackageChange, arch: &str) {
     let Some(version) = &found.after else { return };
     for step in steps.iter_mut().filter(|step| step.action != Action::None && !step.sensitive) {
         let is_it = |name: &PackageName| plain(name, arch) == found.name;
-        let is_target =
-            |op: &Op| matches!(op, Op::AptInstall { packages, .. } if packages.iter().any(|one| is_it(&one.name)));
+        let is_target = |op: &Op| matches!(op, Op::Package(PackageOp::AptInstall { packages, .. }) if packages.iter().any(|one| is_it(&one.name)));
         if !step.ops.iter().any(is_target) {
             continue;
         }
-        let single = step.ops.iter().any(|op| matches!(op, Op::AptInstall { packages, .. } if packages.len() == 1));
+        let single = step
+            .ops
+            .iter()
+            .any(|op| matches!(op, Op::Package(PackageOp::AptInstall { packages, .. }) if packages.len() == 1));
         let change = step.changes.iter_mut().find(|change| {
             change.after.as_ref().is_some_and(|after| after == KNOWN_AFTER_APPLY || after.ends_with('*'))
                 && (change.field.parse().is_ok_and(|name| is_it(&name)) || single && change.field == "version")

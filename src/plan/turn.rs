@@ -1,6 +1,6 @@
 //! What is decided only when a step's turn comes, or at the end of the run.
 
-use super::{Action, DesiredStep, KNOWN_AFTER_APPLY, Op, Planned, StepPlan, decided_at_its_turn};
+use super::{Action, DesiredStep, FileOp, KNOWN_AFTER_APPLY, Op, Planned, StepPlan, decided_at_its_turn};
 use crate::observe::{HostState, PathState, Queries, Query};
 use crate::values::AbsPath;
 
@@ -8,13 +8,13 @@ use crate::values::AbsPath;
 /// tells what is there, or above it, is decided at its turn.
 pub(super) fn leave_unknown_places_open(planned: &mut Planned, host: &HostState) {
     let unknown = |path: &AbsPath| host.path(path) == Ok(&PathState::AfterApply);
-    let place = |op: &Op| match op {
-        Op::WriteFile { path, .. }
-        | Op::Download { path, .. }
-        | Op::MakeDirectory { path, .. }
-        | Op::MakeLink { path, .. }
-        | Op::Remove { path, .. } => std::iter::once(path.clone()).chain(path.ancestors()).find(unknown),
-        _ => None,
+    let place = |op: &Op| match op.file()? {
+        FileOp::WriteFile { path, .. }
+        | FileOp::Download { path, .. }
+        | FileOp::MakeDirectory { path, .. }
+        | FileOp::MakeLink { path, .. }
+        | FileOp::Remove { path, .. } => std::iter::once(path.clone()).chain(path.ancestors()).find(unknown),
+        FileOp::SetMeta { .. } | FileOp::SetTree { .. } => None,
     };
     if planned.open.is_some() {
         return;

@@ -1,7 +1,7 @@
 //! What operations do to units: their files in all directories of systemd, what
 //! its generators make units of, and the verbs of systemctl(1).
 
-use super::{KNOWN_AFTER_APPLY, Meta, Op, Planned, Verb};
+use super::{KNOWN_AFTER_APPLY, Meta, Op, Planned, UnitOp, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{FileType, HostState, Known, PathState, Query, Unit};
 use crate::values::{AbsPath, UnitFile, UnitName};
@@ -39,18 +39,12 @@ fn is_generators_source(path: &AbsPath) -> bool {
 /// Has systemd read its units again after the last operation that writes,
 /// links or removes what they are made of, whatever kind of step does so.
 pub(super) fn read_again(planned: &mut Planned, host: &HostState) {
-    if host.facts.init != "systemd" || planned.ops.contains(&Op::DaemonReload) {
+    if host.facts.init != "systemd" || planned.ops.contains(&Op::Unit(UnitOp::DaemonReload)) {
         return;
     }
-    let changes = |op: &Op| match op {
-        Op::WriteFile { path, .. }
-        | Op::Download { path, .. }
-        | Op::MakeLink { path, .. }
-        | Op::Remove { path, .. } => is_unit_source(path),
-        _ => false,
-    };
+    let changes = |op: &Op| op.replaced().is_some_and(is_unit_source);
     if let Some(last) = planned.ops.iter().rposition(changes) {
-        planned.ops.insert(last + 1, Op::DaemonReload);
+        planned.ops.insert(last + 1, Op::Unit(UnitOp::DaemonReload));
     }
 }
 
@@ -342,7 +336,7 @@ fn mask(host: &mut HostState, name: &UnitName, target: Option<&str>) {
         return;
     };
     let state = match target {
-        Some(target) => super::effect::present(FileType::Link, &Meta::root(0o777), Some(target.to_owned())),
+        Some(target) => super::predicted_entry(FileType::Link, &Meta::root(0o777), Some(target.to_owned())),
         None => PathState::Absent,
     };
     host.set_path(&path, state);

@@ -1,7 +1,7 @@
 //! What is judged when all steps are planned: what keeps a step from being in
 //! force, and units that no step of the run brings.
 
-use super::{Action, DesiredStep, Op, Override, PlanError, StepError, StepPlan};
+use super::{Action, DesiredStep, FileOp, Op, Override, PackageOp, PlanError, StepError, StepPlan};
 use crate::observe::{HostState, Known, Queries};
 use crate::values::{AbsPath, Secret, UnitName};
 use std::collections::BTreeSet;
@@ -83,8 +83,10 @@ fn may_bring(plan: &StepPlan, unit: &UnitName) -> bool {
                 && path.file_name().starts_with(word))
     };
     let brings = |op: &Op| match op {
-        Op::WriteFile { path, .. } | Op::MakeLink { path, .. } | Op::Download { path, .. } => is_source(path),
-        Op::AptUpgrade { .. } => true,
+        Op::File(FileOp::WriteFile { path, .. } | FileOp::MakeLink { path, .. } | FileOp::Download { path, .. }) => {
+            is_source(path)
+        }
+        Op::Package(PackageOp::AptUpgrade { .. }) => true,
         _ => false,
     };
     (plan.open.is_some() && !edits_text) || plan.ops.iter().any(brings)

@@ -4,7 +4,7 @@
 //! `jq` that shall be there and `libjq1` that shall not contradict each other
 //! although no step names both: the host would never be as both say.
 
-use super::{DesiredStep, Op, StepPlan};
+use super::{DesiredStep, Op, PackageOp, StepPlan};
 use crate::observe::{PackageChange, Transaction};
 use crate::values::PackageName;
 
@@ -49,7 +49,8 @@ impl Wishes {
         };
         let removes = |at: usize, name: &PackageName| {
             let ops = steps.get(at).map(|step| step.ops.as_slice()).unwrap_or_default();
-            ops.iter().any(|op| matches!(op, Op::AptRemove { packages, .. } if packages.contains(name)))
+            ops.iter()
+                .any(|op| matches!(op, Op::Package(PackageOp::AptRemove { packages, .. }) if packages.contains(name)))
         };
         let open = self.unwanted.iter().filter(move |(at, name)| !removes(*at, name) && comes(name));
         open.map(|(at, name)| (*at, name))

@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::password::{expiry, password};
 use super::{busy, ssh_dir};
 use crate::observe::{Account, Known, PathState, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError};
+use crate::plan::{AccountOp, Action, KNOWN_AFTER_APPLY, Op, PlanError};
 use crate::values::{AbsPath, GroupName, PasswordHash, UserName};
 use std::collections::BTreeSet;
 
@@ -114,7 +114,12 @@ fn refuse_remote(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanE
     let changes = |op: &Op| {
         matches!(
             op,
-            Op::UserChange { .. } | Op::SetPasswordHash { .. } | Op::LockPassword { .. } | Op::SetExpiry { .. }
+            Op::Account(
+                AccountOp::UserChange { .. }
+                    | AccountOp::SetPasswordHash { .. }
+                    | AccountOp::LockPassword { .. }
+                    | AccountOp::SetExpiry { .. }
+            )
         )
     };
     let name = wanted.name.as_str();
@@ -200,7 +205,7 @@ fn create(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErro
     if let Some(comment) = &wanted.comment {
         draft.change("comment", None::<&str>, Some(comment));
     }
-    draft.push(Op::UserAdd {
+    draft.push(Op::Account(AccountOp::UserAdd {
         name: name.clone(),
         uid: wanted.uid,
         group,
@@ -213,7 +218,7 @@ fn create(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErro
             .filter_map(|(what, by_default)| by_default.then_some(what))
             .collect(),
         comment: wanted.comment.clone(),
-    });
+    }));
     // A home that is there is not touched by useradd: neither copied into nor given to the user.
     if draft
         .host()
@@ -232,7 +237,15 @@ fn create(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErro
 }
 
 fn change_home(name: &UserName, home: Option<AbsPath>, move_home: bool) -> Op {
-    Op::UserChange { name: name.clone(), uid: None, group: None, shell: None, home, move_home, comment: None }
+    Op::Account(AccountOp::UserChange {
+        name: name.clone(),
+        uid: None,
+        group: None,
+        shell: None,
+        home,
+        move_home,
+        comment: None,
+    })
 }
 
 fn update(draft: &mut Draft<'_>, wanted: &DesiredAccount, account: &Account) -> Result<(), PlanError> {
@@ -269,7 +282,7 @@ fn update(draft: &mut Draft<'_>, wanted: &DesiredAccount, account: &Account) -> 
         busy::check(draft, name, &account.uid, "usermod(8)")?;
     }
     if uid.is_some() || shell.is_some() || comment.is_some() || home.is_some() {
-        draft.push(Op::UserChange {
+        draft.push(Op::Account(AccountOp::UserChange {
             name: name.clone(),
             uid,
             group: None,
@@ -277,7 +290,7 @@ fn update(draft: &mut Draft<'_>, wanted: &DesiredAccount, account: &Account) -> 
             home,
             move_home,
             comment: comment.cloned(),
-        });
+        }));
     }
     match &wanted.home {
         Some(home) if !ssh_dir::is_no_home(home) => ssh_dir::home_exists(draft, name),
@@ -357,7 +370,7 @@ fn groups(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErro
         }
         local_group(draft, name, group.as_str())?;
         after.insert(group.to_string());
-        ops.push(Op::Join { user: wanted.name.clone(), group: (*group).clone() });
+        ops.push(Op::Account(AccountOp::Join { user: wanted.name.clone(), group: (*group).clone() }));
     }
     if wanted.exclusive_groups {
         for group in current.iter().filter(|group| !target.iter().any(|wanted| wanted.as_str() == **group)) {
@@ -371,7 +384,7 @@ fn groups(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErro
                     "'{name}', as whom you are logged in, leaves the group '{group}', which may give sudo"
                 ));
             }
-            ops.push(Op::Leave { user: wanted.name.clone(), group: parsed });
+            ops.push(Op::Account(AccountOp::Leave { user: wanted.name.clone(), group: parsed }));
         }
     }
     if !ops.is_empty() {

@@ -8,7 +8,7 @@
 use super::signing_key::SigningKey;
 use super::{Args, Field, Kind, Resource, Type, file};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, FileOp, Meta, Op, PackageOp, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -237,15 +237,15 @@ impl Resource for Repository {
             if !planned.ops.is_empty() {
                 planned.action = Some(Action::Delete);
                 planned.change("state", Some("present"), Some("absent"));
-                planned.ops.push(Op::AptUpdate { only: None });
+                planned.ops.push(Op::Package(PackageOp::AptUpdate { only: None }));
             }
             return Ok(planned);
         };
         wanted.key.plan(host, &mut planned)?;
-        if matches!(planned.ops.first(), Some(Op::WriteFile { .. } | Op::Download { .. })) {
+        if matches!(planned.ops.first(), Some(Op::File(FileOp::WriteFile { .. } | FileOp::Download { .. }))) {
             let keyrings = KEYRINGS.parse().map_err(|_| PlanError::Refused(format!("{KEYRINGS} is not a path")))?;
             if *host.path(&keyrings)? == PathState::Absent {
-                planned.ops.insert(0, Op::MakeDirectory { path: keyrings, meta: Meta::root(0o755) });
+                planned.ops.insert(0, Op::File(FileOp::MakeDirectory { path: keyrings, meta: Meta::root(0o755) }));
             }
         }
         let sources = file::present(host, &self.sources, wanted.content.as_bytes(), &Meta::root(0o644), &None)?;
@@ -256,9 +256,9 @@ impl Resource for Repository {
         // What an earlier run wrote and then could not fetch is still owed.
         if planned.ops.is_empty() && !host.lists_are_fetched(&self.sources) && wanted.never_read(host)? {
             planned.change("lists", Some("never fetched"), Some("fetched"));
-            planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
+            planned.ops.push(Op::Package(PackageOp::AptUpdate { only: Some(self.sources.clone()) }));
         } else if !planned.ops.is_empty() {
-            planned.ops.push(Op::AptUpdate { only: Some(self.sources.clone()) });
+            planned.ops.push(Op::Package(PackageOp::AptUpdate { only: Some(self.sources.clone()) }));
             self.others(host, wanted, &mut planned)?;
         }
         Ok(planned)

@@ -6,7 +6,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, shell_text};
 use crate::observe::{HostState, Known, Queries, Query, Run};
-use crate::plan::{Action, Check, Op, PlanError, Planned};
+use crate::plan::{Action, Check, CommandOp, Op, PlanError, Planned};
 use crate::shell::{NulByte, quote};
 use crate::values::{Diagnostic, Node, NodeValue, UnitName, possible_keys};
 
@@ -291,7 +291,7 @@ impl Resource for Assertion {
             None => crate::plan::KNOWN_AFTER_APPLY,
         };
         planned.change("check", Some(before), Some(&self.what));
-        planned.ops.push(Op::Check(self.check.clone()));
+        planned.ops.push(Op::Command(CommandOp::Check(self.check.clone())));
         Ok(planned)
     }
 }
@@ -301,6 +301,7 @@ impl Resource for Assertion {
 mod tests {
     use super::*;
     use crate::observe::Output;
+    use crate::plan::UnitOp;
     use std::io::{Read, Write};
 
     fn ask(script: &str) -> bool {
@@ -315,11 +316,11 @@ mod tests {
         let mut host = HostState::default();
         host.set_output(&asks, Known::Is(Output { code: 0, stdout: String::new() }));
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::None);
-        Op::DaemonReload.effect(&mut host);
+        Op::Unit(UnitOp::DaemonReload).effect(&mut host);
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::Run);
-        Op::Check(check).effect(&mut host);
+        Op::Command(CommandOp::Check(check)).effect(&mut host);
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::None);
-        Op::DaemonReload.effect(&mut host);
+        Op::Unit(UnitOp::DaemonReload).effect(&mut host);
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::Run);
     }
 

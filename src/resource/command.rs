@@ -5,7 +5,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
 use crate::observe::{Environment, FileType, HostState, Known, PathState, Queries, Query, Run, files_read};
-use crate::plan::{Action, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
+use crate::plan::{Action, CommandOp, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
 use crate::shell::quote;
 use crate::values::{AbsPath, Diagnostic, NodeValue, Secret, UserName};
 
@@ -306,14 +306,14 @@ impl Resource for Shell {
         for key in self.environment.keys() {
             planned.change(format!("environment.{key}"), None::<&str>, Some(Secret::MASK));
         }
-        planned.ops.push(Op::Run {
+        planned.ops.push(Op::Command(CommandOp::Run {
             script: self.run.clone(),
             guard: self.guard(host, &due),
             environment: self.environment.clone(),
             user: self.user.clone(),
             directory: self.directory.clone(),
             achieves: self.achieves(),
-        });
+        }));
         Ok(planned)
     }
 }
@@ -322,6 +322,7 @@ impl Resource for Shell {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::plan::UnitOp;
 
     #[test]
     fn a_guard_that_an_earlier_package_may_satisfy_is_asked_again_on_the_host() {
@@ -343,18 +344,22 @@ mod tests {
         host.packages_will_appear();
         let planned = shell.plan(&host).unwrap();
         assert_eq!(planned.action(), Action::Unknown);
-        let [Op::Run { guard: Some(_), .. }] = &planned.ops[..] else { panic!("{:?}", planned.ops) };
+        let [Op::Command(CommandOp::Run { guard: Some(_), .. })] = &planned.ops[..] else {
+            panic!("{:?}", planned.ops)
+        };
         planned.ops[0].effect(&mut host);
         // It may be one of several that bring about together what the guard asks for.
         assert_eq!(shell.plan(&host).unwrap().action(), Action::Unknown);
         host.settle();
         assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
         // A change after it may undo what it has made.
-        Op::DaemonReload.effect(&mut host);
+        Op::Unit(UnitOp::DaemonReload).effect(&mut host);
         let again = shell.plan(&host).unwrap();
         assert_eq!(again.action(), Action::Unknown);
         assert_eq!(again.notes, ["decided at its turn: depends on an earlier step"]);
-        let [Op::Run { guard: Some(guard), .. }] = &again.ops[..] else { panic!("{:?}", again.ops) };
+        let [Op::Command(CommandOp::Run { guard: Some(guard), .. })] = &again.ops[..] else {
+            panic!("{:?}", again.ops)
+        };
         assert_eq!(guard.unless.as_deref(), Some("docker info | grep 'x'"));
         again.ops[0].effect(&mut host);
         host.settle();

@@ -7,7 +7,7 @@ use super::ownership::Keep;
 use super::tree::Below;
 use super::{Args, Field, GivenTree, Kind, Resource, Type, file, in_force, ownership, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -195,7 +195,7 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) ->
             parents::plan(host, path, make_parents, &mut planned)?;
             planned.change("mode", None::<&str>, Some(meta.mode.to_string()));
             planned.change("owner", None::<&str>, Some(format!("{}:{}", meta.owner, meta.group)));
-            planned.ops.push(Op::MakeDirectory { path: path.clone(), meta: meta.clone() });
+            planned.ops.push(Op::File(FileOp::MakeDirectory { path: path.clone(), meta: meta.clone() }));
         }
         PathState::Present(entry) if entry.file_type == FileType::Directory => {
             let meta = &ownership::as_found(host, meta, entry);
@@ -248,7 +248,7 @@ fn absent(host: &HostState, path: &AbsPath, recursive: bool) -> Result<Planned, 
     }
     planned.action = Some(Action::Delete);
     planned.change("state", Some("present"), Some("absent"));
-    planned.ops.push(Op::Remove { path: path.clone(), recursive });
+    planned.ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive }));
     Ok(planned)
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, binary, file, ignored, ownership, parents};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, FileOp, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Secret, sha256};
 
 pub(super) const KIND: Kind = Kind {
@@ -76,12 +76,12 @@ impl Resource for Download {
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
-        let fetch = Op::Download {
+        let fetch = Op::File(FileOp::Download {
             url: self.url.clone(),
             sha256: self.sha256.clone(),
             path: self.path.clone(),
             meta: self.meta.clone(),
-        };
+        });
         let entry = match host.path(&self.path)? {
             PathState::Absent | PathState::AfterApply => {
                 planned.action = Some(Action::Create);

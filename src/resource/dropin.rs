@@ -7,7 +7,7 @@
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, rejected, service};
 use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
-use crate::plan::{InForce, Meta, Op, PlanError, Planned};
+use crate::plan::{FileOp, InForce, Meta, Op, PlanError, Planned, UnitOp};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
 pub(super) const KIND: Kind = Kind {
@@ -170,7 +170,7 @@ impl Resource for DropIn {
 fn make_room(host: &HostState, directory: AbsPath, planned: &mut Planned) -> Result<(), PlanError> {
     match host.path(&directory)? {
         PathState::Absent => {
-            planned.ops.insert(0, Op::MakeDirectory { path: directory, meta: Meta::root(0o755) });
+            planned.ops.insert(0, Op::File(FileOp::MakeDirectory { path: directory, meta: Meta::root(0o755) }));
             Ok(())
         }
         PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
@@ -190,7 +190,7 @@ pub(super) fn reload(host: &HostState, unit: Option<&Known<crate::observe::Unit>
         planned.change("files", Some("changed since systemd read them"), Some("read again"));
     }
     if stale || !planned.ops.is_empty() {
-        planned.ops.push(Op::DaemonReload);
+        planned.ops.push(Op::Unit(UnitOp::DaemonReload));
     }
 }
 
@@ -203,7 +203,7 @@ pub(super) fn unknown_words(
     bytes: &[u8],
     planned: &mut Planned,
 ) -> Result<(), PlanError> {
-    let writes = |op: &Op| matches!(op, Op::WriteFile { content, .. } if content == bytes);
+    let writes = |op: &Op| matches!(op, Op::File(FileOp::WriteFile { content, .. }) if content == bytes);
     if host.facts.init != "systemd" || !planned.ops.iter().any(writes) {
         return Ok(());
     }

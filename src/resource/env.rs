@@ -7,7 +7,7 @@ use super::environment_file;
 use super::file::{meta_changes, set_meta};
 use super::{Args, Field, Kind, Resource, Type, in_force, ownership, parents};
 use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, UnitOp};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,7 +203,7 @@ impl Resource for Env {
             match self.wanted {
                 Some(_) => plan_drop_in(&mut planned, host, loader)?,
                 None if plan_absence(&mut planned, host, &loader.drop_in, "drop-in")? => {
-                    planned.ops.push(Op::DaemonReload);
+                    planned.ops.push(Op::Unit(UnitOp::DaemonReload));
                 }
                 None => {}
             }
@@ -219,7 +219,12 @@ fn plan_file(
     wanted: &DesiredEnvironment,
 ) -> Result<(), PlanError> {
     let DesiredEnvironment { environment, content, meta, .. } = wanted;
-    let write = Op::WriteFile { path: path.clone(), content: content.clone(), meta: meta.clone(), validate: None };
+    let write = Op::File(FileOp::WriteFile {
+        path: path.clone(),
+        content: content.clone(),
+        meta: meta.clone(),
+        validate: None,
+    });
     let entry = match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {
             planned.action = Some(Action::Create);
@@ -284,7 +289,7 @@ fn plan_drop_in(planned: &mut Planned, host: &HostState, loader: &Loader) -> Res
             return Err(PlanError::Refused(format!("{folder} is not a directory on the host; remove it first")));
         }
         PathState::Absent | PathState::AfterApply => {
-            planned.ops.push(Op::MakeDirectory { path: folder.clone(), meta: Meta::root(0o755) });
+            planned.ops.push(Op::File(FileOp::MakeDirectory { path: folder.clone(), meta: Meta::root(0o755) }));
         }
     }
     let before = match (host.path(drop_in)?, host.content(drop_in)?) {
@@ -304,12 +309,17 @@ fn plan_drop_in(planned: &mut Planned, host: &HostState, loader: &Loader) -> Res
     let stale = matches!(host.unit(unit)?, Known::Is(unit) if unit.needs_reload);
     if differs {
         planned.change("drop-in", before.map(|_| "other"), Some(drop_in.as_str()));
-        planned.ops.push(Op::WriteFile { path: drop_in.clone(), content: content.clone(), meta, validate: None });
+        planned.ops.push(Op::File(FileOp::WriteFile {
+            path: drop_in.clone(),
+            content: content.clone(),
+            meta,
+            validate: None,
+        }));
     } else if stale {
         planned.change("drop-in", Some("written, not loaded"), Some("loaded"));
     }
     if differs || stale {
-        planned.ops.push(Op::DaemonReload);
+        planned.ops.push(Op::Unit(UnitOp::DaemonReload));
     }
     Ok(())
 }
@@ -325,6 +335,6 @@ fn plan_absence(planned: &mut Planned, host: &HostState, path: &AbsPath, field: 
     }
     planned.action = Some(Action::Delete);
     planned.change(field, Some("present"), Some("absent"));
-    planned.ops.push(Op::Remove { path: path.clone(), recursive: false });
+    planned.ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
     Ok(true)
 }

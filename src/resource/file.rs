@@ -8,7 +8,7 @@ use super::{
     shell_text, sudoers, text_file,
 };
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
+use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::{AbsPath, sha256};
 use std::ops::ControlFlow;
 
@@ -299,11 +299,13 @@ pub(super) fn present(
     validate: &Option<String>,
 ) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
-    let write = |meta: &Meta| Op::WriteFile {
-        path: path.clone(),
-        content: content.to_vec(),
-        meta: meta.clone(),
-        validate: validate.clone(),
+    let write = |meta: &Meta| {
+        Op::File(FileOp::WriteFile {
+            path: path.clone(),
+            content: content.to_vec(),
+            meta: meta.clone(),
+            validate: validate.clone(),
+        })
     };
     let entry = match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {
@@ -356,13 +358,13 @@ pub(super) fn present(
 
 /// What gives an entry its owner, group and mode.
 pub(super) fn set_meta(path: &AbsPath, entry: &crate::observe::Entry, meta: &Meta) -> Op {
-    Op::SetMeta {
+    Op::File(FileOp::SetMeta {
         path: path.clone(),
         owner: (entry.owner != meta.owner).then(|| meta.owner.clone()),
         group: (entry.group != meta.group).then(|| meta.group.clone()),
         // Always: chown(2) clears the set-id bits of a file.
         mode: Some(meta.mode),
-    }
+    })
 }
 
 /// Notes in which of owner, group and mode an entry differs.
@@ -391,7 +393,7 @@ pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanEr
         PathState::Present(_) | PathState::AfterApply => {
             planned.action = Some(Action::Delete);
             planned.change("state", Some("present"), Some("absent"));
-            planned.ops.push(Op::Remove { path: path.clone(), recursive: false });
+            planned.ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
         }
     }
     Ok(planned)

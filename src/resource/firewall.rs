@@ -13,7 +13,9 @@ mod table;
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, Queries, Query};
-use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Meta, Op, Outcome, Override, PlanError, Planned, diff_files};
+use crate::plan::{
+    Action, CommandOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Outcome, Override, PlanError, Planned, diff_files,
+};
 use docker_user::{DockerUser, REPLACE_BLOCK};
 use found::{Files, Found, Policies, set_variable};
 use rule::{Line, Rule};
@@ -169,7 +171,7 @@ struct Planning<'a> {
 impl Planning<'_> {
     fn ufw<S: Into<String>>(&mut self, words: impl IntoIterator<Item = S>) {
         let argv = std::iter::once("ufw".to_owned()).chain(words.into_iter().map(Into::into)).collect();
-        self.planned.ops.push(Op::Exec { argv, achieves: Vec::new() });
+        self.planned.ops.push(Op::Command(CommandOp::Exec { argv, achieves: Vec::new() }));
     }
 
     /// What a field is before, where the host could tell.
@@ -334,7 +336,12 @@ impl Firewall {
                         plan.planned.diff.get_or_insert_default().push_str(&diff);
                         let content = after.into_bytes();
                         let meta = Meta::root(0o640);
-                        plan.planned.ops.push(Op::WriteFile { path: path.clone(), content, meta, validate: None });
+                        plan.planned.ops.push(Op::File(FileOp::WriteFile {
+                            path: path.clone(),
+                            content,
+                            meta,
+                            validate: None,
+                        }));
                     }
                 }
                 None => {
@@ -342,10 +349,10 @@ impl Firewall {
                     let block = docker_user::block(wanted, v6);
                     plan.planned.change(path.as_str(), Some(KNOWN_AFTER_APPLY), Some("with the chain DOCKER-USER"));
                     let argv = ["sh", "-c", REPLACE_BLOCK, "-", path.as_str(), &block];
-                    plan.planned.ops.push(Op::Exec {
+                    plan.planned.ops.push(Op::Command(CommandOp::Exec {
                         argv: argv.map(str::to_owned).into(),
                         achieves: vec![Outcome::Holds(path.clone(), block.into_bytes())],
-                    });
+                    }));
                 }
                 Some(_) => {}
             }
@@ -356,7 +363,7 @@ impl Firewall {
         let found = plan.found;
         match (self.enabled, found.enabled, found.live) {
             (true, true, true) => {
-                let chains = |op: &Op| matches!(op, Op::WriteFile { .. });
+                let chains = |op: &Op| matches!(op, Op::File(FileOp::WriteFile { .. }));
                 if plan.planned.ops.iter().any(chains) {
                     plan.ufw(["reload"]);
                 }
@@ -393,7 +400,7 @@ impl Firewall {
         if self.enabled {
             outcomes.push(Outcome::Succeeds(found::live_question()));
         }
-        if let Op::Exec { achieves, .. } = last {
+        if let Op::Command(CommandOp::Exec { achieves, .. }) = last {
             achieves.append(&mut outcomes);
         }
     }

@@ -6,7 +6,7 @@
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{Group as Found, HostState, Known, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
+use crate::plan::{AccountOp, Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
 use crate::values::GroupName;
 
 pub(super) const KIND: Kind = Kind {
@@ -94,7 +94,7 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
             planned.action = Some(Action::Create);
             let shown = gid.map_or(KNOWN_AFTER_APPLY.to_owned(), |gid| gid.to_string());
             planned.change("gid", None::<&str>, Some(shown));
-            planned.ops.push(Op::GroupAdd { name: name.clone(), gid, system });
+            planned.ops.push(Op::Account(AccountOp::GroupAdd { name: name.clone(), gid, system }));
             let made_by = host.affected_by(&Query::Group(name.to_string())).map(str::to_owned);
             if let Some(by) = made_by.filter(|_| gid.is_some()) {
                 planned.leave_open(&by);
@@ -114,7 +114,7 @@ fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -
             planned.notes.push(format!(
                 "files that belong to the group '{name}' keep the old number; find them with: find / -xdev -nogroup"
             ));
-            planned.ops.push(Op::GroupChange { name: name.clone(), gid });
+            planned.ops.push(Op::Account(AccountOp::GroupChange { name: name.clone(), gid }));
         }
         (Some(_), _) => {}
     }
@@ -150,6 +150,6 @@ fn absent(host: &HostState, name: &GroupName) -> Result<Planned, PlanError> {
         let members: Vec<&str> = group.members.iter().map(String::as_str).collect();
         planned.notes.push(format!("the group has members, who lose its rights: {}", members.join(", ")));
     }
-    planned.ops.push(Op::GroupRemove { name: name.clone() });
+    planned.ops.push(Op::Account(AccountOp::GroupRemove { name: name.clone() }));
     Ok(planned)
 }

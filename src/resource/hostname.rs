@@ -3,7 +3,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force, text_file};
 use crate::observe::{Content, HostState, PathState, Queries};
-use crate::plan::{InForce, Meta, Op, PlanError, Planned};
+use crate::plan::{InForce, Meta, Op, PlanError, Planned, SystemOp};
 use crate::values::{AbsPath, HostName};
 use text_file::{Missing, Target, TextFile};
 
@@ -63,7 +63,7 @@ impl Resource for Name {
             planned.change("persisted", persisted, Some(self.name.as_str()));
         }
         if live_differs || differs {
-            planned.ops.push(Op::SetHostname { name: self.name.to_string() });
+            planned.ops.push(Op::System(SystemOp::SetHostname { name: self.name.to_string() }));
         }
         Ok(planned)
     }

@@ -5,7 +5,7 @@ use super::in_force::wildcard;
 use super::readers::{Needs, READERS, Reader};
 use super::{Args, private_files, rejected};
 use crate::observe::{HostState, PathState};
-use crate::plan::{Op, Planned};
+use crate::plan::{FileOp, Op, Planned};
 use crate::values::{AbsPath, Mode};
 
 /// Refuses a file whose name sudo passes over (sudoers(5), "Including other
@@ -36,15 +36,15 @@ fn named<'a>(host: &HostState, owner: &'a str) -> &'a str {
 impl<'a> Left<'a> {
     fn by(op: &'a Op, host: &'a HostState) -> Option<Left<'a>> {
         Some(match op {
-            Op::WriteFile { path, content, meta, .. } => {
+            Op::File(FileOp::WriteFile { path, content, meta, .. }) => {
                 let owner = Some(named(host, &meta.owner));
                 Left { path, owner, mode: Some(meta.mode), content: Some(content) }
             }
-            Op::Download { path, meta, .. } => {
+            Op::File(FileOp::Download { path, meta, .. }) => {
                 Left { path, owner: Some(named(host, &meta.owner)), mode: Some(meta.mode), content: None }
             }
-            Op::MakeLink { path, .. } => Left { path, owner: None, mode: None, content: None },
-            Op::SetMeta { path, owner, mode, .. } => {
+            Op::File(FileOp::MakeLink { path, .. }) => Left { path, owner: None, mode: None, content: None },
+            Op::File(FileOp::SetMeta { path, owner, mode, .. }) => {
                 let entry = match host.path(path) {
                     Ok(PathState::Present(entry)) if entry.file_type == crate::observe::FileType::File => entry,
                     _ => return None,

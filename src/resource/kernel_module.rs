@@ -3,7 +3,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
 use crate::observe::{HostState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned};
+use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -124,7 +124,7 @@ impl Resource for KernelModule {
                 planned.notes.push("no kernel of its own runs here: the running one is left alone".to_owned());
             } else {
                 planned.change("loaded", Some(module.loaded.to_string()), Some((!self.blocked).to_string()));
-                planned.ops.push(Op::Module { name: name.clone(), load: !self.blocked });
+                planned.ops.push(Op::System(SystemOp::Module { name: name.clone(), load: !self.blocked }));
                 if self.blocked {
                     planned.notes.push(format!(
                         "if {name} is in use, it cannot be unloaded and the apply says so: restart the host then"

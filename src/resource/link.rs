@@ -2,7 +2,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, directory::in_the_way, ignored, in_force, ownership::Given, parents};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Op, PlanError, Planned};
+use crate::plan::{Action, FileOp, InForce, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -88,7 +88,7 @@ impl Resource for Link {
                 let replaces = before.is_some() || !planned.changes.is_empty();
                 planned.action = Some(if replaces { Action::Update } else { Action::Create });
                 planned.change("target", before, Some(target));
-                planned.ops.push(Op::MakeLink { path: path.clone(), target: target.clone() });
+                planned.ops.push(Op::File(FileOp::MakeLink { path: path.clone(), target: target.clone() }));
                 ignored::note(host, &mut planned);
                 if !replaces {
                     parents::plan(host, path, *parents, &mut planned)?;
@@ -106,7 +106,7 @@ impl Resource for Link {
                 found => {
                     planned.action = Some(Action::Delete);
                     planned.change("target", found.entry().and_then(|entry| entry.target.as_deref()), None::<&str>);
-                    planned.ops.push(Op::Remove { path: path.clone(), recursive: false });
+                    planned.ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
                 }
             },
         }

@@ -13,7 +13,7 @@ mod upgrade;
 
 use super::{Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, Package, Queries, Query};
-use crate::plan::{Action, AptOptions, AptTarget, KNOWN_AFTER_APPLY, Mark, Op, PlanError, Planned};
+use crate::plan::{Action, AptOptions, AptTarget, KNOWN_AFTER_APPLY, Mark, Op, PackageOp, PlanError, Planned};
 use crate::values::{PackageName, Secret};
 use install::Install;
 
@@ -233,27 +233,28 @@ impl Packages {
             }
         }
         self.marks(host, present, &targets, planned)?;
-        let hold = planned.ops.iter().position(|op| matches!(op, Op::AptMark { mark: Mark::Hold, .. }));
+        let hold =
+            planned.ops.iter().position(|op| matches!(op, Op::Package(PackageOp::AptMark { mark: Mark::Hold, .. })));
         let mut hold = hold.map(|at| planned.ops.remove(at));
         if !raised.is_empty() {
-            planned.ops.insert(0, Op::AptMark { packages: raised.clone(), mark: Mark::Unhold });
+            planned.ops.insert(0, Op::Package(PackageOp::AptMark { packages: raised.clone(), mark: Mark::Unhold }));
             match &mut hold {
-                Some(Op::AptMark { packages, .. }) => packages.extend(raised),
-                _ => hold = Some(Op::AptMark { packages: raised, mark: Mark::Hold }),
+                Some(Op::Package(PackageOp::AptMark { packages, .. })) => packages.extend(raised),
+                _ => hold = Some(Op::Package(PackageOp::AptMark { packages: raised, mark: Mark::Hold })),
             }
         }
         if let Some(answers) = &present.answers {
             debconf::plan(answers, &self.names, &targets, host, planned);
         }
         if update {
-            planned.ops.push(Op::AptUpdate { only: None });
+            planned.ops.push(Op::Package(PackageOp::AptUpdate { only: None }));
         }
         let may_remove = self.may_remove.clone();
         if !targets.is_empty() {
             let options = present.options.clone();
-            planned.ops.push(Op::AptInstall { packages: targets, remove, may_remove, options });
+            planned.ops.push(Op::Package(PackageOp::AptInstall { packages: targets, remove, may_remove, options }));
         } else if !remove.is_empty() {
-            planned.ops.push(Op::AptRemove { packages: remove, purge: false, may_remove });
+            planned.ops.push(Op::Package(PackageOp::AptRemove { packages: remove, purge: false, may_remove }));
         }
         planned.ops.extend(hold);
         self.wanted_for_themselves(host, planned);
@@ -270,7 +271,7 @@ impl Packages {
         }
         if !packages.is_empty() {
             planned.action.get_or_insert(Action::Update);
-            planned.ops.push(Op::AptMark { packages, mark: Mark::Manual });
+            planned.ops.push(Op::Package(PackageOp::AptMark { packages, mark: Mark::Manual }));
         }
     }
 
@@ -299,7 +300,10 @@ impl Packages {
         }
         if !packages.is_empty() {
             planned.action.get_or_insert(Action::Update);
-            planned.ops.push(Op::AptMark { packages, mark: if wanted { Mark::Hold } else { Mark::Unhold } });
+            planned.ops.push(Op::Package(PackageOp::AptMark {
+                packages,
+                mark: if wanted { Mark::Hold } else { Mark::Unhold },
+            }));
         }
         Ok(())
     }
@@ -329,9 +333,13 @@ impl Packages {
         if !packages.is_empty() {
             planned.action = Some(Action::Delete);
             if !released.is_empty() {
-                planned.ops.push(Op::AptMark { packages: released, mark: Mark::Unhold });
+                planned.ops.push(Op::Package(PackageOp::AptMark { packages: released, mark: Mark::Unhold }));
             }
-            planned.ops.push(Op::AptRemove { packages, purge, may_remove: self.may_remove.clone() });
+            planned.ops.push(Op::Package(PackageOp::AptRemove {
+                packages,
+                purge,
+                may_remove: self.may_remove.clone(),
+            }));
         }
         Ok(())
     }

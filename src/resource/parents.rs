@@ -4,7 +4,7 @@
 use super::directory::in_the_way;
 use super::{Args, Field, Type};
 use crate::observe::{FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::plan::{FileOp, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
 /// The field that has a step make them.
@@ -73,7 +73,9 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
     if make {
         for (at, directory) in missing.iter().rev().enumerate() {
             planned.change("parents", None::<&str>, Some(directory.as_str()));
-            planned.ops.insert(at, Op::MakeDirectory { path: directory.clone(), meta: Meta::root(0o755) });
+            planned
+                .ops
+                .insert(at, Op::File(FileOp::MakeDirectory { path: directory.clone(), meta: Meta::root(0o755) }));
         }
     }
     Ok(())

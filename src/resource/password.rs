@@ -2,7 +2,7 @@
 
 use super::account::DesiredAccount;
 use super::draft::Draft;
-use crate::plan::{Op, PlanError};
+use crate::plan::{AccountOp, Op, PlanError};
 use crate::values::Secret;
 
 pub(super) fn password(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
@@ -17,12 +17,12 @@ pub(super) fn password(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result
     {
         let before = usable.then_some(Secret::MASK);
         draft.change("password_hash", before, Some(Secret::MASK));
-        draft.push(Op::SetPasswordHash { user: name.clone(), hash: hash.secret().clone() });
+        draft.push(Op::Account(AccountOp::SetPasswordHash { user: name.clone(), hash: hash.secret().clone() }));
         // A lock on a password that was one is kept; "!" alone is no password yet.
         let keep = was_locked && usable && wanted.locked.is_none();
         (usable, locked) = (true, false);
         if keep {
-            draft.push(Op::LockPassword { user: name.clone(), lock: true });
+            draft.push(Op::Account(AccountOp::LockPassword { user: name.clone(), lock: true }));
             return Ok(());
         }
     }
@@ -36,14 +36,14 @@ pub(super) fn password(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result
             if !was_locked {
                 draft.change("locked", Some("false"), Some("true"));
             }
-            draft.push(Op::LockPassword { user: name.clone(), lock: true });
+            draft.push(Op::Account(AccountOp::LockPassword { user: name.clone(), lock: true }));
         }
         Some(false) if locked && usable => {
             draft.change("locked", Some("true"), Some("false"));
             // usermod(8) takes one of the marks off.
             draft.push(match found.starts_with("!!") {
-                true => Op::SetPasswordHash { user: name.clone(), hash: Secret::new(bare) },
-                false => Op::LockPassword { user: name.clone(), lock: false },
+                true => Op::Account(AccountOp::SetPasswordHash { user: name.clone(), hash: Secret::new(bare) }),
+                false => Op::Account(AccountOp::LockPassword { user: name.clone(), lock: false }),
             });
         }
         Some(false) if !usable => {
@@ -64,7 +64,7 @@ pub(super) fn expiry(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(
         draft.note(format!("'{}' cannot log in from that day on", wanted.name));
     }
     draft.change("expires", found.map(date), Some(day.map_or("never".to_owned(), date)));
-    draft.push(Op::SetExpiry { user: wanted.name.clone(), day });
+    draft.push(Op::Account(AccountOp::SetExpiry { user: wanted.name.clone(), day }));
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, PathState, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -115,7 +115,7 @@ impl Resource for Reboot {
         planned.change("reboot", None::<&str>, Some(because));
         if planned.open.is_none() {
             planned.action = Some(Action::Run);
-            planned.ops.push(Op::Reboot { timeout: self.timeout, message: self.message.clone() });
+            planned.ops.push(Op::System(SystemOp::Reboot { timeout: self.timeout, message: self.message.clone() }));
         }
         Ok(planned)
     }

@@ -5,7 +5,7 @@
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, PathState, Queries, Query, Run, Unit};
-use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Op, Override, PlanError, Planned, Verb};
+use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
 
 pub(super) const KIND: Kind = Kind {
@@ -131,7 +131,7 @@ impl Resource for Service {
         }
         if unit.needs_reload && work.live {
             work.planned.change("files", Some("changed since systemd read them"), Some("read again"));
-            work.planned.ops.push(Op::DaemonReload);
+            work.planned.ops.push(Op::Unit(UnitOp::DaemonReload));
         }
         if self.masks_alias(host, name) {
             if self.running == Some(false) {
@@ -203,7 +203,7 @@ impl Resource for Service {
         // disabled first: a service that requires it only while it is enabled (RequiredBy=,
         // as with Ubuntu's ssh.socket) would stop with it.
         if !work.name.as_str().ends_with(".socket") {
-            work.planned.ops.sort_by_key(|op| matches!(op, Op::Systemctl { verb: Verb::Disable, .. }));
+            work.planned.ops.sort_by_key(|op| matches!(op, Op::Unit(UnitOp::Systemctl { verb: Verb::Disable, .. })));
         }
         if *work.name != self.name {
             work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
@@ -242,7 +242,7 @@ impl Work<'_> {
     fn say(&mut self, verb: Verb, field: &str, before: &str, after: &str) {
         self.planned.action = Some(Action::Update);
         self.planned.change(field, Some(before), Some(after));
-        self.planned.ops.push(Op::Systemctl { verb, unit: self.name.clone() });
+        self.planned.ops.push(Op::Unit(UnitOp::Systemctl { verb, unit: self.name.clone() }));
     }
 
     fn enabled(&mut self) -> Result<(), PlanError> {

@@ -3,7 +3,7 @@
 use super::keyring::{Keyring, parse_fingerprint};
 use super::{Args, file};
 use crate::observe::{Content, Entry, HostState, Queries, Query};
-use crate::plan::{Meta, Op, PlanError, Planned};
+use crate::plan::{FileOp, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Secret};
 
 /// Where the key comes from.
@@ -139,7 +139,7 @@ impl SigningKey {
                 if before.as_ref() != Some(sha256) || !kept {
                     planned.change("key sha256", before, Some(sha256));
                     let (url, sha256, path) = (url.clone(), sha256.clone(), path.clone());
-                    planned.ops.push(Op::Download { url, sha256, path, meta: Meta::root(0o644) });
+                    planned.ops.push(Op::File(FileOp::Download { url, sha256, path, meta: Meta::root(0o644) }));
                 }
             }
             SigningKey::OnHost { path, pinned } => {

@@ -10,7 +10,7 @@ use super::file::set_meta;
 use super::key_file::{DesiredKeyFile, merge};
 use super::{in_force, ownership};
 use crate::observe::{Content, Entry, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
+use crate::plan::{AccountOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
 /// The keys that a step wants for a user.
@@ -124,7 +124,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
         PathState::Present(entry) => repair(draft, &directory, ".ssh", &entry, &directory_meta),
         _ => {
             draft.change(".ssh mode", None::<&str>, Some(directory_meta.mode.to_string()));
-            draft.push(Op::MakeDirectory { path: directory, meta: directory_meta });
+            draft.push(Op::File(FileOp::MakeDirectory { path: directory, meta: directory_meta }));
         }
     }
     let meta = owner.meta(0o600);
@@ -142,7 +142,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
         differences(draft, "authorized_keys", &entry, &meta);
     }
     // Keys that a command of the run may add meanwhile must not get lost.
-    let is_new = draft.planned.ops.iter().any(|op| matches!(op, Op::UserAdd { .. }));
+    let is_new = draft.planned.ops.iter().any(|op| matches!(op, Op::Account(AccountOp::UserAdd { .. })));
     if let Some(on) = draft.host().commanded_by(&file).filter(|_| !is_new).map(str::to_owned) {
         draft.planned.leave_open(&on);
     }
@@ -150,7 +150,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
         draft.note(note);
     }
     draft.diff(diff_files(file.as_str(), old.as_deref(), Some(&merged.content)));
-    draft.push(Op::WriteFile { path: file, content: merged.content, meta, validate: None });
+    draft.push(Op::File(FileOp::WriteFile { path: file, content: merged.content, meta, validate: None }));
     Ok(old.is_none())
 }
 
@@ -263,7 +263,7 @@ fn make(draft: &mut Draft<'_>, owner: &Owner) {
     make_above(draft, &owner.home);
     let meta = owner.meta(0o750);
     draft.change("home mode", None::<&str>, Some(meta.mode.to_string()));
-    draft.push(Op::MakeDirectory { path: owner.home.clone(), meta });
+    draft.push(Op::File(FileOp::MakeDirectory { path: owner.home.clone(), meta }));
 }
 
 /// Makes the directories above a path that are missing.
@@ -271,7 +271,7 @@ pub(super) fn make_above(draft: &mut Draft<'_>, home: &AbsPath) {
     let missing: Vec<AbsPath> =
         home.ancestors().filter(|path| matches!(draft.host().path(path), Ok(PathState::Absent))).collect();
     for path in missing.into_iter().rev().filter(|path| path.parent().is_some()) {
-        draft.push(Op::MakeDirectory { path, meta: Meta::root(0o755) });
+        draft.push(Op::File(FileOp::MakeDirectory { path, meta: Meta::root(0o755) }));
     }
 }
 
@@ -322,7 +322,7 @@ fn ancestors(draft: &mut Draft<'_>, owner: &Owner) -> Result<(), PlanError> {
         }
         let mode = Mode::from_bits(bits & !0o022);
         draft.change("ancestor mode", Some(format!("{path} {}", entry.mode)), Some(format!("{path} {mode}")));
-        draft.push(Op::SetMeta { path, owner: None, group: None, mode: Some(mode) });
+        draft.push(Op::File(FileOp::SetMeta { path, owner: None, group: None, mode: Some(mode) }));
     }
     Ok(())
 }

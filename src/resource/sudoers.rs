@@ -10,7 +10,7 @@ use super::in_force::{self, Said};
 use super::ownership::Given;
 use super::{Args, Field, Kind, Resource, Type, ownership};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -150,7 +150,7 @@ pub(super) fn plan_file(
             planned.action = Some(Action::Delete);
             planned.change("state", Some("present"), Some("absent"));
             planned.diff = old_text(host, path)?.map(|old| diff_files(path.as_str(), Some(&old), None));
-            planned.ops.push(Op::Remove { path: path.clone(), recursive: false });
+            planned.ops.push(Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
         }
         return Ok(());
     };
@@ -194,7 +194,12 @@ fn old_text(host: &HostState, path: &AbsPath) -> Result<Option<Vec<u8>>, PlanErr
 }
 
 fn write(path: &AbsPath, content: &[u8], meta: Meta) -> Op {
-    Op::WriteFile { path: path.clone(), content: content.to_vec(), meta, validate: Some("visudo -cf %s".to_owned()) }
+    Op::File(FileOp::WriteFile {
+        path: path.clone(),
+        content: content.to_vec(),
+        meta,
+        validate: Some("visudo -cf %s".to_owned()),
+    })
 }
 
 /// The right that a `user` step gives: all commands as anybody.

@@ -6,7 +6,7 @@
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
 use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned};
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp};
 use crate::values::{AbsPath, SysctlKey};
 
 pub(super) const KIND: Kind = Kind {
@@ -127,7 +127,7 @@ impl Resource for Sysctl {
                 )));
             }
             planned.change("live", Some(now.map_or(KNOWN_AFTER_APPLY.to_owned(), normal)), Some(value));
-            planned.ops.push(Op::Sysctl { key: self.key.clone(), value: value.clone() });
+            planned.ops.push(Op::System(SystemOp::Sysctl { key: self.key.clone(), value: value.clone() }));
         }
         let judged = in_force::parameter(host, &self.path, self.key.as_str(), value)?.overridden;
         for (path, who) in LATER.into_iter().filter(|(path, _)| judged.iter().all(|by| by.file != *path)) {

@@ -6,7 +6,7 @@ use super::directory::in_the_way;
 use super::text::Text;
 use super::{Args, Field, Type, followed, ignored, parents, rejected};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
+use crate::plan::{Action, FileOp, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
 use followed::Followed;
 use std::ops::ControlFlow;
@@ -218,12 +218,12 @@ impl TextFile {
         }
         planned.action = Some(if self.there { Action::Update } else { Action::Create });
         planned.diff = Some(diff_files(self.path.as_str(), self.there.then_some(&before), Some(&after)));
-        planned.ops.push(Op::WriteFile {
+        planned.ops.push(Op::File(FileOp::WriteFile {
             path: self.path.clone(),
             content: after,
             meta: self.meta.clone(),
             validate: None,
-        });
+        }));
         rejected::check_edit(host, planned)?;
         rejected::check_units(host, rejected::Whose::Edited, planned)?;
         rejected::check_users(host, planned)?;

@@ -2,7 +2,7 @@
 
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
-use crate::plan::{InForce, Op, Override, PlanError, Planned};
+use crate::plan::{InForce, Op, Override, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
 pub(super) const KIND: Kind = Kind {
@@ -83,7 +83,7 @@ impl Resource for TimeZone {
                 .push("the host does not know this time zone yet: a package installed before must bring it".to_owned());
         }
         planned.change("value", Some(before).filter(|zone| !zone.is_empty()), Some(&self.name));
-        planned.ops.push(Op::SetTimezone { zone: self.name.clone() });
+        planned.ops.push(Op::System(SystemOp::SetTimezone { zone: self.name.clone() }));
         Ok(planned)
     }
 

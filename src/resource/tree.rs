@@ -3,7 +3,7 @@
 use super::ownership::KEEP;
 use super::{Args, GivenTree, directory};
 use crate::observe::{Entry, HostState, Queries, Query, Tree};
-use crate::plan::{Meta, Op, PlanError, Planned, TreeMeta};
+use crate::plan::{FileOp, Meta, Op, PlanError, Planned, TreeMeta};
 use crate::values::AbsPath;
 
 /// What is wanted of all that is below a directory.
@@ -102,12 +102,12 @@ impl Below {
         if !tree.mounts.is_empty() {
             planned.notes.push(mounts(tree));
         }
-        planned.ops.push(Op::SetTree {
+        planned.ops.push(Op::File(FileOp::SetTree {
             path: path.clone(),
             across: self.across,
             meta: self.meta.clone(),
             found: tree.clone(),
-        });
+        }));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, rejected, service};
 use crate::observe::{Content, HostState, Known, Queries, Query, Unit};
-use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, Verb};
+use crate::plan::{FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
 pub(super) const KIND: Kind = Kind {
@@ -74,7 +74,8 @@ impl UnitInPlace {
         parsed: &UnitFile,
         planned: &mut Planned,
     ) -> Result<(), PlanError> {
-        let written = planned.ops.iter().any(|op| matches!(op, Op::WriteFile { path, .. } if *path == self.path));
+        let written =
+            planned.ops.iter().any(|op| matches!(op, Op::File(FileOp::WriteFile { path, .. }) if *path == self.path));
         if !written || unit.file != "enabled" || unit.fragment != self.path.as_str() {
             return Ok(());
         }
@@ -86,7 +87,7 @@ impl UnitInPlace {
         if install(&old) == install(parsed) {
             return Ok(());
         }
-        let verb = |verb| Op::Systemctl { verb, unit: self.name.clone() };
+        let verb = |verb| Op::Unit(UnitOp::Systemctl { verb, unit: self.name.clone() });
         planned.ops.insert(0, verb(Verb::Disable));
         if parsed.can_be_enabled() {
             planned.ops.push(verb(Verb::Enable));
@@ -133,11 +134,11 @@ impl UnitInPlace {
             && host.facts.init == "systemd"
         {
             planned.change("running", Some(if active == "active" { "true" } else { active }), Some("false"));
-            before.push(Op::Systemctl { verb: Verb::Stop, unit: self.name.clone() });
+            before.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Stop, unit: self.name.clone() }));
         }
         if ["enabled", "enabled-runtime", KNOWN_AFTER_APPLY].contains(&enabled) {
             planned.change("enabled", Some(if enabled == "enabled" { "true" } else { enabled }), Some("false"));
-            before.push(Op::Systemctl { verb: Verb::Disable, unit: self.name.clone() });
+            before.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Disable, unit: self.name.clone() }));
         }
         planned.ops.splice(0..0, before);
         Ok(planned)

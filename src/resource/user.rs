@@ -11,7 +11,7 @@ use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
 use super::{Args, Field, Kind, Resource, Type, account, busy, key_file, password};
 use crate::observe::{Content, HostState, PathState, Queries, Query};
-use crate::plan::{Action, InForce, Op, PlanError, Planned};
+use crate::plan::{AccountOp, Action, FileOp, InForce, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -301,7 +301,7 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
     }
     if *draft.host().path(grant)? != PathState::Absent {
         draft.change("sudo", Some("granted"), Some("none"));
-        draft.push(Op::Remove { path: grant.clone(), recursive: false });
+        draft.push(Op::File(FileOp::Remove { path: grant.clone(), recursive: false }));
     }
     let account = draft.host().user(name.as_str())?.cloned();
     if let Some(account) = account {
@@ -323,7 +323,7 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
         if home {
             draft.change("home", Some(account.home), None::<&str>);
         }
-        draft.push(Op::UserRemove { name: name.clone(), remove_home: home });
+        draft.push(Op::Account(AccountOp::UserRemove { name: name.clone(), remove_home: home }));
     } else {
         let on = draft.host().brought_by().map(str::to_owned);
         draft.planned.absent_unless_brought(on.as_deref());

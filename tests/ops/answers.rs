@@ -8,7 +8,10 @@ use crate::tables::{entries, host_state, list, path_state, text};
 use serde_json::json;
 use stockade::apply::{About, Program, Record, RunId, States, UndoPackages, plan_undo, schedule};
 use stockade::observe::{HostState, Known, Output, Part, Queries, Query};
-use stockade::plan::{ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, HostPlan, Meta, Op, OpScript, StepPlan};
+use stockade::plan::{
+    ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, FileOp, HostPlan, Meta, Op, OpScript, PackageOp, StepPlan,
+    UnitOp,
+};
 
 /// The answers of a row's operation, each under the key that the row has for it.
 pub fn of(row: &Row, shell: &Shell) -> Result<Answers, String> {
@@ -50,7 +53,7 @@ pub fn of(row: &Row, shell: &Shell) -> Result<Answers, String> {
 /// The questions before and after a run.
 fn asks(op: &Op) -> Queries {
     let mut queries = Queries::new();
-    queries.extend(op.touches());
+    queries.extend(op.undo_scope());
     queries
 }
 
@@ -105,22 +108,24 @@ fn plan_of(ops: impl IntoIterator<Item = (Op, bool)>) -> HostPlan {
 /// What may not be moved across it.
 fn barrier(op: &Op) -> Vec<&'static str> {
     let unguarded = |ops: [Op; 3]| schedule(&plan_of(ops.map(|op| (op, false))));
-    let install = |name: &str| Op::AptInstall {
-        packages: vec![AptTarget::new(name.parse().unwrap())],
-        remove: Vec::new(),
-        may_remove: Vec::new(),
-        options: AptOptions::default(),
+    let install = |name: &str| {
+        Op::Package(PackageOp::AptInstall {
+            packages: vec![AptTarget::new(name.parse().unwrap())],
+            remove: Vec::new(),
+            may_remove: Vec::new(),
+            options: AptOptions::default(),
+        })
     };
     let around = unguarded([install("aa"), op.clone(), install("bb")]);
     let is_one = around.iter().any(|one| one.step == 0 && one.also.contains(&2));
-    let reloads = unguarded([Op::DaemonReload, op.clone(), Op::DaemonReload]);
-    let merged = reloads.iter().filter(|one| one.op == Op::DaemonReload).count() == 1;
-    let write = Op::WriteFile {
+    let reloads = unguarded([Op::Unit(UnitOp::DaemonReload), op.clone(), Op::Unit(UnitOp::DaemonReload)]);
+    let merged = reloads.iter().filter(|one| one.op == Op::Unit(UnitOp::DaemonReload)).count() == 1;
+    let write = Op::File(FileOp::WriteFile {
         path: "/etc/ssh/sshd_config".parse().unwrap(),
         content: Vec::new(),
         meta: Meta::root(0o644),
         validate: None,
-    };
+    });
     let guarded = plan_of([(write.clone(), true), (op.clone(), false), (write, true)]);
     let phases = compiled(&guarded, &About::default()).phases.len();
     let all = [("packages", is_one), ("reload", merged), ("guard", phases == 1)];

@@ -1,7 +1,7 @@
 //! Answers to the questions of packages, as debconf-set-selections(1) takes them.
 
 use crate::observe::{HostState, Known, Run};
-use crate::plan::{AptTarget, Op, Planned};
+use crate::plan::{AptTarget, Op, PackageOp, Planned};
 use crate::resource::Args;
 use crate::values::{Node, NodeValue, PackageName, Secret};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub(super) fn plan(
     if !questions.is_empty() {
         // The answers may be secret, the questions are not.
         planned.change("debconf", None::<&str>, Some(questions.join(", ")));
-        planned.ops.push(Op::Debconf { answers: Secret::new(text) });
+        planned.ops.push(Op::Package(PackageOp::Debconf { answers: Secret::new(text) }));
     }
     let other = differing(answers, host);
     let mut left: BTreeMap<&PackageName, Vec<&str>> = BTreeMap::new();

@@ -5,7 +5,7 @@
 
 use super::{installed, refuse_held};
 use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run};
-use crate::plan::{Action, AptOptions, AptTarget, DesiredAtTurn, MayMake, Op, PlanError, Planned};
+use crate::plan::{Action, AptOptions, AptTarget, DesiredAtTurn, MayMake, Op, PackageOp, PlanError, Planned};
 use crate::resource::{Args, Resource, directory};
 use crate::values::{AbsPath, PackageName, compare_versions};
 use std::cmp::Ordering;
@@ -128,12 +128,12 @@ impl Resource for OnHost {
         planned.action = Some(if before.is_some() { Action::Update } else { Action::Create });
         planned.change("package", None::<&str>, Some(name.to_string()));
         planned.change("version", before.map(|(found, _)| found), Some(version.as_str()));
-        planned.ops.push(Op::AptInstall {
+        planned.ops.push(Op::Package(PackageOp::AptInstall {
             packages: vec![AptTarget { version: Some(version), path: Some(path.clone()), ..AptTarget::new(name) }],
             remove: Vec::new(),
             may_remove: self.may_remove.clone(),
             options: self.options.clone(),
-        });
+        }));
         super::note_unfinished(host, &mut planned);
         Ok(planned)
     }

@@ -1,7 +1,7 @@
 //! Steps without names: all packages up to date, and those that nothing needs gone.
 
 use crate::observe::{HostState, Known, Package, PackageChange, Queries, Query};
-use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Op, PlanError, Planned, with_released};
+use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Op, PackageOp, PlanError, Planned, with_released};
 use crate::resource::{Args, Resource};
 use crate::values::PackageName;
 
@@ -29,8 +29,11 @@ pub(super) fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         args.refuse("may_remove", "'may_remove' has a meaning only with names or upgrade = \"full\"");
     }
     let (needs_lists, op) = match upgrade.as_deref() {
-        Some(word) => (true, Op::AptUpgrade { full: word == "full", may_remove, keep: Vec::new() }),
-        None => (false, Op::AptAutoremove { purge: args.bool("purge").unwrap_or(false), keep: Vec::new() }),
+        Some(word) => (true, Op::Package(PackageOp::AptUpgrade { full: word == "full", may_remove, keep: Vec::new() })),
+        None => (
+            false,
+            Op::Package(PackageOp::AptAutoremove { purge: args.bool("purge").unwrap_or(false), keep: Vec::new() }),
+        ),
     };
     Some(Box::new(All { op, needs_lists }))
 }
@@ -42,12 +45,19 @@ impl Resource for All {
 
     fn has_more_after(&self, op: &Op) -> bool {
         match (&self.op, op) {
-            (Op::AptAutoremove { .. }, Op::AptRemove { .. } | Op::AptUpgrade { .. }) => true,
-            (Op::AptAutoremove { .. }, Op::AptInstall { remove, may_remove, .. }) => {
-                !(remove.is_empty() && may_remove.is_empty())
-            }
-            (Op::AptAutoremove { .. }, Op::AptMark { mark: Mark::Auto, .. }) => true,
-            (Op::AptUpgrade { .. }, op) => op.configures_apt(),
+            (
+                Op::Package(PackageOp::AptAutoremove { .. }),
+                Op::Package(PackageOp::AptRemove { .. } | PackageOp::AptUpgrade { .. }),
+            ) => true,
+            (
+                Op::Package(PackageOp::AptAutoremove { .. }),
+                Op::Package(PackageOp::AptInstall { remove, may_remove, .. }),
+            ) => !(remove.is_empty() && may_remove.is_empty()),
+            (
+                Op::Package(PackageOp::AptAutoremove { .. }),
+                Op::Package(PackageOp::AptMark { mark: Mark::Auto, .. }),
+            ) => true,
+            (Op::Package(PackageOp::AptUpgrade { .. }), op) => op.configures_apt(),
             _ => false,
         }
     }
@@ -85,7 +95,7 @@ impl Resource for All {
         }
         planned.action = Some(match (&op, found) {
             (_, None) => Action::Unknown,
-            (Op::AptAutoremove { .. }, _) => Action::Delete,
+            (Op::Package(PackageOp::AptAutoremove { .. }), _) => Action::Delete,
             _ => Action::Update,
         });
         let changes = |name: &PackageName| {
@@ -95,7 +105,7 @@ impl Resource for All {
         let freed: Vec<PackageName> = freed.into_iter().filter(changes).collect();
         if !freed.is_empty() {
             freed.iter().for_each(|name| planned.change(format!("held {name}"), Some("true"), Some("false")));
-            planned.ops.push(Op::AptMark { packages: freed, mark: Mark::Unhold });
+            planned.ops.push(Op::Package(PackageOp::AptMark { packages: freed, mark: Mark::Unhold }));
         }
         planned.ops.push(op);
         super::note_unfinished(host, &mut planned);
@@ -115,7 +125,7 @@ impl All {
     fn freed(&self, host: &HostState) -> Vec<PackageName> {
         let is_held = |name: &&PackageName| matches!(host.package(name), Ok(Package::Installed { held: true, .. }));
         let names = host.unheld_packages().iter().filter(is_held).cloned();
-        if matches!(self.op, Op::AptUpgrade { .. }) { names.collect() } else { Vec::new() }
+        if matches!(self.op, Op::Package(PackageOp::AptUpgrade { .. })) { names.collect() } else { Vec::new() }
     }
 
     /// What the playbook pins to a version or holds is left out of an upgrade,
@@ -129,9 +139,13 @@ impl All {
         let asks =
             |op: &Op| words(op, host, freed).map(Query::Transaction).filter(|query| is_known && !host.asked(query));
         let purge = match &self.op {
-            Op::AptAutoremove { purge, .. } => *purge,
-            Op::AptUpgrade { full, may_remove, .. } => {
-                let op = Op::AptUpgrade { full: *full, may_remove: may_remove.clone(), keep: pinned(host) };
+            Op::Package(PackageOp::AptAutoremove { purge, .. }) => *purge,
+            Op::Package(PackageOp::AptUpgrade { full, may_remove, .. }) => {
+                let op = Op::Package(PackageOp::AptUpgrade {
+                    full: *full,
+                    may_remove: may_remove.clone(),
+                    keep: pinned(host),
+                });
                 let query = asks(&op);
                 return (op, query);
             }
@@ -143,7 +157,7 @@ impl All {
             found.is_some_and(|found| found.changes.iter().any(is_it))
         };
         let keep: Vec<PackageName> = host.named_packages().iter().filter(|name| goes(name)).cloned().collect();
-        let op = Op::AptAutoremove { purge, keep };
+        let op = Op::Package(PackageOp::AptAutoremove { purge, keep });
         let query = asks(&op);
         (op, query)
     }

@@ -15,7 +15,7 @@ mod word;
 use super::in_force::wildcard;
 use super::{Args, readers};
 use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{Op, PlanError, Planned};
+use crate::plan::{FileOp, Op, PlanError, Planned};
 use crate::values::{AbsPath, UserName};
 
 pub(super) use unit_text::{Whose, check_units};
@@ -166,7 +166,7 @@ pub(super) fn note(planned: &mut Planned) {
 
 fn written(op: &Op) -> Option<(&AbsPath, &[u8])> {
     match op {
-        Op::WriteFile { path, content, .. } => Some((path, content)),
+        Op::File(FileOp::WriteFile { path, content, .. }) => Some((path, content)),
         _ => None,
     }
 }
