@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::body::refused;
@@ -90,6 +91,18 @@ pub(super) struct Progress {
     taken: TakenPorts,
 }
 
+impl Progress {
+    fn begin(uploads: bool) -> Progress {
+        Progress {
+            clock: Clock::start(),
+            status: AtomicU16::new(0),
+            begun: AtomicBool::new(false),
+            uploaded: AtomicBool::new(!uploads),
+            taken: TakenPorts::default(),
+        }
+    }
+}
+
 impl Proxy {
     /// Carries out what the policy allowed.
     pub(super) async fn exchange<S>(
@@ -105,18 +118,7 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         if let ResponseRule::Answer { status, body } = &forward.response {
-            let close = head.close || (head.framing != Framing::None && forward.body.is_streamed());
-            let bytes = answer::render(
-                *status,
-                "application/json",
-                body.as_bytes(),
-                head.parts.method == http::Method::HEAD,
-                close,
-                "",
-            );
-            let sent = client.send(&bytes).await;
-            let next = if sent.is_err() || close { Next::Close } else { Next::Again };
-            return Outcome { status: *status, next, ended: None, refusal: None, stream: false };
+            return answer_here(client, head, forward, *status, body).await;
         }
         let takeover = (forward.response == ResponseRule::Hijack).then_some(match head.upgrade {
             true => Takeover::Upgrade,
@@ -129,13 +131,7 @@ impl Proxy {
         if stream {
             self.audit.record(Record { event: "open", ..record.clone() });
         }
-        let progress = Progress {
-            clock: Clock::start(),
-            status: AtomicU16::new(0),
-            begun: AtomicBool::new(false),
-            uploaded: AtomicBool::new(!uploads),
-            taken: TakenPorts::default(),
-        };
+        let progress = Progress::begin(uploads);
         let seconds = self.limits().answer_seconds;
         let found =
             async { if takeover.is_some() { self.upstream.new_link().await } else { self.upstream.link().await } };
@@ -193,18 +189,26 @@ impl Proxy {
                 let status = if takeover == Takeover::Raw { 200 } else { 101 };
                 Outcome { status, next: Next::Gone, ended, refusal: None, stream }
             }
-            Err(Trouble::Client) => outcome(Next::Gone, Some("client gone")),
-            Err(Trouble::Daemon(_)) if begun => outcome(Next::Gone, Some("daemon gone")),
-            Err(Trouble::Lease(end)) if begun => outcome(Next::Gone, Some(end.word())),
-            Err(Trouble::Late(seconds)) if begun => {
+            Err(trouble) => self.stopped(trouble, status, begun, stream),
+        }
+    }
+
+    /// What is told, or not, of an exchange that did not come to its end.
+    fn stopped(&self, trouble: Trouble, status: u16, begun: bool, stream: bool) -> Outcome {
+        let gone = |ended| Outcome { status, next: Next::Gone, ended: Some(ended), refusal: None, stream };
+        match trouble {
+            Trouble::Client => gone("client gone"),
+            Trouble::Daemon(_) if begun => gone("daemon gone"),
+            Trouble::Lease(end) if begun => gone(end.word()),
+            Trouble::Late(seconds) if begun => {
                 drop(self.too_late(seconds));
-                outcome(Next::Gone, Some("daemon timeout"))
+                gone("daemon timeout")
             }
-            Err(Trouble::Refused(_)) if begun => outcome(Next::Gone, Some("refused midway")),
-            Err(Trouble::Daemon(why)) => refusal(daemon_gone(&why), stream),
-            Err(Trouble::Late(seconds)) => refusal(self.too_late(seconds), stream),
-            Err(Trouble::Lease(end)) => refusal(end.into(), stream),
-            Err(Trouble::Refused(refused)) => refusal(refused, stream),
+            Trouble::Refused(_) if begun => gone("refused midway"),
+            Trouble::Daemon(why) => refusal(daemon_gone(&why), stream),
+            Trouble::Late(seconds) => refusal(self.too_late(seconds), stream),
+            Trouble::Lease(end) => refusal(end.into(), stream),
+            Trouble::Refused(refused) => refusal(refused, stream),
         }
     }
 
@@ -229,7 +233,6 @@ impl Proxy {
             None if limit.bounds_all() => Beside::NextRequest,
             None => Beside::Leaves,
         };
-        let head_only = forward.method == http::Method::HEAD;
         if head.expects && forward.body.is_streamed() {
             client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Trouble::Client)?;
         }
@@ -250,62 +253,8 @@ impl Proxy {
             }
             watch(&mut from_client, from_buffer, beside).await
         };
-        let down = async {
-            let mut answer = read_answer(&mut from_daemon, &mut link.buffer, head_only, self.upstream.newest())
-                .await
-                .map_err(|error| Trouble::Daemon(error.to_string()))?;
-            progress.status.store(answer.status, Ordering::Relaxed);
-            if CHANGES_CONTAINERS.contains(&forward.operation) {
-                self.upstream.forget_containers();
-            }
-            if answer.status == 101 {
-                let switched = if takeover.is_some() {
-                    Ok(Done::Switched(answer))
-                } else {
-                    Err(Trouble::Daemon("it switched protocols unasked".into()))
-                };
-                return switched;
-            }
-            if !answer.builder && matches!(forward.operation, Operation::SystemPing | Operation::SystemPingHead) {
-                answer.lines.extend_from_slice(CLASSIC_BUILDER);
-            }
-            let close = head.close || takeover == Some(Takeover::Raw);
-            let mut relay = Relay { to_client: &mut to_client, progress, close };
-            match &forward.response {
-                ResponseRule::FilterJson { filter, viewer, selection } if passed(answer.status) && !head_only => {
-                    let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    let body = policy::filter_json(*filter, viewer, selection, &body).map_err(Trouble::Refused)?;
-                    relay.whole(&answer, &body).await?;
-                }
-                ResponseRule::FilterLines { filter, viewer } if passed(answer.status) && !head_only => {
-                    let filter = |line: &[u8]| policy::filter_line(*filter, viewer, line);
-                    relay.lines(&mut from_daemon, &mut link.buffer, &mut answer, filter).await?;
-                }
-                // Errors and answers without a body have nothing to be filtered.
-                ResponseRule::FilterJson { .. }
-                | ResponseRule::FilterLines { .. }
-                | ResponseRule::Pass
-                | ResponseRule::Hijack
-                | ResponseRule::Answer { .. } => {
-                    if answer.status == 500 && takes_ports(forward.operation) {
-                        let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                        if progress.taken.tries_another(&body) {
-                            return Ok(Done::PortTaken { keep: answer.keep });
-                        }
-                        relay.whole(&answer, &told(forward, body)).await?;
-                    } else if (answer.status >= 400 || forward.replace.is_some())
-                        && !head_only
-                        && forward.tenant.is_some()
-                    {
-                        let body = collect(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                        relay.whole(&answer, &told(forward, body)).await?;
-                    } else {
-                        relay.pass(&mut from_daemon, &mut link.buffer, &mut answer).await?;
-                    }
-                }
-            }
-            Ok(Done::Complete { keep: answer.keep })
-        };
+        let answer = Answering { head, forward, progress, takeover };
+        let down = self.relay_answer(&answer, &mut from_daemon, &mut link.buffer, &mut to_client);
         let headed = || progress.status.load(Ordering::Relaxed) != 0;
         let bounds = async {
             // Most answers are there by then, and have cost one timer. Nothing is missed: what was
@@ -323,6 +272,95 @@ impl Proxy {
             trouble = bounds => Err(trouble),
         }
     }
+
+    /// The daemon's answer, as far as its route lets it through.
+    async fn relay_answer<R, W>(
+        &self,
+        answering: &Answering<'_>,
+        from_daemon: &mut R,
+        buffer: &mut BytesMut,
+        to_client: &mut W,
+    ) -> Result<Done, Trouble>
+    where
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
+    {
+        let Answering { head, forward, progress, takeover } = *answering;
+        let head_only = forward.method == http::Method::HEAD;
+        let mut answer = read_answer(from_daemon, buffer, head_only, self.upstream.newest())
+            .await
+            .map_err(|error| Trouble::Daemon(error.to_string()))?;
+        progress.status.store(answer.status, Ordering::Relaxed);
+        if CHANGES_CONTAINERS.contains(&forward.operation) {
+            self.upstream.forget_containers();
+        }
+        if answer.status == 101 {
+            let switched = if takeover.is_some() {
+                Ok(Done::Switched(answer))
+            } else {
+                Err(Trouble::Daemon("it switched protocols unasked".into()))
+            };
+            return switched;
+        }
+        if !answer.builder && matches!(forward.operation, Operation::SystemPing | Operation::SystemPingHead) {
+            answer.lines.extend_from_slice(CLASSIC_BUILDER);
+        }
+        let close = head.close || takeover == Some(Takeover::Raw);
+        let mut relay = Relay { to_client, progress, close };
+        match &forward.response {
+            ResponseRule::FilterJson { filter, viewer, selection } if passed(answer.status) && !head_only => {
+                let body = collect(from_daemon, buffer, &mut answer).await?;
+                let body = policy::filter_json(*filter, viewer, selection, &body).map_err(Trouble::Refused)?;
+                relay.whole(&answer, &body).await?;
+            }
+            ResponseRule::FilterLines { filter, viewer } if passed(answer.status) && !head_only => {
+                let filter = |line: &[u8]| policy::filter_line(*filter, viewer, line);
+                relay.lines(from_daemon, buffer, &mut answer, filter).await?;
+            }
+            // Errors and answers without a body have nothing to be filtered.
+            ResponseRule::FilterJson { .. }
+            | ResponseRule::FilterLines { .. }
+            | ResponseRule::Pass
+            | ResponseRule::Hijack
+            | ResponseRule::Answer { .. } => {
+                if answer.status == 500 && takes_ports(forward.operation) {
+                    let body = collect(from_daemon, buffer, &mut answer).await?;
+                    if progress.taken.tries_another(&body) {
+                        return Ok(Done::PortTaken { keep: answer.keep });
+                    }
+                    relay.whole(&answer, &told(forward, body)).await?;
+                } else if (answer.status >= 400 || forward.replace.is_some()) && !head_only && forward.tenant.is_some()
+                {
+                    let body = collect(from_daemon, buffer, &mut answer).await?;
+                    relay.whole(&answer, &told(forward, body)).await?;
+                } else {
+                    relay.pass(from_daemon, buffer, &mut answer).await?;
+                }
+            }
+        }
+        Ok(Done::Complete { keep: answer.keep })
+    }
+}
+
+/// What an answer belongs to.
+struct Answering<'a> {
+    head: &'a Head,
+    forward: &'a Forward,
+    progress: &'a Progress,
+    takeover: Option<Takeover>,
+}
+
+/// Answers without the daemon.
+async fn answer_here<S>(client: &mut Client<S>, head: &Head, forward: &Forward, status: u16, body: &str) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let close = head.close || (head.framing != Framing::None && forward.body.is_streamed());
+    let head_only = head.parts.method == http::Method::HEAD;
+    let bytes = answer::render(status, "application/json", body.as_bytes(), head_only, close, "");
+    let sent = client.send(&bytes).await;
+    let next = if sent.is_err() || close { Next::Close } else { Next::Again };
+    Outcome { status, next, ended: None, refusal: None, stream: false }
 }
 
 /// An answer of the daemon in the names that the client uses.
