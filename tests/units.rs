@@ -377,3 +377,74 @@ fn a_value_that_systemd_cannot_use_is_refused_before_it_is_written() {
     assert_eq!(project.on_host("systemctl start i.timer >/dev/null 2>&1 || echo failed"), "failed");
     assert_eq!(project.on_host("ls /run | grep -c stockade-verify || :"), "0");
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_pending_restart_of_a_unit_that_is_to_rest_is_forgotten_and_an_aliass_is_done_once() {
+    let project = Project::new();
+    let unit = "[Service]\\nType=exec\\nExecStartPre=/bin/sh -c 'echo x >>/srv/starts'\\nExecStart=/bin/sleep infinity\\n\
+                [Install]\\nWantedBy=multi-user.target\\nAlias=nick.service\\n";
+    project.on_host(&format!("printf \"{unit}\" >/etc/systemd/system/rest.service; systemctl daemon-reload"));
+    let starts = || project.on_host("wc -l </srv/starts");
+    let owed = || project.on_host("ls /var/lib/stockade/owed");
+    // What a run that failed has left: noted by the unit's name, by its alias, or by both.
+    let leave = |names: &[&str]| {
+        project.on_host("systemctl unmask rest; systemctl enable --now rest; rm -f /etc/left.conf");
+        let noted = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        project.playbook(&format!(
+            "[[step]]\nfile = {{ path = \"/etc/left.conf\", content = \"x\" }}\nrestart = [{noted}]\n\
+             [[step]]\ncommand = {{ run = \"exit 7\", creates = \"/nowhere\" }}\n"
+        ));
+        assert_eq!(project.apply().code, 3);
+    };
+    leave(&["rest.service"]);
+    assert_eq!(owed(), "restart:rest.service");
+    // By the alias, it is the unit's own restart from the beginning.
+    leave(&["nick.service", "rest.service"]);
+    assert_eq!(owed(), "restart:rest.service");
+    // A run of a former version noted the alias: one restart, under the unit's name.
+    project.on_host("cd /var/lib/stockade/owed; cp restart:rest.service restart:nick.service");
+    let before: usize = starts().parse().unwrap();
+    project.playbook("[[step]]\nfile = { path = \"/etc/other.conf\", content = \"x\" }\n");
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("restart rest.service") && !plan.out.contains("nick"), "{plan:?}");
+    project.converge();
+    assert_eq!((starts(), owed()), ((before + 1).to_string(), String::new()));
+
+    for steps in [
+        "[[step]]\nservice = { name = \"rest\", running = false }\n",
+        // By its alias, and with nothing left to stop.
+        "[[step]]\nservice = { name = \"nick\", running = false, enabled = false }\n",
+        "[[step]]\nunit = { name = \"rest\", state = \"absent\" }\n",
+    ] {
+        leave(&["rest.service"]);
+        if steps.contains("nick") {
+            project.on_host(
+                "cd /var/lib/stockade/owed; cp restart:rest.service restart:nick.service; systemctl stop rest",
+            );
+        }
+        let before = starts();
+        project.playbook(steps);
+        let plan = project.run(&["plan", "site.toml"]);
+        assert!(plan.out.contains("rest.service is not restarted"), "{plan:?}");
+        project.converge();
+        assert_eq!((starts(), owed()), (before, String::new()), "{steps}");
+        assert_ne!(project.on_host("systemctl is-active rest || :"), "active", "{steps}");
+    }
+    // One of a package's: the mask goes where the file does not stand.
+    project.on_host(&format!(
+        "rm -f /etc/systemd/system/nick.service; printf \"{unit}\" >/usr/lib/systemd/system/rest.service; systemctl daemon-reload"
+    ));
+    leave(&["rest.service"]);
+    let before = starts();
+    project.playbook("[[step]]\nservice = { name = \"rest\", masked = true }\n");
+    project.converge();
+    assert_eq!((starts(), owed()), (before.clone(), String::new()));
+    // Masked by somebody else, nothing can start it: the plan is empty.
+    leave(&["rest.service"]);
+    project.on_host("systemctl mask --now rest");
+    let before = starts();
+    project.playbook("[[step]]\nfile = { path = \"/etc/other.conf\", content = \"x\" }\n");
+    project.converge();
+    assert_eq!(starts(), before);
+}

@@ -61,10 +61,24 @@ forget() {
 }
 [ "$n" -le 50 ] || forget "$((n - 50))"
 
-# A unit that is gone holds nothing old: when it comes back it starts with what is there.
+# own_name UNIT: its own name where this is an alias; nothing where there is no such unit.
+own_name() {
+  o=$(systemctl show -p Id -p LoadState -- "$1" 2>/dev/null)
+  case $o in
+  *LoadState=not-found*)
+    # An alias has its link only while its unit is enabled; the unit's file tells it.
+    grep -s '^Alias=' /etc/systemd/system/*.* /usr/local/lib/systemd/system/*.* /usr/lib/systemd/system/*.* /lib/systemd/system/*.* |
+      while IFS=: read -r f a; do case " ${a#Alias=} " in *" $1 "*) printf '%s\n' "${f##*/}"; break;; esac; done ;;
+  *Id=?*) printf '%s\n' "$o" | sed -n 's/^Id=//p' ;;
+  *) printf '%s\n' "$1" ;;
+  esac
+}
+# A unit that is gone holds nothing old: when it comes back it starts with what is
+# there. What was noted by an alias is done once, under the unit's own name.
 for l in "$OWED"/restart:* "$OWED"/reload:*; do
   [ -e "$l" ] || continue
-  [ "$(systemctl show -p LoadState --value -- "${l#*:}" 2>/dev/null)" != not-found ] || rm -f -- "$l"
+  u=$(own_name "${l#*:}")
+  if [ -z "$u" ]; then rm -f -- "$l"; elif [ "$u" != "${l#*:}" ]; then mv -f -- "$l" "${l%%:*}:$u"; fi
 done
 
 snapshot before

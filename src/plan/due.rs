@@ -1,7 +1,8 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::{Action, DesiredStep, FieldChange, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
-use crate::observe::{HostState, Known};
+use super::resting::Resting;
+use super::{Action, FieldChange, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
+use crate::observe::{HostState, Known, Queries, Query};
 use crate::values::UnitName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Those of guarded steps come right after them, under their guard: what a new
 /// login confirms must be what is live. Where only the turn of the steps that ask
 /// tells whether they change anything, it tells whether the unit is restarted, too.
-pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &HostState) {
+/// What an earlier run has left for a unit that is to rest is forgotten at the end.
+pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &HostState, resting: &Resting<'_>) {
     // A host that is certain to restart restarts its services, whatever was pending.
     let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
@@ -19,7 +21,13 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
         None => ("owed by an earlier run", None),
         Some(id) => ("owed by an earlier phase of this run", Some(id)),
     };
-    for (verb, unit) in left_pending(host).filter(|_| last_reboot.is_none()) {
+    let mut forgotten = Forgotten::default();
+    for (verb, noted) in left_pending(host).filter(|_| last_reboot.is_none()) {
+        let unit = resting.own_name(&noted);
+        if let Some(why) = resting.why(&unit, steps) {
+            forgotten.add(unit, verb, noted, why);
+            continue;
+        }
         // What does not run and is brought up by this run starts once, with what is new by then.
         let due_at_the_end = is_down(host, &unit) && steps.iter().any(|step| brings_up(step, &unit));
         let when = if due_at_the_end { &mut due } else { &mut left };
@@ -61,7 +69,8 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
     due.take_over(&mut left);
     // Checks that end a playbook see the units as they will run.
     let end = done.iter().rposition(|step| step.kind != "check").map_or(0, |last| last + 1);
-    let last: Vec<StepPlan> = guarded.steps(true, false).into_iter().chain(due.steps(false, false)).collect();
+    let last: Vec<StepPlan> =
+        guarded.steps(true, false).into_iter().chain(due.steps(false, false)).chain(forgotten.steps()).collect();
     done.splice(end..end, last);
     done.iter_mut().for_each(|step| say_restart(step, predicted));
     let mut seen = BTreeMap::new();
@@ -75,29 +84,62 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
     *steps = done;
 }
 
-/// Leaves out the restarts and reloads of units that a step of the run wants to be
-/// stopped: they would start what is not to run.
-pub(super) fn leave_stopped(planned: &[(usize, &DesiredStep)], steps: &mut [StepPlan]) {
-    let mut wanted: BTreeMap<&UnitName, (bool, &str)> = BTreeMap::new();
-    for (_, step) in planned {
-        // The last word on a unit counts.
-        wanted.extend(step.resource.keeps_running().map(|(unit, runs)| (unit, (runs, step.id.as_str()))));
-    }
-    wanted.retain(|_, (runs, _)| !*runs);
+/// Names the units that steps restart and reload by their own names, and leaves
+/// out those that a step of the run wants to be stopped: it would start what is
+/// not to run.
+pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
     for step in steps {
         let mut notes = BTreeSet::new();
         for units in [&mut step.restart, &mut step.reload] {
-            units.retain(|unit| match wanted.get(unit) {
-                Some((_, by)) => {
+            let mut named: Vec<UnitName> = Vec::with_capacity(units.len());
+            for unit in units.iter().map(|unit| resting.own_name(unit)) {
+                if let Some(by) = resting.stopped_by(&unit) {
                     notes.insert(format!("{unit} is not restarted: step {by} wants it stopped"));
-                    false
+                } else if !named.contains(&unit) {
+                    named.push(unit);
                 }
-                None => true,
-            });
+            }
+            *units = named;
         }
         if step.action != Action::None {
             step.notes.extend(notes);
         }
+    }
+}
+
+/// Asks what the units are for which an earlier run has left something pending.
+pub(super) fn ask_left(host: &HostState, wants: &mut Queries) {
+    wants.extend(left_pending(host).map(|(_, unit)| Query::Unit(unit)).filter(|query| !host.asked(query)));
+}
+
+/// What was pending for units that are to rest, with the names under which the
+/// host may have noted it, and the reason.
+#[derive(Default)]
+struct Forgotten(BTreeMap<UnitName, (BTreeSet<&'static str>, BTreeSet<String>, String)>);
+
+impl Forgotten {
+    fn add(&mut self, unit: UnitName, verb: Verb, noted: UnitName, why: String) {
+        // By the time of the run the host has it under the unit's own name.
+        let names = [format!("{}:{noted}", verb.word()), format!("{}:{unit}", verb.word())];
+        let (verbs, all, _) = self.0.entry(unit).or_insert((BTreeSet::new(), BTreeSet::new(), why));
+        verbs.insert(verb.word());
+        all.extend(names);
+    }
+
+    fn steps(self) -> impl Iterator<Item = StepPlan> {
+        self.0.into_iter().map(|(unit, (verbs, names, why))| {
+            let words = verbs.into_iter().collect::<Vec<_>>().join(" and ");
+            StepPlan {
+                id: format!("forget:{unit}"),
+                name: format!("pending {words} of {unit}"),
+                kind: "service",
+                action: Action::Delete,
+                changes: vec![FieldChange::new("pending", Some(words), None::<&str>)],
+                notes: vec![format!("an earlier run has left it, and {unit} is not restarted: {why}")],
+                ops: names.into_iter().map(|pending| Op::Unit(UnitOp::Forget { pending })).collect(),
+                ..StepPlan::default()
+            }
+        })
     }
 }
 

@@ -29,6 +29,7 @@ mod predicted;
 mod questions;
 mod read_from;
 mod resource;
+mod resting;
 mod script;
 mod step;
 mod taken;

@@ -3,9 +3,10 @@
 use super::calls::note_unfinished;
 use super::contradicted_tree::against_trees;
 use super::contradiction::{contradictions, contradictions_beside_commands};
-use super::due::{leave_stopped, owed};
+use super::due::{ask_left, leave_stopped, owed};
 use super::pending::{ask_for_reboot, hand_on};
 use super::planning::Planning;
+use super::resting::Resting;
 use super::taken::{self, Removal};
 use super::transaction::add_transactions;
 use super::turn::{later_reboots, more_at_the_end};
@@ -44,6 +45,7 @@ fn plan_without(
     gone: &[Removal],
 ) -> Result<(Forecast, Vec<Removal>), Vec<StepError>> {
     let mut planning = Planning::begin(host, steps, gone);
+    ask_left(host, &mut planning.wants);
     let mut planned: Vec<(usize, &DesiredStep)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));
@@ -91,8 +93,9 @@ fn plan_without(
     };
     note_unfinished(&mut plans, &predicted);
     let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
-    leave_stopped(&planned, &mut plans);
-    owed(&mut plans, host, &predicted);
+    let resting = Resting::of(&planned, host, &predicted);
+    leave_stopped(&mut plans, &resting);
+    owed(&mut plans, host, &predicted, &resting);
     border::mark(&planned, &mut plans, &ids);
     predicted.left.owed.clear();
     let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };

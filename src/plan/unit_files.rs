@@ -1,7 +1,7 @@
 //! What operations do to units: their files in all directories of systemd, what
 //! its generators make units of, and the verbs of systemctl(1).
 
-use super::{KNOWN_AFTER_APPLY, Meta, Op, Planned, UnitOp, Verb};
+use super::{FileOp, KNOWN_AFTER_APPLY, Meta, Op, PackageOp, Planned, UnitOp, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{FileType, HostState, Known, PathState, Query, Unit};
 use crate::values::{AbsPath, UnitFile, UnitName};
@@ -258,6 +258,24 @@ fn is_file_of(file: &str, unit: &UnitName) -> bool {
         Some(format!("{stem}@.{suffix}"))
     };
     file == unit.as_str() || template().is_some_and(|template| template == file)
+}
+
+/// Whether an operation removes a file that a unit is made of, itself or with the package that has it.
+pub(super) fn removes_file_of(op: &Op, unit: &UnitName, host: &HostState) -> bool {
+    let is_its = |path: &str| {
+        path.rsplit_once('/').is_some_and(|(directory, file)| {
+            UNIT_DIRECTORIES.contains(&directory) && is_file_of(file, unit)
+                || directory == "/etc/init.d" && format!("{}.service", file.trim_end_matches(".sh")) == unit.as_str()
+        })
+    };
+    match op {
+        Op::File(FileOp::Remove { path, .. }) => is_its(path.as_str()),
+        Op::Package(PackageOp::AptRemove { packages, .. }) => packages
+            .iter()
+            .filter_map(|package| host.shipped(package).ok())
+            .any(|shipped| shipped.files.iter().any(|file| is_its(file))),
+        _ => false,
+    }
 }
 
 /// A verb was said to a unit.
