@@ -6,8 +6,8 @@
 //! key that the host fetches, the given SHA-256.
 
 use super::signing_key::SigningKey;
-use super::{Args, Field, Kind, Resource, Type, file};
-use crate::observe::{Content, HostState, PathState, Queries, Query};
+use super::{Args, Field, Kind, Resource, Type, file, rejected};
+use crate::observe::{HostState, PathState, Queries, Query};
 use crate::plan::{Action, FileOp, Meta, Op, PackageOp, PlanError, Planned};
 use crate::values::AbsPath;
 
@@ -71,7 +71,6 @@ struct Repository {
 
 #[derive(Debug)]
 struct DesiredRepository {
-    uris: Vec<String>,
     /// For each repository, the files of which one is there once it has been read.
     releases: Vec<[AbsPath; 2]>,
     content: String,
@@ -142,7 +141,7 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     Some(Box::new(Repository {
         sources,
         keys,
-        wanted: Some(DesiredRepository { releases: releases(&uris, &suites), uris, content, key }),
+        wanted: Some(DesiredRepository { releases: releases(&uris, &suites), content, key }),
     }))
 }
 
@@ -222,7 +221,7 @@ impl Resource for Repository {
             queries.extend(self.keys.iter().cloned().map(Query::Path));
             return;
         };
-        queries.extend(SOURCES.parse().ok().map(Query::Names));
+        rejected::ask_sources(queries, &self.sources);
         queries.extend(wanted.releases.iter().flatten().cloned().map(Query::Path));
         wanted.key.queries(queries);
         queries.extend(KEYRINGS.parse().ok().map(Query::Path));
@@ -259,7 +258,7 @@ impl Resource for Repository {
             planned.ops.push(Op::Package(PackageOp::AptUpdate { only: Some(self.sources.clone()) }));
         } else if !planned.ops.is_empty() {
             planned.ops.push(Op::Package(PackageOp::AptUpdate { only: Some(self.sources.clone()) }));
-            self.others(host, wanted, &mut planned)?;
+            rejected::check_sources(host, &mut planned)?;
         }
         Ok(planned)
     }
@@ -274,34 +273,5 @@ impl DesiredRepository {
             }
         }
         Ok(false)
-    }
-}
-
-impl Repository {
-    /// Tells which other files of apt name the same address: apt refuses two
-    /// entries for one repository with different keys.
-    fn others(&self, host: &HostState, wanted: &DesiredRepository, planned: &mut Planned) -> Result<(), PlanError> {
-        let directory: AbsPath = SOURCES.parse().map_err(|_| PlanError::Refused(format!("{SOURCES} is not a path")))?;
-        for name in host.names(&directory)? {
-            let Ok(path) = directory.join(name) else { continue };
-            if path == self.sources || !(name.ends_with(".list") || name.ends_with(".sources")) {
-                continue;
-            }
-            let Ok(content) = host.content(&path) else {
-                planned.wants.push(Query::Content(path));
-                continue;
-            };
-            let Content::Bytes(bytes) = content else { continue };
-            let text = String::from_utf8_lossy(bytes);
-            let mut live = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-            let same =
-                |word: &str| wanted.uris.iter().any(|uri| word.trim_end_matches('/') == uri.trim_end_matches('/'));
-            if live.any(|line| line.split_whitespace().any(same)) {
-                planned.notes.push(format!(
-                    "{path} lists the same address: if it is for the same suite, apt refuses both; remove it with a 'file' step (state = \"absent\") before this one"
-                ));
-            }
-        }
-        Ok(())
     }
 }

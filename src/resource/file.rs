@@ -173,6 +173,7 @@ impl Resource for File {
                 ownership::queries(meta, queries);
                 docker_daemon::daemon_json_queries(path, content, queries);
                 rejected::ask_users(queries, path, content);
+                rejected::ask_sources(queries, path);
                 in_force::ask(queries, path);
                 in_force::ask_boot(queries, path);
                 validate.iter().for_each(|text| shell_text::ask(queries, text));
@@ -200,6 +201,7 @@ impl Resource for File {
                 }
                 ownership::check(host, meta, &mut planned)?;
                 rejected::check_users(host, &mut planned)?;
+                rejected::check_sources(host, &mut planned)?;
                 rejected::check_units(host, rejected::Whose::Own, &mut planned)?;
                 ignored::note(host, &mut planned);
                 if planned.action == Some(Action::Create) {

@@ -100,6 +100,7 @@ pub(super) struct TextFile {
 pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
     queries.ask(Query::Content(path.clone()));
     parents::queries(path, queries);
+    rejected::ask_sources(queries, path);
 }
 
 /// Where only the turn of a step tells what the file holds: an earlier step of
@@ -225,6 +226,7 @@ impl TextFile {
             validate: None,
         }));
         rejected::check_edit(host, planned)?;
+        rejected::check_sources(host, planned)?;
         rejected::check_units(host, rejected::Whose::Edited, planned)?;
         rejected::check_users(host, planned)?;
         ignored::note(host, planned);

@@ -43,7 +43,7 @@ fn entry(line: &str) -> Result<(), &'static str> {
 }
 
 /// A '#' begins a comment unless it stands in brackets.
-fn without_comment(line: &str) -> &str {
+pub(super) fn without_comment(line: &str) -> &str {
     let mut inside = false;
     for (at, c) in line.char_indices() {
         match c {
@@ -79,9 +79,7 @@ fn of_stanza(stanza: &Stanza) -> Result<(), Fault> {
     if types.iter().any(|kind| !TYPES.contains(kind)) {
         return Err(Fault::fatal(stanza.line_of("Types"), WRONG_TYPE));
     }
-    let off = ["no", "false", "without", "off", "disable", "0"];
-    let enabled = stanza.field("Enabled").map_or("", |(_, value)| value).to_ascii_lowercase();
-    if types.is_empty() || off.contains(&enabled.as_str()) {
+    if types.is_empty() || is_off(stanza) {
         return Ok(());
     }
     let (addresses, suites) = (stanza.words("URIs"), stanza.words("Suites"));
@@ -91,6 +89,12 @@ fn of_stanza(stanza: &Stanza) -> Result<(), Fault> {
     }
     in_suites(&addresses, &suites, stanza.words("Components").len())
         .map_err(|why| Fault::fatal(stanza.line_of(if why == WRONG_ADDRESS { "URIs" } else { "Suites" }), why))
+}
+
+/// Whether a stanza says of itself that it is not to be used.
+pub(super) fn is_off(stanza: &Stanza) -> bool {
+    let enabled = stanza.field("Enabled").map_or("", |(_, value)| value).to_ascii_lowercase();
+    ["no", "false", "without", "off", "disable", "0"].contains(&enabled.as_str())
 }
 
 fn in_suites<T: AsRef<str>>(addresses: &[T], suites: &[T], components: usize) -> Result<(), &'static str> {

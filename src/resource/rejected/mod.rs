@@ -5,6 +5,8 @@
 //! may hold secrets.
 
 mod apt_conf;
+mod apt_conflicts;
+mod apt_entries;
 mod apt_pins;
 mod apt_sources;
 mod crontab;
@@ -18,6 +20,7 @@ use crate::observe::{Content, HostState, Queries, Query};
 use crate::plan::{FileOp, Op, PlanError, Planned};
 use crate::values::{AbsPath, UserName};
 
+pub(super) use apt_conflicts::{ask_sources, check_sources};
 pub(super) use unit_text::{Whose, check_units};
 pub(super) use word::words;
 

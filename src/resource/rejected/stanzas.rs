@@ -16,6 +16,11 @@ impl Stanza {
         self.fields.iter().rev().find(is_it).map(|(line, _, value)| (*line, value.as_str()))
     }
 
+    /// All fields, by their names in small letters, with their values.
+    pub(super) fn all(&self) -> impl Iterator<Item = (String, String)> {
+        self.fields.iter().map(|(_, name, value)| (name.to_ascii_lowercase(), value.clone()))
+    }
+
     /// Whether it has no field: lines that go on with none.
     pub(super) fn is_empty(&self) -> bool {
         self.fields.is_empty()
