@@ -1060,3 +1060,36 @@ fn packages_wait_for_a_source_that_waits_for_a_probe() {
     site.converge();
     assert_eq!(state(&site, "app"), "ii 1.0");
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn undo_leaves_the_packages_that_the_host_is_reached_by() {
+    let site = site("dropbear 1.0 Unit: yes; Depends: dropbear-bin\ndropbear-bin 1.0\nmore 1.0\n");
+    site.playbook(
+        "[[step]]\npackage = { names = [\"dropbear\", \"more\"] }\n\
+         [[step]]\nservice = { name = \"dropbear\", running = true, enabled = true }\n",
+    );
+    site.converge();
+    let name = site.host.name.clone();
+    let shown = site.done(&["undo", &name, "--packages", "--plan"]);
+    for part in [
+        "left alone: it lets logins in (dropbear.service is active)",
+        "left alone: it would also remove dropbear",
+        "left alone: its package stays",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    site.done(&["undo", &name, "--packages", "--yes"]);
+    assert_eq!(state(&site, "dropbear dropbear-bin more"), "ii 1.0\nii 1.0\nnone");
+    assert_eq!(site.on_host("systemctl is-active dropbear; systemctl is-enabled dropbear"), "active\nenabled");
+    // What logs in by nothing of it any more may go.
+    site.on_host("systemctl disable --now dropbear 2>/dev/null");
+    site.done(&["undo", &name, &run_of(&site, 0), "--packages", "--yes"]);
+    assert_eq!(state(&site, "dropbear dropbear-bin"), "none\nnone");
+}
+
+/// The name of the run of this number, from the first.
+fn run_of(site: &Project, at: usize) -> String {
+    let history: serde_json::Value = serde_json::from_str(&site.done(&["history", &site.host.name, "--json"])).unwrap();
+    history["hosts"][&site.host.name][at]["id"].as_str().unwrap().to_owned()
+}

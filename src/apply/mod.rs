@@ -21,6 +21,7 @@ mod record;
 mod schedule;
 mod undo;
 mod undo_accounts;
+mod undo_carriers;
 mod undo_files;
 mod undo_packages;
 mod undo_units;

@@ -8,7 +8,7 @@
 use super::Record;
 use crate::observe::{HostState, Queries, Query, StateError};
 use crate::plan::{Access, Action, FieldChange, FileOp, HostPlan, Op, StepPlan};
-use crate::values::{AbsPath, UnitName};
+use crate::values::{AbsPath, PackageName, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The states that decide.
@@ -27,8 +27,8 @@ pub struct States {
 pub enum UndoPackages {
     /// They are left alone.
     Leave,
-    /// They are put back, but for those that apt refuses to bring to their
-    /// former version, with its reason.
+    /// They are put back, but for those that apt refuses to remove or to bring to
+    /// their former version, with its reason.
     Restore(BTreeMap<String, String>),
 }
 
@@ -39,7 +39,8 @@ pub struct UndoPlan {
     pub plan: HostPlan,
     /// Questions whose answers the plan takes; it is made again with them.
     pub wants: Queries,
-    /// Packages whose former versions apt refuses, with its reason: they are to be left out.
+    /// Packages that apt refuses to remove or to bring to their former versions,
+    /// with its reason: they are to be left out.
     pub refused: BTreeMap<String, String>,
 }
 
@@ -61,9 +62,12 @@ pub fn plan_undo(
         packages_go_back: matches!(packages, UndoPackages::Restore(_)),
         staying_homes: Vec::new(),
         left_units: BTreeSet::new(),
+        staying: BTreeMap::new(),
+        staying_units: BTreeSet::new(),
         wants: Queries::new(),
         refused: BTreeMap::new(),
     };
+    undo.carriers(packages)?;
     undo.quiet_units()?;
     undo.firewall_off()?;
     undo.files()?;
@@ -91,6 +95,10 @@ pub(super) struct Undo<'a> {
     pub(super) staying_homes: Vec<AbsPath>,
     /// Units that somebody else has changed since.
     pub(super) left_units: BTreeSet<UnitName>,
+    /// Packages of the run that the host is reached by, and those that these need: they stay, with the reason.
+    pub(super) staying: BTreeMap<PackageName, String>,
+    /// Their units.
+    pub(super) staying_units: BTreeSet<UnitName>,
     /// See [`UndoPlan::wants`].
     pub(super) wants: Queries,
     /// See [`UndoPlan::refused`].

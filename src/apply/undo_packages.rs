@@ -30,6 +30,26 @@ impl Undo<'_> {
     /// All packages that the run changed, also those that it did not name; none
     /// that has changed since.
     pub(super) fn packages(&mut self, how: &UndoPackages) -> Result<(), StateError> {
+        let moved = self.moved()?;
+        match how {
+            UndoPackages::Leave => {
+                let all = moved.names();
+                if !all.is_empty() {
+                    let why = "left alone: packages are put back only with --packages";
+                    self.skip("package", names(&all), why);
+                }
+            }
+            UndoPackages::Restore(refused) => self.restore(moved, refused),
+        }
+        Ok(())
+    }
+
+    /// Packages that the run brought, and that are there.
+    pub(super) fn came(&self) -> Result<Vec<PackageName>, StateError> {
+        Ok(self.moved()?.came)
+    }
+
+    fn moved(&self) -> Result<Moved, StateError> {
         let mut moved = Moved::default();
         let questions = self.record.questions();
         if questions.contains(&Query::Packages) {
@@ -47,21 +67,12 @@ impl Undo<'_> {
                 _ => {}
             }
         }
-        match how {
-            UndoPackages::Leave => {
-                let all = moved.names();
-                if !all.is_empty() {
-                    let why = "left alone: packages are put back only with --packages";
-                    self.skip("package", names(&all), why);
-                }
-            }
-            UndoPackages::Restore(refused) => self.restore(moved, refused),
-        }
-        Ok(())
+        Ok(moved)
     }
 
     fn restore(&mut self, moved: Moved, refused: &BTreeMap<String, String>) {
-        let Moved { came, mut went, changed, mut automatic, released, held } = moved;
+        let Moved { mut came, mut went, changed, mut automatic, released, held } = moved;
+        came.retain(|name| !self.staying.contains_key(name));
         let mut notes = Vec::new();
         for target in &mut went {
             let Some(version) = target.version.clone() else { continue };
@@ -140,7 +151,7 @@ impl Undo<'_> {
         if !held.is_empty() {
             self.marks(&held, Mark::Unhold, Mark::Hold);
         }
-        for (name, why) in stay {
+        for (name, why) in stay.into_iter().chain(self.staying.clone()) {
             self.skip("package", name.to_string(), &why);
         }
     }
@@ -269,7 +280,7 @@ fn lists_are_fresh(host: &HostState) -> bool {
 }
 
 /// Why apt may not do it: it refuses, or takes away what the run did not bring.
-fn objection(found: &Transaction, came: &[PackageName], arch: &str) -> Option<String> {
+pub(super) fn objection(found: &Transaction, came: &[PackageName], arch: &str) -> Option<String> {
     if let Some(refusal) = &found.refusal {
         return Some(refusal.clone());
     }

@@ -17,6 +17,10 @@ impl Undo<'_> {
             if before.load != "not-found" || now.load == "not-found" {
                 continue;
             }
+            if self.staying_units.contains(&name) {
+                self.skip("service", name.to_string(), "left alone: its package stays");
+                continue;
+            }
             let mut ops = Vec::new();
             if now.active != "inactive" {
                 ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Stop, unit: name.clone() }));

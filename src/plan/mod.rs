@@ -47,6 +47,7 @@ pub use apt::{AptOptions, AptTarget, Mark};
 pub use desired::{DesiredAtTurn, DesiredStep, Forecast, StepError};
 pub use left_open::MayMake;
 pub use named_accounts::NamedAccounts;
+pub(crate) use needed::carries;
 pub use op::{ACCOUNT_FILES, AccountOp, Check, CommandOp, FileOp, Guard, Meta, Op, PackageOp, SystemOp, UnitOp, Verb};
 pub use outcome::Outcome;
 pub use pending::PendingNames;

@@ -93,35 +93,48 @@ pub(super) fn check(
     };
     let gone: Vec<PackageName> = planned.ops.iter().flat_map(own).chain(besides.iter().cloned()).collect();
     for name in &gone {
-        for (_, does, sign) in NEEDED.iter().filter(|(package, _, _)| *package == name.bare()) {
-            let Some(shown) = sign.shows(access, host, planned) else { continue };
-            return Err(refusal(name, does, &shown, &sign.remedy()));
-        }
-        if let Some(shown) = pam_names(name, host, planned) {
-            return Err(refusal(
-                name,
-                "has a module of PAM that logins use",
-                &shown,
-                "take that line out in a step before this one",
-            ));
+        if let Some(Carrier { why, remedy }) = carries(access, name, host, &mut planned.wants) {
+            return Err(PlanError::Refused(format!("package {name} {why}. If it may go, {remedy}")));
         }
     }
     Ok(())
 }
 
-fn refusal(name: &PackageName, does: &str, shown: &str, remedy: &str) -> PlanError {
-    PlanError::Refused(format!(
-        "package {name} {does} ({shown}), and its removal can cut you off: no guard brings packages back. If it may go, {remedy}"
-    ))
+/// A package that the host is reached by.
+pub(crate) struct Carrier {
+    /// What it does, what shows that, and why it stays, after its name.
+    pub(crate) why: String,
+    /// What makes its removal safe.
+    remedy: String,
+}
+
+/// Whether the host is reached by a package: what it does, and what shows that.
+/// What must be known of the host first goes to the `wants`.
+pub(crate) fn carries(
+    access: &Access,
+    name: &PackageName,
+    host: &HostState,
+    wants: &mut Vec<Query>,
+) -> Option<Carrier> {
+    let carrier = |does: &str, shown: &str, remedy: String| {
+        let why = format!("{does} ({shown}), and its removal can cut you off: no guard brings packages back");
+        Some(Carrier { why, remedy })
+    };
+    for (_, does, sign) in NEEDED.iter().filter(|(package, _, _)| *package == name.bare()) {
+        let Some(shown) = sign.shows(access, host, wants) else { continue };
+        return carrier(does, &shown, sign.remedy());
+    }
+    let shown = pam_names(name, host, wants)?;
+    carrier("has a module of PAM that logins use", &shown, "take that line out in a step before this one".to_owned())
 }
 
 impl Sign {
     /// What shows that the host uses the package; none if nothing does, or if
     /// that is still to be asked. Unknown is taken for use.
-    fn shows(&self, access: &Access, host: &HostState, planned: &mut Planned) -> Option<String> {
+    fn shows(&self, access: &Access, host: &HostState, wants: &mut Vec<Query>) -> Option<String> {
         let mut asked = |query: Query| {
             let asked = host.asked(&query);
-            planned.wants.extend((!asked).then_some(query));
+            wants.extend((!asked).then_some(query));
             asked
         };
         match self {
@@ -184,7 +197,7 @@ impl Sign {
 
 /// The file of PAM that names a module which goes with a package. What the
 /// package has had `pam-auth-update` write, that takes out again.
-fn pam_names(name: &PackageName, host: &HostState, planned: &mut Planned) -> Option<String> {
+fn pam_names(name: &PackageName, host: &HostState, wants: &mut Vec<Query>) -> Option<String> {
     let shipped = host.shipped(name).ok()?;
     let modules = modules(shipped);
     if modules.is_empty() {
@@ -193,7 +206,7 @@ fn pam_names(name: &PackageName, host: &HostState, planned: &mut Planned) -> Opt
     let directory: AbsPath = PAM.parse().ok()?;
     let query = Query::Fragments(directory.clone());
     if !host.asked(&query) {
-        planned.wants.push(query);
+        wants.push(query);
         return None;
     }
     let is_managed = shipped.files.iter().any(|file| file.starts_with("/usr/share/pam-configs/"));
