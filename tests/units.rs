@@ -448,3 +448,68 @@ fn a_pending_restart_of_a_unit_that_is_to_rest_is_forgotten_and_an_aliass_is_don
     project.converge();
     assert_eq!(starts(), before);
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_script_of_init_d_is_enabled_by_its_links_and_undo_puts_these_back() {
+    let project = Project::new();
+    let script = "#!/bin/sh\\n### BEGIN INIT INFO\\n# Provides: sv\\n# Required-Start:\\n# Required-Stop:\\n\
+                  # Default-Start: 2 3 4 5\\n# Default-Stop: 0 1 6\\n### END INIT INFO\\nexit 0\\n";
+    project.on_host(&format!(
+        "printf '{script}' | tee /etc/init.d/sv >/etc/init.d/other; chmod 755 /etc/init.d/sv /etc/init.d/other; \
+         ln -s ../init.d/sv /etc/rc3.d/S77sv; \
+         for l in 2 3 4 5; do ln -s ../init.d/late /etc/rc$l.d/K33late; done; cp -p /etc/init.d/sv /etc/init.d/late; ln -s ../init.d/other /etc/rc5.d/S01other; systemctl daemon-reload"
+    ));
+    let links = |name: &str| project.on_host(&format!("find /etc/rc?.d -name '???{name}' -printf '%p %l\\n' | sort"));
+    let is_enabled = |name: &str| project.on_host(&format!("systemctl is-enabled {name} 2>/dev/null || :"));
+    let service = |name: &str, enabled: bool| {
+        project.playbook(&format!("[[step]]\nservice = {{ name = \"{name}\", enabled = {enabled} }}\n"));
+    };
+    let undo = || project.done(&["undo", &project.host.name, "--yes"]);
+    let (before, other) = (links("sv"), links("other"));
+    assert_eq!(before, "/etc/rc3.d/S77sv ../init.d/sv");
+    let late = links("late");
+    service("late", true);
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("enabled: false → true"), "{plan:?}");
+    project.converge();
+    assert_eq!(is_enabled("late"), "enabled");
+    undo();
+    assert_eq!(links("late"), late);
+    service("sv", false);
+    project.converge();
+    assert!(!links("sv").contains("/S"), "{}", links("sv"));
+    undo();
+    assert_eq!(links("sv"), before);
+    // What is as it should be is left alone.
+    service("other", true);
+    let plan = project.run(&["plan", "site.toml", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    service("other", false);
+    project.converge();
+    assert_eq!(
+        (is_enabled("other").as_str(), project.on_host("systemctl show -p WantedBy --value other")),
+        ("disabled", String::new())
+    );
+    undo();
+    assert_eq!(links("other"), other);
+    assert_eq!(is_enabled("other"), "enabled");
+
+    // One that the run itself brings goes with its links.
+    project.playbook(&format!(
+        "[[step]]\nfile = {{ path = \"/etc/init.d/new\", content = \"{}\", mode = \"0755\" }}\n\
+         [[step]]\nservice = {{ name = \"new\", enabled = true }}\n",
+        script.replace("Provides: sv", "Provides: new")
+    ));
+    project.converge();
+    assert!(links("new").contains("/etc/rc5.d/S"), "{}", links("new"));
+    undo();
+    assert_eq!((links("new"), project.on_host("ls /etc/init.d/new 2>/dev/null || :")), (String::new(), String::new()));
+
+    // Without the programs that switch it, the plan refuses.
+    project.on_host("dpkg-divert --quiet --rename /usr/sbin/update-rc.d");
+    service("other", false);
+    let refused = project.run(&["plan", "site.toml"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("there is no /usr/sbin/update-rc.d on this host"), "{refused:?}");
+}

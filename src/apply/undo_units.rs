@@ -2,8 +2,8 @@
 
 use super::undo::{CHANGED_SINCE, Undo};
 use super::undo_files::same;
-use crate::observe::{Content, HostState, Known, Query, REBOOT_PENDING, StateError, Unit};
-use crate::plan::{Action, CommandOp, FieldChange, Op, SystemOp, UnitOp, Verb};
+use crate::observe::{Content, HostState, Known, PathState, Query, REBOOT_PENDING, RcLinks, StateError, Unit};
+use crate::plan::{Action, CommandOp, FieldChange, FileOp, Op, SystemOp, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
 
 impl Undo<'_> {
@@ -25,7 +25,14 @@ impl Undo<'_> {
             if now.active != "inactive" {
                 ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Stop, unit: name.clone() }));
             }
-            if now.file.starts_with("enabled") {
+            let links = match (&now.rc_links, self.script_goes(&name)) {
+                // The script goes, and its links with it.
+                (Some(links), true) if self.is_as_left(&name)? => restored(&RcLinks::new(), links),
+                _ => Vec::new(),
+            };
+            if !links.is_empty() {
+                ops.extend(links);
+            } else if now.file.starts_with("enabled") {
                 ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Disable, unit: name.clone() }));
             }
             // There was no mask either, which needs no file of the unit.
@@ -41,6 +48,14 @@ impl Undo<'_> {
         Ok(())
     }
 
+    /// Whether the script goes of which a unit is made: the run brought it.
+    fn script_goes(&self, unit: &UnitName) -> bool {
+        Unit::script_of(unit).is_some_and(|script| {
+            self.record.questions().contains(&Query::Path(script.clone()))
+                && matches!(self.states.before.path(&script), Ok(PathState::Absent))
+        })
+    }
+
     /// Whether a unit runs, and is enabled or masked, as the run has left it. One
     /// that has failed since has not been stopped by anybody.
     fn is_as_left(&self, name: &UnitName) -> Result<bool, StateError> {
@@ -48,7 +63,7 @@ impl Undo<'_> {
             return Ok(false);
         };
         let failed_since = has_failed(now) && after.active != "inactive";
-        Ok(after.file == now.file && (is_up(after) == is_up(now) || failed_since))
+        Ok(after.file == now.file && after.rc_links == now.rc_links && (is_up(after) == is_up(now) || failed_since))
     }
 
     /// A firewall that the run turned on is turned off before its files go.
@@ -146,7 +161,13 @@ impl Undo<'_> {
             }
             let verb = |verb| Op::Unit(UnitOp::Systemctl { verb, unit: name.clone() });
             let mut ops = Vec::new();
+            let links = match (&before.rc_links, &now.rc_links) {
+                (Some(before), Some(now)) => restored(before, now),
+                _ => Vec::new(),
+            };
             match (before.file.as_str(), now.file.as_str()) {
+                // The links of a script say more than whether it is enabled.
+                _ if !links.is_empty() => ops.extend(links),
                 (b, n) if b == n => {}
                 // What is not there cannot be stopped.
                 ("masked", _) if now.load == "not-found" => ops.push(verb(Verb::Mask)),
@@ -196,6 +217,19 @@ impl Undo<'_> {
             self.step("service", name, Action::Delete, Some(change), vec![Op::Unit(UnitOp::Forget { pending })]);
         }
     }
+}
+
+/// What puts the links of a script back, which systemd reads then.
+fn restored(before: &RcLinks, now: &RcLinks) -> Vec<Op> {
+    let gone = now.keys().filter(|path| !before.contains_key(*path));
+    let removed = gone.map(|path| Op::File(FileOp::Remove { path: path.clone(), recursive: false }));
+    let other = before.iter().filter(|(path, target)| now.get(*path) != Some(*target));
+    let made = other.map(|(path, target)| Op::File(FileOp::MakeLink { path: path.clone(), target: target.clone() }));
+    let mut ops: Vec<Op> = removed.chain(made).collect();
+    if !ops.is_empty() {
+        ops.push(Op::Unit(UnitOp::DaemonReload));
+    }
+    ops
 }
 
 /// Whether a unit runs; a reload that is under way does not stop it.

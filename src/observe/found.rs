@@ -1,5 +1,6 @@
 //! What is found of the things on a host.
 
+use super::RcLinks;
 use crate::values::{Mode, Secret, UnitName};
 use std::collections::BTreeSet;
 
@@ -208,6 +209,9 @@ pub struct Unit {
     pub cannot_reload: bool,
     /// Whether D-Bus starts it when somebody asks for its name (`Type=dbus`).
     pub is_on_bus: bool,
+    /// Of a unit that is made of a script in /etc/init.d: the script's links in
+    /// /etc/rc?.d, by which it starts at boot.
+    pub rc_links: Option<RcLinks>,
 }
 
 /// The state of a kernel module.

@@ -1,13 +1,14 @@
 //! Units in the probe's answer.
 
 use super::reply::Section;
-use super::{HostState, Known, Queries, Query, Unit};
+use super::{HostState, Known, Queries, Query, Unit, sysv};
 use crate::values::UnitName;
 use std::collections::BTreeSet;
 
 pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) {
     let text = section.text();
-    let (text, conditions) = text.split_once("\n++\n").unwrap_or((&text, ""));
+    let (text, rc_links) = text.split_once(sysv::SEPARATOR).unwrap_or((&text, ""));
+    let (text, conditions) = text.split_once("\n++\n").unwrap_or((text, ""));
     let (text, aliases) = text.split_once("\n--\n").unwrap_or((text, ""));
     let mut blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
     for query in queries.iter() {
@@ -33,11 +34,13 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
             "error" if field("UnitFileState") == "masked" => unit_of_file(&field("FragmentPath")),
             _ => field("Id").parse().ok(),
         };
+        let source = field("SourcePath");
+        let rc_links = source.strip_prefix(sysv::SCRIPTS).map(|script| sysv::links_of(script, rc_links));
         let unit = Unit {
             real: own.filter(|own| own != name),
             load: field("LoadState"),
             active: field("ActiveState"),
-            file: field("UnitFileState"),
+            file: rc_links.as_ref().map_or_else(|| field("UnitFileState"), |links| sysv::state_of(links).to_owned()),
             needs_reload: field("NeedDaemonReload") == "yes",
             fragment: field("FragmentPath"),
             result: failure_of(&field("ActiveState"), &field("Result"), &field("ExecMainStatus")),
@@ -49,6 +52,7 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
             runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
             cannot_reload: field("LoadState") == "loaded" && field("CanReload") == "no",
             is_on_bus: field("Type") == "dbus",
+            rc_links,
         };
         host.set_unit(name, Known::Is(unit));
     }

@@ -3,7 +3,7 @@
 
 use super::{FileOp, KNOWN_AFTER_APPLY, Meta, Op, PackageOp, Planned, UnitOp, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
-use crate::observe::{FileType, HostState, Known, PathState, Query, Unit};
+use crate::observe::{FileType, HostState, Known, PathState, Query, RcLinks, Unit};
 use crate::values::{AbsPath, UnitFile, UnitName};
 use std::collections::BTreeMap;
 
@@ -143,7 +143,8 @@ fn heal(unit: &mut Unit) {
 /// A unit whose file has changed; none where it is changed in its place.
 fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Known<Unit>> {
     unit.fragment = path.to_string();
-    match (brought, unit.file.as_str()) {
+    let before = unit.file.clone();
+    match (brought, before.as_str()) {
         // Whether there is a vendor's file, and what it says, is not known.
         (Brought::Nothing, _) if unit.active == "inactive" => Some(Known::Is(Unit {
             load: KNOWN_AFTER_APPLY.to_owned(),
@@ -153,9 +154,11 @@ fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Kno
             ..Unit::default()
         })),
         (Brought::Nothing, _) => Some(Known::AfterApply),
-        (Brought::Text(text), before) => {
+        (Brought::Text(text), _) => {
             let said = Said::of(text);
-            if matches!(before, "static" | "disabled" | "") {
+            // A file comes before a script of its name.
+            let was_script = unit.rc_links.take().is_some();
+            if was_script || matches!(before.as_str(), "static" | "disabled" | "") {
                 unit.file = if said.installable { "disabled" } else { "static" }.to_owned();
             }
             (unit.runs_once, unit.is_on_bus) = (said.runs_once, said.is_on_bus);
@@ -239,10 +242,13 @@ fn generated(units: &mut BTreeMap<UnitName, Known<Unit>>, path: &AbsPath) {
             _ => script.as_deref() == Some(name.as_str()),
         };
         if of_this && matches!(state, Known::Is(unit) if unit.load == "not-found") {
+            // Links of the script may stand there before it does.
+            let file = if script.is_some() { KNOWN_AFTER_APPLY } else { "generated" };
             *state = Known::Is(Unit {
                 load: "loaded".to_owned(),
                 active: "inactive".to_owned(),
-                file: "generated".to_owned(),
+                file: file.to_owned(),
+                rc_links: script.is_some().then(RcLinks::new),
                 needs_reload: true,
                 ..Unit::default()
             });

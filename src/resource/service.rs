@@ -75,6 +75,11 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 /// Where a mask stands (systemctl(1), mask), and the administrator's own units.
 const OWN_UNITS: &str = "/etc/systemd/system/";
 
+/// The programs that enable and disable scripts of /etc/init.d, each with the
+/// places where it may stand.
+const SYSV_TOOLS: [&[&str]; 2] =
+    [&["/usr/lib/systemd/systemd-sysv-install", "/lib/systemd/systemd-sysv-install"], &["/usr/sbin/update-rc.d"]];
+
 fn instance(template: &UnitName) -> String {
     template.as_str().replacen("@.", "@one.", 1)
 }
@@ -180,6 +185,7 @@ impl Resource for Service {
             Some(false) => work.disabled(),
             None => {}
         }
+        work.has_tools(host)?;
         match self.running {
             Some(true) if unit.runs_once => {
                 return Err(PlanError::Refused(format!(
@@ -281,6 +287,32 @@ impl Work<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A script of /etc/init.d is enabled and disabled by other programs, to which
+    /// systemctl(1) hands it on.
+    fn has_tools(&mut self, host: &HostState) -> Result<(), PlanError> {
+        let switches = |op: &Op| matches!(op, Op::Unit(UnitOp::Systemctl { verb: Verb::Enable | Verb::Disable, unit }) if unit == self.name);
+        if self.unit.rc_links.is_none() || !self.planned.ops.iter().any(switches) {
+            return Ok(());
+        }
+        for places in SYSV_TOOLS {
+            let places: Vec<AbsPath> = places.iter().filter_map(|place| place.parse().ok()).collect();
+            let open = places.iter().cloned().map(Query::Path).filter(|query| !host.asked(query));
+            let open: Vec<Query> = open.collect();
+            let is_absent = |path: &AbsPath| matches!(host.path(path), Ok(PathState::Absent));
+            if !open.is_empty() {
+                self.planned.wants.extend(open);
+            } else if let Some(first) = places.first().filter(|_| places.iter().all(is_absent))
+                && host.brought_by().is_none()
+            {
+                return Err(PlanError::Refused(format!(
+                    "{} is made of a script in /etc/init.d, and there is no {first} on this host, with which                      systemctl would enable or disable it: write a unit file for it with a 'unit' step, or leave                      'enabled' away",
+                    self.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn started(&mut self) {

@@ -7,7 +7,7 @@
 //! `provided` and `providers` (of a virtual package: names), `transactions`
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload, has_conditions,
-//! stops, started_by, runs_once, is_on_bus), `sysctl` (string), `modules` (loaded,
+//! stops, started_by, runs_once, is_on_bus, rc_links), `sysctl` (string), `modules` (loaded,
 //! builtin), `unit_texts` (of a unit: "LINE: what systemd says"), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, cloud_init, lists_age, interrupted, day), `may_appear = true` (a
@@ -341,6 +341,10 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             runs_once: flag(node, "runs_once"),
             is_on_bus: flag(node, "is_on_bus"),
             cannot_reload: flag(node, "cannot_reload"),
+            rc_links: node.get("rc_links").map(|_| {
+                let link = |path: String| (path.parse().unwrap(), "../init.d/x".to_owned());
+                list(node, "rc_links").into_iter().map(link).collect()
+            }),
         };
         host.set_unit(&entry.key.parse().unwrap(), Known::Is(unit));
     }

@@ -23,18 +23,24 @@ q_trees() { xargs -0 -r sh -c 'exec find "$@" -printf "%H\0%P\0%y\0%m\0%u:%U\0%g
 q_local() { awk -F: '{ print FILENAME ":" $1 }' /etc/passwd /etc/group; }
 q_units() {
   if [ -d /run/systemd/system ]; then
-    o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p DropInPaths -p Result -p ExecMainStatus \
+    o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p SourcePath -p DropInPaths -p Result -p ExecMainStatus \
       -p Type -p CanReload -p RemainAfterExit -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf -p PropagatesStopTo -p WantedBy -p UpheldBy -p TriggeredBy -- "$@")
     printf '%s\n' "$o"
     # A unit that is not enabled has no links by its aliases: its file tells them.
     case $o in *LoadState=not-found*) printf -- '--\n'
       grep -s '^Alias=' /etc/systemd/system/*.* /usr/local/lib/systemd/system/*.* /usr/lib/systemd/system/*.* /lib/systemd/system/*.*;; esac
-    case $o in *ActiveState=inactive*) q_conditions "$o";; esac; :
-  else for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null)
+    case $o in *ActiveState=inactive*) q_conditions "$o";; esac
+    case $o in *SourcePath=/etc/init.d/*) q_rc_links;; esac; :
+  else i=; for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null) p=
     case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
-    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nDropInPaths=\n\n' "$u" "$l" "$s"
-  done; fi
+    if [ "$l" != masked ] && [ -f "/etc/init.d/${u%.service}" ] && ! has_file "$u"; then l=loaded i=1 p=/etc/init.d/${u%.service}; fi
+    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nSourcePath=%s\nDropInPaths=\n\n' "$u" "$l" "$s" "$p"
+  done; [ -z "$i" ] || q_rc_links; fi
 }
+# Whether there is a file of a unit's own, which comes before a script of its name.
+has_file() { [ -e "/etc/systemd/system/$1" ] || [ -e "/usr/local/lib/systemd/system/$1" ] || [ -e "/usr/lib/systemd/system/$1" ] || [ -e "/lib/systemd/system/$1" ]; }
+# By these scripts of /etc/init.d start at boot.
+q_rc_links() { printf -- '==\n'; find /etc/rc[0-6S].d -maxdepth 1 -type l -printf '%p\t%l\n' 2>/dev/null; :; }
 # Units that do not run and have conditions or assertions in their files.
 q_conditions() { printf -- '++\n'
   printf '%s\n' "$1" | awk -v RS= -F '\n' '/LoadState=loaded/ && /ActiveState=inactive/ { u = ""; p = ""
