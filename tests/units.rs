@@ -513,3 +513,46 @@ fn a_script_of_init_d_is_enabled_by_its_links_and_undo_puts_these_back() {
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("there is no /usr/sbin/update-rc.d on this host"), "{refused:?}");
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn what_is_mounted_by_fstab_is_remounted_and_later_drop_ins_are_told() {
+    let project = Project::new();
+    project.on_host(
+        "mkdir -p /srv/data /etc/systemd/system/srv-.mount.d; echo 'tmpfs /srv/data tmpfs noauto,size=8m 0 0' >>/etc/fstab; \
+         printf '[Unit]\\nRequiresMountsFor=/srv/data\\n[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/onit.service; \
+         systemctl daemon-reload; systemctl start srv-data.mount onit; echo kept >/srv/data/file",
+    );
+    let pid = || project.on_host("systemctl show -p MainPID --value onit");
+    let before = pid();
+    let dropin = |text: &str| {
+        format!(
+            "[[step]]\ndropin = {{ unit = \"srv-data.mount\", name = \"x\", content = \"[Mount]\\n{text}\\n\" }}\n\
+             restart = [\"srv-data.mount\"]\n"
+        )
+    };
+    project.playbook(&dropin("Options=size=16m,noexec"));
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("srv-data.mount is remounted"), "{plan:?}");
+    project.converge();
+    let options = project.on_host("findmnt -n -o OPTIONS /srv/data");
+    assert!(options.contains("noexec") && options.contains("size=16384k"), "{options}");
+    assert_eq!((project.on_host("cat /srv/data/file"), pid()), ("kept".to_owned(), before));
+    // Another drop-in, of a prefix of the name, is read later.
+    project.on_host("printf '[Mount]\\nOptions=size=4m\\n' >/etc/systemd/system/srv-.mount.d/y.conf");
+    project.playbook(&dropin("Options=size=16m,nodev"));
+    let applied = project.apply();
+    assert!(applied.code == 3 && applied.err.contains("srv-.mount.d/y.conf:2"), "{applied:?}");
+    project.on_host("rm -r /etc/systemd/system/srv-.mount.d; systemctl daemon-reload");
+    // A file of its own comes before what the generator makes, and can be enabled.
+    project.playbook(
+        "[[step]]\nunit = { name = \"srv-data.mount\", content = \"[Mount]\\nWhat=tmpfs\\nWhere=/srv/data\\nType=tmpfs\\nOptions=size=32m\\n[Install]\\nWantedBy=multi-user.target\\n\" }\n\
+         [[step]]\ndropin = { unit = \"srv-data.mount\", name = \"x\", state = \"absent\" }\n\
+         [[step]]\nservice = { name = \"srv-data.mount\", enabled = true, running = true }\nrestart = [\"srv-data.mount\"]\n",
+    );
+    let plan = project.run(&["plan", "site.toml"]);
+    assert!(plan.out.contains("srv-data.mount is unmounted and mounted anew"), "{plan:?}");
+    project.converge();
+    assert!(project.on_host("findmnt -n -o OPTIONS /srv/data").contains("size=32768k"));
+    assert_eq!(project.on_host("systemctl is-enabled srv-data.mount"), "enabled");
+}

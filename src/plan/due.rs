@@ -1,9 +1,10 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::resting::Resting;
-use super::{Action, FieldChange, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
+use super::resting::{Resting, is_mount};
+use super::unit_files::is_unit_source;
+use super::{Action, FieldChange, FileOp, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Known, Queries, Query};
-use crate::values::UnitName;
+use crate::values::{UnitFile, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds the restarts and reloads that the changing steps ask for: each once, at
@@ -86,8 +87,9 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Host
 
 /// Names the units that steps restart and reload by their own names, and leaves
 /// out those that a step of the run wants to be stopped: it would start what is
-/// not to run.
+/// not to run. What is mounted is remounted in place of a restart.
 pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
+    let anew: BTreeSet<UnitName> = steps.iter().flat_map(|step| &step.ops).filter_map(mounts_anew).collect();
     for step in steps {
         let mut notes = BTreeSet::new();
         for units in [&mut step.restart, &mut step.reload] {
@@ -101,10 +103,35 @@ pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
             }
             *units = named;
         }
+        let is_remounted = |unit: &UnitName| resting.is_mounted(unit) && !anew.contains(unit);
+        let (remounted, restart) = std::mem::take(&mut step.restart).into_iter().partition(is_remounted);
+        step.restart = restart;
+        notes.extend(
+            remounted.iter().map(|unit: &UnitName| {
+                format!("{unit} is remounted: a restart would unmount it, and stop what needs it")
+            }),
+        );
+        let unmounted = step.restart.iter().filter(|unit| resting.is_mounted(unit));
+        notes.extend(unmounted.map(|unit| {
+            format!("{unit} is unmounted and mounted anew: a remount takes up neither What=, Where= nor Type=")
+        }));
+        let remounted: Vec<UnitName> = remounted.into_iter().filter(|unit| !step.reload.contains(unit)).collect();
+        step.reload.extend(remounted);
         if step.action != Action::None {
             step.notes.extend(notes);
         }
     }
+}
+
+/// The mount unit of which an operation writes what no remount takes up
+/// (systemd.mount(5)).
+fn mounts_anew(op: &Op) -> Option<UnitName> {
+    let Op::File(FileOp::WriteFile { path, content, .. }) = op else { return None };
+    let parent = path.parent()?;
+    let name = parent.file_name().strip_suffix(".d").unwrap_or_else(|| path.file_name()).to_owned();
+    let file = UnitFile::parse(&String::from_utf8_lossy(content)).ok()?;
+    let is_new = ["What", "Where", "Type"].iter().any(|key| file.values("Mount", key).next().is_some());
+    name.parse().ok().filter(|unit| is_new && is_unit_source(path) && is_mount(unit))
 }
 
 /// Asks what the units are for which an earlier run has left something pending.

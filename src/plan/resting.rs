@@ -43,6 +43,11 @@ impl<'a> Resting<'a> {
         }
     }
 
+    /// Whether a unit is a mount point at which something is mounted.
+    pub(super) fn is_mounted(&self, unit: &UnitName) -> bool {
+        is_mount(unit) && matches!(self.host.unit(unit), Ok(Known::Is(found)) if found.active == "active")
+    }
+
     /// The step that wants a unit, by its own name, to be stopped.
     pub(super) fn stopped_by(&self, unit: &UnitName) -> Option<&'a str> {
         self.wanted.get(unit).and_then(|(runs, by)| (!*runs).then_some(*by))
@@ -72,4 +77,9 @@ impl<'a> Resting<'a> {
         let step = changing().find(|step| step.ops.iter().any(removes)).filter(|_| !is_wanted)?;
         Some(format!("step {} removes its file", step.id))
     }
+}
+
+/// Whether a unit is a mount point.
+pub(super) fn is_mount(unit: &UnitName) -> bool {
+    unit.as_str().ends_with(".mount")
 }

@@ -156,9 +156,9 @@ fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Kno
         (Brought::Nothing, _) => Some(Known::AfterApply),
         (Brought::Text(text), _) => {
             let said = Said::of(text);
-            // A file comes before a script of its name.
+            // A file comes before what a generator makes of fstab, crypttab or a script.
             let was_script = unit.rc_links.take().is_some();
-            if was_script || matches!(before.as_str(), "static" | "disabled" | "") {
+            if was_script || matches!(before.as_str(), "static" | "disabled" | "generated" | "") {
                 unit.file = if said.installable { "disabled" } else { "static" }.to_owned();
             }
             (unit.runs_once, unit.is_on_bus) = (said.runs_once, said.is_on_bus);

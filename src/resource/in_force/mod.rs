@@ -9,6 +9,7 @@ mod apt_conf;
 mod cloud;
 mod directives;
 mod environment;
+mod fstab;
 mod login;
 mod logrotate;
 mod modules;
@@ -112,6 +113,7 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
         }
         Some(Reader::Systemd(name)) => systemd_conf::ask(queries, &name),
         Some(Reader::Modprobe) => ask_modules(queries),
+        Some(Reader::Fstab) => fstab::ask(queries),
         Some(Reader::Tmpfiles) => tmpfiles::ask(queries),
         Some(Reader::Logrotate) => logrotate::ask(queries),
         Some(Reader::Ordered(format, base)) => format.ask(&base, queries),
@@ -137,6 +139,7 @@ pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         Some(Reader::Unit(unit)) => unit_file(host, &unit, path, said, None),
         Some(Reader::Systemd(name)) => systemd_conf::file(host, &name, path, said),
         Some(Reader::Modprobe) => modules::file(host, path, said),
+        Some(Reader::Fstab) => fstab::file(host, path, said),
         Some(Reader::Tmpfiles) => tmpfiles::file(host, path, said),
         Some(Reader::Logrotate) => logrotate::file(host, path, said),
         Some(Reader::Ordered(format, base)) => format.file(host, &base, path, said),
@@ -162,6 +165,8 @@ enum Reader {
     /// A daemon or tool of systemd, by the name of its main file.
     Systemd(String),
     Modprobe,
+    /// systemd's generator of mount units.
+    Fstab,
     Tmpfiles,
     Logrotate,
     /// One after the other; and the directory that they stand in where there are several.
@@ -189,6 +194,9 @@ impl Reader {
         }
         if path.as_str() == logrotate::MAIN || directory.as_str() == logrotate::FRAGMENTS {
             return Some(Reader::Logrotate);
+        }
+        if path.as_str() == fstab::MAIN {
+            return Some(Reader::Fstab);
         }
         if modules::DIRECTORIES.contains(&directory.as_str()) {
             return Some(Reader::Modprobe);

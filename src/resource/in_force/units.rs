@@ -9,7 +9,7 @@
 
 use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
-use crate::observe::{Content, HostState, Known, PathState, Queries, Query};
+use crate::observe::{Content, HostState, Known, PathState, Queries, Query, StateError};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::{AbsPath, UnitName};
 use std::collections::BTreeSet;
@@ -63,7 +63,7 @@ pub(super) struct Assignment<'a> {
 
 /// The names under which drop-ins for a unit may stand: its own, its
 /// template's, those of its dashed prefixes, and its type's.
-fn names(unit: &str) -> Vec<String> {
+pub(super) fn names(unit: &str) -> Vec<String> {
     let Some((stem, kind)) = unit.rsplit_once('.') else { return vec![unit.to_owned()] };
     let mut names = vec![unit.to_owned()];
     let prefixes = |stem: &str, names: &mut Vec<String>| {
@@ -164,6 +164,12 @@ pub(super) fn files_of(
         files.insert(0, ConfigFile { path: path.clone(), text: String::from_utf8_lossy(bytes).into_owned() });
     }
     Ok(Some(files))
+}
+
+/// The drop-ins of a unit in the order in which they are read.
+pub(super) fn drop_ins(host: &HostState, unit: &str) -> Result<Vec<ConfigFile>, StateError> {
+    let directories: Vec<AbsPath> = names(unit).iter().flat_map(|name| drop_in_directories(name)).collect();
+    merged(host, &by_top(&directories), ".conf")
 }
 
 /// The unit's own name, where the one that a step gives is an alias.
