@@ -35,6 +35,7 @@ mod manual;
 mod on_host;
 mod ops;
 mod packages;
+mod parameters;
 mod phases;
 mod playbook;
 mod ports;

@@ -10,7 +10,7 @@ use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{Queries, Query};
 use crate::plan::{AccountOp, CommandOp, FileOp, HostPlan, Op, SystemOp, UnitOp};
 use crate::shell::{Command, NulByte, Script};
-use crate::values::{AbsPath, UnitName};
+use crate::values::{AbsPath, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -67,7 +67,9 @@ struct Kept {
     metas: BTreeSet<(AbsPath, bool)>,
     /// With whether a verb of the phase made it take up something new.
     units: BTreeMap<UnitName, bool>,
-    sysctls: Vec<String>,
+    sysctls: BTreeSet<SysctlKey>,
+    /// Those of all interfaces: their directory, and the name.
+    interface_sysctls: BTreeSet<(String, String)>,
     hostname: bool,
     ufw: bool,
     /// Whether files of ufw are changed that no command of the phase makes it read.
@@ -99,7 +101,11 @@ impl Kept {
                         _ = kept.paths.insert(path.clone())
                     }
                     Query::Unit(unit) => *kept.units.entry(unit.clone()).or_default() |= takes_up(op),
-                    Query::Sysctl(key) => kept.sysctls.push(key.proc_path()),
+                    Query::Sysctl(key) => _ = kept.sysctls.insert(key.clone()),
+                    Query::Sysctls(pattern) => {
+                        let paths = pattern.proc_paths().map(|(directory, name)| (directory, name.to_owned()));
+                        kept.interface_sysctls.extend(paths);
+                    }
                     Query::Tree { top, across } => _ = kept.metas.insert((top.clone(), *across)),
                     _ => {}
                 }
@@ -244,8 +250,13 @@ pub(super) fn program<'a>(
     for (number, unit, _) in &units {
         script.run(Command::new("keep_unit").arg(number).arg(unit));
     }
-    for (number, path) in kept.sysctls.iter().enumerate() {
-        script.run(Command::new("keep_sysctl").arg(format!("sysctl{number}")).arg(path));
+    let mut sysctls: Vec<&SysctlKey> = kept.sysctls.iter().collect();
+    sysctls.sort_by_key(|key| key.is_set_with_one_of(&kept.sysctls));
+    for (number, key) in sysctls.iter().enumerate() {
+        script.run(Command::new("keep_sysctl").arg(format!("sysctl{number}")).arg(key.proc_path()));
+    }
+    for (number, (directory, name)) in kept.interface_sysctls.iter().enumerate() {
+        script.run(Command::new("keep_sysctls").arg(format!("sysctls{number}")).arg(directory).arg(name));
     }
     for (number, (path, across)) in kept.metas.iter().enumerate() {
         let across = if *across { "across" } else { "" };
@@ -259,8 +270,11 @@ pub(super) fn program<'a>(
     for (number, path) in &paths {
         script.run(Command::new("restore_path").arg(number).arg(path));
     }
-    for (number, path) in kept.sysctls.iter().enumerate() {
-        script.run(Command::new("restore_sysctl").arg(format!("sysctl{number}")).arg(path));
+    for (number, key) in sysctls.iter().enumerate() {
+        script.run(Command::new("restore_sysctl").arg(format!("sysctl{number}")).arg(key.proc_path()));
+    }
+    for number in 0..kept.interface_sysctls.len() {
+        script.run(Command::new("restore_sysctls").arg(format!("sysctls{number}")));
     }
     for number in 0..kept.metas.len() {
         script.run(Command::new("restore_metas").arg(format!("metas{number}")));

@@ -24,6 +24,7 @@ mod undo_accounts;
 mod undo_carriers;
 mod undo_files;
 mod undo_packages;
+mod undo_sysctl;
 mod undo_units;
 
 pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};

@@ -92,24 +92,9 @@ impl Undo<'_> {
 
     /// Kernel parameters, modules and the host's name, where they are live.
     pub(super) fn live_values(&mut self) -> Result<(), StateError> {
+        self.live_parameters()?;
         for query in self.record.questions().iter() {
             match query {
-                Query::Sysctl(key) => {
-                    let (before, now) = (self.states.before.sysctl(key)?, self.states.now.sysctl(key)?);
-                    let Some(value) = before.filter(|_| before != now).map(str::to_owned) else { continue };
-                    if self.states.after.sysctl(key)? != now {
-                        self.skip("sysctl", key.to_string(), CHANGED_SINCE);
-                        continue;
-                    }
-                    let change = FieldChange::new("live", now, Some(value.as_str()));
-                    self.step(
-                        "sysctl",
-                        key.to_string(),
-                        Action::Update,
-                        Some(change),
-                        vec![Op::System(SystemOp::Sysctl { key: key.clone(), value })],
-                    );
-                }
                 Query::Module(name) => {
                     let (before, now) = (self.states.before.module(name)?.loaded, self.states.now.module(name)?.loaded);
                     if before != now {

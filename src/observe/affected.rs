@@ -46,6 +46,7 @@ impl Part {
             | Query::Transaction(_)
             | Query::Providers(_)
             | Query::Sysctl(_)
+            | Query::Sysctls(_)
             | Query::Module(_)
             | Query::Processes
             | Query::Shipped(_)

@@ -8,7 +8,8 @@
 //! output, a line `<nonce>!<exit code>`, its standard error. The nonce is made
 //! anew for each session, so no file content can look like a section.
 
-use super::{Facts, HostState, Queries, Query, Run, Text, acl, apt, mounts, processes, reply, shipped, syntax, verify};
+use super::{Facts, HostState, Queries, Query, Run, Text};
+use super::{acl, apt, mounts, processes, reply, shipped, syntax, sysctl, verify};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
 
@@ -141,6 +142,9 @@ fn ask_units_and_kernel(script: &mut Script, queries: &Queries) {
     let pairs: Vec<String> = keys.flat_map(|key| [key.to_string(), key.proc_path()]).collect();
     called(script, Command::new("section sysctl q_sysctl"), &pairs);
     called(script, Command::new("section fixed q_fixed"), &pairs);
+    let paths = sysctl::patterns(queries).filter_map(|pattern| pattern.proc_paths());
+    let of_interfaces: Vec<String> = paths.flat_map(|(directory, name)| [directory, name.to_owned()]).collect();
+    called(script, Command::new("section sysctls q_sysctls"), &of_interfaces);
     if queries.iter().any(|q| matches!(q, Query::Module(_))) {
         script.line("section module q_modules");
     }

@@ -1,7 +1,7 @@
 //! The questions that can be asked of a host.
 
 use super::Environment;
-use crate::values::{AbsPath, PackageName, SysctlKey, UnitName, UserName};
+use crate::values::{AbsPath, PackageName, SysctlKey, SysctlPattern, UnitName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,6 +58,8 @@ pub enum Query {
     Unit(UnitName),
     /// The live value of a kernel parameter.
     Sysctl(SysctlKey),
+    /// The live values that all interfaces have of a kernel parameter.
+    Sysctls(SysctlPattern),
     /// What runs on the host, and as whom.
     Processes,
     /// Whether a kernel module is loaded, built in or available.
@@ -146,6 +148,7 @@ impl fmt::Display for Query {
             Query::Shipped(name) => write!(f, "files of package {name}"),
             Query::Unit(name) => write!(f, "unit {name}"),
             Query::Sysctl(key) => write!(f, "kernel parameter {key}"),
+            Query::Sysctls(pattern) => write!(f, "kernel parameters {pattern}"),
             Query::Processes => write!(f, "processes"),
             Query::Module(name) => write!(f, "kernel module {name}"),
             Query::Syntax(_) => write!(f, "the syntax of a shell text"),

@@ -201,6 +201,9 @@ fn fill_units_and_kernel(host: &mut HostState, queries: &Queries, sections: &Sec
         let fixed = sections.perhaps("fixed").map(Section::fields).unwrap_or_default();
         fixed.iter().filter_map(|key| key.parse().ok()).for_each(|key| host.set_sysctl_read_only(&key));
     }
+    if asks(queries, |q| matches!(q, Query::Sysctls(_))) {
+        super::sysctl::read(host, queries, sections.get("sysctls")?);
+    }
     if asks(queries, |q| matches!(q, Query::Module(_))) {
         modules(host, queries, sections.get("module")?);
     }

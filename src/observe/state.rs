@@ -63,6 +63,10 @@ pub struct HostState {
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     /// Live kernel parameters that nobody can set on this host.
     pub(super) sysctl_read_only: BTreeSet<SysctlKey>,
+    /// Those that the kernel sets with others that steps write.
+    pub(super) sysctl_set_with: BTreeMap<SysctlKey, super::SetWith>,
+    /// The live values that the steps so far want.
+    pub(super) wanted_sysctls: Vec<super::WantedSysctl>,
     /// What runs, as far as that was asked.
     pub(super) processes: Vec<super::Process>,
     pub(super) modules: BTreeMap<String, Module>,

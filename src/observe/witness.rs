@@ -77,6 +77,10 @@ impl HostState {
             Query::Sysctl(key) => {
                 self.sysctl(key).map_or_else(unknown, |value| value.unwrap_or("no such parameter").to_owned())
             }
+            Query::Sysctls(pattern) => {
+                let shown = self.sysctls_of(pattern).map(|(key, value)| format!("{key} = {value}"));
+                shown.collect::<Vec<_>>().join(", ")
+            }
             // What runs changes all the time; what matters of it is judged at each look.
             Query::Processes => "listed".into(),
             Query::Module(name) => self.module(name).map_or_else(unknown, |module| format!("{module:?}")),

@@ -8,6 +8,7 @@
 //! What cannot be predicted is no contradiction: operators' commands, checks,
 //! reboots, steps that are open, and what a package brings.
 
+use super::live::keep_live;
 use super::turn::leave_unknown_places_open;
 use super::{
     Action, CommandOp, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, SystemOp, UnitOp,
@@ -63,6 +64,7 @@ fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut Hos
         return nothing();
     }
     planned.ops.iter().for_each(|op| op.effect(state));
+    keep_live(step, state);
     StepPlan { action: planned.action(), ops: planned.ops, ..plan.clone() }
 }
 

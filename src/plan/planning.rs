@@ -1,6 +1,7 @@
 //! A plan in the making: each step is planned on the state that the ones before
 //! it will have made, and played on it.
 
+use super::live::keep_live;
 use super::op::RESTARTS;
 use super::pending::PendingNames;
 use super::questions::ask_above;
@@ -137,6 +138,7 @@ impl<'a> Planning<'a> {
             gone.iter().for_each(|op| op.effect(&mut self.predicted));
         }
         planned.ops.iter().for_each(|op| op.effect(&mut self.predicted));
+        keep_live(step, &mut self.predicted);
         if planned.action() == Action::Unknown {
             self.predicted.changes_are_open(changes);
         }

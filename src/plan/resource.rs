@@ -2,7 +2,7 @@
 
 use super::{DesiredAtTurn, InForce, Op, PendingNames, PlanError, Planned, TreeMeta};
 use crate::observe::{HostState, Queries};
-use crate::values::{AbsPath, PackageName, UnitName};
+use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::fmt::Debug;
 
 /// Something on a host that a step describes.
@@ -83,6 +83,11 @@ pub trait Resource: Debug + Send + Sync {
 
     /// The unit of which it says whether it runs.
     fn keeps_running(&self) -> Option<(&UnitName, bool)> {
+        None
+    }
+
+    /// The live value of a kernel parameter that it wants.
+    fn live_parameter(&self) -> Option<(&SysctlKey, &str)> {
         None
     }
 

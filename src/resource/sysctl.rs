@@ -5,8 +5,8 @@
 //! nobody is looking. Files after sysctl.d(5).
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
-use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp};
+use crate::observe::{Content, HostState, Queries, Query, SetWith};
+use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp, check_excluded, set_again};
 use crate::values::{AbsPath, SysctlKey};
 
 pub(super) const KIND: Kind = Kind {
@@ -112,23 +112,9 @@ impl Resource for Sysctl {
                 self.key
             )));
         }
+        check_excluded(host, &self.key, value)?;
         let mut planned = self.persisted(host, value)?;
-        if host.facts.init.is_empty() {
-            planned.notes.push("no kernel of its own runs here: the value is persisted only".to_owned());
-        } else if self.live && now.map(normal).as_ref() != Some(value) {
-            if host.sysctl_is_read_only(&self.key) {
-                return Err(PlanError::Refused(format!(
-                    "the live value of {}, which is {}, cannot be set on this host: {} is read-only there, as many are in \
-                     a container. Say live = false to have the value in a file for the next boot only, or leave the \
-                     step out with 'when' (facts.virtualization)",
-                    self.key,
-                    now.map_or("none".to_owned(), normal).escape_debug(),
-                    self.key.proc_path()
-                )));
-            }
-            planned.change("live", Some(now.map_or(KNOWN_AFTER_APPLY.to_owned(), normal)), Some(value));
-            planned.ops.push(Op::System(SystemOp::Sysctl { key: self.key.clone(), value: value.clone() }));
-        }
+        self.set_live(host, value, now, &mut planned)?;
         let judged = in_force::parameter(host, &self.path, self.key.as_str(), value)?.overridden;
         for (path, who) in LATER.into_iter().filter(|(path, _)| judged.iter().all(|by| by.file != *path)) {
             let Ok(Content::Bytes(bytes)) = host.content(&path.parse().map_err(|_| refused_path(path))?) else {
@@ -141,6 +127,11 @@ impl Resource for Sysctl {
             }
         }
         Ok(planned)
+    }
+
+    fn live_parameter(&self) -> Option<(&SysctlKey, &str)> {
+        let value = self.value.as_deref().filter(|_| self.live)?;
+        Some((&self.key, value))
     }
 
     fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
@@ -158,6 +149,42 @@ fn refused_path(path: &str) -> PlanError {
 }
 
 impl Sysctl {
+    /// Sets the live value, where it is another one or will be, and those that
+    /// the kernel changes with it.
+    fn set_live(
+        &self,
+        host: &HostState,
+        value: &str,
+        now: Option<&str>,
+        planned: &mut Planned,
+    ) -> Result<(), PlanError> {
+        if host.facts.init.is_empty() {
+            planned.notes.push("no kernel of its own runs here: the value is persisted only".to_owned());
+            return Ok(());
+        }
+        let set_with = host.sysctl_set_with(&self.key);
+        let is_certain = set_with.is_none_or(SetWith::is_certain);
+        if !self.live || is_certain && now.map(normal).as_deref() == Some(value) {
+            return Ok(());
+        }
+        if host.sysctl_is_read_only(&self.key) {
+            return Err(PlanError::Refused(format!(
+                "the live value of {}, which is {}, cannot be set on this host: {} is read-only there, as many are in \
+                 a container. Say live = false to have the value in a file for the next boot only, or leave the \
+                 step out with 'when' (facts.virtualization)",
+                self.key,
+                now.map_or("none".to_owned(), normal).escape_debug(),
+                self.key.proc_path()
+            )));
+        }
+        let before = now.filter(|_| is_certain).map_or(KNOWN_AFTER_APPLY.to_owned(), normal);
+        planned.change("live", Some(before), Some(value));
+        planned.ops.push(Op::System(SystemOp::Sysctl { key: self.key.clone(), value: value.to_owned() }));
+        planned.notes.extend(set_with.map(|set| set.reason(&self.key)));
+        set_again(planned, host, &self.key, value);
+        Ok(())
+    }
+
     fn persisted(&self, host: &HostState, value: &str) -> Result<Planned, PlanError> {
         let content = format!("{} = {value}\n", self.key);
         let mut planned = file::present(host, &self.path, content.as_bytes(), &Meta::root(0o644), &None)?;

@@ -13,6 +13,7 @@ mod password_hash;
 mod path;
 mod public_key;
 mod secret;
+mod set_with;
 mod unit_file;
 
 pub use key_options::{InvalidOptions, KeyOptions};
@@ -29,6 +30,7 @@ pub use password_hash::{InvalidHash, PasswordHash};
 pub use path::AbsPath;
 pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
+pub use set_with::{SetTo, SysctlPattern};
 pub use unit_file::{InvalidUnitFile, UnitFile};
 pub use variable::{OWN_VARIABLES, RESERVED_VARIABLES, check_variable};
 pub use version::compare_versions;

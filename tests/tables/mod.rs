@@ -260,6 +260,7 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
                 Known::Is(Unit { load: "not-found".into(), active: "inactive".into(), ..Unit::default() }),
             ),
             Query::Sysctl(key) => host.set_sysctl_absent(key),
+            Query::Sysctls(_) => host.mark_asked(query.clone()),
             Query::Module(name) => host.set_module(name, Module { loaded: false, builtin: false }),
             Query::Processes => host.set_processes(Vec::new()),
             Query::Syntax(text) => host.set_syntax(text, None),

@@ -93,4 +93,16 @@ restore_metas() {
 }
 keep_hostname() { cat /proc/sys/kernel/hostname >"$K/hostname"; }
 keep_sysctl() { [ ! -e "$2" ] || cat <"$2" >"$K/$1"; }
-restore_sysctl() { [ ! -s "$K/$1" ] || cat <"$K/$1" >"$2"; }
+# What is as it was is not written: a parameter that sets another one sets it with any write.
+restore_sysctl() { [ ! -s "$K/$1" ] || [ "$(cat "$2")" = "$(cat "$K/$1")" ] || cat <"$K/$1" >"$2"; }
+# keep_sysctls NUMBER DIRECTORY NAME: the parameter of each interface.
+keep_sysctls() {
+  for _f in "$2"/*/"$3"; do
+    case $_f in "$2/all/$3" | "$2/default/$3") ;; *) [ ! -e "$_f" ] || printf '%s %s\n' "$_f" "$(cat "$_f")" ;; esac
+  done >"$K/$1"
+}
+restore_sysctls() {
+  while read -r _f _v; do
+    [ ! -e "$_f" ] || [ "$(cat "$_f")" = "$_v" ] || printf '%s\n' "$_v" >"$_f"
+  done <"$K/$1"
+}

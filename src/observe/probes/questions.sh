@@ -56,6 +56,19 @@ q_sysctl() { n=$#
     if ((getline v <f) < 0) printf "%s: cannot be read\n", ARGV[i] >"/dev/stderr"
     else printf "%s%c%s%c", ARGV[i], 0, v, 0
     close(f) } }' "$@"; }
+# Of the files of a name in all directories of interfaces: the question's number, the interface, the value.
+q_sysctls() { m=0 n=$#
+  while [ "$n" -gt 1 ]; do
+    d=$1 k=$2; shift 2; n=$((n-2))
+    for f in "$d"/*/"$k"; do
+      i=${f%/*} i=${i##*/}
+      case $i in all | default) ;; *) [ ! -e "$f" ] || set -- "$@" "$m" "$i" "$f" ;; esac
+    done
+    m=$((m+1))
+  done
+  [ $# -eq 0 ] || awk 'BEGIN { for (i = 1; i < ARGC; i += 3) { v = ""; f = ARGV[i + 2]
+    if ((getline v <f) >= 0) printf "%s%c%s%c%s%c", ARGV[i], 0, ARGV[i + 1], 0, v, 0
+    close(f) } }' "$@"; }
 # The mode of such a file binds root too, and so does a file system that is read-only.
 q_fixed() { while [ $# -gt 1 ]; do [ ! -e "$2" ] || [ -w "$2" ] || printf '%s\0' "$1"; shift 2; done; }
 q_provided() { dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Provides}\n'; }

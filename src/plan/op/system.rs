@@ -44,7 +44,7 @@ impl Answers for SystemOp {
 
     fn effect(&self, host: &mut HostState) {
         match self {
-            SystemOp::Sysctl { key, value } => host.set_sysctl(key, value),
+            SystemOp::Sysctl { key, value } => host.write_sysctl(key, value),
             SystemOp::Module { name, load } => {
                 host.set_module(name, Module { loaded: *load, builtin: false });
                 if *load {
@@ -52,8 +52,7 @@ impl Answers for SystemOp {
                 }
             }
             SystemOp::SetHostname { name } => {
-                host.facts.hostname.clone_from(name);
-                host.fact_is_decided("hostname");
+                host.name_host(name);
                 if let Ok(path) = "/etc/hostname".parse() {
                     let before = host.path(&path).ok().and_then(PathState::entry).is_some();
                     if !before {
@@ -86,7 +85,11 @@ impl Answers for SystemOp {
             paths.map(Query::Content).collect()
         };
         match self {
-            SystemOp::Sysctl { key, .. } => vec![Query::Sysctl(key.clone())],
+            // The kernel sets others with it.
+            SystemOp::Sysctl { key, .. } => {
+                let others = key.sets().into_iter().map(|set| set.key().map_or(Query::Sysctls(set), Query::Sysctl));
+                std::iter::once(Query::Sysctl(key.clone())).chain(others).collect()
+            }
             SystemOp::Module { name, .. } => vec![Query::Module(name.clone())],
             SystemOp::SetHostname { .. } => files(&["/etc/hostname"]),
             SystemOp::SetTimezone { .. } => files(&["/etc/localtime", "/etc/timezone"]),

@@ -1,0 +1,144 @@
+//! Kernel parameters of which the kernel sets one with another: plans of several
+//! steps as tables (`tests/parameters`), and applies, undos and boots of lab hosts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a table that cannot be read must stop the test
+
+use crate::support::project::Project;
+use crate::tables::{host_state, list, project, text};
+use stockade::plan::{DesiredStep, HostPlan, Op, SystemOp, plan_host, queries};
+use stockade::resource;
+use stockade::values::{Node, Source, parse_document};
+
+/// The steps of a case; they stand in a file of their own, three lines apart from its head.
+fn steps(case: &Node) -> Vec<DesiredStep> {
+    let kind = resource::kind("sysctl").unwrap();
+    let step = |(at, node): (usize, &Node)| {
+        let resource = resource::build(kind, node, &project(case)).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let (id, name, span) = ((at + 1).to_string(), "sysctl".to_owned(), Some(node.span.clone()));
+        let (sensitive, guard) = (false, false);
+        let (restart, reload, followed_by, pending) = (Vec::new(), Vec::new(), Vec::new(), None);
+        DesiredStep {
+            id,
+            name,
+            kind: kind.name,
+            resource,
+            restart,
+            reload,
+            followed_by,
+            pending,
+            sensitive,
+            guard,
+            span,
+        }
+    };
+    case.get("steps").and_then(Node::as_array).unwrap().iter().enumerate().map(step).collect()
+}
+
+fn written(plan: &HostPlan) -> Vec<String> {
+    let ops = plan.steps.iter().flat_map(|step| &step.ops);
+    ops.filter_map(|op| {
+        if let Op::System(SystemOp::Sysctl { key, value }) = op { Some(format!("{key}={value}")) } else { None }
+    })
+    .collect()
+}
+
+fn check(case: &Node) -> Result<(), String> {
+    let steps = steps(case);
+    let mut host = host_state(case, &queries(&steps));
+    let plan = match (plan_host("host", &steps, &host), text(case, "refused")) {
+        (Ok(forecast), None) => forecast.plan,
+        (Ok(_), Some(refused)) => return Err(format!("nothing is refused, expected {refused}")),
+        (Err(errors), refused) => {
+            let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            let said = said.join("\n");
+            return if refused.is_some_and(|part| said.contains(&part)) { Ok(()) } else { Err(said) };
+        }
+    };
+    if written(&plan) != list(case, "live") {
+        return Err(format!("writes {:?}, expected {:?}", written(&plan), list(case, "live")));
+    }
+    let changes = plan.steps.iter().flat_map(|step| &step.changes).filter(|change| change.field != "persisted");
+    let side = |side: &Option<String>| side.clone().unwrap_or_default();
+    let changes: Vec<String> = changes.map(|c| format!("{} {} {}", c.field, side(&c.before), side(&c.after))).collect();
+    if case.get("changes").is_some() && changes != list(case, "changes") {
+        return Err(format!("changes {changes:?}, expected {:?}", list(case, "changes")));
+    }
+    let notes: Vec<&str> = plan.steps.iter().flat_map(|step| &step.notes).map(String::as_str).collect();
+    if let Some(part) = text(case, "note").filter(|part| !notes.join("\n").contains(part)) {
+        return Err(format!("notes {notes:?} lack {part:?}"));
+    }
+    plan.steps.iter().flat_map(|step| &step.ops).for_each(|op| op.effect(&mut host));
+    let again = plan_host("host", &steps, &host).map_err(|errors| errors[0].to_string())?.plan;
+    if again.is_empty() { Ok(()) } else { Err(format!("the next plan writes {:?}", written(&again))) }
+}
+
+#[test]
+fn one_apply_converges_in_every_order_of_steps() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parameters/live.toml");
+    let source = std::fs::read_to_string(path).unwrap();
+    let mut failures = Vec::new();
+    // Each case is a file of its own, so that places do not depend on the others.
+    for part in source.split("[[case]]").skip(1) {
+        let (tree, errors) = parse_document(&Source::new("case.toml", format!("[[case]]\n\n\n{}", part.trim_start())));
+        assert!(errors.is_empty(), "{}", errors[0]);
+        let case = &tree.get("case").and_then(Node::as_array).unwrap()[0];
+        failures.extend(check(case).err().map(|why| format!("{}: {why}", text(case, "name").unwrap())));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The live values of some parameters, in one line.
+fn live(site: &Project, keys: &[&str]) -> String {
+    site.on_host(&format!("sysctl -n {} | tr '\\n' ' '", keys.join(" "))).trim().to_owned()
+}
+
+const KEYS: [&str; 6] = [
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.forwarding",
+    "net.ipv4.conf.default.forwarding",
+    "net.ipv4.conf.eth0.forwarding",
+    "net.ipv4.conf.lo.forwarding",
+    "net.ipv4.conf.all.accept_redirects",
+];
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn one_apply_sets_what_the_kernel_resets_and_its_undo_puts_all_of_it_back() {
+    let site = Project::new();
+    let set = |values: &str| site.on_host(&format!("sysctl -qw {values}"));
+    // Neither is what the kernel makes of the other.
+    set("net.ipv4.ip_forward=1 net.ipv4.conf.all.accept_redirects=1 net.ipv4.conf.lo.forwarding=0");
+    let before = live(&site, &KEYS);
+    assert_eq!(before, "1 1 1 1 0 1");
+    let redirects = "[[step]]\nsysctl = { key = \"net.ipv4.conf.all.accept_redirects\", value = 0 }\n";
+    let forward = "[[step]]\nsysctl = { key = \"net.ipv4.ip_forward\", value = 0 }\n";
+    for steps in [format!("{redirects}{forward}"), format!("{forward}{redirects}")] {
+        site.playbook(&steps);
+        let shown = site.done(&["plan", "site.toml"]);
+        assert!(
+            shown.contains("with which the kernel sets net.ipv4.conf.all.accept_redirects: it is set again"),
+            "{shown}"
+        );
+        site.done(&["apply", "site.toml", "--yes"]);
+        assert_eq!(live(&site, &KEYS), "0 0 0 0 0 0");
+        let again = site.done(&["plan", "site.toml", "--detailed-exitcode"]);
+        assert!(again.contains("nothing differs"), "{again}");
+        site.done(&["undo", &site.host.name, "--yes"]);
+        assert_eq!(live(&site, &KEYS), before, "after the undo of {steps}");
+    }
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn values_that_no_kernel_has_together_are_refused_with_both_places() {
+    let site = Project::new();
+    site.playbook(
+        "[[step]]\nsysctl = { key = \"net.ipv4.ip_forward\", value = 1 }\n\
+         [[step]]\nsysctl = { key = \"net.ipv4.conf.all.forwarding\", value = 0 }\n",
+    );
+    let (code, text) = site.told(&["plan", "site.toml"]);
+    assert_eq!(code, 1, "{text}");
+    for part in ["wants a value of net.ipv4.ip_forward that no kernel has together", "site.toml:3", "site.toml:5"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
