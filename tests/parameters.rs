@@ -126,6 +126,38 @@ fn one_apply_sets_what_the_kernel_resets_and_its_undo_puts_all_of_it_back() {
         site.done(&["undo", &site.host.name, "--yes"]);
         assert_eq!(live(&site, &KEYS), before, "after the undo of {steps}");
     }
+
+    // A file of sysctl.d is told to be without effect until it is read, unless it is by a restart.
+    let file = "file = { path = \"/etc/sysctl.d/50-net.conf\", content = \"net.ipv4.ip_forward = 0\\n\" }\n";
+    site.playbook(&format!("[[step]]\n{file}"));
+    let dormant = "net.ipv4.ip_forward is 1 now and becomes 0 at the next boot";
+    let applied = site.done(&["apply", "site.toml", "--yes"]);
+    assert!(applied.contains(dormant), "{applied}");
+    let again = site.done(&["plan", "site.toml", "--format", "json"]);
+    assert!(again.contains(dormant), "{again}");
+    site.on_host("rm /etc/sysctl.d/50-net.conf");
+    site.playbook(&format!("[[step]]\nrestart = [\"systemd-sysctl\"]\n{file}"));
+    let applied = site.done(&["apply", "site.toml", "--yes"]);
+    assert!(!applied.contains(dormant), "{applied}");
+    assert_eq!(live(&site, &KEYS[..1]), "0");
+
+    // What systemd-sysctl makes of the files is what the plan says of them.
+    site.on_host("rm /etc/sysctl.d/50-net.conf");
+    let redirects = redirects.replace("value = 0", "value = 1");
+    let reset = |site: &Project| site.told(&["apply", "site.toml", "--yes"]);
+    site.playbook(&format!("{redirects}{}", forward.replace("value = 0", "value = 1")));
+    let (code, text) = reset(&site);
+    assert!(code == 3 && text.contains("the kernel sets net.ipv4.conf.all.accept_redirects to 0"), "{code}: {text}");
+    set("net.ipv4.ip_forward=0 net.ipv4.conf.all.accept_redirects=0");
+    site.on_host("systemctl restart systemd-sysctl");
+    assert_eq!(live(&site, &[KEYS[0], KEYS[5]]), "1 0");
+    site.on_host("rm /etc/sysctl.d/99-zz-stockade-*");
+    set("net.ipv4.ip_forward=0 net.ipv4.conf.all.accept_redirects=0");
+    let both = "[[step]]\nrestart = [\"systemd-sysctl\"]\nfile = { path = \"/etc/sysctl.d/60-net.conf\", \
+                content = \"net.ipv4.ip_forward = 1\\nnet.ipv4.conf.all.accept_redirects = 1\\n\" }\n";
+    site.playbook(both);
+    site.done(&["apply", "site.toml", "--yes"]);
+    assert_eq!(live(&site, &[KEYS[0], KEYS[5]]), "1 1");
 }
 
 #[test]

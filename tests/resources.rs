@@ -15,6 +15,7 @@
 //! # or: expect.invalid = "part of the error"       # the table itself is wrong
 //! # or: expect.refused = "part of the reason"      # planning refuses
 //! # also: expect.overridden = "part of what keeps it from being in force"; without it the step is in force
+//! # also: expect.dormant = "part of what is in its file and not in effect", "" for nothing of that
 //! # also: expect.diff = "part", expect.note = "part", expect.settles = false (a command that runs each time)
 //! ```
 //! Host keys: see `tests/tables/mod.rs`.
@@ -49,15 +50,24 @@ fn queries_of(resource: &dyn Resource, host: &HostState) -> Queries {
     queries
 }
 
-/// What overrides the step once its plan is played, with all questions answered that this raises.
-fn in_force(resource: &dyn Resource, case: &Node, asked: &Queries, planned: &Planned) -> Result<Vec<String>, String> {
+/// What overrides the step once its plan is played, and what of it is not in effect, with all
+/// questions answered that this raises.
+fn in_force(
+    resource: &dyn Resource,
+    case: &Node,
+    asked: &Queries,
+    planned: &Planned,
+) -> Result<(Vec<String>, Vec<String>), String> {
     let mut queries = asked.clone();
     for _ in 0..4 {
         let mut host = host_state(case, &queries);
         planned.ops.iter().for_each(|op| op.effect(&mut host));
         let found = resource.in_force(&host).map_err(|error| error.to_string())?;
         if found.wants.iter().all(|query| queries.contains(query)) {
-            return Ok(found.overridden.iter().map(ToString::to_string).collect());
+            return Ok((
+                found.overridden.iter().map(ToString::to_string).collect(),
+                found.dormant.into_iter().map(|found| found.text).collect(),
+            ));
         }
         queries.extend(found.wants);
     }
@@ -126,12 +136,17 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
         return Ok(());
     }
     planned.ops.iter().for_each(|op| op.effect(&mut host));
-    let overridden = in_force(resource.as_ref(), case, &queries_of(resource.as_ref(), &host), &planned)?;
+    let (overridden, dormant) = in_force(resource.as_ref(), case, &queries_of(resource.as_ref(), &host), &planned)?;
     match text(expect, "overridden") {
         Some(part) if overridden.iter().any(|by| by.contains(&part)) => {}
         Some(part) => return Err(format!("expected to be overridden by {part:?}, found {overridden:?}")),
         None if overridden.is_empty() => {}
         None => return Err(format!("it is not expected to be overridden: {overridden:?}")),
+    }
+    match text(expect, "dormant") {
+        Some(part) if part.is_empty() != dormant.iter().any(|text| text.contains(&part)) => {}
+        Some(part) => return Err(format!("what is not in effect: {dormant:?}, expected {part:?}")),
+        None => {}
     }
     // Whether an operator's command has done what its guard asks for is known in the next run.
     if planned.ops.iter().any(|op| matches!(op, Op::Command(CommandOp::Run { .. }))) {

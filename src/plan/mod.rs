@@ -59,7 +59,8 @@ pub use questions::queries;
 pub use resource::{GivenTree, Resource};
 pub use script::OpScript;
 pub use step::{
-    Action, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary, decided_at_its_turn,
+    Action, Dormant, FieldChange, HostPlan, InForce, Override, PlanError, Planned, StepPlan, Summary,
+    decided_at_its_turn,
 };
 pub(crate) use transaction::{LISTS_ARE_OLD, OTHER_PACKAGES};
 pub use tree::TreeMeta;

@@ -186,6 +186,17 @@ pub struct InForce {
     pub overridden: Vec<Override>,
     /// Questions whose answers would make this exact, as [`Planned::wants`].
     pub wants: Vec<Query>,
+    /// What nothing overrides, and is not in effect yet.
+    pub dormant: Vec<Dormant>,
+}
+
+/// Something of a file that is in effect only when it is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dormant {
+    /// What it is, and when it takes effect.
+    pub text: String,
+    /// The unit that reads it when it is restarted.
+    pub until: UnitName,
 }
 
 /// Why a step cannot be planned.

@@ -1,7 +1,7 @@
 //! What is judged when all steps are planned: what keeps a step from being in
 //! force, and units that no step of the run brings.
 
-use super::{Action, DesiredStep, FileOp, Op, Override, PackageOp, PlanError, StepError, StepPlan};
+use super::{Action, DesiredStep, FileOp, Op, Override, PackageOp, PlanError, StepError, StepPlan, UnitOp, Verb};
 use crate::observe::{HostState, Known, Queries};
 use crate::values::{AbsPath, Secret, UnitName};
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ pub(super) fn judge(
 ) -> Result<(), Vec<StepError>> {
     let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
     let layers: BTreeSet<String> = layers.map(ToString::to_string).collect();
+    let restarted: BTreeSet<UnitName> = plans.iter().flat_map(restarts).cloned().collect();
     let mut errors = Vec::new();
     for (at, step) in planned {
         // A step that is decided at its turn may have no plan of its own.
@@ -24,8 +25,10 @@ pub(super) fn judge(
             Ok(found) => {
                 wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
                 // A drop-in of the playbook's own says what it overrides on purpose.
-                let found = found.overridden.into_iter().filter(|by| !layers.contains(&by.file));
-                plan.overridden.extend(found.filter(|by| !is_meant(by, planned)));
+                let overridden = found.overridden.into_iter().filter(|by| !layers.contains(&by.file));
+                plan.overridden.extend(overridden.filter(|by| !is_meant(by, planned)));
+                let dormant = found.dormant.into_iter().filter(|_| !step.sensitive);
+                plan.notes.extend(dormant.filter(|found| !restarted.contains(&found.until)).map(|found| found.text));
                 if step.sensitive {
                     plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
                 }
@@ -36,6 +39,18 @@ pub(super) fn judge(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The units that a step has restarted.
+fn restarts(plan: &StepPlan) -> impl Iterator<Item = &UnitName> {
+    let by_op = |op| match op {
+        &Op::Unit(
+            UnitOp::Systemctl { verb: Verb::Restart, ref unit } | UnitOp::Pending { verb: Verb::Restart, ref unit, .. },
+        ) => Some(unit),
+        _ => None,
+    };
+    let asked = plan.restart.iter().filter(|_| plan.action != Action::None);
+    asked.chain(plan.ops.iter().filter_map(by_op))
 }
 
 /// Whether what overrides is an exception that a step of the playbook says.

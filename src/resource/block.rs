@@ -111,8 +111,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Block {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.target.path, queries);
-        if self.content.is_some() {
+        if let Some(lines) = &self.content {
             in_force::ask(queries, &self.target.path);
+            in_force::ask_live(queries, &self.target.path, &lines.join("\n"));
         }
     }
 

@@ -175,6 +175,7 @@ impl Resource for File {
                 rejected::ask_users(queries, path, content);
                 rejected::ask_sources(queries, path);
                 in_force::ask(queries, path);
+                in_force::ask_live(queries, path, &String::from_utf8_lossy(content));
                 in_force::ask_boot(queries, path);
                 validate.iter().for_each(|text| shell_text::ask(queries, text));
             }

@@ -126,8 +126,9 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Line {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.target.path, queries);
-        if let Edit::Present { .. } = self.edit {
+        if let Edit::Present { line, .. } = &self.edit {
             in_force::ask(queries, &self.target.path);
+            in_force::ask_live(queries, &self.target.path, &line.signs());
         }
     }
 

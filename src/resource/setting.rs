@@ -198,8 +198,9 @@ fn ends_marked_lines(text: &Text, at: usize) -> bool {
 impl Resource for Setting {
     fn queries(&self, queries: &mut Queries) {
         text_file::queries(&self.target.path, queries);
-        if self.value.is_some() {
+        if let Some(value) = &self.value {
             in_force::ask(queries, &self.target.path);
+            in_force::ask_live(queries, &self.target.path, &format!("{} = {value}", self.syntax.key));
         }
     }
 

@@ -164,7 +164,7 @@ impl Sysctl {
         }
         let set_with = host.sysctl_set_with(&self.key);
         let is_certain = set_with.is_none_or(SetWith::is_certain);
-        if !self.live || is_certain && now.map(normal).as_deref() == Some(value) {
+        if !self.live || is_certain && now.is_some_and(|now| in_force::is_value(now, value)) {
             return Ok(());
         }
         if host.sysctl_is_read_only(&self.key) {

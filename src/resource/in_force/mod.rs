@@ -6,6 +6,7 @@
 //! the line that win. What cannot be known overrides nothing.
 
 mod apt_conf;
+mod boot_order;
 mod cloud;
 mod directives;
 mod environment;
@@ -30,7 +31,7 @@ pub(super) use login::{Keys, keys_let_in, shell_note};
 pub(super) use modules::{ask_modules, blocked, loadable};
 pub(super) use sshd::ask_sshd;
 pub(super) use sudo::{Right, ask_sudo, user_right};
-pub(super) use sysctl::{ask_sysctl, last_value, parameter};
+pub(super) use sysctl::{ask_sysctl, is_value, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
 pub(super) use units::{alias_without_link, ask_unit, of_path as unit_of, unit_file, unusable};
 
@@ -120,6 +121,13 @@ pub(super) fn ask(queries: &mut Queries, path: &AbsPath) {
         None => return,
     }
     queries.ask(Query::Content(path.clone()));
+}
+
+/// Asks for the live values of what a text sets that a step writes to a file.
+pub(super) fn ask_live(queries: &mut Queries, path: &AbsPath, text: &str) {
+    if matches!(Reader::of(path), Some(Reader::Sysctl)) {
+        sysctl::ask_live(queries, text);
+    }
 }
 
 /// What overrides a file, or a line of it, that a step has written; nothing

@@ -134,7 +134,7 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let mut configuration = Configuration::default();
     configuration.read(host, &main, &String::from_utf8_lossy(bytes), &[], 0)?;
     let Configuration { directives, files, wants } = configuration;
-    let mut found = InForce { overridden: Vec::new(), wants };
+    let mut found = InForce { wants, ..InForce::default() };
     if !files.contains(path) {
         if path.file_name().ends_with(".conf") && found.wants.is_empty() {
             let message = format!(

@@ -245,7 +245,7 @@ pub(super) fn directive(line: &str) -> Option<(String, String)> {
 /// What overrides the settings that a file, or a line of it, gives to sshd.
 pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
-    let mut found = InForce { overridden: Vec::new(), wants: configuration.wants.clone() };
+    let mut found = InForce { wants: configuration.wants.clone(), ..InForce::default() };
     if !configuration.files.contains(path) {
         if path.file_name().ends_with(".conf") && found.wants.is_empty() && !configuration.includes(path) {
             let message = format!(

@@ -9,10 +9,10 @@
 //! Where ufw is on it applies a file of its own whenever it starts, after all
 //! of these (ufw-framework(8)).
 
-use super::{ConfigFile, Said, hidden_by, merged, paths};
+use super::{ConfigFile, Said, boot_order as boot, hidden_by, merged, paths};
 use crate::observe::{Content, HostState, Queries, Query};
-use crate::plan::{InForce, Override, PlanError};
-use crate::values::AbsPath;
+use crate::plan::{Dormant, InForce, Override, PlanError};
+use crate::values::{AbsPath, SysctlKey};
 
 /// What stands first wins over a file of the same name in what stands later.
 pub(super) const DIRECTORIES: [&str; 5] =
@@ -28,13 +28,13 @@ const UFW: [&str; 2] = ["/etc/ufw/ufw.conf", "/etc/default/ufw"];
 const UFW_SYSCTL: &str = "/etc/ufw/sysctl.conf";
 
 /// One line that names a parameter.
-struct Statement<'a> {
+pub(super) struct Statement<'a> {
     /// As a path below /proc/sys.
-    key: String,
-    shown: &'a str,
+    pub(super) key: String,
+    pub(super) shown: &'a str,
     /// None: the parameter is taken out.
-    value: Option<String>,
-    line: usize,
+    pub(super) value: Option<String>,
+    pub(super) line: usize,
 }
 
 /// Asks for the files in all directories, and for those of ufw.
@@ -94,8 +94,11 @@ pub(in crate::resource) fn parameter(
     value: &str,
 ) -> Result<InForce, PlanError> {
     let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
-    let by = later(&files, path.file_name(), key, value).or_else(|| by_ufw(of_ufw(host).as_ref(), key, value));
-    Ok(InForce { overridden: by.into_iter().collect(), wants: Vec::new() })
+    let ufw = of_ufw(host);
+    let by = later(&files, path.file_name(), key, value)
+        .or_else(|| boot::reset(&files, ufw.as_ref(), key, value))
+        .or_else(|| by_ufw(ufw.as_ref(), key, value));
+    Ok(InForce { overridden: by.into_iter().collect(), ..InForce::default() })
 }
 
 /// What overrides the parameters that a file sets.
@@ -127,10 +130,38 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         if last_value(&own.text, shown).as_deref() != Some(value.as_str()) {
             continue;
         }
-        let by = later(&files, read_as, shown, &value).or_else(|| by_ufw(ufw.as_ref(), shown, &value));
-        found.overridden.extend(by);
+        let by = later(&files, read_as, shown, &value)
+            .or_else(|| boot::reset(&files, ufw.as_ref(), shown, &value))
+            .or_else(|| by_ufw(ufw.as_ref(), shown, &value));
+        match by {
+            Some(by) => found.overridden.push(by),
+            None => found.dormant.extend(not_live(host, number, line)),
+        }
     }
     Ok(found)
+}
+
+/// Asks for the live values of what a text in the form of sysctl.d(5) names.
+pub(super) fn ask_live(queries: &mut Queries, text: &str) {
+    let statements = text.lines().enumerate().filter_map(|(at, line)| statement(at + 1, line));
+    let set = statements.filter(|statement| statement.value.is_some());
+    queries.extend(set.filter_map(|statement| statement.shown.parse().ok()).map(Query::Sysctl));
+}
+
+/// A line of a file that the next boot applies, where the live value is another one.
+fn not_live(host: &HostState, number: usize, line: &str) -> Option<Dormant> {
+    let Statement { shown, value: Some(value), .. } = statement(number, line)? else { return None };
+    let key: SysctlKey = shown.parse().ok()?;
+    let live = host.sysctl(&key).ok().filter(|_| !host.facts.init.is_empty())?;
+    let is = match live.map(normal) {
+        Some(live) if is_value(&live, &value) => return None,
+        Some(live) => format!("{key} is {live} now and becomes {value} at the next boot"),
+        // systemd-sysctl passes over what is not there.
+        None if line.trim_start().starts_with('-') || host.sysctl_may_appear() => return None,
+        None => format!("the kernel of this host has no parameter {key} now: it becomes {value} at a boot that has it"),
+    };
+    let text = format!("{is}, or with 'systemctl restart systemd-sysctl'; a 'sysctl' step sets it at once");
+    Some(Dormant { text, until: "systemd-sysctl.service".parse().ok()? })
 }
 
 /// The last later line that names the parameter, if it wants something else.
@@ -152,7 +183,7 @@ fn later(files: &[ConfigFile], name: &str, key: &str, value: &str) -> Option<Ove
     Some(Override::new(&file.path, Some(last.line), message))
 }
 
-fn statement(number: usize, line: &str) -> Option<Statement<'_>> {
+pub(super) fn statement(number: usize, line: &str) -> Option<Statement<'_>> {
     let text = line.trim();
     if text.is_empty() || text.starts_with(['#', ';']) {
         return None;
@@ -165,8 +196,24 @@ fn statement(number: usize, line: &str) -> Option<Statement<'_>> {
 }
 
 /// The kernel separates several numbers by tabs, people by spaces.
-fn normal(value: &str) -> String {
+pub(super) fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the kernel tells a value that was written so: it takes numbers of
+/// the forms `0x10` and `010` too, and tells them in decimal.
+pub(in crate::resource) fn is_value(live: &str, written: &str) -> bool {
+    let number = |word: &str| {
+        let (digits, radix) = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
+            Some(digits) => (digits, 16),
+            None => (word.strip_prefix('0')?, 8),
+        };
+        u64::from_str_radix(digits, radix).ok().map(|number| number.to_string())
+    };
+    let is_word = |(live, written): (&str, &str)| live == written || number(written).as_deref() == Some(live);
+    let (live, written): (Vec<&str>, Vec<&str>) =
+        (live.split_whitespace().collect(), written.split_whitespace().collect());
+    live.len() == written.len() && live.into_iter().zip(written).all(is_word)
 }
 
 /// A key below /proc/sys: if its first separator is a dot, dots and slashes change places.
@@ -191,6 +238,16 @@ mod tests {
     fn keys_are_the_same_in_each_of_their_forms() {
         for form in ["net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"] {
             assert_eq!(proc_key(form), "net/ipv4/conf/eth0.1/rp_filter", "{form}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_told_in_decimal_however_it_was_written() {
+        for (live, written) in [("16", "0x10"), ("8", "010"), ("0", "00"), ("4096\t16", "4096 0x10"), ("a", "a")] {
+            assert!(is_value(live, written), "{live} {written}");
+        }
+        for (live, written) in [("10", "0x10"), ("0", ""), ("1", "1 1"), ("08", "8"), ("16", "0x")] {
+            assert!(!is_value(live, written), "{live} {written}");
         }
     }
 
