@@ -174,3 +174,19 @@ fn values_that_no_kernel_has_together_are_refused_with_both_places() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn a_guard_puts_back_what_the_kernel_has_set_with_a_parameter() {
+    let site = Project::new();
+    site.on_host("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.accept_redirects=1 net.ipv4.conf.lo.forwarding=0");
+    let before = live(&site, &KEYS);
+    site.playbook(
+        "[[step]]\nguard = true\nsysctl = { key = \"net.ipv4.ip_forward\", value = 0 }\n\
+         [[step]]\nguard = true\nrestart = [\"ssh\"]\n\
+         file = { path = \"/etc/ssh/sshd_config.d/00-x.conf\", content = \"AllowUsers nobody\\n\" }\n",
+    );
+    let (code, text) = site.told(&["apply", "site.toml", "--yes", "--guard-timeout", "20"]);
+    assert_eq!(code, 5, "{text}");
+    assert_eq!(live(&site, &KEYS), before, "{text}");
+}
