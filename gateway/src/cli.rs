@@ -13,7 +13,7 @@ use super::keys::{self, KeyRing, KeySource, Remotes};
 use super::proxy::now;
 use super::token::{self, Judge, verify_lines};
 use super::upstream::Upstream;
-use super::{gate, policy, run, service};
+use super::{policy, run, service, services};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -253,7 +253,7 @@ fn verify(what: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
                 Some(file) => KeySource::from(KeyRing::load_vectors(file)?),
                 None => KeySource::follow_dir(&config.keys)?,
             };
-            verifier = gate::verifier(&config, source, &Remotes::default())?;
+            verifier = services::verifier(&config, source, &Remotes::default())?;
             with_outside_keys(&verifier)?;
             Judge::Gateway(&verifier)
         }
@@ -281,12 +281,12 @@ fn explain(what: &Explain, out: &mut dyn Write) -> Result<(), Failure> {
     let said = runtime.block_on(async {
         let newest = api_version(&config.docker_api.max).unwrap_or((1, 41));
         let daemon = Upstream::new(config.socket.clone(), newest, config.docker_api.pinned.clone());
-        let policy = gate::policy(&config, daemon.engine().await.as_deref())?;
+        let policy = services::policy(&config, daemon.engine().await.as_deref())?;
         let line = format!("{} {}", what.method, what.target);
         let Some(role) = &what.role else {
             let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
             let (token, body) = input.split_at(end);
-            let verifier = gate::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
+            let verifier = services::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
             verifier.fetch_outside().await;
             let identity = verifier.verify(std::str::from_utf8(token)?.trim(), now())?.identity;
             return Ok(policy::explain(&policy, &identity, &line, body.trim_ascii(), &daemon).await);
@@ -322,7 +322,7 @@ fn inspect(path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), 64 * 1024), &mut line)?;
     let token = line.trim();
-    let verifier = gate::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
+    let verifier = services::verifier(&config, KeySource::follow_dir(&config.keys)?, &Remotes::default())?;
     with_outside_keys(&verifier)?;
     let mut verdict = match verifier.verify(token, now()) {
         Ok(verified) => {

@@ -37,16 +37,16 @@ pub struct Forward {
     /// A text in the daemon's answer and what the client reads in its place.
     pub replace: Option<(String, String)>,
     /// Held until the daemon has answered.
-    pub turn: Turn,
+    pub quota_guard: QuotaGuard,
 }
 
 /// Locks of the gateway that are held until the daemon has answered: while one
 /// is held, nobody else counts the same owner's objects, or mounts a directory
 /// of the host. Always taken in the order of their names.
 #[derive(Debug, Clone, Default)]
-pub struct Turn(pub Vec<Arc<tokio::sync::OwnedMutexGuard<()>>>);
+pub struct QuotaGuard(pub Vec<Arc<tokio::sync::OwnedMutexGuard<()>>>);
 
-impl Turn {
+impl QuotaGuard {
     /// Whether no lock is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -54,14 +54,14 @@ impl Turn {
     }
 }
 
-/// Whether a turn is held says nothing of the request.
-impl PartialEq for Turn {
-    fn eq(&self, _: &Turn) -> bool {
+/// Whether a lock is held says nothing of the request.
+impl PartialEq for QuotaGuard {
+    fn eq(&self, _: &QuotaGuard) -> bool {
         true
     }
 }
 
-impl Eq for Turn {}
+impl Eq for QuotaGuard {}
 
 /// Which objects of a list a client asked for by what the daemon cannot judge:
 /// the names that a tenant has for them.
@@ -165,11 +165,11 @@ impl Sharing {
 
 /// An owner's containers.
 #[derive(Debug, Clone, Default)]
-pub struct Census {
+pub struct ContainerUsage {
     /// The full id of each and, where it was asked for and is bounded, its memory in bytes.
     pub containers: Vec<(String, Option<u64>)>,
     /// Nobody else counts them until it is dropped.
-    pub turn: Turn,
+    pub quota_guard: QuotaGuard,
 }
 
 /// A body to send.
@@ -331,9 +331,9 @@ pub trait Docker: Send + Sync {
     }
 
     /// A lock of this name, which nobody else has until it is dropped.
-    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
+    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, QuotaGuard> {
         let _ = name;
-        Box::pin(async { Ok(Turn::default()) })
+        Box::pin(async { Ok(QuotaGuard::default()) })
     }
 
     /// Pulls a tag or digest; within the outer result, why the registry or the
@@ -356,7 +356,7 @@ pub trait Docker: Send + Sync {
 
     /// The containers that carry a label (`name=value`), running or not, counted
     /// in turn; with `memory` also what each may use.
-    fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {
+    fn usage<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, ContainerUsage> {
         let _ = (label, memory);
         Box::pin(async { Err(LookupError("containers cannot be counted here".to_owned())) })
     }

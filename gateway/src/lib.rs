@@ -20,7 +20,6 @@ pub mod build;
 pub mod cli;
 mod config;
 mod decision;
-mod gate;
 mod http1;
 mod identity;
 pub mod keys;
@@ -33,6 +32,7 @@ mod proxy;
 mod run;
 mod server;
 pub mod service;
+mod services;
 mod sessions;
 mod sha256;
 mod shown;
@@ -44,8 +44,8 @@ pub mod token;
 mod upstream;
 
 pub use decision::{
-    Body, Build, Census, Docker, Forward, LookupError, Object, ObjectKind, Refusal, Reply, ResponseRule, Selection,
-    Sharing, Turn, Viewer,
+    Body, Build, ContainerUsage, Docker, Forward, LookupError, Object, ObjectKind, QuotaGuard, Refusal, Reply,
+    ResponseRule, Selection, Sharing, Viewer,
 };
 pub use identity::{Identity, TokenVerified};
 pub use name::{NameError, RoleName, StoredName, TenantName};

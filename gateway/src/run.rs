@@ -10,10 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::audit::{Audit, Record, Sink};
 use super::config::{Config, api_version};
-use super::gate::{self, Gate, GateError};
 use super::keys::Remotes;
 use super::proxy::{Proxy, now};
 use super::server::Server;
+use super::services::{self, Services, ServicesError};
 use super::store::{self, Store, Tenants};
 use super::upstream::Upstream;
 use super::{service, tls};
@@ -37,8 +37,8 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         tls::server_config(files)?;
     }
     let keys = super::keys::KeySource::follow_dir(&config.keys)?;
-    gate::verifier(config, keys, &Remotes::default())?;
-    gate::policy(config, None)?;
+    services::verifier(config, keys, &Remotes::default())?;
+    services::policy(config, None)?;
     Ok(())
 }
 
@@ -81,8 +81,8 @@ async fn serve_here(
     let remotes = Remotes::default();
     let tenants = Arc::new(Tenants::new(Arc::clone(&store)));
     let shared = Shared { store, tenants, remotes };
-    let gate = shared.gate(&config, engine.as_deref()).await?;
-    let proxy = Arc::new(Proxy::new(gate, config.limits, upstream, audit));
+    let services = shared.services(&config, engine.as_deref()).await?;
+    let proxy = Arc::new(Proxy::new(services, config.limits, upstream, audit));
     let server = Server::new(Arc::clone(&proxy), tls);
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
@@ -161,8 +161,8 @@ struct Shared {
 }
 
 impl Shared {
-    async fn gate(&self, config: &Config, engine: Option<&str>) -> Result<Gate, GateError> {
-        Gate::load(config, engine, &*self.store, Arc::clone(&self.tenants), &self.remotes).await
+    async fn services(&self, config: &Config, engine: Option<&str>) -> Result<Services, ServicesError> {
+        Services::load(config, engine, &*self.store, Arc::clone(&self.tenants), &self.remotes).await
     }
 }
 
@@ -176,9 +176,9 @@ async fn reload(
 ) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
-    let gate = shared.gate(&config, engine).await?;
+    let services = shared.services(&config, engine).await?;
     server.set_tls(tls);
-    proxy.reload(gate, config.limits);
+    proxy.reload(services, config.limits);
     proxy.audit.reopen();
     Ok(())
 }

@@ -186,7 +186,7 @@ impl Server {
                 .to_string();
         }
         self.proxy
-            .gate()
+            .services()
             .service
             .admin_line(serde_json::Value::Object(request).to_string().as_bytes(), now())
             .await

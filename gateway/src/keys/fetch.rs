@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// For name, connection, handshake and answer together.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest key set, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -32,7 +32,7 @@ pub(super) enum FetchError {
     Unreachable(std::io::Error),
     #[error("its TLS is refused: {0}")]
     Tls(std::io::Error),
-    #[error("no whole answer within {} s", PATIENCE.as_secs())]
+    #[error("no whole answer within {} s", FETCH_TIMEOUT.as_secs())]
     Late,
     #[error("it answers with a redirect ({0}), and none is followed: configure the address where the keys are")]
     Redirect(u16),
@@ -95,7 +95,7 @@ impl HttpsSource {
 
     /// Asks once.
     pub(super) async fn get(&self) -> Result<Bytes, FetchError> {
-        tokio::time::timeout(PATIENCE, self.ask()).await.unwrap_or(Err(FetchError::Late))
+        tokio::time::timeout(FETCH_TIMEOUT, self.ask()).await.unwrap_or(Err(FetchError::Late))
     }
 
     async fn ask(&self) -> Result<Bytes, FetchError> {

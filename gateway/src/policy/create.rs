@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{ObjectKind, Refusal, Turn};
+use super::super::{ObjectKind, QuotaGuard, Refusal};
 use super::members;
 use super::mounts::Source;
 use super::objects;
@@ -24,7 +24,7 @@ pub struct Create {
     /// The memory that the container may use, where it is bounded.
     pub memory: Option<u64>,
     /// Held until the daemon has answered.
-    pub turn: Turn,
+    pub quota_guard: QuotaGuard,
 }
 
 /// What to send for a create of a container that the client names `name`.
@@ -63,13 +63,13 @@ pub async fn container(scope: &Scope<'_>, name: Option<&str>, body: &[u8]) -> Re
     mounted.extend(lent);
     networks(scope, name, &mut host, &mut networking).await?;
     let restarts = host.get("RestartPolicy").and_then(Value::as_object).is_some_and(restarts);
-    let turn = mounts::judge(scope, None, &mounted, restarts).await?;
+    let quota_guard = mounts::judge(scope, None, &mounted, restarts).await?;
     let memory = host.get("Memory").and_then(Value::as_u64).filter(|bytes| *bytes > 0);
 
     host.insert(objects::MARK.to_owned(), objects::mark(scope).into());
     map.insert("HostConfig".to_owned(), Value::Object(host));
     map.insert("NetworkingConfig".to_owned(), Value::Object(networking));
-    Ok(Create { body: Value::Object(map).to_string().into_bytes(), memory, turn })
+    Ok(Create { body: Value::Object(map).to_string().into_bytes(), memory, quota_guard })
 }
 
 /// Members whose lines are the program's own: they reach nothing but the

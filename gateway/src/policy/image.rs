@@ -8,11 +8,11 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::super::{Body, Build, ObjectKind, Refusal, Selection};
-use super::draft::Draft;
 use super::filters::Filters;
 use super::parse::Call;
 use super::reference::{Reference, is_tag};
 use super::refusal::{denied, malformed, not_found, shown, unreachable};
+use super::request_builder::RequestBuilder;
 use super::scope::Scope;
 use super::{bodies, build, create, json, limits, members, shape};
 use crate::build::{BuildArgs, DockerfilePath};
@@ -23,7 +23,7 @@ use crate::tenant;
 const AUTH_LIMIT: usize = 32 * 1024;
 
 /// `POST /images/create`: a pull, of one tag or digest, from a listed registry.
-pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn pull(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let Some(from) = call.given("fromImage") else { return import(scope, call, draft) };
     let mut reference = scope.reachable(from, "image.pull.registry")?;
     match call.given("tag") {
@@ -133,7 +133,7 @@ impl Scope<'_> {
 
 /// `POST /images/create` without `fromImage`: the body, a tar archive, becomes
 /// an image with its owner's label.
-fn import(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+fn import(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     match call.given("fromSrc") {
         Some("-") => {}
         Some(_) => {
@@ -177,7 +177,7 @@ fn platform_text(text: &str) -> Result<String, Refusal> {
 }
 
 /// `POST /images/{name}/push`.
-pub async fn push(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn push(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut RequestBuilder) -> Result<(), Refusal> {
     bodies::nothing(scope, call.route, body)?;
     let reference = scope.reachable(call.name.as_deref().unwrap_or(""), "image.push.registry")?;
     let tag = call.given("tag").or(reference.tag.as_deref()).map(str::to_owned);
@@ -203,12 +203,12 @@ pub async fn push(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft
 }
 
 /// Passes on the credentials of a call that only looks at a registry.
-pub fn with_credentials(call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+pub fn with_credentials(call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     draft.auth("x-registry-auth", credentials(call.registry_auth.as_deref())?)
 }
 
 /// `POST /images/{name}/tag`, and the tag of a commit: under the tenant's prefix.
-pub fn retag(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+pub fn retag(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let Some(repo) = call.given("repo") else { return Err(malformed("image.reference", "the repository is missing")) };
     let reference = scope.view().taggable(repo)?;
     let tag = match (call.given("tag"), &reference.tag) {
@@ -242,7 +242,7 @@ pub async fn ancestor(scope: &Scope<'_>, text: &str) -> Result<String, Refusal> 
 
 /// `GET /images/json` for a tenant: names are compared with what the tenant
 /// sees, so by the gateway; images in filters are those that are seen.
-pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<Selection, Refusal> {
+pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<Selection, Refusal> {
     let mut filters = Filters::read(call.get("filters").unwrap_or(""))?;
     for key in ["before", "since"] {
         for value in filters.take(key) {
@@ -256,7 +256,7 @@ pub async fn listed(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result
 
 /// `DELETE /images/{name}`: a tag under the tenant's prefix, or an image that
 /// is the tenant's with all its tags.
-pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn delete(scope: &Scope<'_>, name: &str, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let image = scope.view().image(name).await?;
     let (Some(tenant), Some(object)) = (scope.tenant, &image.object) else {
         draft.name(name);
@@ -326,7 +326,7 @@ pub async fn prune(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
 }
 
 /// `GET /images/get`: each image one that may be seen.
-pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let mut names = Vec::new();
     for (_, name) in call.query.iter().filter(|(key, _)| *key == "names") {
         names.push(("names", saved(scope, name).await?));
@@ -340,7 +340,7 @@ pub async fn save(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(
 }
 
 /// `POST /commit`: of a container of the owner's, which passes on its label.
-pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn commit(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let mut map = bodies::commit(scope, body)?;
     create::printable("commit", &map)?;
     create::labels(&mut map, "commit.Labels", scope.image_made_by())?;
@@ -373,7 +373,7 @@ pub fn search(scope: &Scope<'_>, call: &Call) -> Result<(), Refusal> {
 
 /// `POST /build`, the classic builder. What its Dockerfile refers to is judged
 /// once it is there ([`super::build`]).
-pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     if !scope.role.grants("build") {
         let message = "building needs the grant \"build\"";
         return Err(denied("build.grant", message));
@@ -449,7 +449,7 @@ pub async fn build(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<
 }
 
 /// `cachefrom`: of a tenant only images that it sees, by id.
-async fn cache(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+async fn cache(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let Some(text) = call.given("cachefrom").filter(|_| scope.tenant.is_some()) else { return Ok(()) };
     let list = json::parse(text.as_bytes())?;
     let Some(list) = list.as_array().filter(|list| list.iter().all(Value::is_string)) else {
@@ -468,7 +468,7 @@ async fn cache(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), 
     Ok(())
 }
 
-fn build_quotas(scope: &Scope<'_>, call: &Call, draft: &mut Draft) -> Result<(), Refusal> {
+fn build_quotas(scope: &Scope<'_>, call: &Call, draft: &mut RequestBuilder) -> Result<(), Refusal> {
     let number = |key: &str| call.given(key).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     let mut host = Map::new();
     for (key, member) in [

@@ -13,7 +13,6 @@
 mod bodies;
 mod build;
 mod create;
-mod draft;
 mod explain;
 mod filters;
 mod image;
@@ -29,6 +28,7 @@ mod particular;
 mod quota;
 pub(crate) mod reference;
 pub(crate) mod refusal;
+mod request_builder;
 pub mod roles;
 mod route;
 pub mod routes;
@@ -44,11 +44,11 @@ use std::sync::Arc;
 
 use super::name::RoleName;
 use super::{Build, Docker, Forward, Identity, Refusal, Sharing, tenant};
-use draft::Draft;
 pub use explain::{explain, explain_as, roles_table};
 pub use operation::Operation;
 pub use parse::{Call, NEWEST, OLDEST, parse};
 use refusal::{denied, malformed};
+use request_builder::RequestBuilder;
 pub use roles::{Role, RoleError, Roles};
 use routes::BodyRule;
 use scope::Scope;
@@ -190,7 +190,7 @@ impl Policy {
         }
         let scope =
             Scope { role, roles: &self.roles, role_name: &identity.role, tenant, docker, sharing: &self.sharing };
-        let mut draft = Draft::new(call);
+        let mut draft = RequestBuilder::new(call);
         match call.body {
             BodyRule::None | BodyRule::Stream if !body.is_empty() => {
                 return Err(malformed("body.none", "this operation takes no body"));

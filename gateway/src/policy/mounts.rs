@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::super::{Refusal, Turn};
+use super::super::{QuotaGuard, Refusal};
 use super::create::{take, text, texts};
 use super::json as strict;
 use super::refusal::{denied, malformed, shown, unreachable};
@@ -318,11 +318,11 @@ pub async fn judge(
     container: Option<&str>,
     mounted: &[Source],
     restarts: bool,
-) -> Result<Turn, Refusal> {
+) -> Result<QuotaGuard, Refusal> {
     if mounted.is_empty() {
-        return Ok(Turn::default());
+        return Ok(QuotaGuard::default());
     }
-    let turn = scope.docker.lock("binds").await.map_err(|error| unreachable(&error))?;
+    let quota_guard = scope.docker.lock("binds").await.map_err(|error| unreachable(&error))?;
     for source in mounted {
         let refused = |why: &str| deny("Binds", format!("the host's path {:?}: {why}", shown(&source.path)));
         let Some(bind) = granted(scope.role, &source.path, source.read_only) else {
@@ -375,7 +375,7 @@ pub async fn judge(
             return Err(deny("Binds", message));
         }
     }
-    Ok(turn)
+    Ok(quota_guard)
 }
 
 /// Where each path of the host lies on its file system: one directory may be

@@ -4,11 +4,11 @@
 //! What must hold: no wildcard arm here. A rule that is added must be carried
 //! out before it compiles.
 
-use super::draft::Draft;
 use super::filters::Filters;
 use super::objects::{FOREIGN, Found};
 use super::parse::Call;
 use super::refusal::denied;
+use super::request_builder::RequestBuilder;
 use super::rules::{AnswerRule, FilterRule, ImageUse, JsonFilter, OperatorView, TenantRule};
 use super::scope::Scope;
 use super::{image, reference};
@@ -29,7 +29,7 @@ pub struct Owned {
 /// # Errors
 /// 404 for another's and for what is not there, 403 for what may not be used,
 /// 503 where the daemon cannot be asked.
-pub async fn tie(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft) -> Result<Owned, Refusal> {
+pub async fn tie(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut RequestBuilder) -> Result<Owned, Refusal> {
     let name = call.name.as_deref().unwrap_or("");
     let mut owned = Owned::default();
     match call.route.tenant {
@@ -70,7 +70,12 @@ pub async fn tie(scope: &Scope<'_>, call: &Call, body: &[u8], draft: &mut Draft)
 
 /// The filters of lists, prunes and events: for a tenant with the owner's label
 /// and the host's names. What the daemon cannot judge by is returned.
-async fn filter(scope: &Scope<'_>, call: &Call, rule: &FilterRule, draft: &mut Draft) -> Result<Selection, Refusal> {
+async fn filter(
+    scope: &Scope<'_>,
+    call: &Call,
+    rule: &FilterRule,
+    draft: &mut RequestBuilder,
+) -> Result<Selection, Refusal> {
     let mut filters = Filters::read(call.get("filters").unwrap_or(""))?;
     let mut selection = Selection::default();
     if let Some(tenant) = scope.tenant {
@@ -116,7 +121,7 @@ pub async fn choose_answer(
     scope: &Scope<'_>,
     rule: AnswerRule,
     owned: Owned,
-    draft: &mut Draft,
+    draft: &mut RequestBuilder,
 ) -> Result<(), Refusal> {
     let foreign = owned.object.as_ref().is_some_and(|object| object.foreign);
     let is_filtered = |operator: OperatorView| {

@@ -1,14 +1,14 @@
 //! What is each operation's own, besides its owner and its answer: bodies,
 //! quotas, mounts, registries.
 
-use super::draft::Draft;
 use super::objects::{FOREIGN, Found};
 use super::operation::Operation;
 use super::parse::Call;
 use super::refusal::{denied, malformed};
+use super::request_builder::RequestBuilder;
 use super::scope::Scope;
 use super::{Policy, bodies, create, image, mounts, quota, reference};
-use crate::{Refusal, Turn};
+use crate::{QuotaGuard, Refusal};
 
 /// The engine from which on `docker cp` does not race with the container.
 const ARCHIVE_SAFE: (u32, u32, u32) = (29, 5, 1);
@@ -22,7 +22,7 @@ impl Policy {
         call: &Call,
         body: &[u8],
         object: Option<&Found>,
-        draft: &mut Draft,
+        draft: &mut RequestBuilder,
     ) -> Result<(), Refusal> {
         match call.route.operation {
             Operation::ContainerCreate => {
@@ -35,8 +35,8 @@ impl Policy {
                 }
                 let create = create::container(scope, given, body).await?;
                 draft.json(create.body);
-                draft.turn = create.turn;
-                draft.turn.0.extend(quota::on_create(scope, create.memory).await?.0);
+                draft.quota_guard = create.quota_guard;
+                draft.quota_guard.0.extend(quota::on_create(scope, create.memory).await?.0);
             }
             Operation::ContainerRename => {
                 let (_, on_host) = free_name(scope, call.given("name").unwrap_or("")).await?;
@@ -47,19 +47,19 @@ impl Policy {
                 draft.json(body);
                 if restarts && let Some(container) = object {
                     let mounted = mounts::sources(&container.object.details);
-                    draft.turn = mounts::judge(scope, Some(&container.id), &mounted, true).await?;
+                    draft.quota_guard = mounts::judge(scope, Some(&container.id), &mounted, true).await?;
                 }
-                let turn = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
-                draft.turn.0.extend(turn.0);
+                let quota_guard = quota::on_update(scope, draft.object.as_deref().unwrap_or(""), memory).await?;
+                draft.quota_guard.0.extend(quota_guard.0);
             }
             Operation::ContainerTop => top(call)?,
             Operation::ContainerStart => {
-                draft.turn = remount(scope, object).await?;
+                draft.quota_guard = remount(scope, object).await?;
                 bodies::nothing(scope, call.route, body)?;
             }
-            Operation::ContainerRestart => draft.turn = remount(scope, object).await?,
+            Operation::ContainerRestart => draft.quota_guard = remount(scope, object).await?,
             Operation::ContainerArchiveInfo | Operation::ContainerArchive | Operation::PutContainerArchive => {
-                draft.turn = remount(scope, object).await?;
+                draft.quota_guard = remount(scope, object).await?;
                 self.archive(scope, call)?;
             }
             Operation::ContainerPrune => scope.prunes_own().await?,
@@ -80,7 +80,7 @@ impl Policy {
             Operation::ImageBuild => image::build(scope, call, draft).await?,
             Operation::NetworkCreate => {
                 draft.json(bodies::network_create(scope, body)?);
-                draft.turn = quota::on_network(scope).await?;
+                draft.quota_guard = quota::on_network(scope).await?;
             }
             Operation::NetworkConnect => draft.json(bodies::network_connect(scope, body).await?),
             Operation::NetworkDisconnect => draft.json(bodies::network_disconnect(scope, body).await?),
@@ -211,11 +211,11 @@ impl Policy {
 
 /// The daemon mounts the directories of the host only now, and resolves their
 /// paths anew.
-async fn remount(scope: &Scope<'_>, container: Option<&Found>) -> Result<Turn, Refusal> {
+async fn remount(scope: &Scope<'_>, container: Option<&Found>) -> Result<QuotaGuard, Refusal> {
     let Some(container) = container else { return Err(malformed("path.name", "the container's name is missing")) };
     // Whoever may use root's own containers has what root mounts.
     if scope.role.grants(FOREIGN) {
-        return Ok(Turn::default());
+        return Ok(QuotaGuard::default());
     }
     let details = &container.object.details;
     let mounted = mounts::sources(details);

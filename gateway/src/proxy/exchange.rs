@@ -16,15 +16,15 @@ use super::request::Outcome;
 use super::upload::{Beside, upload, watch};
 use super::{Client, Next, Proxy, answer};
 use crate::audit::Record;
-use crate::gate::Gate;
 use crate::http1::{Framing, Head};
 use crate::metrics::Open;
 use crate::policy::{self, Operation};
+use crate::services::Services;
 use crate::upstream::{Answer, Link, read_answer};
-use crate::{Body, Forward, Refusal, ResponseRule, Turn, tenant};
+use crate::{Body, Forward, QuotaGuard, Refusal, ResponseRule, tenant};
 
-/// How long an owner's turn is kept for an answer that nobody waits for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long an owner's lock is kept for an answer that nobody waits for.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 /// After this long an exchange is watched for the end of its lease and its limit.
 const FIRST_LOOK: std::time::Duration = std::time::Duration::from_millis(50);
 /// Clients choose their builder by the answer to a ping (docker/cli,
@@ -108,7 +108,7 @@ impl Proxy {
     pub(super) async fn exchange<S>(
         &self,
         client: &mut Client<S>,
-        gate: &Gate,
+        services: &Services,
         head: &Head,
         (forward, follows): (&Forward, bool),
         lease: &mut Lease<'_>,
@@ -142,7 +142,7 @@ impl Proxy {
         };
         let result = loop {
             let result =
-                self.both_ways(client, gate, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
+                self.both_ways(client, services, head, forward, lease, &mut link, (&progress, takeover, limit)).await;
             let Ok(Done::PortTaken { keep }) = result else { break result };
             progress.status.store(0, Ordering::Relaxed);
             if !keep {
@@ -162,10 +162,10 @@ impl Proxy {
         let outcome = |next, ended| Outcome { status, next, ended, refusal: None, stream };
         if matches!(result, Err(Trouble::Client | Trouble::Lease(_) | Trouble::Late(_)))
             && !begun
-            && !forward.turn.is_empty()
+            && !forward.quota_guard.is_empty()
         {
             // What was counted must be there, or not, before it is counted again.
-            tokio::spawn(await_answer(link, forward.turn.clone(), self.upstream.newest()));
+            tokio::spawn(await_answer(link, forward.quota_guard.clone(), self.upstream.newest()));
             return match result {
                 Err(Trouble::Lease(end)) => refusal(end.into(), stream),
                 Err(Trouble::Late(seconds)) => refusal(self.too_late(seconds), stream),
@@ -216,7 +216,7 @@ impl Proxy {
     async fn both_ways<S>(
         &self,
         client: &mut Client<S>,
-        gate: &Gate,
+        services: &Services,
         head: &Head,
         forward: &Forward,
         lease: &mut Lease<'_>,
@@ -248,7 +248,7 @@ impl Proxy {
             }
             if let Body::Context(build) = &forward.body {
                 let mut from = (&mut from_client, &mut *from_buffer);
-                open = open && self.build_context(gate, build, &mut from, &mut to_daemon, head.framing).await?;
+                open = open && self.build_context(services, build, &mut from, &mut to_daemon, head.framing).await?;
                 progress.uploaded.store(open, Ordering::Relaxed);
             }
             watch(&mut from_client, from_buffer, beside).await
@@ -383,10 +383,10 @@ fn refusal(refused: Refusal, stream: bool) -> Outcome {
     Outcome { status: refused.status, next: Next::Close, ended: None, refusal: Some(refused), stream }
 }
 
-/// Keeps a turn until the daemon has answered, though nobody waits for it.
-async fn await_answer(mut link: Link, turn: Turn, newest: (u16, u16)) {
-    let _ = tokio::time::timeout(PATIENCE, read_answer(&mut link.stream, &mut link.buffer, false, newest)).await;
-    drop(turn);
+/// Keeps the locks until the daemon has answered, though nobody waits for it.
+async fn await_answer(mut link: Link, quota_guard: QuotaGuard, newest: (u16, u16)) {
+    let _ = tokio::time::timeout(ANSWER_TIMEOUT, read_answer(&mut link.stream, &mut link.buffer, false, newest)).await;
+    drop(quota_guard);
 }
 
 fn daemon_gone(why: &str) -> Refusal {

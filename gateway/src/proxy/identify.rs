@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use super::body::refused;
 use super::{Proxy, now};
 use crate::bearer::Unidentified;
-use crate::gate::Gate;
+use crate::services::Services;
 use crate::sha256::sha256;
 use crate::{Identity, Refusal};
 
@@ -88,14 +88,14 @@ fn unjudged(rule: &str, why: &str) -> Refusal {
 
 impl Proxy {
     /// Whom a request is made for.
-    pub(super) async fn identify(&self, gate: &Gate, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
+    pub(super) async fn identify(&self, services: &Services, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
         let token = bearer(headers)?;
-        let (now, generation) = (now(), gate.bearer.generation());
+        let (now, generation) = (now(), services.bearer.generation());
         let hash = sha256(&[token.as_bytes()]);
         if let Some(identity) = self.known.find(&hash, generation, now) {
             return Ok(identity);
         }
-        match gate.bearer.identify(token, now).await {
+        match services.bearer.identify(token, now).await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
                 let entry = Entry { identity: Arc::clone(&identity), generation, verified: Instant::now() };

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(20);
 /// How long an open stream outlives its store.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a store that is gone is asked again.
-const AGAIN: Duration = Duration::from_millis(250);
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a stream outlives a token whose session may just be being refreshed.
 const RENEWAL_GRACE: Duration = Duration::from_secs(2);
 
@@ -100,7 +100,7 @@ impl<'a> Lease<'a> {
         let deadline = Instant::now() + GRACE;
         loop {
             match self.revoked().await {
-                Err(End::StoreGone) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+                Err(End::StoreGone) if Instant::now() < deadline => tokio::time::sleep(RETRY_INTERVAL).await,
                 answer => return answer,
             }
         }
@@ -120,7 +120,7 @@ impl<'a> Lease<'a> {
             return Err(if self.until > self.identity.expires { End::SessionEnded } else { End::Expired });
         }
         // Of the policy as it is now, not as it was when the stream began.
-        if state.tenant != self.identity.tenant || !self.proxy.gate().policy.allows(&state.role, operation) {
+        if state.tenant != self.identity.tenant || !self.proxy.services().policy.allows(&state.role, operation) {
             return Err(End::Narrowed);
         }
         let until = state.refreshed.saturating_add(state.lifetime).min(state.expires);
@@ -141,7 +141,7 @@ impl<'a> Lease<'a> {
             if began.elapsed() >= patience {
                 return Err(end);
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 

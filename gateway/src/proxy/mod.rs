@@ -27,17 +27,17 @@ use tokio::sync::watch;
 
 use super::audit::Audit;
 use super::config::Limits;
-use super::gate::Gate;
 use super::http1::{self, BadHead, Head, MAX_HEAD};
 use super::limits::Rate;
 use super::metrics::Metrics;
+use super::services::Services;
 use super::upstream::Upstream;
 use identify::Known;
 
 /// Buffer that an idle connection may keep.
 const IDLE_BUFFER: usize = 8 * 1024;
 /// How long the end of our side may take to be sent.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long and how much of what a client still sends is read away before its
 /// connection is closed. Closing over unread bytes resets the connection, and a
 /// client that is busy sending then loses the answer (RFC 9112, 9.6). A client
@@ -46,7 +46,7 @@ const LINGER: (Duration, usize) = (Duration::from_secs(30), 64 << 20);
 
 /// Everything that connections share.
 pub struct Proxy {
-    gate: RwLock<Arc<Gate>>,
+    services: RwLock<Arc<Services>>,
     limits: RwLock<Limits>,
     known: Known,
     per_client: Rate<IpAddr>,
@@ -87,10 +87,10 @@ pub fn now() -> u64 {
 impl Proxy {
     /// A proxy that serves no connection yet.
     #[must_use]
-    pub fn new(gate: Gate, limits: Limits, upstream: Upstream, audit: Audit) -> Self {
+    pub fn new(services: Services, limits: Limits, upstream: Upstream, audit: Audit) -> Self {
         upstream.set_answer_seconds(limits.answer_seconds);
         Self {
-            gate: RwLock::new(Arc::new(gate)),
+            services: RwLock::new(Arc::new(services)),
             limits: RwLock::new(limits),
             known: Known::default(),
             per_client: Rate::default(),
@@ -103,17 +103,17 @@ impl Proxy {
     }
 
     /// Puts new keys, roles and limits in place; requests under way keep the old ones.
-    pub fn reload(&self, gate: Gate, limits: Limits) {
+    pub fn reload(&self, services: Services, limits: Limits) {
         self.upstream.set_answer_seconds(limits.answer_seconds);
-        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
+        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
         self.known.forget();
     }
 
     /// Keys, store, policy and service as they are now.
     #[must_use]
-    pub fn gate(&self) -> Arc<Gate> {
-        Arc::clone(&self.gate.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.services.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The limits as they are now.
@@ -142,7 +142,7 @@ impl Proxy {
         };
         if next == Next::Gone {
             // Without a proper end of the body the client sees that it was cut.
-            let _ = tokio::time::timeout(FAREWELL, client.io.shutdown()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, client.io.shutdown()).await;
         } else {
             let _ = tokio::time::timeout(LINGER.0, client.linger()).await;
         }
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Ends our side and reads away what the client still sends.
     async fn linger(&mut self) {
-        if !matches!(tokio::time::timeout(FAREWELL, self.io.shutdown()).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(CLOSE_TIMEOUT, self.io.shutdown()).await, Ok(Ok(()))) {
             return;
         }
         let mut left = LINGER.1;

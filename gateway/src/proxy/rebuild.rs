@@ -75,7 +75,7 @@ pub(super) fn too_large(limit: u64) -> Refusal {
 mod tests {
     use super::*;
     use crate::policy::Operation;
-    use crate::{ResponseRule, Turn};
+    use crate::{QuotaGuard, ResponseRule};
 
     fn forward(path: &str, body: Body) -> Forward {
         Forward {
@@ -93,7 +93,7 @@ mod tests {
             response: ResponseRule::Pass,
             tenant: None,
             replace: None,
-            turn: Turn::default(),
+            quota_guard: QuotaGuard::default(),
         }
     }
 

@@ -9,10 +9,10 @@ use super::body::refused;
 use super::lease::{End, Lease};
 use super::{Client, Next, Proxy, answer, now};
 use crate::audit::Record;
-use crate::gate::Gate;
 use crate::http1::{BadHead, Framing, Head};
 use crate::policy::{self, Operation};
 use crate::service::Service;
+use crate::services::Services;
 use crate::{Forward, Identity, Refusal};
 
 /// Largest body of the token service.
@@ -38,14 +38,14 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let started = Instant::now();
-        let gate = self.gate();
+        let services = self.services();
         match head.parts.uri.path() {
             "/healthz" => return client.plain(&head, 200, "text/plain", b"ok\n").await,
-            path if Service::serves(path) => return self.service(client, &gate, head, started).await,
+            path if Service::serves(path) => return self.service(client, &services, head, started).await,
             _ => {}
         }
         let mut record = Record { event: "done", client: client.name(), operation: logged(&head), ..Record::default() };
-        let identity = match self.admit(client, &gate, &head).await {
+        let identity = match self.admit(client, &services, &head).await {
             Ok(identity) => identity,
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
@@ -53,14 +53,14 @@ impl Proxy {
         record.tenant.clone_from(&identity.tenant);
         record.role = Some(identity.role.clone());
         record.token_id = Some(identity.token_id.clone());
-        let mut lease = match Lease::begin(self, &identity, &gate.sessions).await {
+        let mut lease = match Lease::begin(self, &identity, &services.sessions).await {
             Ok(lease) => lease,
             Err(end) => return self.refuse(client, &head, of_end(end), record, started).await,
         };
         if head.parts.uri.path() == "/metrics" {
             return self.metrics_page(client, &head, &identity, record, started).await;
         }
-        let (forward, follows) = match self.decide(client, &gate, &head, &identity).await {
+        let (forward, follows) = match self.decide(client, &services, &head, &identity).await {
             Ok(decided) => decided,
             Err(refused) if refused.rule == "daemon.timeout" => {
                 self.metrics.daemon_timeouts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Proxy {
         record.rule.clone_from(&forward.rule);
         record.decision = "allow";
         lease.of_operation(forward.operation);
-        let outcome = self.exchange(client, &gate, &head, (&forward, follows), &mut lease, &record).await;
+        let outcome = self.exchange(client, &services, &head, (&forward, follows), &mut lease, &record).await;
         if let Some(refused) = outcome.refusal {
             return self
                 .refuse(client, &head, Refusal { operation: Some(forward.operation), ..refused }, record, started)
@@ -89,7 +89,7 @@ impl Proxy {
     }
 
     /// Rates, the log's state, and the token.
-    async fn admit<S>(&self, client: &Client<S>, gate: &Gate, head: &Head) -> Result<Arc<Identity>, Refusal> {
+    async fn admit<S>(&self, client: &Client<S>, services: &Services, head: &Head) -> Result<Arc<Identity>, Refusal> {
         let (limits, at) = (self.limits(), Instant::now());
         let too_many = || {
             self.metrics.rate_limited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -107,7 +107,7 @@ impl Proxy {
                 "the audit log cannot be written (is the disk full?), so nothing is let through",
             ));
         }
-        let identity = match self.identify(gate, &head.parts.headers).await {
+        let identity = match self.identify(services, &head.parts.headers).await {
             Ok(identity) => identity,
             Err(refused) => {
                 self.metrics.token_failure(&refused.rule);
@@ -131,7 +131,7 @@ impl Proxy {
     async fn decide<S>(
         &self,
         client: &mut Client<S>,
-        gate: &Gate,
+        services: &Services,
         head: &Head,
         identity: &Identity,
     ) -> Result<(Forward, bool), Refusal>
@@ -147,7 +147,7 @@ impl Proxy {
             let body = client.whole_body(head.framing, head.expects, call.body_limit(), patience).await;
             body.map_err(|refused| Refusal { operation: Some(call.route.operation), ..refused })?
         };
-        let forward = gate.policy.decide(identity, call, &body, &self.upstream).await?;
+        let forward = services.policy.decide(identity, call, &body, &self.upstream).await?;
         match (streamed, forward.body.is_streamed()) {
             (true, true) | (false, false) => Ok((forward, follows)),
             (true, false) if head.framing == Framing::None => Ok((forward, follows)),
@@ -212,7 +212,7 @@ impl Proxy {
     }
 
     /// The token service: no token is needed, so attempts are counted.
-    async fn service<S>(&self, client: &mut Client<S>, gate: &Gate, head: Head, started: Instant) -> Next
+    async fn service<S>(&self, client: &mut Client<S>, services: &Services, head: Head, started: Instant) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -234,7 +234,7 @@ impl Proxy {
             Ok(body) => body,
             Err(refused) => return self.refuse(client, &head, refused, record, started).await,
         };
-        let response = gate.service.handle(&head.parts, &body, now()).await;
+        let response = services.service.handle(&head.parts, &body, now()).await;
         record.status = response.status().as_u16();
         record.decision = if response.status().is_success() { "allow" } else { "refuse" };
         record.rule = "service".into();

@@ -11,8 +11,8 @@ use super::exchange::{Done, Trouble};
 use super::rebuild::too_large;
 use super::relay::{LARGE, SMALL, room};
 use crate::build::{ContextError, ContextOptions, rewrite};
-use crate::gate::Gate;
 use crate::http1::{Framing, Piece, chunk};
+use crate::services::Services;
 use crate::{Build, Refusal};
 
 /// Most entries of a build context.
@@ -38,7 +38,7 @@ impl Proxy {
     /// has no whole archive: the connection to it is closed.
     pub(super) async fn build_context<R, W>(
         &self,
-        gate: &Gate,
+        services: &Services,
         build: &Build,
         (from, buffer): &mut (R, &mut BytesMut),
         to: &mut W,
@@ -93,7 +93,7 @@ impl Proxy {
                 }
                 Some((text, answer)) = asked.recv() => {
                     // Who asks has ended where it does not wait any more.
-                    let _ = answer.send(gate.policy.dockerfile(build, &text, &self.upstream).await);
+                    let _ = answer.send(services.policy.dockerfile(build, &text, &self.upstream).await);
                 }
                 piece = output.next() => match piece {
                     Some(Ok(piece)) => {

@@ -31,7 +31,7 @@ use tokio::net::UnixStream;
 use super::socket::Closed;
 
 /// How long the daemon may take to show who it is.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PEER_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the kernel adds to the path of a program that was replaced while it runs.
 const DELETED: &str = " (deleted)";
 /// The first process: it listens on sockets for others, and asks for nothing.
@@ -152,8 +152,8 @@ impl Inner {
 fn serving(path: &Path) -> Result<Vec<i32>, Errno> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // The limit of time for sending is that for connecting, too.
-    sockopt::set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
-    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    sockopt::set_socket_timeout(&socket, Timeout::Send, Some(PEER_TIMEOUT))?;
+    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PEER_TIMEOUT))?;
     sockopt::set_socket_passcred(&socket, true)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     let listens = sockopt::socket_peercred(&socket)?.pid.as_raw_nonzero().get();
@@ -211,7 +211,7 @@ mod tests {
             }
             // One that hangs: it is remembered who it was.
             let (stream, _) = listener.accept().unwrap();
-            std::thread::sleep(2 * PATIENCE);
+            std::thread::sleep(2 * PEER_TIMEOUT);
             drop(stream);
         });
         assert!(peers.judge(me).unwrap_err().reason.contains("is the Docker daemon"));

@@ -24,7 +24,7 @@ pub const DEFAULT_PATH: &str = "/run/stockade-gateway/admin.sock";
 /// The longest line, in bytes.
 const LONGEST_LINE: u64 = 64 << 10;
 /// How long the other side may take for a line.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LINE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The answer to a request, later.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
@@ -49,7 +49,7 @@ impl Closed {
 async fn line(read: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let mut limited = read.take(LONGEST_LINE);
-    tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
+    tokio::time::timeout(LINE_TIMEOUT, limited.read_until(b'\n', &mut line)).await??;
     match line.last() {
         Some(b'\n') => Ok(Some(line)),
         None => Ok(None),
@@ -99,7 +99,7 @@ fn same(one: &str, other: &str) -> bool {
 /// Tells a client that its connection is closed, and why.
 pub async fn refuse(mut stream: UnixStream, closed: &Closed) {
     let told = format!("{}\n", json!({ "ok": false, "error": closed.to_string() }));
-    let _ = tokio::time::timeout(PATIENCE, stream.write_all(told.as_bytes())).await;
+    let _ = tokio::time::timeout(LINE_TIMEOUT, stream.write_all(told.as_bytes())).await;
 }
 
 /// Asks a running gateway: one request, its answer.

@@ -113,7 +113,7 @@ impl<'a> Item<'a> {
 
     /// The members that hold a name of the tenant's, in the tenant's names.
     fn renamed(&self, tenant: &TenantName) -> Result<Map<String, Value>, serde_json::Error> {
-        let prefix = format!("{tenant}{}", names::JOINT);
+        let prefix = format!("{tenant}{}", names::SEPARATOR);
         let holds = |name: &str| self.get(name).is_some_and(|value| value.get().contains(&prefix));
         let networks = self.get("NetworkSettings").is_some()
             && (holds("NetworkSettings") || self.get("HostConfig").is_some_and(|host| host.get().len() > 64));

@@ -8,12 +8,12 @@
 use crate::name::TenantName;
 
 /// What stands between a tenant and its object's name.
-pub const JOINT: &str = "__";
+pub const SEPARATOR: &str = "__";
 
 /// The name on the host.
 #[must_use]
 pub fn on_host(tenant: &TenantName, name: &str) -> String {
-    format!("{tenant}{JOINT}{name}")
+    format!("{tenant}{SEPARATOR}{name}")
 }
 
 /// The tenant's name for what the host calls `name`; none for a name that the
@@ -21,7 +21,7 @@ pub fn on_host(tenant: &TenantName, name: &str) -> String {
 #[must_use]
 pub fn own<'a>(tenant: &TenantName, name: &'a str) -> Option<&'a str> {
     name.strip_prefix(tenant.as_str())?
-        .strip_prefix(JOINT)
+        .strip_prefix(SEPARATOR)
         .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
@@ -35,7 +35,7 @@ pub fn own_path(tenant: &TenantName, path: &str) -> String {
 /// A text of the daemon's, such as an error, in the tenant's names.
 #[must_use]
 pub fn own_text(tenant: &TenantName, text: &str) -> String {
-    let prefix = format!("{tenant}{JOINT}");
+    let prefix = format!("{tenant}{SEPARATOR}");
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(&prefix) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
 /// How long a request waits for an outside issuer's keys.
-const MOMENT: Duration = Duration::from_secs(2);
+const KEYS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a gateway accepts.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ impl Verifier {
         let verdict = self.verify(token, now);
         if let Err(TokenError::UnknownKey | TokenError::IssuerKeys(_)) = &verdict
             && let Some(KeySource::Remote(keys)) = self.outside_of(token).map(|outside| &outside.keys)
-            && keys.ask_again(MOMENT).await
+            && keys.ask_again(KEYS_TIMEOUT).await
         {
             return self.verify(token, now);
         }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Upstream, read_answer};
 use crate::http1::{Decoder, Piece};
-use crate::{Census, Docker, LookupError, Object, ObjectKind, Reply, Turn};
+use crate::{ContainerUsage, Docker, LookupError, Object, ObjectKind, QuotaGuard, Reply};
 
 /// Largest description of an object.
 const MAX_OBJECT: usize = 8 << 20;
@@ -83,12 +83,12 @@ impl Docker for Upstream {
         })
     }
 
-    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, Turn> {
+    fn lock<'a>(&'a self, name: &'a str) -> Reply<'a, QuotaGuard> {
         Box::pin(async move {
-            let turn = tokio::time::timeout(LOCK_TIMEOUT, self.row(name).lock_owned())
+            let quota_guard = tokio::time::timeout(LOCK_TIMEOUT, self.row(name).lock_owned())
                 .await
                 .map_err(|_| LookupError("others are before, and take long".into()))?;
-            Ok(Turn(vec![Arc::new(turn)]))
+            Ok(QuotaGuard(vec![Arc::new(quota_guard)]))
         })
     }
 
@@ -128,9 +128,9 @@ impl Docker for Upstream {
         })
     }
 
-    fn census<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, Census> {
+    fn usage<'a>(&'a self, label: &'a str, memory: bool) -> Reply<'a, ContainerUsage> {
         Box::pin(async move {
-            let turn = self.lock(label).await?;
+            let quota_guard = self.lock(label).await?;
             // Counted now, not remembered.
             self.known.forget();
             let list = self.list(ObjectKind::Container, Some(label)).await?;
@@ -145,7 +145,7 @@ impl Docker for Upstream {
                 }
                 containers.push((id.to_owned(), bound));
             }
-            Ok(Census { containers, turn })
+            Ok(ContainerUsage { containers, quota_guard })
         })
     }
 }

@@ -48,7 +48,7 @@ pub struct Upstream {
     idle: Mutex<Vec<Link>>,
     newest: (u16, u16),
     pinned: OnceLock<String>,
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    quota_locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     known: Arc<known::Known>,
     answer_seconds: AtomicU64,
 }
@@ -89,7 +89,7 @@ impl Upstream {
             idle: Mutex::default(),
             newest,
             pinned: of_config,
-            turns: Mutex::default(),
+            quota_locks: Mutex::default(),
             known: Arc::default(),
             answer_seconds: AtomicU64::new(ANSWER_SECONDS),
         }
@@ -170,11 +170,11 @@ impl Upstream {
 
     /// The row of those who count what carries a label.
     fn row(&self, label: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= MAX_ROWS {
-            turns.retain(|_, row| Arc::strong_count(row) > 1);
+        let mut quota_locks = self.quota_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if quota_locks.len() >= MAX_ROWS {
+            quota_locks.retain(|_, row| Arc::strong_count(row) > 1);
         }
-        Arc::clone(turns.entry(label.to_owned()).or_default())
+        Arc::clone(quota_locks.entry(label.to_owned()).or_default())
     }
 
     /// How long the daemon has for a question of the gateway's own.

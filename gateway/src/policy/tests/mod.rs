@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 
 use crate::policy::{Policy, parse};
 use crate::{
-    Body, Census, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, Reply, RoleName, TenantName,
-    TokenVerified, Viewer, tenant,
+    Body, ContainerUsage, Docker, Forward, Identity, LookupError, Object, ObjectKind, Refusal, Reply, RoleName,
+    TenantName, TokenVerified, Viewer, tenant,
 };
 
 /// A daemon that knows a few objects.
@@ -31,7 +31,7 @@ use crate::{
 pub struct Daemon {
     objects: BTreeMap<(String, String), Object>,
     broken: bool,
-    census: Vec<(String, Option<u64>)>,
+    usage: Vec<(String, Option<u64>)>,
 }
 
 pub fn hex(digit: char) -> String {
@@ -108,7 +108,7 @@ impl Daemon {
 
     /// Under every label it counts these.
     pub fn with_containers(mut self, containers: &[(&str, Option<u64>)]) -> Daemon {
-        self.census = containers.iter().map(|(id, memory)| ((*id).to_owned(), *memory)).collect();
+        self.usage = containers.iter().map(|(id, memory)| ((*id).to_owned(), *memory)).collect();
         self
     }
 
@@ -145,9 +145,9 @@ impl Docker for Daemon {
         Box::pin(async move { if broken { Err(LookupError("no answer".to_owned())) } else { Ok(Arc::new(list)) } })
     }
 
-    fn census<'a>(&'a self, _: &'a str, _: bool) -> Reply<'a, Census> {
-        let census = Census { containers: self.census.clone(), ..Census::default() };
-        Box::pin(async move { Ok(census) })
+    fn usage<'a>(&'a self, _: &'a str, _: bool) -> Reply<'a, ContainerUsage> {
+        let usage = ContainerUsage { containers: self.usage.clone(), ..ContainerUsage::default() };
+        Box::pin(async move { Ok(usage) })
     }
 }
 

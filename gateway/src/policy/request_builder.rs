@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::super::{Body, Forward, Refusal, ResponseRule, Turn, percent};
+use super::super::{Body, Forward, QuotaGuard, Refusal, ResponseRule, percent};
 use super::filters::Filters;
 use super::parse::Call;
 use super::refusal::malformed;
@@ -10,7 +10,7 @@ use super::routes::Route;
 use crate::name::TenantName;
 
 /// Everything of a [`Forward`], each part still apart.
-pub struct Draft {
+pub struct RequestBuilder {
     route: &'static Route,
     name: Option<String>,
     /// Keys and values, not yet encoded.
@@ -26,15 +26,15 @@ pub struct Draft {
     /// For the audit log.
     pub object: Option<String>,
     /// Held until the daemon has answered.
-    pub turn: Turn,
+    pub quota_guard: QuotaGuard,
     /// A text in the daemon's answer and what the client reads in its place.
     pub replace: Option<(String, String)>,
 }
 
-impl Draft {
+impl RequestBuilder {
     /// A draft with the call's query and nothing else.
-    pub fn new(call: &Call) -> Draft {
-        Draft {
+    pub fn new(call: &Call) -> RequestBuilder {
+        RequestBuilder {
             route: call.route,
             name: None,
             query: call.query.clone(),
@@ -43,7 +43,7 @@ impl Draft {
             response: ResponseRule::Pass,
             detached: false,
             object: None,
-            turn: Turn::default(),
+            quota_guard: QuotaGuard::default(),
             replace: None,
         }
     }
@@ -131,7 +131,7 @@ impl Draft {
             body: self.body,
             response: self.response,
             tenant: tenant.cloned(),
-            turn: self.turn,
+            quota_guard: self.quota_guard,
             replace: self.replace,
         })
     }

@@ -15,7 +15,7 @@ use super::store::{Binding, Store, Tenants};
 use super::token::{IssuerSettings, Nested, NestedKeys, OutsideIssuer, OwnTokens, Signer, Verifier, VerifierConfig};
 
 /// All of it, as it is now; replaced whole on reload.
-pub struct Gate {
+pub struct Services {
     /// Bearer tokens.
     pub bearer: Bearer,
     /// Sessions.
@@ -29,15 +29,15 @@ pub struct Gate {
 /// Why the parts cannot be had as configured.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct GateError(String);
+pub struct ServicesError(String);
 
-impl GateError {
-    fn of(error: impl std::fmt::Display) -> GateError {
-        GateError(error.to_string())
+impl ServicesError {
+    fn of(error: impl std::fmt::Display) -> ServicesError {
+        ServicesError(error.to_string())
     }
 }
 
-impl Gate {
+impl Services {
     /// All parts, with the keys and roles as they are now; `engine` is the
     /// daemon's version, if it is known.
     ///
@@ -49,9 +49,9 @@ impl Gate {
         store: &dyn Store,
         tenants: Arc<Tenants>,
         remotes: &Remotes,
-    ) -> Result<Gate, GateError> {
+    ) -> Result<Services, ServicesError> {
         let store = store.bound_to(&Binding::new(&config.issuer, &config.audience));
-        let keys = KeySource::follow_dir(&config.keys).map_err(GateError::of)?;
+        let keys = KeySource::follow_dir(&config.keys).map_err(ServicesError::of)?;
         let verifier = Arc::new(verifier(config, keys.clone(), remotes)?);
         let signer = Signer::new(&config.issuer, &config.audience, keys)
             .with_max_lifetime(Duration::from_secs(config.token.max_lifetime));
@@ -60,7 +60,7 @@ impl Gate {
         settings.lifetime = settings.lifetime.min(config.token.max_lifetime);
         settings.longest_lifetime = config.token.max_lifetime;
         let sharing = Sharing::new(config.shared_images.clone(), Arc::clone(&tenants));
-        let policy = policy(config, engine).map_err(GateError::of)?.with_sharing(Arc::new(sharing));
+        let policy = policy(config, engine).map_err(ServicesError::of)?.with_sharing(Arc::new(sharing));
         settings.roles = Some(policy.roles().keys().cloned().collect());
         let service = Service::new(Arc::clone(&store), own, settings).with_tenants(Arc::clone(&tenants));
         for named in verifier.config().issuers.iter().flat_map(OutsideIssuer::tenants) {
@@ -70,7 +70,7 @@ impl Gate {
             }
         }
         let issuer = config.issuer.clone();
-        Ok(Gate {
+        Ok(Services {
             sessions: Sessions::new(Arc::clone(&store), issuer.clone()),
             bearer: Bearer { verifier, store, tenants, issuer },
             policy: Arc::new(policy),
@@ -84,7 +84,7 @@ impl Gate {
 ///
 /// # Errors
 /// When keys or an outside issuer's settings cannot be used.
-pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<Verifier, GateError> {
+pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<Verifier, ServicesError> {
     let mut settings = VerifierConfig::new(&config.issuer, &config.audience);
     settings.max_lifetime = Duration::from_secs(config.token.max_lifetime);
     settings.leeway = Duration::from_secs(config.token.leeway);
@@ -94,9 +94,9 @@ pub fn verifier(config: &Config, keys: KeySource, remotes: &Remotes) -> Result<V
     for table in &config.outside {
         let of_issuer: IssuerSettings = table.clone().try_into().map_err(|error| {
             let issuer = table.get("issuer").and_then(toml::Value::as_str).unwrap_or("without a name");
-            GateError(format!("[[issuers]] {issuer:?}: {error}"))
+            ServicesError(format!("[[issuers]] {issuer:?}: {error}"))
         })?;
-        settings.issuers.push(OutsideIssuer::open(of_issuer, remotes).map_err(GateError::of)?);
+        settings.issuers.push(OutsideIssuer::open(of_issuer, remotes).map_err(ServicesError::of)?);
     }
     Ok(Verifier::new(settings, keys))
 }
