@@ -60,7 +60,7 @@ impl Resource for AuthorizedKeys {
         if let Some(home) = ssh_dir::default_home(&self.user) {
             ssh_dir::ask(queries, &home);
         }
-        in_force::ask_sshd(queries);
+        in_force::ask_login(queries);
     }
 
     fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {

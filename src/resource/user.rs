@@ -208,7 +208,7 @@ impl Resource for User {
                     in_force::ask_sudo(queries);
                 }
                 if keys.is_some() {
-                    in_force::ask_sshd(queries);
+                    in_force::ask_login(queries);
                 }
             }
             User::Absent { name, grant, .. } => {

@@ -4,10 +4,10 @@
 //! All of it is judged for a connection from anywhere: what a list or a `Match`
 //! block says of certain addresses only may let the user in from another one.
 
-use super::sshd::{Configuration, Directive};
+use super::sshd::{Configuration, Directive, ask_sshd};
 use super::sshd_match::Client;
 use super::wildcard;
-use crate::observe::{Account, Content, HostState, Known, PathState, Query};
+use crate::observe::{Account, Content, HostState, Known, PathState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::resource::key_file::DesiredKeyFile;
 use crate::values::{AbsPath, PublicKey, UserName};
@@ -21,6 +21,15 @@ pub(in crate::resource) struct Keys<'a> {
     pub wanted: &'a [DesiredKeyFile],
     /// Whether the step itself says until when the account may be used.
     pub says_expiry: bool,
+}
+
+/// Shells that accounts usually have, asked for before it is known which one does.
+const USUAL_SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
+
+/// Asks for what decides whether sshd lets a user in with keys.
+pub(in crate::resource) fn ask_login(queries: &mut Queries) {
+    ask_sshd(queries);
+    queries.extend(USUAL_SHELLS.iter().filter_map(|shell| shell.parse().ok()).map(Query::Path));
 }
 
 /// What keeps a user from logging in with these keys.

@@ -27,9 +27,9 @@ mod units;
 
 pub(super) use cloud::{ask_cloud, hostname};
 pub(super) use environment::environment;
-pub(super) use login::{Keys, keys_let_in, shell_note};
+pub(super) use login::{Keys, ask_login, keys_let_in, shell_note};
 pub(super) use modules::{ask_modules, blocked, loadable};
-pub(super) use sshd::ask_sshd;
+use sshd::ask_sshd;
 pub(super) use sudo::{Right, ask_sudo, user_right};
 pub(super) use sysctl::{ask_sysctl, is_value, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
