@@ -14,10 +14,19 @@ pub fn queries(steps: &[DesiredStep]) -> Queries {
     queries
 }
 
+/// Directories that are links on hosts with a merged /usr (FHS 3.0; usrmerge), and
+/// where they lead.
+const MERGED: [(&str, &str); 4] =
+    [("/bin", "/usr/bin"), ("/sbin", "/usr/sbin"), ("/lib", "/usr/lib"), ("/lib64", "/usr/lib64")];
+
 /// Asks for the directories above all paths: two paths are one place where these are links.
+/// Where usual links lead is asked with them, so that no second look is needed for it.
 pub(super) fn ask_above(queries: &mut Queries) {
     let above: Vec<AbsPath> = queries.iter().filter_map(path_of).flat_map(|path| path.ancestors()).collect();
-    queries.extend(above.into_iter().filter(|above| above.as_str() != "/").map(Query::Path));
+    let merged = |(link, _): &&(&str, &str)| above.iter().any(|above| above.as_str() == *link);
+    let targets: Vec<AbsPath> = MERGED.iter().filter(merged).filter_map(|(_, target)| target.parse().ok()).collect();
+    let all = above.into_iter().chain(targets.iter().flat_map(AbsPath::ancestors)).chain(targets.iter().cloned());
+    queries.extend(all.filter(|above| above.as_str() != "/").map(Query::Path).collect::<Vec<_>>());
 }
 
 /// The path that a question is about.
