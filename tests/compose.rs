@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use stockade::observe::{
-    Candidate, Content, Entry, FileType, HostState, Known, Module, Package, PathState, Queries, Query, Tree, Unit,
+    Candidate, Content, Entry, FileType, HostState, Known, Module, Package, PathState, PredictedState, Queries, Query,
+    Tree, Unit,
 };
 use stockade::plan::{Op, PackageOp, PlanError, Planned, UnitOp, Verb};
 use stockade::resource::{self, Assets, Resource};
@@ -92,7 +93,7 @@ fn bare_host(steps: &[Box<dyn Resource>]) -> HostState {
 /// nothing may be left.
 fn plan(text: &str) -> Result<Vec<Planned>, PlanError> {
     let steps = steps(text);
-    let mut host = bare_host(&steps);
+    let mut host = PredictedState::of(&bare_host(&steps));
     let mut plans = Vec::new();
     for step in &steps {
         let planned = step.plan(&host)?;

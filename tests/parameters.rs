@@ -5,6 +5,7 @@
 
 use crate::support::project::Project;
 use crate::tables::{host_state, list, project, text};
+use stockade::observe::PredictedState;
 use stockade::plan::{DesiredStep, HostPlan, Op, SystemOp, plan_host, queries};
 use stockade::resource;
 use stockade::values::{Node, Source, parse_document};
@@ -44,7 +45,7 @@ fn written(plan: &HostPlan) -> Vec<String> {
 
 fn check(case: &Node) -> Result<(), String> {
     let steps = steps(case);
-    let mut host = host_state(case, &queries(&steps));
+    let host = host_state(case, &queries(&steps));
     let plan = match (plan_host("host", &steps, &host), text(case, "refused")) {
         (Ok(forecast), None) => forecast.plan,
         (Ok(_), Some(refused)) => return Err(format!("nothing is refused, expected {refused}")),
@@ -67,8 +68,9 @@ fn check(case: &Node) -> Result<(), String> {
     if let Some(part) = text(case, "note").filter(|part| !notes.join("\n").contains(part)) {
         return Err(format!("notes {notes:?} lack {part:?}"));
     }
-    plan.steps.iter().flat_map(|step| &step.ops).for_each(|op| op.effect(&mut host));
-    let again = plan_host("host", &steps, &host).map_err(|errors| errors[0].to_string())?.plan;
+    let mut after = PredictedState::of(&host);
+    plan.steps.iter().flat_map(|step| &step.ops).for_each(|op| op.effect(&mut after));
+    let again = plan_host("host", &steps, &after).map_err(|errors| errors[0].to_string())?.plan;
     if again.is_empty() { Ok(()) } else { Err(format!("the next plan writes {:?}", written(&again))) }
 }
 

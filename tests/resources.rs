@@ -29,11 +29,11 @@ use stockade::resource::{self, Resource};
 use stockade::values::*;
 
 /// Plans until no further question is open, as the engine does.
-fn plan(resource: &dyn Resource, case: &Node) -> (HostState, Result<Planned, PlanError>) {
+fn plan(resource: &dyn Resource, case: &Node) -> (PredictedState, Result<Planned, PlanError>) {
     let mut queries = Queries::new();
     resource.queries(&mut queries);
     for _ in 0..4 {
-        let host = host_state(case, &queries);
+        let host = predicted_state(case, &queries);
         let planned = resource.plan(&host);
         match &planned {
             Ok(plan) if plan.wants.iter().any(|query| !queries.contains(query)) => queries.extend(plan.wants.clone()),
@@ -60,7 +60,7 @@ fn in_force(
 ) -> Result<(Vec<String>, Vec<String>), String> {
     let mut queries = asked.clone();
     for _ in 0..4 {
-        let mut host = host_state(case, &queries);
+        let mut host = predicted_state(case, &queries);
         planned.ops.iter().for_each(|op| op.effect(&mut host));
         let found = resource.in_force(&host).map_err(|error| error.to_string())?;
         if found.wants.iter().all(|query| queries.contains(query)) {
@@ -150,7 +150,7 @@ fn run_case(kind: &str, case: &Node) -> Result<(), String> {
     }
     // Whether an operator's command has done what its guard asks for is known in the next run.
     if planned.ops.iter().any(|op| matches!(op, Op::Command(CommandOp::Run { .. }))) {
-        host.settle();
+        host.reset();
     }
     match resource.plan(&host) {
         Ok(again) if again.ops.is_empty() && again.changes.is_empty() => Ok(()),

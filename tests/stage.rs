@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 use stockade::lab::{Lab, UpOptions};
-use stockade::observe::{Content, Entry, FileType, HostState, Known, PathState, Queries, Query, Unit};
+use stockade::observe::{Content, Entry, FileType, HostState, Known, PathState, PredictedState, Queries, Query, Unit};
 use stockade::plan::{FileOp, Op, UnitOp};
 use stockade::resource::{self, Assets};
 use stockade::stage::{Stage, StageName, choose};
@@ -324,7 +324,7 @@ fn prove_the_round_trip(root: &dyn Fn(&str, &[u8]) -> Vec<u8>) {
         }
     }
     let quote = |path: &AbsPath| stockade::shell::quote(path.as_str()).unwrap();
-    for op in env.plan(&host).unwrap().ops {
+    for op in env.plan(&PredictedState::of(&host)).unwrap().ops {
         match op {
             Op::File(FileOp::MakeDirectory { path, .. }) => drop(root(&format!("mkdir -p {}", quote(&path)), b"")),
             Op::File(FileOp::WriteFile { path, content, .. }) => {

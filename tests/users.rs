@@ -5,7 +5,7 @@
 
 use crate::support::files::Files;
 use std::path::Path;
-use stockade::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use stockade::observe::{Content, FileType, HostState, PathState, PredictedState, Queries, Query};
 use stockade::plan::Planned;
 use stockade::playbook::{self, HostScope};
 use stockade::resource::{self, KINDS, Resource};
@@ -64,7 +64,7 @@ fn path(text: &str) -> AbsPath {
 }
 
 /// Plans all resources in order, playing each plan on the state.
-fn pass(resources: &[Box<dyn Resource>], host: &mut HostState) -> Vec<Planned> {
+fn pass(resources: &[Box<dyn Resource>], host: &mut PredictedState) -> Vec<Planned> {
     resources
         .iter()
         .map(|resource| {
@@ -77,9 +77,9 @@ fn pass(resources: &[Box<dyn Resource>], host: &mut HostState) -> Vec<Planned> {
 }
 
 /// Plans twice; the second time nothing may be left.
-fn settled(text: &str) -> HostState {
+fn settled(text: &str) -> PredictedState {
     let resources = resources(text);
-    let mut host = bare(&resources);
+    let mut host = PredictedState::of(&bare(&resources));
     let first = pass(&resources, &mut host);
     assert!(first.iter().any(|planned| !planned.ops.is_empty()));
     for planned in pass(&resources, &mut host) {

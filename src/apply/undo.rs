@@ -6,7 +6,7 @@
 //! else and is skipped, with the reason; the rest is put back.
 
 use super::Record;
-use crate::observe::{HostState, Queries, Query, StateError};
+use crate::observe::{HostState, PredictedState, Queries, Query, StateError};
 use crate::plan::{Access, Action, FieldChange, FileOp, HostPlan, Op, StepPlan};
 use crate::values::{AbsPath, PackageName, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub struct States {
     /// After the run.
     pub after: HostState,
     /// Now.
-    pub now: HostState,
+    pub now: PredictedState,
 }
 
 /// What becomes of the packages of a run that is taken back.
@@ -87,7 +87,7 @@ pub(super) struct Undo<'a> {
     pub(super) record: &'a Record,
     pub(super) states: &'a States,
     /// What will be, as far as the steps so far go.
-    pub(super) now: HostState,
+    pub(super) now: PredictedState,
     pub(super) steps: Vec<StepPlan>,
     /// Whether what the run's packages brought goes, too.
     pub(super) packages_go_back: bool,

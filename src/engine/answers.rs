@@ -1,6 +1,6 @@
 //! What the host's state answers to the probes of a playbook.
 
-use crate::observe::{FileType, HostState, Known, Package, PathState, Query, Run, StateError};
+use crate::observe::{FileType, Known, Package, PathState, PredictedState, Query, Run, StateError};
 use crate::plan::{KNOWN_AFTER_APPLY, PlanError};
 use crate::playbook::{Probe, ProbeAnswers, ProbeQuestion};
 use crate::values::{AbsPath, PackageName, UnitName};
@@ -27,7 +27,7 @@ pub(super) fn query(question: &ProbeQuestion) -> Query {
 }
 
 /// The answers that hold where `state` is what earlier steps leave.
-pub(super) fn answers(probes: &[Probe], state: &HostState) -> Result<ProbeAnswers, PlanError> {
+pub(super) fn answers(probes: &[Probe], state: &PredictedState) -> Result<ProbeAnswers, PlanError> {
     for probe in probes {
         if let Some(Some(why)) = text(&probe.question).map(|text| state.syntax(text)).transpose()? {
             let name = &probe.name;
@@ -56,7 +56,7 @@ fn nothing_known(fields: &[&'static str]) -> Fields {
 
 const PATH_FIELDS: [&str; 7] = ["exists", "type", "mode", "owner", "group", "size", "target"];
 
-fn of_path(path: &AbsPath, state: &HostState) -> Result<Fields, StateError> {
+fn of_path(path: &AbsPath, state: &PredictedState) -> Result<Fields, StateError> {
     let now = state.path(path)?;
     if state.path_affected_by(path).is_some() {
         return Ok(nothing_known(&PATH_FIELDS));
@@ -88,7 +88,7 @@ fn of_path(path: &AbsPath, state: &HostState) -> Result<Fields, StateError> {
     Ok(fields)
 }
 
-fn of_package(name: &PackageName, state: &HostState) -> Result<Fields, StateError> {
+fn of_package(name: &PackageName, state: &PredictedState) -> Result<Fields, StateError> {
     // A package brings others with it, and a command may do so.
     if state.affected_by(&Query::Package(name.clone())).is_some() {
         return Ok(nothing_known(&["installed", "version"]));
@@ -103,7 +103,7 @@ fn of_package(name: &PackageName, state: &HostState) -> Result<Fields, StateErro
 
 const UNIT_FIELDS: [&str; 5] = ["exists", "active", "enabled", "masked", "state"];
 
-fn of_unit(name: &UnitName, state: &HostState) -> Result<Fields, StateError> {
+fn of_unit(name: &UnitName, state: &PredictedState) -> Result<Fields, StateError> {
     let Known::Is(unit) = state.unit(name)? else { return Ok(nothing_known(&UNIT_FIELDS)) };
     if state.unit_affected_by(name).is_some() {
         return Ok(nothing_known(&UNIT_FIELDS));
@@ -119,7 +119,7 @@ fn of_unit(name: &UnitName, state: &HostState) -> Result<Fields, StateError> {
     ]))
 }
 
-fn of_command(query: &Query, state: &HostState) -> Result<Fields, StateError> {
+fn of_command(query: &Query, state: &PredictedState) -> Result<Fields, StateError> {
     let Query::Run(run) = query else { return Ok(Fields::new()) };
     let output = match state.output(run)? {
         // Any change may be what the command looks at, unless its words tell.

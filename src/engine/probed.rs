@@ -7,7 +7,7 @@
 
 use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
-use crate::observe::{HostState, Queries, Query, files_read};
+use crate::observe::{HostState, PredictedState, Queries, Query, files_read};
 use crate::plan::{DesiredAtTurn, DesiredStep, MayMake, PendingNames, PlanError, Planned};
 use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
@@ -151,15 +151,15 @@ impl Resource for ProbedStep {
         queries.extend(self.asks.iter().cloned());
     }
 
-    fn plan(&self, _: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, _: &PredictedState) -> Result<Planned, PlanError> {
         Ok(Planned::nothing())
     }
 
-    fn at_turn(&self, predicted: &HostState, decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn at_turn(&self, predicted: &PredictedState, decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
         Some(self.desired(predicted, decided))
     }
 
-    fn in_next_run(&self, predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn in_next_run(&self, predicted: &PredictedState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
         Some(answers(self.later.probes(), predicted).and_then(|answers| {
             let (steps, open) = self.decide(answers, &Arc::new(facts(predicted)))?;
             Ok(if open.is_empty() { DesiredAtTurn::Steps(steps) } else { self.open(None, None, &open, predicted) })
@@ -168,7 +168,7 @@ impl Resource for ProbedStep {
 }
 
 impl ProbedStep {
-    fn desired(&self, predicted: &HostState, decided: bool) -> Result<DesiredAtTurn, PlanError> {
+    fn desired(&self, predicted: &PredictedState, decided: bool) -> Result<DesiredAtTurn, PlanError> {
         let id = self.later.id();
         // What an earlier phase has done must not take back what it was done for.
         let kept = self.decided.lock().unwrap_or_else(PoisonError::into_inner).get(&id).filter(|_| decided).cloned();
@@ -194,7 +194,7 @@ impl ProbedStep {
         name: Option<String>,
         table: Option<&Node>,
         open: &BTreeSet<String>,
-        predicted: &HostState,
+        predicted: &PredictedState,
     ) -> DesiredAtTurn {
         let names = |of_facts: bool| -> Vec<&str> {
             open.iter().map(String::as_str).filter(|name| name.starts_with("facts.") == of_facts).collect()
@@ -212,7 +212,7 @@ impl ProbedStep {
     }
 
     /// The step on which probes and facts depend that are not known.
-    fn opened_by<'s>(&self, open: &BTreeSet<String>, predicted: &'s HostState) -> Option<&'s str> {
+    fn opened_by<'s>(&self, open: &BTreeSet<String>, predicted: &'s PredictedState) -> Option<&'s str> {
         let of_probe = |probe: &&Probe| open.contains(&probe.name);
         let by_probe = self.later.probes().iter().filter(of_probe).find_map(|probe| match &probe.question {
             ProbeQuestion::Path(path) => predicted.path_affected_by(path),
@@ -227,7 +227,7 @@ impl ProbedStep {
 }
 
 /// The facts as earlier steps leave them.
-fn facts(predicted: &HostState) -> FactsAtTurn {
+fn facts(predicted: &PredictedState) -> FactsAtTurn {
     FactsAtTurn {
         // A value of strings and numbers alone; where it is none, templates say what is undefined.
         value: serde_json::to_value(&predicted.facts).unwrap_or_default(),

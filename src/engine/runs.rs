@@ -2,7 +2,7 @@
 
 use super::{Host, RunFailed};
 use crate::apply::{Record, States, UndoPackages, plan_undo};
-use crate::observe::{HostState, Query};
+use crate::observe::{HostState, PredictedState, Query};
 use crate::plan::HostPlan;
 use crate::shell::Script;
 use anyhow::Context;
@@ -83,6 +83,7 @@ impl<'a> Runs<'a> {
         let mut now = HostState::default();
         self.host.look(&mut now, &questions, true)?;
         let ops = planned.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.ops);
+        let mut now = PredictedState::of(&now);
         ops.for_each(|op| op.effect(&mut now));
         Ok((record, States { before, after, now }))
     }
@@ -127,7 +128,7 @@ impl<'a> Runs<'a> {
                 return Ok(undo.plan);
             }
             refused.extend(undo.refused);
-            self.host.look(&mut states.now, &undo.wants, false)?;
+            states.now.ask_further(|now| self.host.look(now, &undo.wants, false))?;
         }
         Err(RunFailed(format!("{}: apt on this host gives other answers each time it is asked", self.host.name()))
             .into())

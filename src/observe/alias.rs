@@ -13,6 +13,14 @@ use std::ops::Bound;
 /// After so many links the kernel takes a path for a cycle.
 const MOST_LINKS: usize = 40;
 
+/// What writing at a path has written.
+pub(super) struct Written {
+    /// The names under which it is known what stands there.
+    pub(super) names: BTreeSet<AbsPath>,
+    /// What must be known of places that names lead to now.
+    pub(super) open: Queries,
+}
+
 impl HostState {
     /// The name of a place that leads through no link, as far as links are known.
     pub(super) fn real_place(&self, path: &AbsPath) -> AbsPath {
@@ -83,7 +91,7 @@ impl HostState {
     }
 
     /// The known paths below a path.
-    fn below(&self, top: &AbsPath) -> impl Iterator<Item = &AbsPath> {
+    pub(super) fn below(&self, top: &AbsPath) -> impl Iterator<Item = &AbsPath> {
         // In the order of the map, `a-b` and `a.b` stand between `a` and what is below it.
         let inner = format!("{top}/");
         let from = self.paths.range::<str, _>((Bound::Included(inner.as_str()), Bound::Unbounded));
@@ -97,14 +105,16 @@ impl HostState {
     }
 
     /// A name leads to another place than before: what is known of that holds.
-    pub(super) fn lead_elsewhere(&mut self, name: &AbsPath, real: &AbsPath) {
+    pub(super) fn lead_elsewhere(&mut self, name: &AbsPath, real: &AbsPath, written: &mut Written) {
         let is_absent = |path: &AbsPath| self.paths.get(path) == Some(&PathState::Absent);
         if real.ancestors().any(|above| is_absent(&above)) {
+            written.names.insert(name.clone());
             return self.put_path(name, PathState::Absent);
         }
         if name == real {
             return;
         }
+        written.names.insert(name.clone());
         for query in [Query::Path(real.clone()), Query::Digest(real.clone()), Query::Content(real.clone())] {
             let same = match &query {
                 Query::Digest(_) => Query::Digest(name.clone()),
@@ -112,7 +122,7 @@ impl HostState {
                 _ => Query::Path(name.clone()),
             };
             if self.asked(&same) && !self.asked(&query) {
-                self.open_places.ask(query);
+                written.open.ask(query);
             }
         }
         let wants_content = self.contents.contains_key(name);
@@ -126,19 +136,6 @@ impl HostState {
         if wants_content && is_file {
             self.put_content(name, content);
         }
-    }
-
-    /// What must be known of the places that links lead to.
-    pub fn open_places(&self) -> Queries {
-        let mut open = self.open_places.clone();
-        for link in &self.links {
-            if self.below(link).next().is_some() {
-                let end = self.followed(link).0;
-                let above: Vec<AbsPath> = end.ancestors().collect();
-                open.extend(above.into_iter().chain([end]).filter(|path| path.as_str() != "/").map(Query::Path));
-            }
-        }
-        open
     }
 }
 
@@ -154,6 +151,7 @@ pub(super) fn link_target(state: &PathState) -> Option<&str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::observe::PredictedState;
     use crate::values::Mode;
 
     fn path(text: &str) -> AbsPath {
@@ -200,7 +198,8 @@ mod tests {
 
     #[test]
     fn what_is_written_at_one_name_is_there_at_all() {
-        let mut host = host(&[("/l", "d"), ("/l-near", "d")], &["/l/f", "/d/f", "/l-near/f", "/l.x/f"]);
+        let found = host(&[("/l", "d"), ("/l-near", "d")], &["/l/f", "/d/f", "/l-near/f", "/l.x/f"]);
+        let mut host = PredictedState::of(&found);
         host.set_path(&path("/l/f"), entry(FileType::File, None));
         host.set_content(&path("/d/f"), Content::Bytes(b"x".to_vec()));
         for name in ["/l/f", "/d/f", "/l-near/f"] {
@@ -219,6 +218,7 @@ mod tests {
     fn a_new_link_shows_what_it_leads_to_or_asks_for_it() {
         let mut host = host(&[], &["/l", "/l/f", "/l/g", "/d/f"]);
         host.put_path(&path("/d/f"), entry(FileType::File, None));
+        let mut host = PredictedState::of(&host);
         host.set_path(&path("/l"), entry(FileType::Link, Some("/d")));
         assert!(matches!(host.path(&path("/l/f")), Ok(PathState::Present(_))));
         assert_eq!(host.path(&path("/l/g")), Ok(&PathState::AfterApply));

@@ -2,7 +2,7 @@
 //! of apt-get(8) would do, who provides a virtual package, and all that is
 //! installed.
 
-use super::{HostState, Package, Queries, Query, StateError, reply::Section};
+use super::{HostState, Queries, Query, StateError, reply::Section};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,8 +52,6 @@ pub(super) struct AptState {
     automatic: BTreeSet<String>,
     /// Packages that dpkg has left unfinished, with their states.
     pub(super) unfinished: BTreeMap<String, super::Unfinished>,
-    /// Packages whose hold the run has lifted.
-    pub(super) released: BTreeSet<PackageName>,
 }
 
 impl HostState {
@@ -108,9 +106,9 @@ impl HostState {
         self.apt.providers.insert(name.clone(), providers);
     }
 
-    /// A package will be in this version, or gone, in the list of all that are
+    /// A package is in this version, or gone, in the list of all that are
     /// installed; where the version is not known it is left out of it.
-    pub(crate) fn list_package(&mut self, name: &PackageName, version: Option<&str>) {
+    pub(super) fn list_package(&mut self, name: &PackageName, version: Option<&str>) {
         let arch = self.facts.arch.clone();
         let known = self.apt.installed.keys().find(|listed| name.names(listed, &arch)).cloned();
         let before = known.and_then(|listed| self.apt.installed.remove_entry(&listed));
@@ -124,59 +122,16 @@ impl HostState {
         }
     }
 
-    fn list_hold(&mut self, name: &PackageName, held: bool) {
+    /// Whether a package is held, in that list.
+    pub(super) fn list_hold(&mut self, name: &PackageName, held: bool) {
         let arch = self.facts.arch.clone();
         let listed = self.apt.installed.iter_mut().find(|(listed, _)| name.names(listed, &arch));
         listed.into_iter().for_each(|(_, package)| package.held = held);
     }
 
-    /// A package will be held, or no longer.
-    pub(crate) fn set_hold(&mut self, name: &PackageName, held: bool) {
-        self.list_hold(name, held);
-        if held {
-            self.apt.released.remove(name);
-        } else {
-            self.apt.released.insert(name.clone());
-        }
-        if let Some(Package::Installed { held: before, .. }) = self.packages.get_mut(name) {
-            *before = held;
-            self.affected.decide(Query::Package(name.clone()));
-        }
-    }
-
-    /// Packages that the host holds still and that the run has released so far.
-    pub fn released_packages(&self) -> &BTreeSet<PackageName> {
-        &self.apt.released
-    }
-
-    /// The packages that the steps of the plan want not to be held.
-    pub fn unheld_packages(&self) -> &BTreeSet<PackageName> {
-        &self.unheld_packages
-    }
-
-    /// Sets the packages that the steps of a plan want not to be held.
-    pub fn set_unheld_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
-        self.unheld_packages = names.into_iter().collect();
-    }
-
-    /// The packages that the steps of the plan want to be there.
-    pub fn named_packages(&self) -> &BTreeSet<PackageName> {
-        &self.named_packages
-    }
-
-    /// Sets the packages that the steps of a plan want to be there.
-    pub fn set_named_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
-        self.named_packages = names.into_iter().collect();
-    }
-
-    /// The packages that the steps of the plan want in a version of their choice, or held.
-    pub fn pinned_packages(&self) -> &BTreeSet<PackageName> {
-        &self.pinned_packages
-    }
-
-    /// Sets the packages that the steps of a plan want in a version of their choice, or held.
-    pub fn set_pinned_packages(&mut self, names: impl IntoIterator<Item = PackageName>) {
-        self.pinned_packages = names.into_iter().collect();
+    /// Forgets what apt would do.
+    pub(super) fn forget_transactions(&mut self) {
+        self.apt.transactions.clear();
     }
 
     /// Whether an installed package is marked as there only for others (apt-mark(8)).
@@ -193,11 +148,6 @@ impl HostState {
         }
         let listed = self.apt.installed.iter_mut().find(|(listed, _)| name.names(listed, &arch));
         listed.into_iter().for_each(|(_, package)| package.automatic = automatic);
-    }
-
-    /// What apt was found to do is from here on known after apply.
-    pub(crate) fn forget_transactions(&mut self) {
-        self.apt.transactions.clear();
     }
 }
 

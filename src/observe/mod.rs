@@ -4,9 +4,10 @@
 //! by one program with a constant number of processes (see [`probe`]), into a
 //! [`HostState`]. Absent, unreadable, not asked and *known after apply* are
 //! four different things here, and none of them is ever taken for another.
+//!
+//! What planning makes of a host is another type, [`PredictedState`].
 
 mod acl;
-mod affected;
 mod alias;
 mod apt;
 mod environment;
@@ -14,7 +15,7 @@ mod facts;
 mod found;
 mod mounts;
 mod numbers;
-mod predict;
+mod predicted;
 pub mod probe;
 mod processes;
 mod query;
@@ -23,18 +24,17 @@ mod reply;
 mod reply_accounts;
 mod reply_packages;
 mod reply_units;
+mod setters;
 mod shipped;
 mod state;
 mod syntax;
 mod sysctl;
 mod sysv;
 mod tree;
-mod turn;
 mod unfinished;
 mod verify;
 mod witness;
 
-pub use affected::Part;
 pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use environment::Environment;
 pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
@@ -44,16 +44,15 @@ pub use found::{
 };
 pub use mounts::Mount;
 pub use numbers::AccountNumbers;
+pub use predicted::{Part, PredictedState, REBOOT_PENDING, SetWith, WantedSysctl};
 pub use processes::Process;
 pub use query::{Queries, Query, Run, Text};
 pub use reads::files_read;
 pub use reply::Malformed;
 pub use shipped::ShippedFiles;
 pub use state::HostState;
-pub use sysctl::{SetWith, WantedSysctl};
 pub use sysv::RcLinks;
 pub use tree::Tree;
-pub use turn::REBOOT_PENDING;
 pub use unfinished::Unfinished;
 pub use verify::UnitFault;
 pub use witness::salted;

@@ -45,42 +45,32 @@ impl HostState {
         self.mounts.insert(path, mount);
     }
 
-    /// From here on what is mounted is not known: a mount unit starts or stops,
-    /// or the host restarts.
-    pub fn mounts_may_change(&mut self) {
-        self.mounts_are_open = true;
-    }
-
-    pub(super) fn mounts_are_known(&self) -> bool {
-        !self.mounts_are_open && self.command_by.is_none() && self.open_by.is_none()
-    }
-
     /// Whether a path is itself a mount point, as far as the host could tell.
-    pub fn is_mounted(&self, path: &AbsPath) -> bool {
-        self.mounts_are_known() && self.mounts.contains_key(&self.real_place(path))
+    pub(super) fn is_mounted(&self, path: &AbsPath) -> bool {
+        self.mounts.contains_key(&self.real_place(path))
     }
 
     /// The first mount point below a path.
-    pub fn mounted_below(&self, path: &AbsPath) -> Option<&AbsPath> {
+    pub(super) fn mounted_below(&self, path: &AbsPath) -> Option<&AbsPath> {
         let top = self.real_place(path);
-        self.mounts.keys().find(|mount| **mount != top && mount.is_within(&top)).filter(|_| self.mounts_are_known())
+        self.mounts.keys().find(|mount| **mount != top && mount.is_within(&top))
     }
 
     /// Where the file system is mounted that is read-only and has a path in it.
-    pub fn read_only_at(&self, path: &AbsPath) -> Option<AbsPath> {
+    pub(super) fn read_only_at(&self, path: &AbsPath) -> Option<AbsPath> {
         self.mount_of(path).filter(|(_, mount)| mount.read_only).map(|(at, _)| at)
     }
 
     /// Where the file system is mounted in which the kernel alone makes files
     /// and that has a path in it.
-    pub fn kernel_made_at(&self, path: &AbsPath) -> Option<AbsPath> {
+    pub(super) fn kernel_made_at(&self, path: &AbsPath) -> Option<AbsPath> {
         let is_kernel_made = |mount: &Mount| KERNEL_MADE.contains(&mount.file_system.as_str());
         self.mount_of(path).filter(|(_, mount)| is_kernel_made(mount)).map(|(at, _)| at)
     }
 
     /// The file system that has a path in it.
     fn mount_of(&self, path: &AbsPath) -> Option<(AbsPath, &Mount)> {
-        if self.mounts.is_empty() || !self.mounts_are_known() {
+        if self.mounts.is_empty() {
             return None;
         }
         let place = self.real_place(path);
@@ -93,6 +83,7 @@ impl HostState {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::observe::PredictedState;
 
     #[test]
     fn the_innermost_file_system_has_a_path_and_the_last_one_hides_others() {
@@ -116,6 +107,7 @@ mod tests {
         }
         assert_eq!(host.mounted_below(&path("/srv")), Some(&path("/srv/my data")));
         assert_eq!(host.mounted_below(&path("/opt")), None);
+        let mut host = PredictedState::of(&host);
         host.mounts_may_change();
         assert_eq!((host.read_only_at(&path("/proc/sys/vm")), host.mounted_below(&path("/srv"))), (None, None));
     }

@@ -1,4 +1,4 @@
-//! What was found on a host, and, during planning, what is predicted.
+//! What was found on a host. What planning predicts on it is a [`PredictedState`](super::PredictedState).
 
 use super::{
     Account, Candidate, Content, Entry, Facts, FileType, Group, Known, Left, Module, Output, Package, PathState,
@@ -7,7 +7,7 @@ use super::{
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All that is known of one host.
+/// All that was found on one host.
 #[derive(Debug, Clone, Default)]
 pub struct HostState {
     /// What the host is.
@@ -20,8 +20,6 @@ pub struct HostState {
     pub(super) contents: BTreeMap<AbsPath, Content>,
     /// The paths at which links stand.
     pub(super) links: BTreeSet<AbsPath>,
-    /// What must be known of places that links of the run lead to.
-    pub(super) open_places: Queries,
     /// Sizes of regular files whose bytes are not known.
     pub(super) sizes: BTreeMap<AbsPath, u64>,
     /// Regular files that have more names than one, with how many.
@@ -30,8 +28,6 @@ pub struct HostState {
     pub(super) flags: BTreeMap<AbsPath, char>,
     /// What is mounted, by its mount point.
     pub(super) mounts: BTreeMap<AbsPath, super::Mount>,
-    /// Set once a step may mount or unmount something.
-    pub(super) mounts_are_open: bool,
     pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
     /// By directory, then by name; none of a masked name.
     pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
@@ -46,27 +42,14 @@ pub struct HostState {
     pub(super) packages: BTreeMap<PackageName, Package>,
     pub(super) candidates: BTreeMap<PackageName, Candidate>,
     pub(super) apt: super::apt::AptState,
-    /// The packages that the steps of the plan want.
-    pub(super) named_packages: BTreeSet<PackageName>,
-    /// Those of them whose version the steps choose, or that they hold.
-    pub(super) pinned_packages: BTreeSet<PackageName>,
-    /// The packages that the steps want not to be held.
-    pub(super) unheld_packages: BTreeSet<PackageName>,
     /// The files of packages that may go.
     pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
     /// How many packages a directory belongs to that is one of theirs.
     pub(super) directory_owners: BTreeMap<String, usize>,
-    /// Paths of which only the apply tells what is there, with the step that
-    /// may remove or hide it.
-    pub(super) uncertain: BTreeMap<AbsPath, String>,
     pub(super) units: BTreeMap<UnitName, Known<Unit>>,
     pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
     /// Live kernel parameters that nobody can set on this host.
     pub(super) sysctl_read_only: BTreeSet<SysctlKey>,
-    /// Those that the kernel sets with others that steps write.
-    pub(super) sysctl_set_with: BTreeMap<SysctlKey, super::SetWith>,
-    /// The live values that the steps so far want.
-    pub(super) wanted_sysctls: Vec<super::WantedSysctl>,
     /// What runs, as far as that was asked.
     pub(super) processes: Vec<super::Process>,
     pub(super) modules: BTreeMap<String, Module>,
@@ -77,49 +60,6 @@ pub struct HostState {
     pub(super) unit_texts: BTreeMap<Query, Vec<super::UnitFault>>,
     /// What has an access control list.
     pub(super) acls: BTreeSet<AbsPath>,
-    /// The step that is being planned, as in "step 3"; empty outside a plan.
-    pub(super) step: String,
-    /// The last step that changes anything.
-    pub(super) changed_by: Option<String>,
-    /// The last step that installs packages: what they bring is not known.
-    pub(super) packages_by: Option<String>,
-    /// The last step that runs a command of the operator's: what it does is not known.
-    pub(super) command_by: Option<String>,
-    /// The last step that may change which packages apt offers in a way that is not predicted.
-    pub(super) apt_by: Option<String>,
-    /// The last step that has a service start: what it makes is not known.
-    pub(super) service_by: Option<String>,
-    /// The last step that only its turn decides and that may bring anything.
-    pub(super) open_by: Option<String>,
-    /// Of the changes since the last reboot, those that are not certain, with the
-    /// last step that may make some.
-    pub(super) open_changes: u32,
-    pub(super) perhaps_changed_by: Option<String>,
-    /// Commands that may be pending, with the step that decides it.
-    pub(super) perhaps_pending: BTreeMap<String, String>,
-    /// Paths that a step has decided since the last package or command of the run.
-    pub(super) decided: BTreeSet<AbsPath>,
-    /// Files and links that steps of the run write, with the steps.
-    pub(super) written: BTreeMap<AbsPath, String>,
-    /// What earlier steps may have changed beyond what is predicted.
-    pub(super) affected: super::affected::Affected,
-    /// Homes that the run makes, with the step that does: what /etc/skel puts into them is not known.
-    pub(super) new_homes: BTreeMap<AbsPath, String>,
-    /// Sources files whose package lists are planned to be fetched; none of them: all.
-    pub(super) lists_fetched: BTreeSet<Option<AbsPath>>,
-    /// Set once a kernel module is planned to be loaded: parameters that did
-    /// not exist may exist afterwards.
-    pub(super) sysctl_may_appear: bool,
-    /// How many changes have been played on this state.
-    pub(super) changes: u32,
-    /// Of each of them the one place that it changes, where there is no other.
-    pub(super) confined: Vec<Option<AbsPath>>,
-    /// How many of them had been when the host was last restarted.
-    pub(super) rebooted_at: u32,
-    /// The last step that may ask for a reboot.
-    pub(super) reboot_by: Option<String>,
-    /// Assertions that hold, with the number of changes played before each.
-    pub(super) asserted: BTreeMap<Run, u32>,
     /// What earlier runs left.
     pub left: Left,
 }
@@ -186,10 +126,9 @@ impl HostState {
     }
 
     /// The flag of chattr(1) that keeps a file from being changed: `i` (immutable)
-    /// or `a` (append only); none also where the host could not tell, and where an
-    /// operator's command earlier in the run may take it off.
-    pub fn flag(&self, path: &AbsPath) -> Option<char> {
-        self.flags.get(path).copied().filter(|_| self.command_by.is_none())
+    /// or `a` (append only); none also where the host could not tell.
+    pub(super) fn flag(&self, path: &AbsPath) -> Option<char> {
+        self.flags.get(path).copied()
     }
 
     /// The names in a directory ([`Query::Names`]); empty if there is no directory.
@@ -200,8 +139,8 @@ impl HostState {
         self.look(Query::Names(path.clone()), self.names.get(path))
     }
 
-    /// The files in a directory of fragments, by name, with what the run will
-    /// write there ([`Query::Fragments`], [`Query::DropIns`]); none for a name
+    /// The files in a directory of fragments, by name, with what is known of their
+    /// own paths ([`Query::Fragments`], [`Query::DropIns`]); none for a name
     /// that is masked by the null device. What cannot be known is left out.
     ///
     /// # Errors
@@ -274,11 +213,6 @@ impl HostState {
         Ok(self.shadow.get(name))
     }
 
-    /// Whether a package or a command earlier in the run may bring what is not there now.
-    pub fn accounts_may_appear(&self) -> bool {
-        self.brought_by().is_some()
-    }
-
     /// Whether there is a user of this name ([`Query::User`]).
     ///
     /// # Errors
@@ -309,16 +243,6 @@ impl HostState {
     /// As [`HostState::is_remote_user`], for a group and /etc/group.
     pub fn is_remote_group(&self, name: &str) -> bool {
         self.local.as_ref().is_some_and(|(_, groups)| !groups.contains(name)) && self.groups.contains_key(name)
-    }
-
-    /// Whether the package lists of a sources file are fetched earlier in the run.
-    pub fn lists_are_fetched(&self, sources: &AbsPath) -> bool {
-        self.lists_fetched.contains(&None) || self.lists_fetched.contains(&Some(sources.clone()))
-    }
-
-    /// Whether a kernel module loaded earlier in the run may bring parameters with it.
-    pub fn sysctl_may_appear(&self) -> bool {
-        self.sysctl_may_appear
     }
 
     /// A package ([`Query::Package`]).
@@ -355,8 +279,8 @@ impl HostState {
 
     /// Whether a live kernel parameter cannot be set here, not even by root: in a
     /// container, or because the kernel only tells it.
-    pub fn sysctl_is_read_only(&self, key: &SysctlKey) -> bool {
-        self.sysctl_read_only.contains(key) && self.mounts_are_known()
+    pub(super) fn sysctl_is_read_only(&self, key: &SysctlKey) -> bool {
+        self.sysctl_read_only.contains(key)
     }
 
     /// A kernel module ([`Query::Module`]).

@@ -44,36 +44,10 @@ impl HostState {
             }
         }
     }
-
-    /// Changes all that is known to be below a directory, and not below one of `mounts`.
-    pub fn change_tree(&mut self, top: &AbsPath, mounts: &[String], change: impl Fn(&Entry) -> Entry) {
-        let enters = |name: &str| {
-            !mounts.iter().any(|mount| {
-                name.strip_prefix(mount.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        };
-        for (path, state) in &mut self.paths {
-            if let (Some(name), PathState::Present(entry)) = (below(top, path), state)
-                && enters(name)
-            {
-                *entry = change(entry);
-            }
-        }
-        for ((of, _), tree) in &mut self.trees {
-            let prefix = of.as_str().trim_end_matches('/').to_owned();
-            for (name, entry) in &mut tree.entries {
-                let path = format!("{prefix}/{name}");
-                let name = path.strip_prefix(top.as_str()).and_then(|rest| rest.strip_prefix('/'));
-                if name.is_some_and(enters) {
-                    *entry = change(entry);
-                }
-            }
-        }
-    }
 }
 
 /// A path relative to a directory that it is below.
-fn below<'a>(top: &AbsPath, path: &'a AbsPath) -> Option<&'a str> {
+pub(super) fn below<'a>(top: &AbsPath, path: &'a AbsPath) -> Option<&'a str> {
     path.as_str().strip_prefix(top.as_str().trim_end_matches('/'))?.strip_prefix('/').filter(|name| !name.is_empty())
 }
 

@@ -36,12 +36,6 @@ impl HostState {
     pub fn dpkg_is_whole(&self) -> bool {
         !self.facts.apt.interrupted && !self.apt.unfinished.values().any(|left| left.reinstall)
     }
-
-    /// What dpkg has left is brought to its end before apt does anything else.
-    pub(crate) fn dpkg_will_be_whole(&mut self) {
-        self.facts.apt.interrupted = false;
-        self.apt.unfinished.clear();
-    }
 }
 
 /// Lines `package<TAB>flag<TAB>state` of what dpkg has left unfinished.

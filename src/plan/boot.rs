@@ -8,7 +8,7 @@
 //! requires, and for what grub-mkconfig(8) sources.
 
 use super::{FileOp, Op, PlanError, Planned};
-use crate::observe::{Content, FileType, HostState, Known, PathState, Query, Run};
+use crate::observe::{Content, FileType, Known, PathState, PredictedState, Query, Run};
 use crate::values::{AbsPath, UnitFile};
 
 /// The names of devices by their file systems and partitions (`d`), sorts of
@@ -56,7 +56,7 @@ impl Mounted {
 ///
 /// # Errors
 /// The next boot would stop at it.
-pub(super) fn check(planned: &mut Planned, host: &HostState, sensitive: bool) -> Result<(), PlanError> {
+pub(super) fn check(planned: &mut Planned, host: &PredictedState, sensitive: bool) -> Result<(), PlanError> {
     let mut found = Found { host, sensitive, notes: Vec::new(), wants: Vec::new(), open: None };
     for op in &planned.ops {
         let Op::File(FileOp::WriteFile { path, content, .. }) = op else { continue };
@@ -107,7 +107,7 @@ impl Reader {
 
 /// What is found wrong, or still to be asked.
 struct Found<'a> {
-    host: &'a HostState,
+    host: &'a PredictedState,
     /// Whether nothing of the text may be shown.
     sensitive: bool,
     notes: Vec<String>,

@@ -2,7 +2,7 @@
 
 use super::transaction::LISTS_ARE_OLD;
 use super::{Action, Op, PackageOp, StepPlan};
-use crate::observe::{HostState, Package};
+use crate::observe::{HostState, Package, PredictedState};
 use crate::values::PackageName;
 
 /// One call of apt-get, and whether its result can be told now.
@@ -70,7 +70,7 @@ pub(super) fn joined<'a>(ops: impl Iterator<Item = &'a Op>) -> Op {
 
 /// Says what dpkg has left unfinished on a host, and that it stays so, where no
 /// step of a plan with packages has apt do anything. `predicted`: the state after the plan.
-pub(super) fn note_unfinished(steps: &mut [StepPlan], predicted: &HostState) {
+pub(super) fn note_unfinished(steps: &mut [StepPlan], predicted: &PredictedState) {
     let names = [false, true].map(|reinstall| predicted.unfinished_names(reinstall));
     let names: Vec<&str> = names.iter().map(String::as_str).filter(|names| !names.is_empty()).collect();
     let first = steps.iter_mut().find(|step| step.kind == "package" && step.action == Action::None);

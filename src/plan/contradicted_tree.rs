@@ -7,7 +7,7 @@
 
 use super::contradiction::{differences, is_open, is_predictable};
 use super::{Action, DesiredStep, GivenTree, PlanError, Planned, StepError, StepPlan};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{PredictedState, Queries, Query};
 use crate::values::AbsPath;
 
 /// Every step that a tree of another one contradicts. `predicted`: the state after
@@ -15,7 +15,7 @@ use crate::values::AbsPath;
 pub(super) fn against_trees(
     steps: &[Option<&DesiredStep>],
     plans: &[StepPlan],
-    predicted: &HostState,
+    predicted: &PredictedState,
 ) -> Vec<StepError> {
     let known = || steps.iter().zip(plans).filter_map(|(step, plan)| Some(((*step)?, plan)));
     let trees: Vec<_> = known().filter_map(|(step, plan)| Some((step, plan, step.resource.tree()?))).collect();
@@ -23,7 +23,7 @@ pub(super) fn against_trees(
         return Vec::new();
     }
     let mut settled = predicted.clone();
-    settled.settle();
+    settled.reset();
     let mut errors = Vec::new();
     for (by, by_plan, tree) in trees {
         let mut state = settled.clone();
@@ -63,7 +63,7 @@ fn describes(plan: &StepPlan) -> bool {
 }
 
 /// In what a step that is content with one state differs from another.
-fn differs(step: &DesiredStep, content: &HostState, state: &HostState) -> Option<String> {
+fn differs(step: &DesiredStep, content: &PredictedState, state: &PredictedState) -> Option<String> {
     let is_content = |planned: &Planned| planned.action() == Action::None;
     if !step.resource.plan(content).is_ok_and(|planned| is_content(&planned)) {
         return None;

@@ -13,7 +13,7 @@ use super::turn::leave_unknown_places_open;
 use super::{
     Action, CommandOp, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, SystemOp, UnitOp,
 };
-use crate::observe::HostState;
+use crate::observe::{HostState, PredictedState};
 
 /// Every step that a later one contradicts, with the place of both. `steps` are
 /// those that `plans` were made for on `host`, none where that is not known;
@@ -22,7 +22,7 @@ pub(super) fn contradictions(
     steps: &[Option<&DesiredStep>],
     plans: &[StepPlan],
     host: &HostState,
-    predicted: &HostState,
+    predicted: &PredictedState,
 ) -> Vec<StepError> {
     // Where nothing is done, the predicted state is that of the first plan.
     if plans.iter().all(|plan| plan.ops.is_empty()) {
@@ -44,7 +44,7 @@ pub(super) fn contradictions_beside_commands(
     if host.left.resumed_at.is_some() || plans.iter().all(is_predictable) {
         return Vec::new();
     }
-    let mut state = host.clone();
+    let mut state = PredictedState::of(host);
     let known: Vec<StepPlan> =
         steps.iter().zip(plans).map(|(step, plan)| only_predictable(*step, plan, &mut state)).collect();
     contradictions(steps, &known, host, &state)
@@ -52,7 +52,7 @@ pub(super) fn contradictions_beside_commands(
 
 /// The plan of a step after what is predictable of those before it; nothing is
 /// known of one that is not.
-fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut HostState) -> StepPlan {
+fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut PredictedState) -> StepPlan {
     let nothing = || StepPlan { action: Action::Unknown, ops: Vec::new(), ..plan.clone() };
     state.begin_step(&plan.id);
     let Some(step) = step.filter(|step| !matches!(step.kind, "command" | "check" | "reboot" | "flush")) else {
@@ -71,8 +71,8 @@ fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut Hos
 /// The contradiction of one step by the first later one that takes its work back.
 fn contradicted(index: usize, step: &DesiredStep, plans: &[StepPlan], host: &HostState) -> Option<StepError> {
     let plan = plans.get(index)?;
-    let mut state = host.clone();
-    let play = |state: &mut HostState, plan: &StepPlan| plan.ops.iter().for_each(|op| op.effect(state));
+    let mut state = PredictedState::of(host);
+    let play = |state: &mut PredictedState, plan: &StepPlan| plan.ops.iter().for_each(|op| op.effect(state));
     plans[..=index].iter().for_each(|plan| play(&mut state, plan));
     // A step that is not done by its own work is another matter.
     if remains(step, plan, &state).is_some() {
@@ -99,7 +99,7 @@ fn contradicted(index: usize, step: &DesiredStep, plans: &[StepPlan], host: &Hos
 
 /// What a step would still change on a state, in words; none if that is
 /// nothing, or nothing that can be known.
-fn remains(step: &DesiredStep, plan: &StepPlan, state: &HostState) -> Option<String> {
+fn remains(step: &DesiredStep, plan: &StepPlan, state: &PredictedState) -> Option<String> {
     if !is_predictable(plan) {
         return None;
     }

@@ -2,7 +2,7 @@
 //! host, and what comes out of planning.
 
 use super::{HostPlan, MayMake, PendingNames, PlanError, Resource};
-use crate::observe::{HostState, Queries};
+use crate::observe::{PredictedState, Queries};
 use crate::values::{Span, UnitName};
 
 /// A step of a playbook, rendered for one host.
@@ -77,7 +77,7 @@ pub struct Forecast {
     /// The plan.
     pub plan: HostPlan,
     /// The state after the plan, as far as it can be predicted.
-    pub predicted: HostState,
+    pub predicted: PredictedState,
     /// Open questions.
     pub wants: Queries,
     /// Whether a step is left out that can only be planned with their answers.

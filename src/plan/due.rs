@@ -3,7 +3,7 @@
 use super::resting::{Resting, is_mount};
 use super::unit_files::is_unit_source;
 use super::{Action, FieldChange, FileOp, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
-use crate::observe::{HostState, Known, Queries, Query};
+use crate::observe::{HostState, Known, PredictedState, Queries, Query};
 use crate::values::{UnitFile, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// login confirms must be what is live. Where only the turn of the steps that ask
 /// tells whether they change anything, it tells whether the unit is restarted, too.
 /// What an earlier run has left for a unit that is to rest is forgotten at the end.
-pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &HostState, resting: &Resting<'_>) {
+pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &PredictedState, resting: &Resting<'_>) {
     // A host that is certain to restart restarts its services, whatever was pending.
     let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
@@ -172,7 +172,7 @@ impl Forgotten {
 
 /// Says of a reload that is a restart what it is: systemd reloads no unit whose
 /// files do not say how (systemd.service(5), `ExecReload=`).
-fn say_restart(step: &mut StepPlan, predicted: &HostState) {
+fn say_restart(step: &mut StepPlan, predicted: &PredictedState) {
     let reloaded = step.ops.iter().find_map(|op| match op {
         Op::Unit(UnitOp::Systemctl { verb: Verb::Reload, unit } | UnitOp::Pending { verb: Verb::Reload, unit, .. }) => {
             Some(unit)

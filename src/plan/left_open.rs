@@ -6,7 +6,7 @@
 
 use super::apt;
 use super::op::ANYTHING;
-use crate::observe::{HostState, Part, PathState};
+use crate::observe::{Part, PathState, PredictedState};
 use crate::values::{AbsPath, UnitName};
 
 /// Where a step may change something, as far as that is known before its turn.
@@ -22,7 +22,7 @@ pub struct MayMake {
 }
 
 /// Plays on the state what a step of a kind may make.
-pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut HostState) {
+pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut PredictedState) {
     match kind {
         "check" | "flush" => {}
         "user" | "group" => host.may_bring(false),
@@ -51,7 +51,7 @@ pub(super) fn play(kind: &str, may_make: &MayMake, host: &mut HostState) {
     }
 }
 
-fn fact(name: &'static str, host: &mut HostState) {
+fn fact(name: &'static str, host: &mut PredictedState) {
     host.count_change();
     host.may_change(&[Part::Fact(name)]);
 }

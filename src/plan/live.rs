@@ -2,11 +2,11 @@
 //! sets them again where the kernel changes them with it.
 
 use super::{DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, SystemOp};
-use crate::observe::{HostState, WantedSysctl};
+use crate::observe::{PredictedState, WantedSysctl};
 use crate::values::{Secret, SetTo, SysctlKey};
 
 /// Notes the live value that a step wants, for the steps after it.
-pub(super) fn keep_live(step: &DesiredStep, host: &mut HostState) {
+pub(super) fn keep_live(step: &DesiredStep, host: &mut PredictedState) {
     let Some((key, value)) = step.resource.live_parameter() else { return };
     let place = step.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
     host.want_sysctl(WantedSysctl {
@@ -22,7 +22,7 @@ pub(super) fn keep_live(step: &DesiredStep, host: &mut HostState) {
 ///
 /// # Errors
 /// There is such a step.
-pub fn check_excluded(host: &HostState, key: &SysctlKey, value: &str) -> Result<(), PlanError> {
+pub fn check_excluded(host: &PredictedState, key: &SysctlKey, value: &str) -> Result<(), PlanError> {
     let excluded = |wanted: &&WantedSysctl| key.excludes(value, &wanted.key, &wanted.value);
     let Some(WantedSysctl { key: other, step, .. }) = host.wanted_sysctls().iter().find(excluded) else {
         return Ok(());
@@ -35,7 +35,7 @@ pub fn check_excluded(host: &HostState, key: &SysctlKey, value: &str) -> Result<
 
 /// Sets again what earlier steps want, where the kernel changes it with this
 /// parameter.
-pub fn set_again(planned: &mut Planned, host: &HostState, key: &SysctlKey, value: &str) {
+pub fn set_again(planned: &mut Planned, host: &PredictedState, key: &SysctlKey, value: &str) {
     for wanted in host.wanted_sysctls() {
         let other = &wanted.key;
         let is_settable = matches!(host.sysctl(other), Ok(Some(_))) && !host.sysctl_is_read_only(other);

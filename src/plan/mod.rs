@@ -1,8 +1,9 @@
 //! Plans: values that say what differs and what will be done about it.
 //!
-//! Planning is pure. A resource turns a [`HostState`] into a [`Planned`]; the
-//! operations of each step are then played on the state, so that later steps
-//! are planned against what will be. Planning the predicted state again gives
+//! Planning is pure. It begins a [`PredictedState`](crate::observe::PredictedState)
+//! with what was found. A resource turns it into a [`Planned`]; the operations of
+//! each step are then played on it, so that later steps are planned against what
+//! will be. Planning the predicted state again gives
 //! nothing: idempotence is a property of values, tested without a host.
 
 mod access;

@@ -3,11 +3,11 @@
 //! means for a file with an access control list.
 
 use super::{FileOp, Op, PlanError, Planned};
-use crate::observe::{FileType, HostState, PathState, Query, probe::ACCOUNT_DATABASES};
+use crate::observe::{FileType, PathState, PredictedState, Query, probe::ACCOUNT_DATABASES};
 use crate::values::AbsPath;
 
 /// Notes what a change of a file that has other names, or is a mount point, means.
-pub(super) fn note_hard_links(host: &HostState, path: &AbsPath, is_replaced: bool, notes: &mut Vec<String>) {
+pub(super) fn note_hard_links(host: &PredictedState, path: &AbsPath, is_replaced: bool, notes: &mut Vec<String>) {
     if is_replaced && host.is_mounted(path) {
         say(notes, format!("{path} is a mount point: it is written in its place, not replaced at once"));
         return;
@@ -23,7 +23,7 @@ pub(super) fn note_hard_links(host: &HostState, path: &AbsPath, is_replaced: boo
 }
 
 /// What is mounted at a path cannot be replaced or removed.
-pub(super) fn refuse_mount_point(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn refuse_mount_point(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     if host.is_mounted(path) {
         return Err(PlanError::Refused(format!(
             "{path} is a mount point on the host and cannot be removed or replaced: unmount it first"
@@ -39,14 +39,14 @@ fn say(notes: &mut Vec<String>, note: String) {
 }
 
 /// How many names a file has, where these are several.
-fn links(host: &HostState, path: &AbsPath) -> Option<u32> {
+fn links(host: &PredictedState, path: &AbsPath) -> Option<u32> {
     Some(host.hard_links(path)).filter(|count| *count > 1)
 }
 
 /// A directory that is made in one with a default access control list gets the
 /// entries of that list, and the group digit of its mode is their mask (acl(5),
 /// "Object creation and default ACLs"). A file gets the mode alone.
-pub(super) fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<String>) {
+pub(super) fn inherits_list(host: &PredictedState, path: &AbsPath, notes: &mut Vec<String>) {
     let is_new = matches!(host.path(path), Ok(PathState::Absent));
     if let Some(above) = path.parent().filter(|above| is_new && host.has_acl(above)) {
         say(
@@ -60,7 +60,7 @@ pub(super) fn inherits_list(host: &HostState, path: &AbsPath, notes: &mut Vec<St
 }
 
 /// What has a flag of chattr(1) can be neither changed nor replaced, not even by root.
-pub(super) fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn immutable(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     let Some(flag) = host.flag(path) else { return Ok(()) };
     let what = if flag == 'i' { "immutable" } else { "append-only" };
     Err(PlanError::Refused(format!(
@@ -70,7 +70,7 @@ pub(super) fn immutable(host: &HostState, path: &AbsPath) -> Result<(), PlanErro
 }
 
 /// The tools for accounts replace all files of the databases.
-pub(super) fn databases(host: &HostState) -> Result<(), PlanError> {
+pub(super) fn databases(host: &PredictedState) -> Result<(), PlanError> {
     ACCOUNT_DATABASES.iter().filter_map(|path| path.parse().ok()).try_for_each(|path| {
         immutable(host, &path)?;
         writable(host, &path)
@@ -78,7 +78,7 @@ pub(super) fn databases(host: &HostState) -> Result<(), PlanError> {
 }
 
 /// On a file system that is mounted read-only nothing can be changed.
-pub(super) fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn writable(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     match host.read_only_at(path) {
         None => Ok(()),
         Some(at) => Err(PlanError::Refused(format!(
@@ -89,7 +89,7 @@ pub(super) fn writable(host: &HostState, path: &AbsPath) -> Result<(), PlanError
 }
 
 /// As [`writable`]; and where the kernel makes the files, nobody else can make or replace one.
-pub(super) fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn takes_files(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     match host.kernel_made_at(path) {
         None => writable(host, path),
         Some(at) => Err(PlanError::Refused(format!(
@@ -100,7 +100,7 @@ pub(super) fn takes_files(host: &HostState, path: &AbsPath) -> Result<(), PlanEr
 }
 
 /// rm(1) would remove one half of a tree before it meets what is mounted in it.
-pub(super) fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn nothing_mounted(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     match host.mounted_below(path) {
         None => Ok(()),
         Some(at) => Err(PlanError::Refused(format!(
@@ -110,7 +110,7 @@ pub(super) fn nothing_mounted(host: &HostState, path: &AbsPath) -> Result<(), Pl
 }
 
 /// In an immutable directory no name can be made, replaced or removed.
-pub(super) fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanError> {
+pub(super) fn in_directory(host: &PredictedState, path: &AbsPath) -> Result<(), PlanError> {
     match path.parent() {
         Some(parent) if host.flag(&parent) == Some('i') => immutable(host, &parent),
         _ => Ok(()),
@@ -120,7 +120,7 @@ pub(super) fn in_directory(host: &HostState, path: &AbsPath) -> Result<(), PlanE
 /// The group bits of the mode of a file with an access control list are the
 /// list's mask, and chmod(1) changes that (acl(5), "Correspondence between ACL
 /// entries and file permission bits"): the plan says so.
-pub(super) fn masks(planned: &mut Planned, host: &HostState) {
+pub(super) fn masks(planned: &mut Planned, host: &PredictedState) {
     let mut masks = Vec::new();
     for op in &planned.ops {
         let (path, mode) = match op {

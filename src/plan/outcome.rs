@@ -4,7 +4,7 @@
 //! guard that decides whether it is due. Predicting exactly that keeps later
 //! steps honest and makes a second plan empty.
 
-use crate::observe::{Content, HostState, Known, Output, PathState, Run};
+use crate::observe::{Content, Known, Output, PathState, PredictedState, Run};
 use crate::values::AbsPath;
 
 /// One promise of an operation, kept when it has succeeded.
@@ -32,7 +32,7 @@ impl Outcome {
     /// Plays what is expected of an operator's own text on a predicted state. It
     /// may be one of several that bring it about together: whether the promise
     /// holds after it is asked again at the turn of a step that depends on it.
-    pub fn is_expected(&self, host: &mut HostState) {
+    pub fn is_expected(&self, host: &mut PredictedState) {
         self.effect(host);
         match self {
             Outcome::Exists(path) | Outcome::Gone(path) => host.leave_undecided(path),
@@ -42,7 +42,7 @@ impl Outcome {
     }
 
     /// Plays the promise on a predicted state.
-    pub fn effect(&self, host: &mut HostState) {
+    pub fn effect(&self, host: &mut PredictedState) {
         let success = Known::Is(Output { code: 0, stdout: String::new() });
         match self {
             Outcome::Exists(path) => {

@@ -7,7 +7,7 @@
 //! carried out then hands it on to all that it was meant for.
 
 use super::{CommandOp, DesiredStep, Op, StepPlan};
-use crate::observe::{HostState, REBOOT_PENDING};
+use crate::observe::{PredictedState, REBOOT_PENDING};
 use crate::values::sha256;
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ pub(super) fn ask_for_reboot(steps: &[(usize, &DesiredStep)], plans: &mut [StepP
 
 /// Has the first command of a step hand on what was noted before its items, or
 /// what they follow, were known: all of them are pending then.
-pub(super) fn hand_on(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &mut HostState) {
+pub(super) fn hand_on(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &mut PredictedState) {
     let all = || steps.iter().filter_map(|(at, step)| Some((*at, step.pending.as_ref()?)));
     // What stands for a command until its turn does not count where that has come.
     let decided = |names: &PendingNames| !names.provisional.is_empty();

@@ -13,7 +13,7 @@ use super::turn::{later_reboots, more_at_the_end};
 use super::whole::{judge, missing_units};
 use super::wishes::Wishes;
 use super::{Access, DesiredAtTurn, DesiredStep, Forecast, HostPlan, PlanError, StepError, StepPlan, border};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, PredictedState, Queries, Query};
 
 /// How often a plan is made anew because of what apt removes for it.
 const ROUNDS: usize = 4;
@@ -97,7 +97,7 @@ fn plan_without(
     leave_stopped(&mut plans, &resting);
     owed(&mut plans, host, &predicted, &resting);
     border::mark(&planned, &mut plans, &ids);
-    predicted.left.owed.clear();
+    predicted.forget_all_pending();
     let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
     Ok((Forecast { plan, predicted, wants, incomplete }, removals))
 }
@@ -108,7 +108,7 @@ fn refuse_contradictions(
     plans: &[StepPlan],
     gone: &[Removal],
     host: &HostState,
-    predicted: &HostState,
+    predicted: &PredictedState,
 ) -> Result<(), Vec<StepError>> {
     let mut errors = contradictions(sources, &taken::with_removals(plans, gone), host, predicted);
     if errors.is_empty() {
@@ -148,7 +148,7 @@ fn transactions(
 
 /// The steps that those whose turn decides them become in the next run, as far
 /// as that is known.
-fn in_next_run(steps: &[DesiredStep], predicted: &HostState, found: &HostState) -> Vec<DesiredStep> {
+fn in_next_run(steps: &[DesiredStep], predicted: &PredictedState, found: &HostState) -> Vec<DesiredStep> {
     let mut next = Vec::new();
     for step in steps {
         if let Some(Ok(DesiredAtTurn::Steps(parts))) = step.resource.in_next_run(predicted, found) {

@@ -12,7 +12,7 @@ use super::{
     Access, Action, DesiredAtTurn, DesiredStep, Op, PlanError, Planned, StepError, StepPlan, boot, decided_at_its_turn,
     left_open, needed, obstacle,
 };
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, PredictedState, Queries, Query};
 use std::collections::BTreeSet;
 
 /// A plan in the making.
@@ -20,7 +20,7 @@ pub(super) struct Planning<'a> {
     host: &'a HostState,
     pub(super) access: Access,
     gone: &'a [Removal],
-    pub(super) predicted: HostState,
+    pub(super) predicted: PredictedState,
     pub(super) wants: Queries,
     pub(super) incomplete: bool,
     pub(super) plans: Vec<StepPlan>,
@@ -36,7 +36,7 @@ pub(super) struct Planning<'a> {
 impl<'a> Planning<'a> {
     /// A plan without steps yet, of all of these. `gone`: what apt removes for some.
     pub(super) fn begin(host: &'a HostState, steps: &[DesiredStep], gone: &'a [Removal]) -> Planning<'a> {
-        let mut predicted = host.clone();
+        let mut predicted = PredictedState::of(host);
         predicted.set_named_packages(steps.iter().flat_map(|step| step.resource.named_packages()).cloned());
         predicted.set_pinned_packages(steps.iter().flat_map(|step| step.resource.pinned_packages()).cloned());
         predicted.set_unheld_packages(steps.iter().flat_map(|step| step.resource.unheld_packages()).cloned());

@@ -1,7 +1,7 @@
 //! What operations make of places in a predicted state.
 
 use super::Meta;
-use crate::observe::{Content, Entry, FileType, HostState, PathState, Query};
+use crate::observe::{Content, Entry, FileType, PathState, PredictedState, Query};
 use crate::values::AbsPath;
 
 /// What is at a place after something was made there.
@@ -11,7 +11,7 @@ pub(super) fn predicted_entry(file_type: FileType, meta: &Meta, target: Option<S
 }
 
 /// What is at and below a path will be at and below another, which is free.
-pub(super) fn moved_tree(host: &mut HostState, old: &AbsPath, new: &AbsPath) {
+pub(super) fn moved_tree(host: &mut PredictedState, old: &AbsPath, new: &AbsPath) {
     let within = |top: &AbsPath| -> Vec<AbsPath> {
         let path = |query: &Query| match query {
             Query::Path(path) if path.is_within(top) => Some(path.clone()),

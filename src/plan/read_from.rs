@@ -4,7 +4,7 @@
 
 use super::AccountOp;
 use super::unit_files::Brought;
-use crate::observe::{Account, Content, Group, HostState, Known, Shadow};
+use crate::observe::{Account, Content, Group, HostState, Known, PredictedState, Shadow};
 use crate::values::{AbsPath, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +13,15 @@ const GROUP: &str = "/etc/group";
 const SHADOW: [&str; 2] = ["/etc/shadow", "/etc/gshadow"];
 
 /// Something was written, linked or removed at a path.
-pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>) {
+pub(super) fn changed(host: &mut PredictedState, path: &AbsPath, brought: Brought<'_>) {
     match (path.as_str(), brought) {
         ("/etc/localtime", Brought::Link(target)) => {
             // localtime(5): the name of the zone is what follows the directory of all.
             let zone = target.split_once("zoneinfo/").map_or("", |(_, zone)| zone);
-            zone.clone_into(&mut host.facts.timezone);
+            zone.clone_into(&mut host.facts_mut().timezone);
             host.fact_is_decided("timezone");
         }
-        ("/etc/localtime", Brought::Nothing) => host.facts.timezone.clear(),
+        ("/etc/localtime", Brought::Nothing) => host.facts_mut().timezone.clear(),
         (PASSWD, Brought::Text(text)) => users(host, &lines(text)),
         (GROUP, Brought::Text(text)) => groups(host, &lines(text)),
         ("/etc/shadow", Brought::Text(text)) => shadow(host, &lines(text)),
@@ -36,7 +36,7 @@ fn lines(text: &[u8]) -> Vec<Vec<String>> {
 }
 
 /// passwd(5).
-fn users(host: &mut HostState, lines: &[Vec<String>]) {
+fn users(host: &mut PredictedState, lines: &[Vec<String>]) {
     if host.users().is_err() {
         return;
     }
@@ -71,7 +71,7 @@ fn users(host: &mut HostState, lines: &[Vec<String>]) {
 }
 
 /// group(5).
-fn groups(host: &mut HostState, lines: &[Vec<String>]) {
+fn groups(host: &mut PredictedState, lines: &[Vec<String>]) {
     if host.groups().is_err() {
         return;
     }
@@ -93,7 +93,7 @@ fn groups(host: &mut HostState, lines: &[Vec<String>]) {
 }
 
 /// shadow(5).
-fn shadow(host: &mut HostState, lines: &[Vec<String>]) {
+fn shadow(host: &mut PredictedState, lines: &[Vec<String>]) {
     if host.users().is_err() {
         return;
     }
@@ -106,7 +106,7 @@ fn shadow(host: &mut HostState, lines: &[Vec<String>]) {
 
 /// The databases were changed by one of the tools for accounts: a file of them
 /// of which a step needs the text has another one then.
-pub(super) fn accounts_changed(host: &mut HostState, op: &AccountOp) {
+pub(super) fn accounts_changed(host: &mut PredictedState, op: &AccountOp) {
     let (of_users, of_groups) = match op {
         AccountOp::UserAdd { .. } | AccountOp::UserRemove { .. } => (true, true),
         AccountOp::UserChange { .. } => (true, false),
@@ -132,7 +132,7 @@ pub(super) fn accounts_changed(host: &mut HostState, op: &AccountOp) {
 
 /// Gives a file the text that follows from what is known; where a line cannot
 /// be known, the whole is known after apply.
-fn rewrite(host: &mut HostState, path: &str, line: fn(&HostState, &str) -> Option<String>) {
+fn rewrite(host: &mut PredictedState, path: &str, line: fn(&HostState, &str) -> Option<String>) {
     let Ok(path) = path.parse::<AbsPath>() else { return };
     let Ok(Content::Bytes(before)) = host.content(&path) else { return };
     let before = String::from_utf8_lossy(before).into_owned();

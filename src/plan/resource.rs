@@ -1,7 +1,7 @@
 //! What the plan asks of the kinds: one trait, which `crate::resource` implements.
 
 use super::{DesiredAtTurn, InForce, Op, PendingNames, PlanError, Planned, TreeMeta};
-use crate::observe::{HostState, Queries};
+use crate::observe::{HostState, PredictedState, Queries};
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::fmt::Debug;
 
@@ -16,7 +16,7 @@ pub trait Resource: Debug + Send + Sync {
     ///
     /// # Errors
     /// What is wanted is refused, or the state cannot tell.
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError>;
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError>;
 
     /// Tells a command that follows the changes of others under which names a
     /// host notes that it is pending, from one run to the next, whatever else is
@@ -66,7 +66,7 @@ pub trait Resource: Debug + Send + Sync {
     ///
     /// # Errors
     /// The state cannot tell.
-    fn in_force(&self, _host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, _host: &PredictedState) -> Result<InForce, PlanError> {
         Ok(InForce::default())
     }
 
@@ -103,13 +103,13 @@ pub trait Resource: Debug + Send + Sync {
     ///
     /// # Errors
     /// What it becomes is wrong, or the state cannot tell.
-    fn at_turn(&self, _predicted: &HostState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn at_turn(&self, _predicted: &PredictedState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
 
     /// The same as the run after this one would find it: `predicted` is the host
     /// as this run leaves it, and nothing is decided by that.
-    fn in_next_run(&self, _predicted: &HostState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn in_next_run(&self, _predicted: &PredictedState, _found: &HostState) -> Option<Result<DesiredAtTurn, PlanError>> {
         None
     }
 }

@@ -6,14 +6,14 @@
 
 use super::unit_files::removes_file_of;
 use super::{Action, DesiredStep, Op, StepPlan};
-use crate::observe::{HostState, Known, Unit};
+use crate::observe::{HostState, Known, PredictedState, Unit};
 use crate::values::UnitName;
 use std::collections::BTreeMap;
 
 /// What the steps of a run say of units: whether each runs, by the last step that tells.
 pub(super) struct Resting<'a> {
     host: &'a HostState,
-    predicted: &'a HostState,
+    predicted: &'a PredictedState,
     wanted: BTreeMap<UnitName, (bool, &'a str)>,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Resting<'a> {
     pub(super) fn of(
         planned: &[(usize, &'a DesiredStep)],
         host: &'a HostState,
-        predicted: &'a HostState,
+        predicted: &'a PredictedState,
     ) -> Resting<'a> {
         let mut resting = Resting { host, predicted, wanted: BTreeMap::new() };
         for (_, step) in planned {
@@ -64,7 +64,7 @@ impl<'a> Resting<'a> {
         };
         match load(self.predicted).as_str() {
             "masked" => return Some("it is masked".to_owned()),
-            "not-found" if load(self.host) == "not-found" && self.host.brought_by().is_none() => {
+            "not-found" if load(self.host) == "not-found" && self.predicted.brought_by().is_none() => {
                 return Some("it is no longer there".to_owned());
             }
             "loaded" if load(self.host) != "loaded" => return None,

@@ -7,7 +7,7 @@
 
 use super::contradiction::contradictions;
 use super::{DesiredStep, Op, PackageOp, StepError, StepPlan};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{HostState, PredictedState, Queries, Query};
 use crate::values::PackageName;
 
 /// A package that goes besides those that a step names as its own.
@@ -64,7 +64,7 @@ pub(super) fn taken_along(
         return Vec::new();
     }
     let plans = with_removals(plans, removals);
-    let mut predicted = host.clone();
+    let mut predicted = PredictedState::of(host);
     plans.iter().flat_map(|plan| &plan.ops).for_each(|op| op.effect(&mut predicted));
     contradictions(steps, &plans, host, &predicted)
 }

@@ -1,6 +1,6 @@
 //! Owner, group and modes of all that is below a directory.
 
-use crate::observe::{AccountNumbers, Entry, FileType, HostState, Tree};
+use crate::observe::{AccountNumbers, Entry, FileType, PredictedState, Tree};
 use crate::shell::Command;
 use crate::values::{AbsPath, Mode};
 
@@ -44,7 +44,7 @@ impl TreeMeta {
         *self == TreeMeta::default()
     }
 
-    pub(super) fn effect(&self, host: &mut HostState, top: &AbsPath, tree: &Tree) {
+    pub(super) fn effect(&self, host: &mut PredictedState, top: &AbsPath, tree: &Tree) {
         let numbers = host.account_numbers();
         host.change_tree(top, &tree.mounts, |entry| self.of(entry, &numbers));
     }

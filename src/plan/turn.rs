@@ -1,12 +1,12 @@
 //! What is decided only when a step's turn comes, or at the end of the run.
 
 use super::{Action, DesiredStep, FileOp, KNOWN_AFTER_APPLY, Op, Planned, StepPlan, decided_at_its_turn};
-use crate::observe::{HostState, PathState, Queries, Query};
+use crate::observe::{PathState, PredictedState, Queries, Query};
 use crate::values::AbsPath;
 
 /// A step that makes or removes something at a place of which only the apply
 /// tells what is there, or above it, is decided at its turn.
-pub(super) fn leave_unknown_places_open(planned: &mut Planned, host: &HostState) {
+pub(super) fn leave_unknown_places_open(planned: &mut Planned, host: &PredictedState) {
     let unknown = |path: &AbsPath| host.path(path) == Ok(&PathState::AfterApply);
     let place = |op: &Op| match op.file()? {
         FileOp::WriteFile { path, .. }
@@ -32,7 +32,7 @@ pub(super) fn leave_unknown_places_open(planned: &mut Planned, host: &HostState)
 /// end of the run: an `autoremove` before a removal, a package in its newest
 /// version before a repository that has a newer one.
 /// Where a step after it may remove the place of what it describes, that is known then, too.
-pub(super) fn more_at_the_end(planned: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &HostState) {
+pub(super) fn more_at_the_end(planned: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &PredictedState) {
     for (at, step) in planned {
         let gives_more = |later: &&StepPlan| later.ops.iter().any(|op| step.resource.has_more_after(op));
         let by = plans.iter().skip(at + 1).find(gives_more).map(|later| format!("step {}", later.id));
@@ -50,7 +50,7 @@ pub(super) fn more_at_the_end(planned: &[(usize, &DesiredStep)], plans: &mut [St
 }
 
 /// The step that may remove the place of what another describes.
-fn place_goes(step: &DesiredStep, predicted: &HostState) -> Option<String> {
+fn place_goes(step: &DesiredStep, predicted: &PredictedState) -> Option<String> {
     let mut queries = Queries::new();
     step.resource.queries(&mut queries);
     let is_uncertain = |query: &Query| matches!(query, Query::Path(path) if predicted.is_uncertain(path));
@@ -65,7 +65,7 @@ fn place_goes(step: &DesiredStep, predicted: &HostState) -> Option<String> {
 /// A reboot that is due only where packages ask for it becomes due, too, where
 /// that is asked for after its turn and no other reboot follows: then it is
 /// done at the end of the run.
-pub(super) fn later_reboots(planned: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &HostState) {
+pub(super) fn later_reboots(planned: &[(usize, &DesiredStep)], plans: &mut [StepPlan], predicted: &PredictedState) {
     for (at, step) in planned.iter().filter(|(_, step)| step.resource.may_become_due()) {
         let plan = plans.get_mut(*at).filter(|plan| plan.id == step.id && plan.action == Action::None);
         let (Some(plan), Ok(later)) = (plan, step.resource.plan(predicted)) else { continue };

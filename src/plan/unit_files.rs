@@ -3,7 +3,7 @@
 
 use super::{FileOp, KNOWN_AFTER_APPLY, Meta, Op, PackageOp, Planned, UnitOp, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
-use crate::observe::{FileType, HostState, Known, PathState, Query, RcLinks, Unit};
+use crate::observe::{FileType, HostState, Known, PathState, PredictedState, Query, RcLinks, Unit};
 use crate::values::{AbsPath, UnitFile, UnitName};
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub(super) fn read_again(planned: &mut Planned, host: &HostState) {
 
 /// A path was written, linked or removed: the units that it belongs to must be
 /// read again, and a new one is there.
-pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>) {
+pub(super) fn changed(host: &mut PredictedState, path: &AbsPath, brought: Brought<'_>) {
     if is_generators_source(path) {
         if !matches!(brought, Brought::Nothing) {
             generated(host.units_mut(), path);
@@ -108,7 +108,7 @@ pub(super) fn changed(host: &mut HostState, path: &AbsPath, brought: Brought<'_>
 
 /// A link by which another unit wants or requires a unit comes or goes: that is
 /// what enables it (systemctl(1)).
-fn wanted(host: &mut HostState, directory: &str, unit: &str, brought: Brought<'_>) {
+fn wanted(host: &mut PredictedState, directory: &str, unit: &str, brought: Brought<'_>) {
     let Some(by) = [".wants", ".requires"].iter().find_map(|suffix| directory.strip_suffix(suffix)) else { return };
     let Some(Known::Is(unit)) = unit.parse::<UnitName>().ok().and_then(|name| host.units_mut().get_mut(&name)) else {
         return;
@@ -285,7 +285,7 @@ pub(super) fn removes_file_of(op: &Op, unit: &UnitName, host: &HostState) -> boo
 }
 
 /// A verb was said to a unit.
-pub(super) fn told(host: &mut HostState, verb: Verb, name: &UnitName) {
+pub(super) fn told(host: &mut PredictedState, verb: Verb, name: &UnitName) {
     if let Some(stem) = [".mount", ".automount"].iter().find_map(|suffix| name.as_str().strip_suffix(suffix)) {
         host.mounts_may_change();
         let hides = matches!(verb, Verb::Start | Verb::Stop | Verb::Restart);
@@ -353,7 +353,7 @@ fn mounted_at(stem: &str) -> Option<AbsPath> {
 }
 
 /// The link that masks a unit stands, or is gone, where somebody asks for that path.
-fn mask(host: &mut HostState, name: &UnitName, target: Option<&str>) {
+fn mask(host: &mut PredictedState, name: &UnitName, target: Option<&str>) {
     let Some(path) =
         format!("{OWN_UNITS}/{name}").parse().ok().filter(|path| host.asked(&Query::Path(AbsPath::clone(path))))
     else {
@@ -367,7 +367,7 @@ fn mask(host: &mut HostState, name: &UnitName, target: Option<&str>) {
 }
 
 /// What systemd stops together with a unit, and with those in turn.
-fn stop_with(host: &mut HostState, unit: &Unit) {
+fn stop_with(host: &mut PredictedState, unit: &Unit) {
     let mut going = unit.stops.clone();
     while let Some(name) = going.pop() {
         for (own, state) in host.units_mut() {

@@ -2,7 +2,7 @@
 //! force, and units that no step of the run brings.
 
 use super::{Action, DesiredStep, FileOp, Op, Override, PackageOp, PlanError, StepError, StepPlan, UnitOp, Verb};
-use crate::observe::{HostState, Known, Queries};
+use crate::observe::{Known, PredictedState, Queries};
 use crate::values::{AbsPath, Secret, UnitName};
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub(super) fn judge(
     planned: &[(usize, &DesiredStep)],
     plans: &mut [StepPlan],
-    predicted: &HostState,
+    predicted: &PredictedState,
     wants: &mut Queries,
 ) -> Result<(), Vec<StepError>> {
     let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
@@ -61,7 +61,7 @@ fn is_meant(by: &Override, planned: &[(usize, &DesiredStep)]) -> bool {
 
 /// Every step that changes something and has a unit restarted or reloaded that
 /// is not on the host and that no step of the run may bring.
-pub(super) fn missing_units(plans: &[StepPlan], predicted: &HostState) -> Vec<StepError> {
+pub(super) fn missing_units(plans: &[StepPlan], predicted: &PredictedState) -> Vec<StepError> {
     if predicted.facts.init != "systemd" {
         return Vec::new();
     }

@@ -7,7 +7,7 @@
 
 use super::signing_key::SigningKey;
 use super::{Args, Field, Kind, Resource, Type, file, rejected};
-use crate::observe::{HostState, PathState, Queries, Query};
+use crate::observe::{HostState, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, Meta, Op, PackageOp, PlanError, Planned};
 use crate::values::AbsPath;
 
@@ -227,7 +227,7 @@ impl Resource for Repository {
         queries.extend(KEYRINGS.parse().ok().map(Query::Path));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let Some(wanted) = &self.wanted else {
             for path in [&self.sources].into_iter().chain(&self.keys) {

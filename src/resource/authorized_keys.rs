@@ -10,7 +10,7 @@ use super::key_file;
 use super::ownership;
 use super::ssh_dir::{self, Keys};
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{PredictedState, Queries, Query};
 use crate::plan::{Action, InForce, PlanError, Planned};
 use crate::values::{KeyOptions, UserName};
 
@@ -63,7 +63,7 @@ impl Resource for AuthorizedKeys {
         in_force::ask_login(queries);
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut draft = Draft::new(host);
         if host.user(self.user.as_str())?.is_none() {
             ownership::missing(host, "user", self.user.as_str(), &mut draft.planned)?;
@@ -78,7 +78,7 @@ impl Resource for AuthorizedKeys {
         Ok(draft.planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         ssh_dir::in_force(host, &self.user, &self.keys, false)
     }
 }

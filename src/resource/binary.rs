@@ -6,7 +6,7 @@
 
 use super::elf::{Glibc, Needs};
 use super::{Args, Field, Kind, Resource, Type, file, ignored, ownership, parents};
-use crate::observe::{HostState, PathState, Queries, Query};
+use crate::observe::{PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, Meta, PlanError, Planned};
 use crate::values::{AbsPath, sha256};
 
@@ -73,7 +73,7 @@ impl Resource for Binary {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let missing = self.check(host)?;
         let mut planned = file::present(host, &self.path, &self.content, &self.meta, &None)?;
         // Digests say enough about programs; their bytes are not fetched for a diff.
@@ -94,7 +94,7 @@ impl Resource for Binary {
 
 impl Binary {
     /// Compares needs and host; what a package may still bring is a note.
-    fn check(&self, host: &HostState) -> Result<Option<String>, PlanError> {
+    fn check(&self, host: &PredictedState) -> Result<Option<String>, PlanError> {
         let (facts, source) = (&host.facts, &self.source);
         let refuse = |why: String| Err(PlanError::Refused(format!("'{source}' cannot run on this host: {why}")));
         if !self.needs.runs_on(&facts.machine) {

@@ -7,7 +7,7 @@ use super::in_force::{self, Said};
 use super::line::Place;
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, parents, text_file};
-use crate::observe::{HostState, Queries};
+use crate::observe::{PredictedState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
 use std::ops::RangeInclusive;
 use text_file::{Target, TextFile};
@@ -117,7 +117,7 @@ impl Resource for Block {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let content = self.content.as_ref().map(|lines| lines.join("\n"));
         if let Some(planned) = text_file::left_open(host, &self.target.path, ("content", content.as_deref()))? {
             return Ok(planned);
@@ -150,7 +150,7 @@ impl Resource for Block {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.content {
             Some(lines) => in_force::text(host, &self.target.path, Said::Lines(lines)),
             None => Ok(InForce::default()),

@@ -5,7 +5,7 @@
 //! check that never holds fails the apply.
 
 use super::{Args, Field, Kind, Resource, Type, shell_text};
-use crate::observe::{HostState, Known, Queries, Query, Run};
+use crate::observe::{Known, PredictedState, Queries, Query, Run};
 use crate::plan::{Action, Check, CommandOp, Op, PlanError, Planned};
 use crate::shell::{NulByte, quote};
 use crate::values::{Diagnostic, Node, NodeValue, UnitName, possible_keys};
@@ -274,7 +274,7 @@ impl Resource for Assertion {
         self.text.iter().for_each(|text| shell_text::ask(queries, text));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         self.text.iter().try_for_each(|text| shell_text::check(host, "command", text))?;
         let holds = match host.output(&self.check.asks)? {
@@ -313,7 +313,7 @@ mod tests {
         let asks = Run::shell("true");
         let check = Check { script: "true".into(), asks: asks.clone(), tries: 1, pause: 1 };
         let assertion = Assertion { what: "true".into(), text: None, check: check.clone() };
-        let mut host = HostState::default();
+        let mut host = PredictedState::default();
         host.set_output(&asks, Known::Is(Output { code: 0, stdout: String::new() }));
         assert_eq!(assertion.plan(&host).unwrap().action(), Action::None);
         Op::Unit(UnitOp::DaemonReload).effect(&mut host);

@@ -4,7 +4,9 @@
 //! differs, neither before the apply nor after it.
 
 use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, shell_text};
-use crate::observe::{Environment, FileType, HostState, Known, PathState, Queries, Query, Run, files_read};
+use crate::observe::{
+    Environment, FileType, HostState, Known, PathState, PredictedState, Queries, Query, Run, files_read,
+};
 use crate::plan::{Action, CommandOp, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
 use crate::shell::quote;
 use crate::values::{AbsPath, Diagnostic, NodeValue, Secret, UserName};
@@ -149,7 +151,7 @@ enum Due {
 impl Shell {
     /// Nothing is to be done as soon as one guard says so. What an earlier step
     /// of the run may change is asked again when the turn comes.
-    fn due(&self, host: &HostState) -> Result<Due, PlanError> {
+    fn due(&self, host: &PredictedState) -> Result<Due, PlanError> {
         let mut verdicts = Vec::new();
         let at_its_turn = |on: Option<&str>, known: Due| on.map_or(known, |on| Due::AtItsTurn(on.to_owned()));
         let brought = || host.brought_by().or(host.changed_by()).or(Some("an earlier step"));
@@ -201,7 +203,7 @@ impl Shell {
     }
 
     /// Refuses a directory that will not be there.
-    fn check_directory(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+    fn check_directory(&self, host: &PredictedState, planned: &mut Planned) -> Result<(), PlanError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         match host.path(directory)? {
             PathState::Present(entry) if matches!(entry.file_type, FileType::File | FileType::Other) => {
@@ -228,7 +230,7 @@ impl Shell {
     }
 
     /// What is asked right before it, where an earlier step may change the answer.
-    fn guard(&self, host: &HostState, due: &Due) -> Option<Guard> {
+    fn guard(&self, host: &PredictedState, due: &Due) -> Option<Guard> {
         if *due == Due::Yes && self.pending.is_none() {
             host.changed_by()?;
         }
@@ -281,7 +283,7 @@ impl Resource for Shell {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         self.texts().try_for_each(|(field, text)| shell_text::check(host, field, text))?;
         let due = self.due(host)?;
@@ -340,6 +342,7 @@ mod tests {
         let mut host = HostState::default();
         host.set_output(&unless, Known::Is(crate::observe::Output { code: 127, stdout: String::new() }));
         shell.texts().for_each(|(_, text)| host.set_syntax(text, None));
+        let mut host = PredictedState::of(&host);
         assert_eq!(shell.plan(&host).unwrap().action(), Action::Run);
         host.packages_will_appear();
         let planned = shell.plan(&host).unwrap();
@@ -350,7 +353,7 @@ mod tests {
         planned.ops[0].effect(&mut host);
         // It may be one of several that bring about together what the guard asks for.
         assert_eq!(shell.plan(&host).unwrap().action(), Action::Unknown);
-        host.settle();
+        host.reset();
         assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
         // A change after it may undo what it has made.
         Op::Unit(UnitOp::DaemonReload).effect(&mut host);
@@ -362,7 +365,7 @@ mod tests {
         };
         assert_eq!(guard.unless.as_deref(), Some("docker info | grep 'x'"));
         again.ops[0].effect(&mut host);
-        host.settle();
+        host.reset();
         assert_eq!(shell.plan(&host).unwrap().action(), Action::None);
     }
 }

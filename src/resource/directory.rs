@@ -6,7 +6,7 @@
 use super::ownership::Keep;
 use super::tree::Below;
 use super::{Args, Field, GivenTree, Kind, Resource, Type, file, in_force, ownership, parents};
-use crate::observe::{FileType, HostState, PathState, Queries, Query};
+use crate::observe::{FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
@@ -156,7 +156,7 @@ impl Resource for Directory {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         match self {
             Directory::Present { path, meta, keep, parents, below } => {
                 let mut planned = present(host, path, &keep.meta(meta, host.path(path)?), *parents)?;
@@ -177,7 +177,7 @@ impl Resource for Directory {
         }
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match self {
             Directory::Present { path, meta, keep, .. } => {
                 in_force::at_boot(host, path, &keep.given(meta), in_force::Thing::Directory)
@@ -187,7 +187,7 @@ impl Resource for Directory {
     }
 }
 
-fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) -> Result<Planned, PlanError> {
+fn present(host: &PredictedState, path: &AbsPath, meta: &Meta, make_parents: bool) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
         PathState::Absent | PathState::AfterApply => {
@@ -216,7 +216,7 @@ fn present(host: &HostState, path: &AbsPath, meta: &Meta, make_parents: bool) ->
     Ok(planned)
 }
 
-fn absent(host: &HostState, path: &AbsPath, recursive: bool) -> Result<Planned, PlanError> {
+fn absent(host: &PredictedState, path: &AbsPath, recursive: bool) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
         PathState::Absent => {

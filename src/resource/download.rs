@@ -4,7 +4,7 @@
 //! any user name and password in it, it is a secret and is never shown.
 
 use super::{Args, Field, Kind, Resource, Type, binary, file, ignored, ownership, parents};
-use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Secret, sha256};
 
@@ -74,7 +74,7 @@ impl Resource for Download {
         ownership::queries(&self.meta, queries);
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let fetch = Op::File(FileOp::Download {
             url: self.url.clone(),

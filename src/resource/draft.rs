@@ -4,25 +4,25 @@
 //! that the things before it leave: what it adds here is played at once. The
 //! host's state is copied only when there is something to do.
 
-use crate::observe::{HostState, Query};
+use crate::observe::{PredictedState, Query};
 use crate::plan::{Op, Planned};
 use std::borrow::Cow;
 
 /// What is planned so far, and the host as it will be then.
 pub(super) struct Draft<'a> {
-    host: Cow<'a, HostState>,
+    host: Cow<'a, PredictedState>,
     /// The plan.
     pub planned: Planned,
 }
 
 impl<'a> Draft<'a> {
     /// Nothing planned yet.
-    pub(super) fn new(host: &'a HostState) -> Draft<'a> {
+    pub(super) fn new(host: &'a PredictedState) -> Draft<'a> {
         Draft { host: Cow::Borrowed(host), planned: Planned::nothing() }
     }
 
     /// The host as it will be.
-    pub(super) fn host(&self) -> &HostState {
+    pub(super) fn host(&self) -> &PredictedState {
         &self.host
     }
 

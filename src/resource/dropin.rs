@@ -6,7 +6,7 @@
 
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, file, rejected, service};
-use crate::observe::{FileType, HostState, Known, PathState, Queries, Query, Run};
+use crate::observe::{FileType, HostState, Known, PathState, PredictedState, Queries, Query, Run};
 use crate::plan::{FileOp, InForce, Meta, Op, PlanError, Planned, UnitOp};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
@@ -124,7 +124,7 @@ impl Resource for DropIn {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = match &self.content {
             None => file::absent(host, &self.path)?,
             Some((bytes, parsed)) => {
@@ -149,7 +149,7 @@ impl Resource for DropIn {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.content {
             Some(_) => {
                 let mut found = in_force::unit_file(host, self.unit.as_str(), &self.path, Said::File, None)?;

@@ -6,7 +6,7 @@
 use super::environment_file;
 use super::file::{meta_changes, set_meta};
 use super::{Args, Field, Kind, Resource, Type, in_force, ownership, parents};
-use crate::observe::{Content, FileType, HostState, Known, PathState, Queries, Query};
+use crate::observe::{Content, FileType, HostState, Known, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, UnitOp};
 use crate::values::{AbsPath, Diagnostic, EnvKey, NodeValue, Secret, UnitName, sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,7 +176,7 @@ impl Resource for Env {
         }
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match (&self.wanted, &self.unit) {
             (Some(DesiredEnvironment { environment, .. }), Some(Loader { unit, drop_in, .. })) => {
                 in_force::environment(host, unit.as_str(), drop_in, environment)
@@ -185,7 +185,7 @@ impl Resource for Env {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
             Some(wanted) => {

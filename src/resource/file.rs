@@ -7,7 +7,7 @@ use super::{
     Args, Field, Kind, Resource, Type, directory, docker_daemon, followed, ignored, ownership, parents, rejected,
     shell_text, sudoers, text_file,
 };
-use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, FileType, HostState, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, diff_files, diff_unread};
 use crate::values::{AbsPath, sha256};
 use std::ops::ControlFlow;
@@ -188,7 +188,7 @@ impl Resource for File {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         match self {
             File::Present { path, content, meta, keep, validate, parents, if_missing } => {
                 validate.iter().try_for_each(|text| shell_text::check(host, "validate", text))?;
@@ -221,7 +221,7 @@ impl Resource for File {
         }
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match self {
             // What is left as it is need not be in force.
             File::Present { if_missing: true, .. } => Ok(InForce::default()),
@@ -249,7 +249,7 @@ impl Resource for File {
 }
 
 /// Plans owner, group and mode of what is there.
-fn keep(host: &HostState, path: &AbsPath, given: &Given, skip: bool) -> Result<Planned, PlanError> {
+fn keep(host: &PredictedState, path: &AbsPath, given: &Given, skip: bool) -> Result<Planned, PlanError> {
     let refuse = |why: String| Err(PlanError::Refused(why));
     let link = path;
     let path = &match followed::wait(host, path, followed::follow(host, path, false)?)? {
@@ -384,7 +384,7 @@ pub(super) fn meta_changes(planned: &mut Planned, entry: &crate::observe::Entry,
 }
 
 /// Plans that no file or link stands at a path. Needs [`Query::Path`].
-pub(super) fn absent(host: &HostState, path: &AbsPath) -> Result<Planned, PlanError> {
+pub(super) fn absent(host: &PredictedState, path: &AbsPath) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     match host.path(path)? {
         PathState::Absent => planned.absent_unless_brought(host.rewritten_by(path)),

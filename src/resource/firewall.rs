@@ -12,7 +12,7 @@ mod rule;
 mod table;
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, Known, Queries, Query};
+use crate::observe::{HostState, Known, PredictedState, Queries, Query};
 use crate::plan::{
     Action, CommandOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Outcome, Override, PlanError, Planned, diff_files,
 };
@@ -95,7 +95,7 @@ impl Resource for Firewall {
         queries.extend(self.files.rivals.iter().chain(&self.files.units).cloned().map(Query::Unit));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         for rival in self.files.rivals.iter().filter(|_| self.enabled) {
             if matches!(host.unit(rival)?, Known::Is(unit) if unit.active == "active") {
                 return Err(PlanError::Refused(format!(
@@ -126,7 +126,7 @@ impl Resource for Firewall {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let mut found = InForce::default();
         for rival in self.files.rivals.iter().filter(|_| self.enabled) {
             let Ok(Known::Is(unit)) = host.unit(rival) else { continue };

@@ -4,7 +4,7 @@
 //! them: the step itself has nothing to find out and nothing to do.
 
 use super::{Args, Kind, Resource};
-use crate::observe::{HostState, Queries};
+use crate::observe::{PredictedState, Queries};
 use crate::plan::{PlanError, Planned};
 
 pub(super) const KIND: Kind = Kind {
@@ -25,7 +25,7 @@ fn build(_: &mut Args<'_>) -> Option<Box<dyn Resource>> {
 impl Resource for Flush {
     fn queries(&self, _: &mut Queries) {}
 
-    fn plan(&self, _: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, _: &PredictedState) -> Result<Planned, PlanError> {
         Ok(Planned::nothing())
     }
 }

@@ -4,7 +4,7 @@
 //! A link is followed out of a directory only where nobody else could have put
 //! it there: whoever may write the directory would choose the file that root edits.
 
-use crate::observe::{Entry, FileType, HostState, PathState, Query};
+use crate::observe::{Entry, FileType, HostState, PathState, PredictedState, Query};
 use crate::plan::{PlanError, Planned};
 use crate::values::AbsPath;
 use std::collections::VecDeque;
@@ -127,7 +127,7 @@ fn others(host: &HostState, entry: &Entry) -> Option<String> {
 /// # Errors
 /// Nothing stands where the link leads to, and nothing may bring it.
 pub(super) fn wait(
-    host: &HostState,
+    host: &PredictedState,
     path: &AbsPath,
     followed: Followed,
 ) -> Result<ControlFlow<Planned, AbsPath>, PlanError> {

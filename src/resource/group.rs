@@ -5,7 +5,7 @@
 //! an apply.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{Group as Found, HostState, Known, Queries, Query};
+use crate::observe::{Group as Found, HostState, Known, PredictedState, Queries, Query};
 use crate::plan::{AccountOp, Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned};
 use crate::values::GroupName;
 
@@ -65,7 +65,7 @@ impl Resource for Group {
         queries.ask(Query::Group(name.to_string()));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         match self {
             Group::Present { name, gid, system } => present(host, name, *gid, *system),
             Group::Absent { name } => absent(host, name),
@@ -73,7 +73,7 @@ impl Resource for Group {
     }
 }
 
-fn present(host: &HostState, name: &GroupName, gid: Option<u32>, system: bool) -> Result<Planned, PlanError> {
+fn present(host: &PredictedState, name: &GroupName, gid: Option<u32>, system: bool) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     if let Some(gid) = gid {
         let taken = |(other, group): &(&String, &Found)| *other != name.as_str() && group.gid == Known::Is(gid);
@@ -132,7 +132,7 @@ fn refuse_remote(host: &HostState, name: &GroupName) -> Result<(), PlanError> {
     )))
 }
 
-fn absent(host: &HostState, name: &GroupName) -> Result<Planned, PlanError> {
+fn absent(host: &PredictedState, name: &GroupName) -> Result<Planned, PlanError> {
     let mut planned = Planned::nothing();
     let Some(group) = host.group(name.as_str())? else {
         planned.absent_unless_brought(host.brought_by());

@@ -2,7 +2,7 @@
 //! /etc/hosts that resolves it without the network (hostname(5), hosts(5)).
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force, text_file};
-use crate::observe::{Content, HostState, PathState, Queries};
+use crate::observe::{Content, HostState, PathState, PredictedState, Queries};
 use crate::plan::{InForce, Meta, Op, PlanError, Planned, SystemOp};
 use crate::values::{AbsPath, HostName};
 use text_file::{Missing, Target, TextFile};
@@ -39,7 +39,7 @@ impl Resource for Name {
         in_force::ask_cloud(queries);
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         self.hosts(host, &mut planned)?;
         planned.action = None;
@@ -68,7 +68,7 @@ impl Resource for Name {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         in_force::hostname(host, self.name.as_str())
     }
 }
@@ -87,7 +87,7 @@ impl Name {
 
     /// Has /etc/hosts resolve the name: unless a line does, the one for
     /// 127.0.1.1 (Debian's address for a host's own name) is made to.
-    fn hosts(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+    fn hosts(&self, host: &PredictedState, planned: &mut Planned) -> Result<(), PlanError> {
         let target = Target { path: self.hosts.clone(), missing: Missing::Create, parents: false };
         let Some(file) = TextFile::read(host, &target, planned)? else { return Ok(()) };
         let words = |line: &str| -> Vec<String> {

@@ -2,7 +2,7 @@
 //! never be loaded (modules-load.d(5), modprobe.d(5)).
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
-use crate::observe::{HostState, Queries, Query};
+use crate::observe::{PredictedState, Queries, Query};
 use crate::plan::{Action, InForce, Meta, Op, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
@@ -83,7 +83,7 @@ impl Resource for KernelModule {
         in_force::ask_modules(queries);
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let module = host.module(&self.name)?;
         let name = &self.name;
         let mut planned = Planned::nothing();
@@ -134,7 +134,7 @@ impl Resource for KernelModule {
         }
         Ok(planned)
     }
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match self.blocked {
             _ if host.module(&self.name)?.builtin => Ok(InForce::default()),
             true => in_force::blocked(host, &self.name),

@@ -4,7 +4,7 @@ use super::in_force::{self, Said};
 use super::pattern::{self, Replacement};
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, parents, setting, text_file};
-use crate::observe::{HostState, Queries};
+use crate::observe::{PredictedState, Queries};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, PlanError, Planned};
 use crate::values::AbsPath;
 use regex::Regex;
@@ -132,7 +132,7 @@ impl Resource for Line {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         if let Some(planned) = text_file::left_open(host, &self.target.path, ("line", self.edit.shown().as_deref()))? {
             return Ok(planned);
         }
@@ -152,7 +152,7 @@ impl Resource for Line {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.edit {
             Edit::Present { line, .. } if !line.has_groups() => {
                 in_force::text(host, &self.target.path, Said::Line(&line.signs()))

@@ -1,7 +1,7 @@
 //! `link`: a symbolic link with an exact target.
 
 use super::{Args, Field, Kind, Resource, Type, directory::in_the_way, ignored, in_force, ownership::Given, parents};
-use crate::observe::{FileType, HostState, PathState, Queries, Query};
+use crate::observe::{FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, InForce, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
@@ -64,7 +64,7 @@ impl Resource for Link {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match self {
             Link::Present { path, target, force, parents } => {
@@ -113,7 +113,7 @@ impl Resource for Link {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match self {
             Link::Present { path, target, .. } => {
                 in_force::at_boot(host, path, &Given::default(), in_force::Thing::Link(target))

@@ -2,7 +2,7 @@
 //! at a path.
 
 use super::{Args, file};
-use crate::observe::{Entry, HostState, PathState, Queries, Query};
+use crate::observe::{Entry, HostState, PathState, PredictedState, Queries, Query};
 use crate::plan::{KNOWN_AFTER_APPLY, Meta, PlanError, Planned};
 use crate::values::{AbsPath, GroupName, Mode, UserName};
 use std::{fmt::Display, str::FromStr};
@@ -115,7 +115,7 @@ impl Given {
     }
 
     /// Notes in which of them an entry differs, and plans what gives it them.
-    pub(super) fn plan(&self, host: &HostState, path: &AbsPath, entry: &Entry, planned: &mut Planned) {
+    pub(super) fn plan(&self, host: &PredictedState, path: &AbsPath, entry: &Entry, planned: &mut Planned) {
         let wanted = Meta {
             owner: self.owner.clone().unwrap_or_else(|| entry.owner.clone()),
             group: self.group.clone().unwrap_or_else(|| entry.group.clone()),
@@ -157,7 +157,7 @@ pub(super) fn queries(meta: &Meta, queries: &mut Queries) {
 ///
 /// # Errors
 /// There is none of the name, and nothing before this step can bring it.
-pub(super) fn check(host: &HostState, meta: &Meta, planned: &mut Planned) -> Result<(), PlanError> {
+pub(super) fn check(host: &PredictedState, meta: &Meta, planned: &mut Planned) -> Result<(), PlanError> {
     if planned.ops.is_empty() {
         return Ok(());
     }
@@ -173,7 +173,7 @@ pub(super) fn check(host: &HostState, meta: &Meta, planned: &mut Planned) -> Res
 
 /// A user or group that does not exist: a package or a command before the step
 /// may bring it, or the step is refused.
-pub(super) fn missing(host: &HostState, sort: &str, name: &str, planned: &mut Planned) -> Result<(), PlanError> {
+pub(super) fn missing(host: &PredictedState, sort: &str, name: &str, planned: &mut Planned) -> Result<(), PlanError> {
     let Some(on) = host.brought_by() else {
         return Err(PlanError::Refused(format!(
             "there is no {sort} '{name}' on the host; add a step before this one: {sort} = {{ name = \"{name}\" }}"

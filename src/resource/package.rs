@@ -12,7 +12,7 @@ mod on_host;
 mod upgrade;
 
 use super::{Field, Kind, Resource, Type};
-use crate::observe::{HostState, Known, Package, Queries, Query};
+use crate::observe::{HostState, Known, Package, PredictedState, Queries, Query};
 use crate::plan::{Action, AptOptions, AptTarget, KNOWN_AFTER_APPLY, Mark, Op, PackageOp, PlanError, Planned};
 use crate::values::{PackageName, Secret};
 use install::Install;
@@ -192,7 +192,7 @@ impl Resource for Packages {
         matches!(&self.wanted, DesiredPackages::Present(Present { latest: true, .. })) && op.configures_apt()
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         match &self.wanted {
             DesiredPackages::Absent { purge, release } => self.absent(host, *purge, *release, &mut planned)?,
@@ -212,7 +212,7 @@ impl Resource for Packages {
 impl Packages {
     fn carry_out(
         &self,
-        host: &HostState,
+        host: &PredictedState,
         present: &Present,
         work: Install<'_>,
         planned: &mut Planned,
@@ -308,7 +308,13 @@ impl Packages {
         Ok(())
     }
 
-    fn absent(&self, host: &HostState, purge: bool, release: bool, planned: &mut Planned) -> Result<(), PlanError> {
+    fn absent(
+        &self,
+        host: &PredictedState,
+        purge: bool,
+        release: bool,
+        planned: &mut Planned,
+    ) -> Result<(), PlanError> {
         let (mut packages, mut released) = (Vec::new(), Vec::new());
         for name in &self.names {
             let left = match host.package(name)? {

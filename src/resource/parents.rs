@@ -3,7 +3,7 @@
 
 use super::directory::in_the_way;
 use super::{Args, Field, Type};
-use crate::observe::{FileType, HostState, PathState, Queries, Query};
+use crate::observe::{FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{FileOp, Meta, Op, PlanError, Planned};
 use crate::values::AbsPath;
 
@@ -36,7 +36,7 @@ pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
 ///
 /// # Errors
 /// One is missing, or something else stands in its place.
-pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut Planned) -> Result<(), PlanError> {
+pub(super) fn plan(host: &PredictedState, path: &AbsPath, make: bool, planned: &mut Planned) -> Result<(), PlanError> {
     let mut missing = Vec::new();
     for directory in path.ancestors().filter(|above| above.as_str() != "/") {
         match host.path(&directory)? {
@@ -84,7 +84,7 @@ pub(super) fn plan(host: &HostState, path: &AbsPath, make: bool, planned: &mut P
 /// Refuses a link in the place of a directory that leads to none: not even
 /// `mkdir -p` makes what it points to.
 fn leads_to_directory(
-    host: &HostState,
+    host: &PredictedState,
     path: &AbsPath,
     link: &AbsPath,
     planned: &mut Planned,

@@ -5,7 +5,7 @@
 //! connection was lost.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, PathState, Queries, Query};
+use crate::observe::{PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, Op, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
@@ -63,7 +63,7 @@ enum Due {
 }
 
 impl Reboot {
-    fn due(&self, host: &HostState) -> Result<Due, PlanError> {
+    fn due(&self, host: &PredictedState) -> Result<Due, PlanError> {
         if !self.required {
             let this_run = host.left.resumed_at.is_some();
             return Ok(match (host.changed_since_reboot(), host.owes_reboot()) {
@@ -97,7 +97,7 @@ impl Resource for Reboot {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let because = match self.due(host)? {
             Due::No => return Ok(planned),

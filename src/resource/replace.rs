@@ -5,7 +5,7 @@
 use super::pattern::{self, Replacement};
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, text_file};
-use crate::observe::{HostState, Queries};
+use crate::observe::{PredictedState, Queries};
 use crate::plan::{KNOWN_AFTER_APPLY, PlanError, Planned};
 use regex::Regex;
 use std::ops::Range;
@@ -69,7 +69,7 @@ impl Resource for Replace {
         text_file::queries(&self.target.path, queries);
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         if let Some(planned) = text_file::left_open(host, &self.target.path, ("with", Some(KNOWN_AFTER_APPLY)))? {
             return Ok(planned);
         }

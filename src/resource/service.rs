@@ -4,7 +4,7 @@
 //! has brought and nothing will bring is refused, not hoped for.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{HostState, Known, PathState, Queries, Query, Run, Unit};
+use crate::observe::{HostState, Known, PathState, PredictedState, Queries, Query, Run, Unit};
 use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
 
@@ -107,7 +107,7 @@ impl Resource for Service {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let unknown = Unit {
             load: "loaded".to_owned(),
             active: KNOWN_AFTER_APPLY.to_owned(),
@@ -222,7 +222,7 @@ impl Resource for Service {
         Some((&self.name, masked.or(self.running)?))
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let mut found = InForce::default();
         let Known::Is(unit) = host.unit(&self.name)? else { return Ok(found) };
         let wanted = self.enabled == Some(true) && host.facts.init == "systemd";
@@ -291,7 +291,7 @@ impl Work<'_> {
 
     /// A script of /etc/init.d is enabled and disabled by other programs, to which
     /// systemctl(1) hands it on.
-    fn has_tools(&mut self, host: &HostState) -> Result<(), PlanError> {
+    fn has_tools(&mut self, host: &PredictedState) -> Result<(), PlanError> {
         let switches = |op: &Op| matches!(op, Op::Unit(UnitOp::Systemctl { verb: Verb::Enable | Verb::Disable, unit }) if unit == self.name);
         if self.unit.rc_links.is_none() || !self.planned.ops.iter().any(switches) {
             return Ok(());

@@ -13,7 +13,7 @@ mod syntax;
 use super::in_force::{self, Said};
 use super::text::Text;
 use super::{Args, Field, Kind, Resource, Type, parents, text_file};
-use crate::observe::{Content, HostState, Queries};
+use crate::observe::{Content, PredictedState, Queries};
 use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
 use format::{Blocks, Format};
@@ -204,7 +204,7 @@ impl Resource for Setting {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         if let Some(planned) = text_file::left_open(host, &self.target.path, ("value", self.value.as_deref()))? {
             return Ok(planned);
@@ -236,7 +236,7 @@ impl Resource for Setting {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let Some(value) = &self.value else { return Ok(InForce::default()) };
         // The same key stands in several blocks: the line in this one is meant.
         if let (Some(_), Blocks::Words(_)) = (&self.section, self.syntax.format.blocks) {

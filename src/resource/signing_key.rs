@@ -2,7 +2,7 @@
 
 use super::keyring::{Keyring, parse_fingerprint};
 use super::{Args, file};
-use crate::observe::{Content, Entry, HostState, Queries, Query};
+use crate::observe::{Content, Entry, PredictedState, Queries, Query};
 use crate::plan::{FileOp, Meta, Op, PlanError, Planned};
 use crate::values::{AbsPath, Secret};
 
@@ -107,7 +107,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// The key on the host is missing or not the pinned one.
-    pub(super) fn plan(&self, host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+    pub(super) fn plan(&self, host: &PredictedState, planned: &mut Planned) -> Result<(), PlanError> {
         match self {
             SigningKey::Given { path, content, fingerprints } => {
                 let key = file::present(host, path, content.as_bytes(), &Meta::root(0o644), &None)?;

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::file::set_meta;
 use super::key_file::{DesiredKeyFile, merge};
 use super::{in_force, ownership};
-use crate::observe::{Content, Entry, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, Entry, FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{AccountOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
@@ -160,7 +160,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Resul
 /// # Errors
 /// The state cannot tell.
 pub(super) fn in_force(
-    host: &HostState,
+    host: &PredictedState,
     user: &UserName,
     keys: &Keys,
     says_expiry: bool,

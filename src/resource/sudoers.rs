@@ -9,7 +9,7 @@ use super::file::{meta_changes, set_meta};
 use super::in_force::{self, Said};
 use super::ownership::Given;
 use super::{Args, Field, Kind, Resource, Type, ownership};
-use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, FileType, HostState, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, InForce, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::{AbsPath, Mode, UserName};
 
@@ -106,13 +106,13 @@ impl Resource for Sudoers {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         plan_file(host, &self.path, self.content.as_deref(), &mut planned)?;
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.content {
             Some(_) => in_force::text(host, &self.path, Said::File),
             None => Ok(InForce::default()),
@@ -134,7 +134,7 @@ pub(super) fn ask_file(queries: &mut Queries, path: &AbsPath) {
 
 /// Plans a file in /etc/sudoers.d: with this content, or (none) gone.
 pub(super) fn plan_file(
-    host: &HostState,
+    host: &PredictedState,
     path: &AbsPath,
     content: Option<&[u8]>,
     planned: &mut Planned,

@@ -5,7 +5,7 @@
 //! nobody is looking. Files after sysctl.d(5).
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
-use crate::observe::{Content, HostState, Queries, Query, SetWith};
+use crate::observe::{Content, HostState, PredictedState, Queries, Query, SetWith};
 use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp, check_excluded, set_again};
 use crate::values::{AbsPath, SysctlKey};
 
@@ -91,7 +91,7 @@ impl Resource for Sysctl {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let Some(value) = &self.value else {
             let mut planned = file::absent(host, &self.path)?;
             if !planned.ops.is_empty() {
@@ -134,7 +134,7 @@ impl Resource for Sysctl {
         Some((&self.key, value))
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.value {
             Some(value) if host.sysctl(&self.key)?.is_some() || !self.ignore_missing => {
                 in_force::parameter(host, &self.path, self.key.as_str(), value)
@@ -153,7 +153,7 @@ impl Sysctl {
     /// the kernel changes with it.
     fn set_live(
         &self,
-        host: &HostState,
+        host: &PredictedState,
         value: &str,
         now: Option<&str>,
         planned: &mut Planned,

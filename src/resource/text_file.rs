@@ -5,7 +5,7 @@
 use super::directory::in_the_way;
 use super::text::Text;
 use super::{Args, Field, Type, followed, ignored, parents, rejected};
-use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{Action, FileOp, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, diff_files};
 use crate::values::AbsPath;
 use followed::Followed;
@@ -110,7 +110,7 @@ pub(super) fn queries(path: &AbsPath, queries: &mut Queries) {
 /// # Errors
 /// What stands at the path is unreadable.
 pub(super) fn left_open(
-    host: &HostState,
+    host: &PredictedState,
     path: &AbsPath,
     field: (&str, Option<&str>),
 ) -> Result<Option<Planned>, PlanError> {
@@ -145,7 +145,7 @@ pub(super) fn left_open(
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn refuse(host: &HostState, path: &AbsPath, why: String) -> Result<Planned, PlanError> {
+pub(super) fn refuse(host: &PredictedState, path: &AbsPath, why: String) -> Result<Planned, PlanError> {
     let place = match followed::follow(host, path, true)? {
         Followed::To(place) => place,
         _ => path.clone(),
@@ -164,7 +164,7 @@ impl TextFile {
     /// It is missing though it must not be, is something else than a regular
     /// file of UTF-8 text, or unreadable.
     pub(super) fn read(
-        host: &HostState,
+        host: &PredictedState,
         target: &Target,
         planned: &mut Planned,
     ) -> Result<Option<TextFile>, PlanError> {
@@ -208,7 +208,7 @@ impl TextFile {
     ///
     /// # Errors
     /// The directory of a new file is missing.
-    pub(super) fn replace(&self, host: &HostState, text: Text, planned: &mut Planned) -> Result<(), PlanError> {
+    pub(super) fn replace(&self, host: &PredictedState, text: Text, planned: &mut Planned) -> Result<(), PlanError> {
         if text == self.text && self.there {
             return Ok(());
         }

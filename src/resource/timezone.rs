@@ -1,7 +1,7 @@
 //! `timezone`: the host's time zone, by its name in the time zone database.
 
 use super::{Args, Field, Kind, Resource, Type};
-use crate::observe::{Content, FileType, HostState, PathState, Queries, Query};
+use crate::observe::{Content, FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{InForce, Op, Override, PlanError, Planned, SystemOp};
 use crate::values::AbsPath;
 
@@ -61,7 +61,7 @@ impl Resource for TimeZone {
         queries.extend(ENVIRONMENT.parse().ok().map(Query::Content));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         // A copy in place of the link says no name: it may be of any zone.
         let is_copy = LOCALTIME.parse().is_ok_and(
@@ -87,7 +87,7 @@ impl Resource for TimeZone {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let mut found = InForce::default();
         let path = ENVIRONMENT.parse().map_err(|_| PlanError::Refused(format!("{ENVIRONMENT} is not a path")))?;
         let Content::Bytes(bytes) = host.content(&path)? else { return Ok(found) };

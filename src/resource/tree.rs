@@ -2,7 +2,7 @@
 
 use super::ownership::KEEP;
 use super::{Args, GivenTree, directory};
-use crate::observe::{Entry, HostState, Queries, Query, Tree};
+use crate::observe::{Entry, PredictedState, Queries, Query, Tree};
 use crate::plan::{FileOp, Meta, Op, PlanError, Planned, TreeMeta};
 use crate::values::AbsPath;
 
@@ -62,7 +62,7 @@ impl Below {
 
     /// Plans what differs below a directory. What a command or a package of the
     /// run may put there before is known at the step's turn only.
-    pub(super) fn plan(&self, host: &HostState, path: &AbsPath, planned: &mut Planned) -> Result<(), PlanError> {
+    pub(super) fn plan(&self, host: &PredictedState, path: &AbsPath, planned: &mut Planned) -> Result<(), PlanError> {
         if let Some(on) = host.brought_by() {
             planned.leave_open(on);
             return Ok(());

@@ -2,7 +2,7 @@
 
 use super::in_force::{self, Said};
 use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, rejected, service};
-use crate::observe::{Content, HostState, Known, Queries, Query, Unit};
+use crate::observe::{Content, HostState, Known, PredictedState, Queries, Query, Unit};
 use crate::plan::{FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
 
@@ -120,7 +120,7 @@ impl UnitInPlace {
         self.name.is_template()
     }
 
-    fn absent(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn absent(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = file::absent(host, &self.path)?;
         if planned.ops.is_empty() || self.is_template() {
             return Ok(planned);
@@ -158,7 +158,7 @@ impl Resource for UnitInPlace {
         queries.extend(self.started().map(Query::Unit));
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = match &self.content {
             None => self.absent(host)?,
             Some((bytes, parsed)) => {
@@ -183,7 +183,7 @@ impl Resource for UnitInPlace {
         Ok(planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let Some((bytes, _)) = &self.content else { return Ok(InForce::default()) };
         let mut found = in_force::unit_file(host, self.name.as_str(), &self.path, Said::File, Some(bytes))?;
         if !self.is_template()

@@ -10,7 +10,7 @@ use super::in_force::{self, Right};
 use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
 use super::{Args, Field, Kind, Resource, Type, account, busy, key_file, password};
-use crate::observe::{Content, HostState, PathState, Queries, Query};
+use crate::observe::{Content, PathState, PredictedState, Queries, Query};
 use crate::plan::{AccountOp, Action, FileOp, InForce, Op, PlanError, Planned};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
 
@@ -220,7 +220,7 @@ impl Resource for User {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut draft = Draft::new(host);
         match self {
             User::Present { wanted, keys, grant } => {
@@ -238,7 +238,7 @@ impl Resource for User {
         Ok(draft.planned)
     }
 
-    fn in_force(&self, host: &HostState) -> Result<InForce, PlanError> {
+    fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         let User::Present { wanted, keys, grant } = self else { return Ok(InForce::default()) };
         let mut found = match keys {
             Some(keys) => ssh_dir::in_force(host, &wanted.name, keys, wanted.expires.is_some())?,

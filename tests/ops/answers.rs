@@ -7,7 +7,7 @@ use super::update::Answers;
 use crate::tables::{entries, host_state, list, path_state, text};
 use serde_json::json;
 use stockade::apply::{About, Program, Record, RunId, States, UndoPackages, plan_undo, schedule};
-use stockade::observe::{HostState, Known, Output, Part, Queries, Query};
+use stockade::observe::{HostState, Known, Output, Part, PredictedState, Queries, Query};
 use stockade::plan::{
     ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, FileOp, HostPlan, Meta, Op, OpScript, PackageOp, StepPlan,
     UnitOp,
@@ -29,7 +29,7 @@ pub fn of(row: &Row, shell: &Shell) -> Result<Answers, String> {
         }
     };
     let op = &all[place].op;
-    let mut before = asked(row, &host, op);
+    let mut before = PredictedState::of(&asked(row, &host, op));
     all[..place].iter().for_each(|one| one.op.effect(&mut before));
     let script = OpScript::new(op, 0).map_err(|error| error.to_string())?;
     let payloads: Vec<String> = script.payloads.iter().map(|data| String::from_utf8_lossy(data).into_owned()).collect();
@@ -78,7 +78,7 @@ fn touches(op: &Op) -> Vec<String> {
     accounts.into_iter().chain(others.iter().map(ToString::to_string)).collect()
 }
 
-fn effect(before: &HostState, op: &Op) -> Vec<String> {
+fn effect(before: &PredictedState, op: &Op) -> Vec<String> {
     let mut after = before.clone();
     op.effect(&mut after);
     let mut lines = difference(&facts::of(before), &facts::of(&after));
@@ -153,10 +153,11 @@ fn undone(row: &Row, host: &HostState, earlier: &[Op], plan: &HostPlan) -> Resul
     let record: Record = compiled(plan, &About::default()).undo.record;
     let mut queries = host.questions().clone();
     queries.extend(record.questions().iter().cloned());
-    let mut before = host_state(&row.node, &queries);
-    earlier.iter().for_each(|op| op.effect(&mut before));
-    let mut after = before.clone();
-    plan.steps.iter().flat_map(|step| &step.ops).for_each(|op| op.effect(&mut after));
+    let mut played = PredictedState::of(&host_state(&row.node, &queries));
+    earlier.iter().for_each(|op| op.effect(&mut played));
+    let before = HostState::clone(&played);
+    plan.steps.iter().flat_map(|step| &step.ops).for_each(|op| op.effect(&mut played));
+    let mut after = HostState::clone(&played);
     let left = row.node.get("left");
     for entry in entries(left, "paths") {
         path_state(&mut after, &entry.key.parse().unwrap(), &entry.node);
@@ -165,7 +166,7 @@ fn undone(row: &Row, host: &HostState, earlier: &[Op], plan: &HostPlan) -> Resul
     if let Some(run) = record.in_homes() {
         after.set_output(&run, Known::Is(Output { code: 0, stdout: String::new() }));
     }
-    let states = States { before, after: after.clone(), now: after.clone() };
+    let states = States { before, after: after.clone(), now: PredictedState::of(&after) };
     let undo = plan_undo("host", &record, &states, &UndoPackages::Restore(Default::default()));
     Ok((undo.map_err(|error| error.to_string())?.plan, after))
 }

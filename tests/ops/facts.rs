@@ -1,7 +1,7 @@
 //! A host's state as lines that can be compared.
 
 use std::collections::BTreeMap;
-use stockade::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, Query, Unit};
+use stockade::observe::{Content, Entry, FileType, HostState, Known, Package, PathState, PredictedState, Query, Unit};
 
 /// An entry as a line has it.
 pub fn entry(entry: &Entry) -> String {
@@ -29,7 +29,7 @@ fn unit(unit: &Unit) -> String {
 }
 
 /// All that is known of a host and that operations predict.
-pub fn of(host: &HostState) -> BTreeMap<String, String> {
+pub fn of(host: &PredictedState) -> BTreeMap<String, String> {
     let mut lines = BTreeMap::new();
     for query in host.questions().iter() {
         let found = match query {
@@ -112,7 +112,7 @@ fn accounts(host: &HostState, lines: &mut BTreeMap<String, String>) {
 }
 
 /// What is known otherwise than by a question, and what is not known any more.
-fn beyond(host: &HostState, lines: &mut BTreeMap<String, String>) {
+fn beyond(host: &PredictedState, lines: &mut BTreeMap<String, String>) {
     let facts = &host.facts;
     for (name, value) in [
         ("hostname", &facts.hostname),

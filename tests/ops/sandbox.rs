@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use stockade::apply::{About, Program, Record, States, UndoPackages, plan_undo};
-use stockade::observe::{HostState, Queries, Query, probe};
+use stockade::observe::{HostState, PredictedState, Queries, Query, probe};
 use stockade::plan::{Forecast, plan_host, queries};
 use stockade::shell::Script;
 use stockade::values::Node;
@@ -267,11 +267,11 @@ impl Site {
     /// Whether what is there is what was predicted of every path that was asked about.
     fn is_as_predicted(
         &self,
-        predicted: &HostState,
+        predicted: &PredictedState,
         host: &HostState,
         after: &BTreeMap<String, String>,
     ) -> Result<(), String> {
-        let (was, will) = (facts::of(host), facts::of(predicted));
+        let (was, will) = (facts::of(&PredictedState::of(host)), facts::of(predicted));
         let ours = |what: &String| what.contains(&self.files());
         for (what, is) in will.iter().filter(|(what, _)| ours(what)).filter(|(_, is)| *is != "known after apply") {
             let found = after.get(what).map_or("absent", String::as_str);
@@ -300,7 +300,8 @@ impl Site {
         let mut now = HostState::default();
         now.facts = after.facts.clone();
         self.look(&mut now, &asked)?;
-        let undo = plan_undo("host", record, &States { before, after, now }, &UndoPackages::Leave);
+        let undo =
+            plan_undo("host", record, &States { before, after, now: PredictedState::of(&now) }, &UndoPackages::Leave);
         let plan = undo.map_err(|error| error.to_string())?.plan;
         self.carry_out(&compiled(&plan, &About::of_undo(record, "row"))).map_err(|why| format!("the undo: {why}"))
     }

@@ -356,17 +356,6 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
         let module = Module { loaded: flag(&entry.node, "loaded"), builtin: flag(&entry.node, "builtin") };
         host.set_module(&entry.key, module);
     }
-    if given.is_some_and(|given| flag(given, "may_appear")) {
-        host.packages_will_appear();
-    }
-    if given.is_some_and(|given| flag(given, "changed")) {
-        host.count_change();
-    }
-    if given.is_some_and(|given| flag(given, "command")) {
-        host.count_change();
-        host.command_will_run();
-        host.reboot_may_become_required();
-    }
     host.left.owed = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };
@@ -377,6 +366,24 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             };
             host.set_output(run, Known::Is(output));
         }
+    }
+    host
+}
+
+/// The host as the steps before leave it, as far as a case says what they do.
+pub fn predicted_state(case: &Node, queries: &Queries) -> PredictedState {
+    let mut host = PredictedState::of(&host_state(case, queries));
+    let given = case.get("host");
+    if given.is_some_and(|given| flag(given, "may_appear")) {
+        host.packages_will_appear();
+    }
+    if given.is_some_and(|given| flag(given, "changed")) {
+        host.count_change();
+    }
+    if given.is_some_and(|given| flag(given, "command")) {
+        host.count_change();
+        host.command_will_run();
+        host.reboot_may_become_required();
     }
     host
 }

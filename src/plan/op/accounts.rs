@@ -1,7 +1,7 @@
 //! Operations on users and groups.
 
 use super::{Answers, Traits};
-use crate::observe::{Account, FileType, Group, HostState, Known, Part, PathState, Query, Shadow};
+use crate::observe::{Account, FileType, Group, HostState, Known, Part, PathState, PredictedState, Query, Shadow};
 use crate::plan::obstacle::{databases, nothing_mounted};
 use crate::plan::{Access, Meta, NamedAccounts, OpScript, PlanError, moved_tree, predicted_entry};
 use crate::shell::{Command, NulByte};
@@ -145,7 +145,7 @@ impl Answers for AccountOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             AccountOp::GroupAdd { name, gid, .. } => add_group(host, name.as_str(), *gid),
             AccountOp::GroupChange { name, gid } => {
@@ -262,7 +262,7 @@ impl Answers for AccountOp {
         }
     }
 
-    fn obstacle(&self, host: &HostState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, host: &PredictedState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
         if let AccountOp::UserRemove { name, remove_home: true } = self
             && let Some(home) = home_of(host, name)
         {
@@ -339,7 +339,7 @@ impl AccountOp {
         out.run(command.args(["--", name.as_str()]));
     }
 
-    fn user_will_be_added(&self, host: &mut HostState) {
+    fn user_will_be_added(&self, host: &mut PredictedState) {
         let AccountOp::UserAdd { name, uid, group, shell, home, comment, .. } = self else { return };
         let primary = group.as_ref().map_or(name.as_str(), |g| g.as_str()).to_owned();
         add_group(host, &primary, None);
@@ -364,7 +364,7 @@ impl AccountOp {
         host.set_path(home, predicted_entry(FileType::Directory, &meta, None));
     }
 
-    fn user_will_be_changed(&self, host: &mut HostState) {
+    fn user_will_be_changed(&self, host: &mut PredictedState) {
         let AccountOp::UserChange { name, uid, group, shell, home, move_home, comment } = self else { return };
         let old_home = home_of(host, name);
         if let (true, Some(old), Some(new)) = (move_home, &old_home, home) {
@@ -398,7 +398,7 @@ impl AccountOp {
     }
 }
 
-fn user_will_be_removed(host: &mut HostState, name: &UserName, remove_home: bool) {
+fn user_will_be_removed(host: &mut PredictedState, name: &UserName, remove_home: bool) {
     let account = host.users_mut().remove(name.as_str());
     host.shadow_mut().remove(name.as_str());
     for group in host.groups_mut().values_mut() {
@@ -419,18 +419,18 @@ fn home_of(host: &HostState, user: &UserName) -> Option<AbsPath> {
 }
 
 /// What the facts say of who is logged in.
-fn login_facts(host: &mut HostState, shell: Option<&str>, home: Option<&AbsPath>) {
+fn login_facts(host: &mut PredictedState, shell: Option<&str>, home: Option<&AbsPath>) {
     if let Some(shell) = shell {
-        shell.clone_into(&mut host.facts.login_shell);
+        shell.clone_into(&mut host.facts_mut().login_shell);
         host.fact_is_decided("login_shell");
     }
     if let Some(home) = home {
-        home.as_str().clone_into(&mut host.facts.login_home);
+        home.as_str().clone_into(&mut host.facts_mut().login_home);
         host.fact_is_decided("login_home");
     }
 }
 
-fn add_group(host: &mut HostState, name: &str, gid: Option<u32>) {
+fn add_group(host: &mut PredictedState, name: &str, gid: Option<u32>) {
     if !host.groups_mut().contains_key(name) {
         host.made_locally(None, Some(name));
     }

@@ -2,7 +2,7 @@
 
 use super::reach::ANYTHING;
 use super::{Answers, Traits};
-use crate::observe::{Environment, HostState, Part, Query, Run};
+use crate::observe::{Environment, Part, PredictedState, Query, Run};
 use crate::plan::harmless::may_configure_apt;
 use crate::plan::{Access, OpScript, Outcome, PlanError};
 use crate::shell::{Command, NulByte, STRICT, quote};
@@ -74,7 +74,7 @@ impl Answers for CommandOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             CommandOp::Run { achieves, .. } => {
                 host.command_will_run();
@@ -109,7 +109,7 @@ impl Answers for CommandOp {
         }
     }
 
-    fn obstacle(&self, _host: &HostState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, _host: &PredictedState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
         match self {
             CommandOp::Run { .. } | CommandOp::Exec { .. } | CommandOp::Check(_) => Ok(()),
         }

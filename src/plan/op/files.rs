@@ -1,7 +1,7 @@
 //! Operations on files, directories and links.
 
 use super::{Answers, Traits};
-use crate::observe::{Content, FileType, HostState, Part, PathState, Query, Tree};
+use crate::observe::{Content, FileType, Part, PathState, PredictedState, Query, Tree};
 use crate::plan::obstacle::{
     immutable, in_directory, inherits_list, note_hard_links, nothing_mounted, refuse_mount_point, takes_files, writable,
 };
@@ -126,7 +126,7 @@ impl Answers for FileOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             FileOp::WriteFile { path, content, meta, .. } => {
                 host.will_be_written(path);
@@ -187,7 +187,7 @@ impl Answers for FileOp {
         }
     }
 
-    fn obstacle(&self, host: &HostState, notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, host: &PredictedState, notes: &mut Vec<String>) -> Result<(), PlanError> {
         match self {
             FileOp::WriteFile { path, .. } | FileOp::Download { path, .. } => {
                 immutable(host, path)?;
@@ -278,7 +278,7 @@ fn set_meta(out: &mut OpScript, path: &AbsPath, owner: &Option<String>, group: &
 }
 
 fn meta_will_be(
-    host: &mut HostState,
+    host: &mut PredictedState,
     path: &AbsPath,
     owner: &Option<String>,
     group: &Option<String>,

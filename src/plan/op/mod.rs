@@ -13,7 +13,7 @@ mod system;
 mod units;
 
 use super::{Access, NamedAccounts, OpScript, PlanError};
-use crate::observe::{HostState, Part, Query};
+use crate::observe::{Part, PredictedState, Query};
 use crate::shell::NulByte;
 use crate::values::{AbsPath, Mode};
 
@@ -70,7 +70,7 @@ pub(in crate::plan) trait Answers {
     fn script(&self, out: &mut OpScript) -> Result<(), NulByte>;
 
     /// Plays it on a predicted state.
-    fn effect(&self, host: &mut HostState);
+    fn effect(&self, host: &mut PredictedState);
 
     /// Everything that it may change, as far as `undo` puts that back: the runner
     /// asks before the first operation and after the last, and `undo` compares.
@@ -89,7 +89,7 @@ pub(in crate::plan) trait Answers {
     ///
     /// # Errors
     /// What it changes cannot be changed.
-    fn obstacle(&self, host: &HostState, notes: &mut Vec<String>) -> Result<(), PlanError>;
+    fn obstacle(&self, host: &PredictedState, notes: &mut Vec<String>) -> Result<(), PlanError>;
 
     /// What follows from the sort of operation that it is.
     fn traits(&self) -> Traits;
@@ -157,7 +157,7 @@ impl Op {
     }
 
     /// Plays the operation on a predicted state.
-    pub fn effect(&self, host: &mut HostState) {
+    pub fn effect(&self, host: &mut PredictedState) {
         if !matches!(self, Op::Command(CommandOp::Check(_))) {
             host.count_change_at(self.only_place());
         }
@@ -169,7 +169,7 @@ impl Op {
             host.forget_candidates();
         }
         if self.changes_sources() {
-            host.facts.apt.lists_age = None;
+            host.facts_mut().apt.lists_age = None;
         }
         if self.may_bring_repositories() {
             host.apt_may_change();
@@ -204,7 +204,7 @@ impl Op {
     ///
     /// # Errors
     /// What it changes cannot be changed.
-    pub(super) fn obstacle(&self, host: &HostState, notes: &mut Vec<String>) -> Result<(), PlanError> {
+    pub(super) fn obstacle(&self, host: &PredictedState, notes: &mut Vec<String>) -> Result<(), PlanError> {
         self.answers().obstacle(host, notes)
     }
 

@@ -2,7 +2,7 @@
 
 use super::reach::{PACKAGES, PACKAGES_WRITE};
 use super::{Answers, Traits};
-use crate::observe::{HostState, Known, Package, Part, Query, Transaction};
+use crate::observe::{Known, Package, Part, PredictedState, Query, Transaction};
 use crate::plan::{Access, AptOptions, AptTarget, LISTS_ARE_OLD, Mark, OpScript, PlanError, with_released};
 use crate::shell::{Command, NulByte};
 use crate::values::{AbsPath, PackageName, Secret};
@@ -81,10 +81,10 @@ impl Answers for PackageOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             PackageOp::AptUpdate { only } => {
-                host.facts.apt.lists_age = Some(0);
+                host.facts_mut().apt.lists_age = Some(0);
                 host.lists_will_be_fetched(only.as_ref());
                 host.forget_candidates();
             }
@@ -98,7 +98,7 @@ impl Answers for PackageOp {
             }
             PackageOp::AptUpgrade { .. } => {
                 if host.facts.apt.lists_age.is_none_or(|age| age >= LISTS_ARE_OLD) {
-                    host.facts.apt.lists_age = Some(0);
+                    host.facts_mut().apt.lists_age = Some(0);
                     host.forget_candidates();
                 }
                 // What an upgrade leaves over is known after it.
@@ -144,7 +144,7 @@ impl Answers for PackageOp {
         }
     }
 
-    fn obstacle(&self, _host: &HostState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, _host: &PredictedState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
         match self {
             // Apt is asked itself (see `transaction`).
             PackageOp::AptUpdate { .. }
@@ -268,7 +268,7 @@ impl PackageOp {
         }
     }
 
-    fn nothing_will_be_left(&self, host: &mut HostState) {
+    fn nothing_will_be_left(&self, host: &mut PredictedState) {
         if let Some(words) = self.apt_words() {
             let words = with_released(words, host.released_packages().iter());
             host.set_transaction(&words, Transaction::default());
@@ -292,7 +292,7 @@ fn before_install(out: &mut OpScript, packages: &[AptTarget]) {
     }
 }
 
-fn will_be_installed(host: &mut HostState, packages: &[AptTarget], remove: &[PackageName]) {
+fn will_be_installed(host: &mut PredictedState, packages: &[AptTarget], remove: &[PackageName]) {
     let there = |target: &AptTarget| matches!(host.package(&target.name), Ok(Package::Installed { .. }));
     let brings_more = !packages.iter().all(there);
     host.forget_transactions();

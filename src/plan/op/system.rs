@@ -2,7 +2,7 @@
 
 use super::reach::REBOOT;
 use super::{Answers, Traits};
-use crate::observe::{Content, FileType, HostState, Module, Part, PathState, Query};
+use crate::observe::{Content, FileType, Module, Part, PathState, PredictedState, Query};
 use crate::plan::{Access, Meta, OpScript, PlanError, predicted_entry};
 use crate::shell::{Command, NulByte};
 use crate::values::{AbsPath, SysctlKey};
@@ -42,7 +42,7 @@ impl Answers for SystemOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             SystemOp::Sysctl { key, value } => host.write_sysctl(key, value),
             SystemOp::Module { name, load } => {
@@ -62,7 +62,7 @@ impl Answers for SystemOp {
                 }
             }
             SystemOp::SetTimezone { zone } => {
-                host.facts.timezone.clone_from(zone);
+                host.facts_mut().timezone.clone_from(zone);
                 host.fact_is_decided("timezone");
                 if let Ok(path) = "/etc/localtime".parse() {
                     let target = Some(format!("/usr/share/zoneinfo/{zone}"));
@@ -109,7 +109,7 @@ impl Answers for SystemOp {
         }
     }
 
-    fn obstacle(&self, _host: &HostState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, _host: &PredictedState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
         match self {
             SystemOp::Sysctl { .. }
             | SystemOp::Module { .. }

@@ -2,7 +2,7 @@
 
 use super::reach::{SERVICE, SERVICES_WRITE, UNIT_LINKS};
 use super::{Answers, Traits};
-use crate::observe::{HostState, Part, Query};
+use crate::observe::{Part, PredictedState, Query};
 use crate::plan::access::is_access_unit;
 use crate::plan::{Access, OpScript, PlanError, unit_files};
 use crate::shell::{Command, NulByte};
@@ -92,7 +92,7 @@ impl Answers for UnitOp {
         Ok(())
     }
 
-    fn effect(&self, host: &mut HostState) {
+    fn effect(&self, host: &mut PredictedState) {
         match self {
             UnitOp::DaemonReload => host.units_reloaded(),
             UnitOp::Systemctl { verb, unit } | UnitOp::Pending { verb, unit, .. } => {
@@ -118,7 +118,7 @@ impl Answers for UnitOp {
         }
     }
 
-    fn obstacle(&self, _host: &HostState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
+    fn obstacle(&self, _host: &PredictedState, _notes: &mut Vec<String>) -> Result<(), PlanError> {
         match self {
             // The 'service' kind itself refuses what systemd would (see `resource::service`).
             UnitOp::DaemonReload | UnitOp::Systemctl { .. } | UnitOp::Pending { .. } | UnitOp::Forget { .. } => Ok(()),

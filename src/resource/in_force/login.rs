@@ -7,7 +7,7 @@
 use super::sshd::{Configuration, Directive, ask_sshd};
 use super::sshd_match::Client;
 use super::wildcard;
-use crate::observe::{Account, Content, HostState, Known, PathState, Queries, Query};
+use crate::observe::{Account, Content, HostState, Known, PathState, PredictedState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::resource::key_file::DesiredKeyFile;
 use crate::values::{AbsPath, PublicKey, UserName};
@@ -36,7 +36,7 @@ pub(in crate::resource) fn ask_login(queries: &mut Queries) {
 ///
 /// # Errors
 /// The state cannot tell.
-pub(in crate::resource) fn keys_let_in(host: &HostState, keys: Keys<'_>) -> Result<InForce, PlanError> {
+pub(in crate::resource) fn keys_let_in(host: &PredictedState, keys: Keys<'_>) -> Result<InForce, PlanError> {
     let user = keys.user;
     let Some(account) = host.user(user.as_str())? else { return Ok(InForce::default()) };
     let mut found = InForce::default();

@@ -35,7 +35,7 @@ pub(super) use sysctl::{ask_sysctl, is_value, last_value, parameter};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
 pub(super) use units::{alias_without_link, ask_unit, of_path as unit_of, unit_file, unusable};
 
-use crate::observe::{HostState, PathState, Queries, Query, StateError};
+use crate::observe::{HostState, PathState, PredictedState, Queries, Query, StateError};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 
@@ -135,7 +135,7 @@ pub(super) fn ask_live(queries: &mut Queries, path: &AbsPath, text: &str) {
 ///
 /// # Errors
 /// The state cannot tell.
-pub(super) fn text(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+pub(super) fn text(host: &PredictedState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     if matches!(host.path(path), Ok(PathState::Absent)) {
         return Ok(InForce::default());
     }

@@ -10,7 +10,7 @@
 //! of these (ufw-framework(8)).
 
 use super::{ConfigFile, Said, boot_order as boot, hidden_by, merged, paths};
-use crate::observe::{Content, HostState, Queries, Query};
+use crate::observe::{Content, HostState, PredictedState, Queries, Query};
 use crate::plan::{Dormant, InForce, Override, PlanError};
 use crate::values::{AbsPath, SysctlKey};
 
@@ -102,7 +102,7 @@ pub(in crate::resource) fn parameter(
 }
 
 /// What overrides the parameters that a file sets.
-pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+pub(super) fn file(host: &PredictedState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
     let mut found = InForce::default();
     if let Some(by) = hidden_by(&files, path) {
@@ -149,7 +149,7 @@ pub(super) fn ask_live(queries: &mut Queries, text: &str) {
 }
 
 /// A line of a file that the next boot applies, where the live value is another one.
-fn not_live(host: &HostState, number: usize, line: &str) -> Option<Dormant> {
+fn not_live(host: &PredictedState, number: usize, line: &str) -> Option<Dormant> {
     let Statement { shown, value: Some(value), .. } = statement(number, line)? else { return None };
     let key: SysctlKey = shown.parse().ok()?;
     let live = host.sysctl(&key).ok().filter(|_| !host.facts.init.is_empty())?;

@@ -1,14 +1,14 @@
 //! Which packages of a step are to be installed, and in which versions.
 
 use super::{Present, field, installed, refuse_held};
-use crate::observe::{Candidate, HostState, Package, Query};
+use crate::observe::{Candidate, Package, PredictedState, Query};
 use crate::plan::{Action, AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, PlanError, Planned};
 use crate::values::{PackageName, compare_versions};
 use std::cmp::Ordering;
 
 /// The packages of a step on their way into one transaction.
 pub(super) struct Install<'a> {
-    host: &'a HostState,
+    host: &'a PredictedState,
     present: &'a Present,
     /// Whether the lists must be updated first, because they are known not to help.
     pub(super) update: bool,
@@ -20,7 +20,7 @@ pub(super) struct Install<'a> {
 }
 
 impl<'a> Install<'a> {
-    pub(super) fn new(host: &'a HostState, present: &'a Present) -> Install<'a> {
+    pub(super) fn new(host: &'a PredictedState, present: &'a Present) -> Install<'a> {
         Install { host, present, update: false, targets: Vec::new(), raised: Vec::new(), unknown: false }
     }
 

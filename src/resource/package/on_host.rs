@@ -4,7 +4,7 @@
 //! file that a step of the run brings is read when the step's turn comes.
 
 use super::{installed, refuse_held};
-use crate::observe::{FileType, HostState, Known, Package, PathState, Queries, Query, Run};
+use crate::observe::{FileType, HostState, Known, Package, PathState, PredictedState, Queries, Query, Run};
 use crate::plan::{Action, AptOptions, AptTarget, DesiredAtTurn, MayMake, Op, PackageOp, PlanError, Planned};
 use crate::resource::{Args, Resource, directory};
 use crate::values::{AbsPath, PackageName, compare_versions};
@@ -77,7 +77,7 @@ impl Resource for OnHost {
         queries.ask(Query::Run(self.run()));
     }
 
-    fn at_turn(&self, host: &HostState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
+    fn at_turn(&self, host: &PredictedState, _decided: bool) -> Option<Result<DesiredAtTurn, PlanError>> {
         let absent = host.path(&self.path) == Ok(&PathState::Absent);
         let brought = host.written_by(&self.path).or_else(|| host.commanded_by(&self.path));
         // An earlier step brings it that its own turn decides.
@@ -87,7 +87,7 @@ impl Resource for OnHost {
         Some(Ok(DesiredAtTurn::Open { name: None, on, note, may_make: MayMake::default() }))
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let path = &self.path;
         match host.path(path)? {

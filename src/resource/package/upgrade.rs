@@ -1,6 +1,6 @@
 //! Steps without names: all packages up to date, and those that nothing needs gone.
 
-use crate::observe::{HostState, Known, Package, PackageChange, Queries, Query};
+use crate::observe::{Known, Package, PackageChange, PredictedState, Queries, Query};
 use crate::plan::{Action, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, Mark, Op, PackageOp, PlanError, Planned, with_released};
 use crate::resource::{Args, Resource};
 use crate::values::PackageName;
@@ -62,7 +62,7 @@ impl Resource for All {
         }
     }
 
-    fn plan(&self, host: &HostState) -> Result<Planned, PlanError> {
+    fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let freed = self.freed(host);
         let (op, wants) = self.with_what_stays(host, &freed);
@@ -115,14 +115,14 @@ impl Resource for All {
 
 /// The words with which apt is asked what an operation does: what the run has
 /// released by then, and what is `freed` for it, is held no longer.
-fn words(op: &Op, host: &HostState, freed: &[PackageName]) -> Option<Vec<String>> {
+fn words(op: &Op, host: &PredictedState, freed: &[PackageName]) -> Option<Vec<String>> {
     Some(with_released(op.apt_words()?, host.released_packages().iter().chain(freed)))
 }
 
 impl All {
     /// What the host holds and a step of the playbook releases, before this one
     /// or after it: an upgrade releases it for its own work.
-    fn freed(&self, host: &HostState) -> Vec<PackageName> {
+    fn freed(&self, host: &PredictedState) -> Vec<PackageName> {
         let is_held = |name: &&PackageName| matches!(host.package(name), Ok(Package::Installed { held: true, .. }));
         let names = host.unheld_packages().iter().filter(is_held).cloned();
         if matches!(self.op, Op::Package(PackageOp::AptUpgrade { .. })) { names.collect() } else { Vec::new() }
@@ -133,7 +133,7 @@ impl All {
     ///
     /// What the playbook names is not removed because no other package needs
     /// it, however it was installed. Where apt would, it is asked once more.
-    fn with_what_stays(&self, host: &HostState, freed: &[PackageName]) -> (Op, Option<Query>) {
+    fn with_what_stays(&self, host: &PredictedState, freed: &[PackageName]) -> (Op, Option<Query>) {
         // Where packages have changed in the run, only the step's turn tells.
         let is_known = self.op.apt_words().is_some_and(|words| host.transaction(&words).is_ok());
         let asks =
@@ -164,7 +164,7 @@ impl All {
 }
 
 /// The packages that are there and whose version the playbook chooses, or that it holds.
-fn pinned(host: &HostState) -> Vec<(PackageName, String)> {
+fn pinned(host: &PredictedState) -> Vec<(PackageName, String)> {
     let version = |name: &PackageName| match host.package(name) {
         Ok(Package::Installed { version: Known::Is(version), .. }) => Some(version.clone()),
         _ => None,

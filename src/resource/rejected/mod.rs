@@ -16,7 +16,7 @@ mod word;
 
 use super::in_force::wildcard;
 use super::{Args, readers};
-use crate::observe::{Content, HostState, Queries, Query};
+use crate::observe::{Content, HostState, PredictedState, Queries, Query};
 use crate::plan::{FileOp, Op, PlanError, Planned};
 use crate::values::{AbsPath, UserName};
 
@@ -183,7 +183,7 @@ pub(super) fn ask_users(queries: &mut Queries, path: &AbsPath, content: &[u8]) {
 ///
 /// # Errors
 /// There is no such user, and nothing before this step can bring it.
-pub(super) fn check_users(host: &HostState, planned: &mut Planned) -> Result<(), PlanError> {
+pub(super) fn check_users(host: &PredictedState, planned: &mut Planned) -> Result<(), PlanError> {
     if planned.open.is_some() {
         return Ok(());
     }

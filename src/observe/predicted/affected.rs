@@ -5,7 +5,8 @@
 //! turn only where nothing before it may have changed it, or where a step after
 //! that decides it exactly. Probes, facts and the borders between phases ask here.
 
-use super::{HostState, Query};
+use super::PredictedState;
+use crate::observe::Query;
 use crate::values::{AbsPath, UnitName};
 use std::collections::BTreeSet;
 
@@ -92,14 +93,14 @@ impl Affected {
     }
 }
 
-impl HostState {
+impl PredictedState {
     /// Notes what the step that is being planned may change beyond its prediction.
     pub fn may_change(&mut self, parts: &[Part]) {
         let step = self.this_step();
         self.may_be_changed_by(parts, &step);
     }
 
-    /// As [`HostState::may_change`], by something that has another name.
+    /// As [`PredictedState::may_change`], by something that has another name.
     pub fn may_be_changed_by(&mut self, parts: &[Part], by: &str) {
         parts.iter().for_each(|part| self.affected.add(*part, by.to_owned()));
     }
@@ -111,7 +112,7 @@ impl HostState {
         by.or_else(|| self.rewritten_by(path))
     }
 
-    /// As [`HostState::path_affected_by`], for a unit.
+    /// As [`PredictedState::path_affected_by`], for a unit.
     pub fn unit_affected_by(&self, unit: &UnitName) -> Option<&str> {
         self.affected_by(&Query::Unit(unit.clone()))
     }

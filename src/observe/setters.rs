@@ -1,26 +1,34 @@
-//! What planning writes into a host's state: the effects of operations.
+//! What is written down of a host: by the parser of its answers, by tables of
+//! tests, and by a prediction, which notes beside it what it decides.
 
+use super::alias::{Written, link_target};
 use super::*;
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a prediction writes. Each also marks the question as asked, so that a
-/// later step may rely on what an earlier one makes.
+/// Each also marks the question as asked.
 impl HostState {
-    /// Something will stand at a path, or nothing; under every name of the place.
+    /// Something stands at a path, or nothing; under every name of the place.
     pub fn set_path(&mut self, path: &AbsPath, state: PathState) {
+        self.write_path(path, state);
+    }
+
+    /// As [`HostState::set_path`]; gives what is written by it.
+    pub(super) fn write_path(&mut self, path: &AbsPath, state: PathState) -> Written {
         let names = self.names_of(path);
-        let is_link = |state: &PathState| super::alias::link_target(state).is_some();
+        let is_link = |state: &PathState| link_target(state).is_some();
         let leads = is_link(&state) || names.iter().any(|name| self.links.contains(name));
         let changes = leads && self.paths.get(path) != Some(&state);
         let before = if changes { self.places_through(&names) } else { Vec::new() };
         names.iter().for_each(|name| self.put_path(name, state.clone()));
+        let mut written = Written { names, open: Queries::new() };
         for (name, place) in before {
             let real = self.real_place(&name);
             if real != place {
-                self.lead_elsewhere(&name, &real);
+                self.lead_elsewhere(&name, &real, &mut written);
             }
         }
+        written
     }
 
     /// Something stands at a path, or nothing, as the host said of this name.
@@ -38,44 +46,13 @@ impl HostState {
         } else if let Some(names) = path.parent().and_then(|parent| self.names.get_mut(&parent)) {
             names.insert(path.file_name().to_owned());
         }
-        self.decided.insert(path.clone());
-        self.affected.decide(Query::Path(path.clone()));
         self.set_in_trees(path, &state);
-        if super::alias::link_target(&state).is_some() {
+        if link_target(&state).is_some() {
             self.links.insert(path.clone());
         } else {
             self.links.remove(path);
         }
-        self.uncertain.remove(path);
         self.paths.insert(path.clone(), state);
-    }
-
-    /// What stands at a path from here on, and in it, only the apply tells: the
-    /// step at hand may remove or hide it.
-    pub(super) fn leave_uncertain(&mut self, path: &AbsPath) {
-        self.set_path(path, PathState::AfterApply);
-        self.put_content(path, Content::AfterApply);
-        self.decided.remove(path);
-        self.uncertain.insert(path.clone(), self.this_step());
-    }
-
-    /// Only the turn of the step at hand tells what it makes at this path, and below it.
-    pub(crate) fn leave_open(&mut self, path: &AbsPath) {
-        self.leave_tree_uncertain(path);
-        self.leave_uncertain(path);
-    }
-
-    /// As [`HostState::leave_open`], for a unit.
-    pub(crate) fn leave_unit_open(&mut self, unit: &UnitName) {
-        self.set_unit(unit, Known::AfterApply);
-    }
-
-    /// As [`HostState::leave_uncertain`], for all that is known at a path and below it.
-    pub(crate) fn leave_tree_uncertain(&mut self, top: &AbsPath) {
-        let real = self.real_place(top);
-        let within = |path: &&AbsPath| self.real_place(path).is_within(&real);
-        let paths: Vec<AbsPath> = self.paths.keys().filter(within).cloned().collect();
-        paths.iter().for_each(|path| self.leave_uncertain(path));
     }
 
     /// A regular file has this size.
@@ -96,7 +73,7 @@ impl HostState {
         }
     }
 
-    /// A file will have these bytes, under every name of its place.
+    /// A file has these bytes, under every name of its place.
     pub fn set_content(&mut self, path: &AbsPath, content: Content) {
         self.names_of(path).iter().for_each(|name| self.put_content(name, content.clone()));
     }
@@ -104,7 +81,6 @@ impl HostState {
     pub(super) fn put_content(&mut self, path: &AbsPath, content: Content) {
         self.asked.ask(Query::Digest(path.clone()));
         self.asked.ask(Query::Content(path.clone()));
-        self.decided.insert(path.clone());
         self.contents.insert(path.clone(), content);
     }
 
@@ -115,41 +91,6 @@ impl HostState {
         self.contents.insert(path.clone(), content);
     }
 
-    /// Everything below a path will be gone, the path too.
-    pub fn remove_tree(&mut self, top: &AbsPath) {
-        let real = self.real_place(top);
-        let goes = |path: &&AbsPath| self.real_place(path).is_within(&real);
-        let below: Vec<AbsPath> = self.paths.keys().filter(goes).cloned().collect();
-        below.iter().for_each(|path| self.set_path(path, PathState::Absent));
-        self.new_homes.retain(|home, _| !home.is_within(top));
-        self.fragments.iter_mut().filter(|(path, _)| path.is_within(top)).for_each(|(_, files)| files.clear());
-        self.set_path(top, PathState::Absent);
-    }
-
-    /// A user's, or a group's, number changes: what belongs to the old number has
-    /// no owner of a name any more, unless it is below `home`, and what belongs to
-    /// the new one has (chown(2) knows numbers only).
-    pub fn renumber(&mut self, name: &str, numbers: (u32, u32), is_group: bool, home: Option<&AbsPath>) {
-        let (old, new) = (numbers.0.to_string(), numbers.1.to_string());
-        let change = |path: Option<AbsPath>, entry: &mut Entry| {
-            let field = if is_group { &mut entry.group } else { &mut entry.owner };
-            let goes_along = home.is_some_and(|home| path.is_some_and(|path| path.is_within(home)));
-            if field == name && !goes_along {
-                field.clone_from(&old);
-            } else if *field == new {
-                name.clone_into(field);
-            }
-        };
-        for (path, state) in &mut self.paths {
-            if let PathState::Present(entry) = state {
-                change(Some(path.clone()), entry);
-            }
-        }
-        for ((top, _), tree) in &mut self.trees {
-            tree.entries.iter_mut().for_each(|(below, entry)| change(top.join(below).ok(), entry));
-        }
-    }
-
     /// A file has a flag that keeps it from being changed.
     pub fn set_flag(&mut self, path: AbsPath, flag: char) {
         self.flags.insert(path, flag);
@@ -158,14 +99,6 @@ impl HostState {
     /// The names in /etc/passwd and /etc/group; others come from other sources.
     pub fn set_local_accounts(&mut self, users: BTreeSet<String>, groups: BTreeSet<String>) {
         self.local = Some((users, groups));
-    }
-
-    /// A user or group that is made, or removed, is one of the local files'.
-    pub(crate) fn made_locally(&mut self, user: Option<&str>, group: Option<&str>) {
-        if let Some((users, groups)) = &mut self.local {
-            users.extend(user.map(str::to_owned));
-            groups.extend(group.map(str::to_owned));
-        }
     }
 
     /// The user database, for changing.
@@ -183,56 +116,19 @@ impl HostState {
         &mut self.shadow
     }
 
-    /// A package will be in this state.
+    /// A package is in this state.
     pub fn set_package(&mut self, name: &PackageName, package: Package) {
         self.asked.ask(Query::Package(name.clone()));
-        self.affected.decide(Query::Package(name.clone()));
         self.packages.insert(name.clone(), package);
     }
 
-    /// The package lists of a sources file, or of all, will be fetched.
-    pub fn lists_will_be_fetched(&mut self, sources: Option<&AbsPath>) {
-        self.lists_fetched.insert(sources.cloned());
-    }
-
-    /// The package lists will be updated: what apt would install is from here
-    /// on known after apply ([`HostState::candidate`] says that it was not asked).
-    pub fn forget_candidates(&mut self) {
-        self.candidates.clear();
-        self.forget_transactions();
-    }
-
-    /// Packages will be installed: units that systemd does not know, accounts
-    /// that do not exist and outputs of commands are from here on known after apply.
-    pub fn packages_will_appear(&mut self) {
-        self.packages_by = Some(self.this_step());
-        self.reboot_may_become_required();
-        self.decided.clear();
-        self.units_may_appear();
-    }
-
-    /// A unit will be in this state.
+    /// A unit is in this state.
     pub fn set_unit(&mut self, name: &UnitName, unit: Known<Unit>) {
         self.asked.ask(Query::Unit(name.clone()));
-        self.affected.decide(Query::Unit(name.clone()));
         self.units.insert(name.clone(), unit);
     }
 
-    /// The units that were asked about, for changing.
-    pub fn units_mut(&mut self) -> &mut BTreeMap<UnitName, Known<Unit>> {
-        &mut self.units
-    }
-
-    /// Every unit's files will have been read again.
-    pub fn units_reloaded(&mut self) {
-        for unit in self.units.values_mut() {
-            if let Known::Is(unit) = unit {
-                unit.needs_reload = false;
-            }
-        }
-    }
-
-    /// A kernel parameter will have this live value.
+    /// A kernel parameter has this live value.
     pub fn set_sysctl(&mut self, key: &SysctlKey, value: &str) {
         self.asked.ask(Query::Sysctl(key.clone()));
         self.sysctl.insert(key.clone(), Some(value.to_owned()));
@@ -249,18 +145,13 @@ impl HostState {
         self.sysctl.insert(key.clone(), None);
     }
 
-    /// A kernel module will be in this state.
+    /// A kernel module is in this state.
     pub fn set_module(&mut self, name: &str, module: Module) {
         self.asked.ask(Query::Module(name.to_owned()));
         self.modules.insert(name.to_owned(), module);
     }
 
-    /// A kernel module will be loaded: parameters that do not exist may exist then.
-    pub fn module_will_load(&mut self) {
-        self.sysctl_may_appear = true;
-    }
-
-    /// A looking command will give this.
+    /// A looking command gives this.
     pub fn set_output(&mut self, run: &Run, output: Known<Output>) {
         self.asked.ask(Query::Run(run.clone()));
         self.outputs.insert(run.clone(), output);

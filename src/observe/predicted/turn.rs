@@ -1,20 +1,15 @@
 //! What earlier steps of a run may have changed when a step's turn comes: whether
 //! an assertion still holds, and which step a decision depends on.
 
-use super::{HostState, Known, Output, Query, Run};
+use super::PredictedState;
+use crate::observe::{Known, Query};
 use crate::values::AbsPath;
 
 /// The name under which a host notes that a change asks for a reboot.
 pub const REBOOT_PENDING: &str = "reboot:changed";
 
 /// Assertions and the changes that may have made them false.
-impl HostState {
-    /// Whether a looking command that succeeds here still does when its step's
-    /// turn comes: nothing is changed between its last success and that step.
-    pub fn still_holds(&self, run: &Run) -> bool {
-        self.asserted.get(run).copied().unwrap_or(0) == self.changes
-    }
-
+impl PredictedState {
     /// Notes that an operation changes the host.
     pub fn count_change(&mut self) {
         self.count_change_at(None);
@@ -26,22 +21,6 @@ impl HostState {
         self.confined.push(place.cloned());
         self.changes = self.changes.saturating_add(1);
         self.changed_by = Some(self.this_step());
-    }
-
-    /// Notes that a looking command has succeeded at this point.
-    pub fn set_asserted(&mut self, run: &Run) {
-        self.set_output(run, Known::Is(Output { code: 0, stdout: String::new() }));
-        self.asserted.insert(run.clone(), self.changes);
-    }
-
-    /// What a looking command gives is expected, and not certain.
-    pub fn leave_unasserted(&mut self, run: &Run) {
-        self.asserted.remove(run);
-    }
-
-    /// What stands at a path is expected, and not certain.
-    pub fn leave_undecided(&mut self, path: &AbsPath) {
-        self.decided.remove(path);
     }
 
     /// How many changes are planned so far.
@@ -82,7 +61,7 @@ impl HostState {
         self.open_changes = 0;
         self.perhaps_changed_by = None;
         self.reboot_by = None;
-        self.left.owed.retain(|owed| owed.starts_with("run:"));
+        self.host.left.owed.retain(|owed| owed.starts_with("run:"));
     }
 
     /// A change will ask for a command that follows it. `open`: the step, where
@@ -91,7 +70,7 @@ impl HostState {
         if open {
             self.perhaps_pending.insert(pending.to_owned(), self.this_step());
         } else {
-            self.left.owed.insert(pending.to_owned());
+            self.host.left.owed.insert(pending.to_owned());
         }
     }
 
@@ -105,48 +84,21 @@ impl HostState {
         self.perhaps_pending.get(pending).map(String::as_str)
     }
 
-    /// Nothing asks any more for what was pending.
-    pub fn forget_pending(&mut self, pending: &str) {
-        self.left.owed.remove(pending);
-        self.perhaps_pending.remove(pending);
+    /// All that was pending is in the plan.
+    pub fn forget_all_pending(&mut self) {
+        self.host.left.owed.clear();
     }
 
-    /// Takes the predicted state for a found one, for planning once more.
-    pub fn settle(&mut self) {
-        self.changes = 0;
-        self.confined.clear();
-        self.rebooted_at = 0;
-        self.open_changes = 0;
-        self.perhaps_changed_by = None;
-        self.reboot_by = None;
-        self.asserted.clear();
-        self.affected = Default::default();
-        self.changed_by = None;
-        self.packages_by = None;
-        self.command_by = None;
-        self.apt_by = None;
-        self.written.clear();
-        self.open_by = None;
-        self.service_by = None;
-        self.uncertain.clear();
-        self.new_homes.clear();
-        self.perhaps_pending.clear();
-        self.apt.released.clear();
+    /// Nothing asks any more for what was pending.
+    pub fn forget_pending(&mut self, pending: &str) {
+        self.host.left.owed.remove(pending);
+        self.perhaps_pending.remove(pending);
     }
 }
 
 /// Which steps of the run may have changed what a later one asks about. What
 /// no plan can predict is decided when the later step's turn comes.
-impl HostState {
-    /// A step's planning begins; what is played from here on is its work.
-    pub fn begin_step(&mut self, id: &str) {
-        self.step = format!("step {id}");
-    }
-
-    pub(super) fn this_step(&self) -> String {
-        if self.step.is_empty() { "an earlier step".to_owned() } else { self.step.clone() }
-    }
-
+impl PredictedState {
     /// The last step that changes anything, as in "step 3".
     pub fn changed_by(&self) -> Option<&str> {
         self.changed_by.as_deref()
@@ -206,13 +158,13 @@ impl HostState {
     }
 
     /// The last step that may make a directory that is not there: as
-    /// [`HostState::brought_by`], or else by a service that it starts.
+    /// [`PredictedState::brought_by`], or else by a service that it starts.
     pub fn made_by(&self, path: &AbsPath) -> Option<&str> {
         self.brought_by().or_else(|| self.served_by(path))
     }
 
     /// The step that may make a file that is not there: as
-    /// [`HostState::rewritten_by`], or else by a service that it starts.
+    /// [`PredictedState::rewritten_by`], or else by a service that it starts.
     pub fn appears_by(&self, path: &AbsPath) -> Option<&str> {
         self.rewritten_by(path).or_else(|| self.served_by(path))
     }
@@ -228,7 +180,7 @@ impl HostState {
         self.uncertain.contains_key(path)
     }
 
-    /// All steps that [`HostState::brought_by`] chooses from, as in "step 1 or step 3".
+    /// All steps that [`PredictedState::brought_by`] chooses from, as in "step 1 or step 3".
     pub fn brought_by_any(&self) -> Option<String> {
         let mut steps: Vec<&str> =
             [&self.packages_by, &self.command_by, &self.open_by].into_iter().flatten().map(String::as_str).collect();
@@ -278,7 +230,7 @@ impl HostState {
     }
 
     pub(super) fn units_may_appear(&mut self) {
-        for unit in self.units.values_mut() {
+        for unit in self.host.units.values_mut() {
             if matches!(unit, Known::Is(unit) if unit.load == "not-found") {
                 *unit = Known::AfterApply;
             }
