@@ -67,8 +67,12 @@ start_engine() {
 install_missing
 if [ "${1:-}" != --fast ]; then start_engine; fi
 if [ "${1:-}" = --prepare ]; then exit 0; fi
-# The Docker clients whose flows are run through the gateway.
-if [ "${1:-}" != --fast ]; then gateway/tests/clients/install.sh; fi
+# The Docker clients whose flows are run through the gateway, while the tests are built.
+clients=
+if [ "${1:-}" != --fast ]; then
+  gateway/tests/clients/install.sh &
+  clients=$!
+fi
 fast=()
 if [ "${1:-}" = --fast ]; then fast=(--fast); fi
 
@@ -81,9 +85,11 @@ export RUST_BACKTRACE=${STOCKADE_TEST_BACKTRACE:-0}
 
 # All test programs run, whatever fails.
 log=$(mktemp)
-trap 'rm -rf "$log" "$state"' EXIT
+trap 'rm -rf "$log" "$state"; [ -z "$clients" ] || kill "$clients" 2>/dev/null || true' EXIT
 code=0
 cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$state/built"
+[ -z "$clients" ] || wait "$clients"
+clients=
 python3 tests/programs.py "${fast[@]}" "$log" <"$state/built" || code=$?
 cargo test --workspace --locked --doc >>"$log" 2>&1 || code=$?
 if [ $code != 0 ]; then cat "$log"; else grep -E '^(     Running|   Doc-tests|test |test result)' "$log"; fi
