@@ -1093,3 +1093,33 @@ fn run_of(site: &Project, at: usize) -> String {
     let history: serde_json::Value = serde_json::from_str(&site.done(&["history", &site.host.name, "--json"])).unwrap();
     history["hosts"][&site.host.name][at]["id"].as_str().unwrap().to_owned()
 }
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn holds_go_and_come_back_with_the_packages_of_a_run() {
+    let site = site("app 1.0\nfresh 1.0\nwas-held 1.0 Unit: yes\nraised 1.0\nguest 1.0\n");
+    converge(&site, "names = [\"app\", \"was-held\", \"raised\"]");
+    site.on_host("apt-mark hold was-held raised >/dev/null");
+    offer(&site, "app 2.0\nraised 2.0\n");
+    steps(
+        &site,
+        &[
+            "name = \"fresh\", held = true",
+            "name = \"guest\"",
+            "name = \"was-held\", state = \"absent\", held = false",
+            "name = \"raised\", version = \"2.0\", held = true",
+            "name = \"app\", version = \"2.0\"",
+        ],
+    );
+    site.converge();
+    let all = "fresh guest was-held raised app";
+    assert_eq!(state(&site, all), "hi 1.0\nii 1.0\nrc 1.0\nhi 2.0\nii 2.0");
+    // What somebody has held since is left alone.
+    site.on_host("apt-mark hold guest app >/dev/null");
+    let shown = site.done(&["undo", "lab1", "--packages", "--plan"]);
+    for part in ["held: true → false", "held: false → true", "it has been held since by someone else"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let undone = site.done(&["undo", "lab1", "--packages", "--yes"]);
+    assert_eq!(state(&site, all), "none\nhi 1.0\nhi 1.0\nhi 1.0\nhi 2.0", "{undone}");
+}

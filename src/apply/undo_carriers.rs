@@ -3,9 +3,10 @@
 //! packages back.
 
 use super::undo::{Undo, UndoPackages};
+use super::undo_packages::{Came, HELD_SINCE};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{Query, StateError};
-use crate::plan::{Access, Op, PackageOp, blame, carries};
+use crate::plan::{Access, Op, PackageOp, blame, carries, with_released};
 use crate::values::{PackageName, UnitName};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ impl Undo<'_> {
     /// Finds which packages stay, on the host as it is: nothing is stopped yet.
     pub(super) fn carriers(&mut self, how: &UndoPackages) -> Result<(), StateError> {
         let UndoPackages::Restore(refused) = how else { return Ok(()) };
-        let came = self.came()?;
+        let Came { packages: came, released, held_since } = self.came()?;
         let now = &self.states.now;
         let access = Access::of(now);
         let protected = access.packages();
@@ -40,20 +41,23 @@ impl Undo<'_> {
         }
         self.wants.extend(wants);
         for name in &came {
+            if held_since.contains(name) {
+                self.staying.entry(name.clone()).or_insert_with(|| HELD_SINCE.to_owned());
+            }
             if let Some(why) = refused.get(name.as_str()) {
                 self.staying.entry(name.clone()).or_insert_with(|| format!("left alone: {why}"));
             }
         }
         let rest: Vec<&PackageName> = came.iter().filter(|name| !self.staying.contains_key(*name)).collect();
         if !self.staying.is_empty() && self.wants.is_empty() {
-            self.needed_by_staying(&rest);
+            self.needed_by_staying(&rest, &released);
         }
         Ok(())
     }
 
     /// What a package that stays cannot be without stays, too: apt is asked what
     /// goes with the others.
-    fn needed_by_staying(&mut self, rest: &[&PackageName]) {
+    fn needed_by_staying(&mut self, rest: &[&PackageName], released: &[PackageName]) {
         // What apt says is true of the host as it is, not as another undo will have left it.
         if rest.is_empty() || self.states.now.changed_by().is_some() {
             return;
@@ -64,7 +68,8 @@ impl Undo<'_> {
                 chosen.iter().filter_map(|at| rest.get(*at)).map(|name| (*name).clone()).collect();
             let op =
                 Op::Package(PackageOp::AptRemove { packages: packages.clone(), purge: true, may_remove: Vec::new() });
-            let words = op.apt_words()?;
+            // What this undo releases is still held when apt is asked.
+            let words = with_released(op.apt_words()?, released.iter());
             let why = match self.states.now.transaction(&words) {
                 Ok(found) => super::undo_packages::objection(found, &packages, &self.states.now.facts.arch),
                 Err(StateError::NotAsked(_)) => {

@@ -21,10 +21,27 @@ pub(super) struct Moved {
     changed: Vec<(PackageName, String, String)>,
     /// Those that were there only because others need them.
     automatic: Vec<PackageName>,
-    /// Those that the run released, or held.
+    /// Those that the run held, which are released.
     released: Vec<PackageName>,
+    /// Those that the run released or removed, which are held again.
     held: Vec<PackageName>,
+    /// Those that were held at their former version and are at the new one: released for
+    /// the way back and held again.
+    lifted: Vec<PackageName>,
+    /// Those that somebody has held since, at what the run made of them.
+    held_since: BTreeSet<PackageName>,
 }
+
+/// Packages that a run brought.
+pub(super) struct Came {
+    pub(super) packages: Vec<PackageName>,
+    /// Packages that the run held, which are released.
+    pub(super) released: Vec<PackageName>,
+    /// Packages that somebody has held since.
+    pub(super) held_since: BTreeSet<PackageName>,
+}
+
+pub(super) const HELD_SINCE: &str = "left alone: it has been held since by someone else";
 
 impl Undo<'_> {
     /// All packages that the run changed, also those that it did not name; none
@@ -44,9 +61,10 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// Packages that the run brought, and that are there.
-    pub(super) fn came(&self) -> Result<Vec<PackageName>, StateError> {
-        Ok(self.moved()?.came)
+    /// Packages that the run brought, and that are there, with the holds that are on them.
+    pub(super) fn came(&self) -> Result<Came, StateError> {
+        let Moved { came, released, held_since, .. } = self.moved()?;
+        Ok(Came { packages: came, released, held_since })
     }
 
     fn moved(&self) -> Result<Moved, StateError> {
@@ -71,8 +89,10 @@ impl Undo<'_> {
     }
 
     fn restore(&mut self, moved: Moved, refused: &BTreeMap<String, String>) {
-        let Moved { mut came, mut went, changed, mut automatic, released, held } = moved;
+        let Moved { mut came, mut went, changed, mut automatic, mut released, mut held, lifted, .. } = moved;
         came.retain(|name| !self.staying.contains_key(name));
+        // The hold of a package that stays stays with it.
+        released.retain(|name| !self.staying.contains_key(name));
         let mut notes = Vec::new();
         for target in &mut went {
             let Some(version) = target.version.clone() else { continue };
@@ -86,6 +106,10 @@ impl Undo<'_> {
         }
         let (mut back, mut stay) = (Vec::new(), Vec::new());
         for (name, now, former) in changed {
+            if moved.held_since.contains(&name) {
+                stay.push((name, HELD_SINCE.to_owned()));
+                continue;
+            }
             let brought = format!("left alone: the run brought it from {former} to {now}, and");
             match (refused.get(name.as_str()), self.offers(&name, &former)) {
                 (Some(why), _) => stay.push((name, format!("{brought} apt refuses the way back: {why}"))),
@@ -101,6 +125,11 @@ impl Undo<'_> {
             }
         }
         automatic.retain(|name| !stay.iter().any(|(other, _)| other == name));
+        let lifted = lifted.into_iter().filter(|name| back.iter().any(|(other, ..)| other == name));
+        for name in lifted {
+            released.push(name.clone());
+            held.push(name);
+        }
         if !released.is_empty() {
             self.marks(&released, Mark::Hold, Mark::Unhold);
         }
@@ -244,6 +273,7 @@ impl Moved {
             match (after.get(name), now.get(name)) {
                 (None, None) => {
                     let version = Some(was.version.clone());
+                    self.held.extend(was.held.then(|| package.clone()));
                     self.went.push(AptTarget { version, ..AptTarget::new(package.clone()) });
                     self.automatic.extend(was.automatic.then_some(package));
                 }
@@ -253,6 +283,11 @@ impl Moved {
                         list.push(package.clone());
                     }
                     if then.version != was.version && then.version == is.version {
+                        match (was.held, then.held, is.held) {
+                            (true, true, true) => self.lifted.push(package.clone()),
+                            (_, false, true) => _ = self.held_since.insert(package.clone()),
+                            (_, _, false) | (false, true, true) => {}
+                        }
                         self.changed.push((package.clone(), is.version.clone(), was.version.clone()));
                         self.automatic.extend(was.automatic.then_some(package));
                     } else if was.automatic && !then.automatic && !is.automatic {
@@ -262,8 +297,15 @@ impl Moved {
                 _ => {}
             }
         }
-        let new = after.keys().filter(|name| !before.contains_key(*name) && now.contains_key(*name));
-        self.came.extend(new.filter_map(|name| name.parse().ok()));
+        for (name, then) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
+            let (Some(is), Ok(package)) = (now.get(name), name.parse::<PackageName>()) else { continue };
+            match (then.held, is.held) {
+                (true, true) => self.released.push(package.clone()),
+                (false, true) => _ = self.held_since.insert(package.clone()),
+                (_, false) => {}
+            }
+            self.came.push(package);
+        }
     }
 
     fn names(&self) -> Vec<PackageName> {
