@@ -1122,4 +1122,23 @@ fn holds_go_and_come_back_with_the_packages_of_a_run() {
     }
     let undone = site.done(&["undo", "lab1", "--packages", "--yes"]);
     assert_eq!(state(&site, all), "none\nhi 1.0\nhi 1.0\nhi 1.0\nhi 2.0", "{undone}");
+
+    // A hold that a later step releases is released where it is in the way.
+    site.on_host("apt-mark unhold guest app >/dev/null");
+    offer(&site, "raised 3.0\nrival 1.0 Conflicts: was-held\nfoe 1.0 Conflicts: raised\n");
+    steps(
+        &site,
+        &[
+            "name = \"rival\", conflicts = \"was-held\"",
+            "name = \"was-held\", state = \"absent\", held = false, purge = true",
+            "name = \"raised\", state = \"latest\"",
+            "name = \"raised\", held = false",
+        ],
+    );
+    site.converge();
+    assert_eq!(state(&site, "rival was-held raised"), "ii 1.0\nnone\nii 3.0");
+    site.on_host("apt-mark hold raised >/dev/null");
+    steps(&site, &["name = \"foe\", may_remove = \"raised\"", "name = \"raised\", state = \"absent\", held = false"]);
+    site.converge();
+    assert_eq!(state(&site, "foe raised"), "ii 1.0\nnone");
 }

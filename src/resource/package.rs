@@ -155,7 +155,7 @@ struct Present {
 
 impl Resource for Packages {
     fn queries(&self, queries: &mut Queries) {
-        queries.extend(self.names.iter().chain(&self.conflicts).cloned().map(Query::Package));
+        queries.extend(self.names.iter().chain(&self.conflicts).chain(&self.may_remove).cloned().map(Query::Package));
         if let DesiredPackages::Present(Present { answers: Some(answers), .. }) = &self.wanted {
             queries.extend(debconf::query(answers).map(Query::Run));
         }
@@ -183,8 +183,9 @@ impl Resource for Packages {
 
     fn unheld_packages(&self) -> &[PackageName] {
         match &self.wanted {
-            DesiredPackages::Present(Present { held: Some(false), .. }) => &self.names,
-            _ => &[],
+            DesiredPackages::Present(Present { held: Some(false), .. })
+            | DesiredPackages::Absent { release: true, .. } => &self.names,
+            DesiredPackages::Present(_) | DesiredPackages::Absent { release: false, .. } => &[],
         }
     }
 
@@ -217,7 +218,7 @@ impl Packages {
         work: Install<'_>,
         planned: &mut Planned,
     ) -> Result<(), PlanError> {
-        let Install { targets, update, raised, unknown, .. } = work;
+        let Install { targets, update, raised, mut freed, unknown, .. } = work;
         let on = host.apt_by().or(host.packages_by().filter(|_| unknown));
         if let (Some(on), false) = (on, targets.is_empty()) {
             // Which packages there are, in which versions, and what goes for them.
@@ -226,7 +227,9 @@ impl Packages {
         let mut remove = Vec::new();
         for name in &self.conflicts {
             if let Some((before, held)) = installed(host, name)? {
-                refuse_held(name, held, "removed as a conflict", "")?;
+                let frees = held && is_released_later(host, name);
+                refuse_held(name, held && !frees, "removed as a conflict", RELEASE_IN_A_STEP)?;
+                freed.extend(frees.then(|| name.clone()));
                 planned.change(format!("conflict {name}"), Some(before), None::<&str>);
                 ask_what_goes(host, name, planned);
                 remove.push(name.clone());
@@ -243,6 +246,10 @@ impl Packages {
                 _ => hold = Some(Op::Package(PackageOp::AptMark { packages: raised, mark: Mark::Hold })),
             }
         }
+        if !(targets.is_empty() && remove.is_empty()) {
+            freed.extend(self.may_go_released(host));
+        }
+        free(&freed, planned);
         if let Some(answers) = &present.answers {
             debconf::plan(answers, &self.names, &targets, host, planned);
         }
@@ -273,6 +280,12 @@ impl Packages {
             planned.action.get_or_insert(Action::Update);
             planned.ops.push(Op::Package(PackageOp::AptMark { packages, mark: Mark::Manual }));
         }
+    }
+
+    /// Held packages that may go for this step, and that a later one releases.
+    fn may_go_released(&self, host: &PredictedState) -> Vec<PackageName> {
+        let is_held = |name: &&PackageName| matches!(host.package(name), Ok(Package::Installed { held: true, .. }));
+        self.may_remove.iter().filter(|name| is_released_later(host, name)).filter(is_held).cloned().collect()
     }
 
     /// Holds, or releases before anything else.
@@ -322,6 +335,7 @@ impl Packages {
                 _ => None,
             };
             if let Some((before, held)) = installed(host, name)?.or(left.map(|left| (left, false))) {
+                let release = release || is_released_later(host, name);
                 refuse_held(name, held && !release, "removed", ", or say held = false in this step")?;
                 if held {
                     planned.change(field(name, "held", self.names.len() > 1), Some("true"), None::<&str>);
@@ -338,6 +352,7 @@ impl Packages {
         }
         if !packages.is_empty() {
             planned.action = Some(Action::Delete);
+            free(&self.may_go_released(host), planned);
             if !released.is_empty() {
                 planned.ops.push(Op::Package(PackageOp::AptMark { packages: released, mark: Mark::Unhold }));
             }
@@ -369,6 +384,23 @@ fn ask_what_goes(host: &HostState, name: &PackageName, planned: &mut Planned) {
         planned.wants.push(Query::Shipped(name.clone()));
     }
 }
+
+/// Whether a step of the plan releases a package, which need not wait for it.
+fn is_released_later(host: &PredictedState, name: &PackageName) -> bool {
+    host.unheld_packages().contains(name)
+}
+
+/// Releases, before anything else, what is in the way of this step and what a later one releases.
+fn free(packages: &[PackageName], planned: &mut Planned) {
+    if packages.is_empty() {
+        return;
+    }
+    packages.iter().for_each(|name| planned.change(format!("held {name}"), Some("true"), Some("false")));
+    planned.ops.insert(0, Op::Package(PackageOp::AptMark { packages: packages.to_vec(), mark: Mark::Unhold }));
+}
+
+/// What else helps where a package is held that is to go for another.
+const RELEASE_IN_A_STEP: &str = ", or release it by a step with state = \"absent\" and held = false";
 
 /// `advice` is what else helps, as the end of a sentence.
 fn refuse_held(name: &PackageName, held: bool, what: &str, advice: &str) -> Result<(), PlanError> {

@@ -313,7 +313,7 @@ fn will_be_installed(host: &mut PredictedState, packages: &[AptTarget], remove: 
             host.set_provided(name, [target.name.to_string()]);
         }
     }
-    remove.iter().for_each(|name| host.set_package(name, Package::Absent));
+    remove.iter().for_each(|name| host.set_package(name, Package::ConfigFiles));
     remove.iter().for_each(|name| host.list_package(name, None));
     if brings_more {
         host.packages_will_appear();

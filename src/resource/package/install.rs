@@ -1,6 +1,6 @@
 //! Which packages of a step are to be installed, and in which versions.
 
-use super::{Present, field, installed, refuse_held};
+use super::{Present, field, installed, is_released_later, refuse_held};
 use crate::observe::{Candidate, Package, PredictedState, Query};
 use crate::plan::{Action, AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, PlanError, Planned};
 use crate::values::{PackageName, compare_versions};
@@ -15,13 +15,23 @@ pub(super) struct Install<'a> {
     pub(super) targets: Vec<AptTarget>,
     /// What is held and gets another version, at which it is held again.
     pub(super) raised: Vec<PackageName>,
+    /// What is held, gets another version, and is released by a later step.
+    pub(super) freed: Vec<PackageName>,
     /// Whether apt knows no package of a name.
     pub(super) unknown: bool,
 }
 
 impl<'a> Install<'a> {
     pub(super) fn new(host: &'a PredictedState, present: &'a Present) -> Install<'a> {
-        Install { host, present, update: false, targets: Vec::new(), raised: Vec::new(), unknown: false }
+        Install {
+            host,
+            present,
+            update: false,
+            targets: Vec::new(),
+            raised: Vec::new(),
+            freed: Vec::new(),
+            unknown: false,
+        }
     }
 
     pub(super) fn package(
@@ -41,8 +51,10 @@ impl<'a> Install<'a> {
             return Ok(());
         }
         let installed = before.as_ref().map(|(version, _)| version.as_str());
-        // A package that this step releases is not held any more.
-        let held = before.as_ref().is_some_and(|(_, held)| *held) && *hold != Some(false);
+        // A package that this step releases, or a later one, is not held any more.
+        let is_held = before.as_ref().is_some_and(|(_, held)| *held);
+        let frees = is_held && hold.is_none() && is_released_later(self.host, name);
+        let held = is_held && *hold != Some(false) && !frees;
         let after = match (installed, pin) {
             (Some(found), Some(pin)) if matches_pin(found, pin) => return Ok(()),
             (_, Some(pin)) => {
@@ -109,6 +121,7 @@ impl<'a> Install<'a> {
             _ => Action::Update,
         });
         planned.change(field(name, "version", several), installed, Some(after));
+        self.freed.extend(frees.then(|| name.clone()));
         self.target(name, None);
         Ok(())
     }

@@ -113,11 +113,14 @@ impl Resource for OnHost {
         }
         let before = installed(host, &name)?;
         let is_broken = matches!(host.package(&name)?, Package::Broken(_));
+        let mut freed = Vec::new();
         if let (Some((found, held)), false) = (&before, is_broken) {
             if *found == version {
                 return Ok(planned);
             }
-            refuse_held(&name, *held, &format!("brought to version {version}"), "")?;
+            let frees = *held && super::is_released_later(host, &name);
+            refuse_held(&name, *held && !frees, &format!("brought to version {version}"), "")?;
+            freed.extend(frees.then(|| name.clone()));
             if !self.options.allow_downgrade && compare_versions(&version, found) == Ordering::Less {
                 return Err(PlanError::Refused(format!(
                     "package {name} is installed in version {found}, and {path} has the older {version}: \
@@ -134,6 +137,7 @@ impl Resource for OnHost {
             may_remove: self.may_remove.clone(),
             options: self.options.clone(),
         }));
+        super::free(&freed, &mut planned);
         super::note_unfinished(host, &mut planned);
         Ok(planned)
     }

@@ -124,7 +124,9 @@ impl All {
     /// or after it: an upgrade releases it for its own work.
     fn freed(&self, host: &PredictedState) -> Vec<PackageName> {
         let is_held = |name: &&PackageName| matches!(host.package(name), Ok(Package::Installed { held: true, .. }));
-        let names = host.unheld_packages().iter().filter(is_held).cloned();
+        // What is to be absent needs no new version.
+        let stays = |name: &&PackageName| host.named_packages().contains(*name);
+        let names = host.unheld_packages().iter().filter(stays).filter(is_held).cloned();
         if matches!(self.op, Op::Package(PackageOp::AptUpgrade { .. })) { names.collect() } else { Vec::new() }
     }
 
