@@ -160,6 +160,30 @@ fn one_apply_sets_what_the_kernel_resets_and_its_undo_puts_all_of_it_back() {
     site.playbook(both);
     site.done(&["apply", "site.toml", "--yes"]);
     assert_eq!(live(&site, &[KEYS[0], KEYS[5]]), "1 1");
+    // What a restart has made of a file goes with the file, in whichever phase it came.
+    site.done(&["undo", &site.host.name, "--yes"]);
+    assert_eq!(live(&site, &[KEYS[0], KEYS[5]]), "0 0");
+    site.on_host("test ! -e /etc/sysctl.d/60-net.conf");
+    let filters = ["net.ipv4.conf.lo.rp_filter", "net.ipv4.conf.all.rp_filter", KEYS[0], KEYS[5]];
+    set("net.ipv4.conf.lo.rp_filter=0 net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.all.accept_redirects=0");
+    let before = live(&site, &filters);
+    let file = |restart: &str| {
+        format!(
+            "[[step]]\n{restart}file = {{ path = \"/etc/sysctl.d/60-net.conf\", content = \"\"\"\nnet.ipv4.ip_forward = 1\n\
+             -net/ipv4/conf/*/rp_filter = 1\n\"\"\" }}\n"
+        )
+    };
+    let restart = "restart = [\"systemd-sysctl\"]\n";
+    // The second phase takes the file that a command has made for what it is.
+    let phases = "[[step]]\ncommand = { run = \"echo a=1 >/srv/made\", creates = \"/srv/made\" }\n\
+                  [[step]]\nline = { path = \"/srv/made\", line = \"b=1\" }\n";
+    for steps in [file(restart), format!("{}{phases}", file(restart))] {
+        site.playbook(&steps);
+        site.done(&["apply", "site.toml", "--yes"]);
+        assert_eq!(live(&site, &filters), "1 1 1 0");
+        let undone = site.done(&["undo", &site.host.name, "--yes"]);
+        assert_eq!(live(&site, &filters), before, "{undone}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 use super::account_files::Texts;
 use super::found::{Found, found};
+use super::undo_sysctl::{applies_files, set_by_files};
 use super::{RunId, Scheduled};
 use crate::observe::{Content, HostState, Malformed, Queries, Query, Run, probe};
 use crate::plan::{
@@ -165,6 +166,10 @@ impl Record {
         // unit must take up again when they are taken back.
         let asked_for: Vec<UnitName> = pending.iter().filter_map(|name| unit_of(name)).collect();
         touched.extend(asked_for.iter().cloned().map(Query::Unit));
+        let restarted: Vec<UnitName> = restarted.chain(asked_for).collect();
+        if restarted.iter().any(applies_files) {
+            touched.extend(set_by_files(plan));
+        }
         let (accounts, found) = found(operations);
         Record {
             id: run.to_string(),
@@ -183,7 +188,7 @@ impl Record {
             moved: moved.collect(),
             removed_homes: removed_homes.collect(),
             trees: trees.collect(),
-            restarted: restarted.chain(asked_for).collect(),
+            restarted,
             pending,
             // What a program with known outcomes does is kept with its files.
             commands: ops().filter(|op| matches!(op, Op::Command(CommandOp::Run { .. }))).count(),

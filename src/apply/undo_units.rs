@@ -2,6 +2,7 @@
 
 use super::undo::{CHANGED_SINCE, Undo};
 use super::undo_files::same;
+use super::undo_sysctl::applies_files;
 use crate::observe::{Content, HostState, Known, PathState, Query, REBOOT_PENDING, RcLinks, StateError, Unit};
 use crate::plan::{Action, CommandOp, FieldChange, FileOp, Op, SystemOp, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
@@ -124,6 +125,26 @@ impl Undo<'_> {
         Ok(())
     }
 
+    /// The files of sysctl.d(5) are applied as they are again, where the run had its own
+    /// applied: before single parameters are put back, which these may change.
+    pub(super) fn apply_files(&mut self) -> Result<(), StateError> {
+        let changed = self.steps.iter().any(|step| !step.ops.is_empty());
+        let mut units = self.unit_names();
+        units.retain(|unit| changed && applies_files(unit) && self.record.restarted.contains(unit));
+        for unit in units {
+            let (Known::Is(before), Known::Is(now)) = (self.states.before.unit(&unit)?, self.states.now.unit(&unit)?)
+            else {
+                continue;
+            };
+            if is_up(before) && is_up(now) && self.is_as_left(&unit)? {
+                let change = FieldChange::new("files", Some("changed"), Some("applied again"));
+                let op = Op::Unit(UnitOp::Systemctl { verb: Verb::Restart, unit: unit.clone() });
+                self.step("service", unit.to_string(), Action::Run, Some(change), vec![op]);
+            }
+        }
+        Ok(())
+    }
+
     /// Units that were there before go back to how they were, and those that
     /// the run restarted for its new files are restarted for the old ones.
     pub(super) fn units(&mut self) -> Result<(), StateError> {
@@ -167,7 +188,7 @@ impl Undo<'_> {
                 (_, "enabled") => ops.push(verb(Verb::Disable)),
                 _ => {}
             }
-            let restarts = changed && self.record.restarted.contains(&name);
+            let restarts = changed && self.record.restarted.contains(&name) && !applies_files(&name);
             match (is_up(before), is_up(now)) {
                 // It did not come up with the run's files, or waits to be started once more.
                 (true, false) if has_failed(now) => ops.push(verb(Verb::Restart)),

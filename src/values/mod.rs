@@ -14,6 +14,7 @@ mod path;
 mod public_key;
 mod secret;
 mod set_with;
+mod sysctl_file;
 mod unit_file;
 
 pub use key_options::{InvalidOptions, KeyOptions};
@@ -31,6 +32,7 @@ pub use path::AbsPath;
 pub use public_key::{InvalidKey, MIN_RSA_BITS, PublicKey, fingerprint, is_key_type};
 pub use secret::Secret;
 pub use set_with::{SetTo, SysctlPattern};
+pub use sysctl_file::{sysctl_assignments, sysctl_named};
 pub use unit_file::{InvalidUnitFile, UnitFile};
 pub use variable::{OWN_VARIABLES, RESERVED_VARIABLES, check_variable};
 pub use version::compare_versions;

@@ -87,6 +87,16 @@ const NOT_COPIED: [&str; 5] = ["forwarding", "disable_xfrm", "disable_policy", "
 const NO_INTERFACES: [&str; 2] = ["all", "default"];
 
 impl SysctlPattern {
+    /// A name with one `*` in place of an interface's, in either form of sysctl.d(5).
+    pub(super) fn of_interfaces(name: &str) -> Option<SysctlPattern> {
+        // The key that it would be for an interface, in its dotted form.
+        const PLACE: &str = "STOCKADE";
+        let (head, tail) = name.split_once('*')?;
+        let key: SysctlKey = format!("{head}{PLACE}{tail}").parse().ok()?;
+        let pattern = SysctlPattern(key.as_str().replacen(PLACE, "*", 1));
+        pattern.proc_paths().is_some().then_some(pattern)
+    }
+
     /// Whether it stands for this parameter.
     pub fn matches(&self, key: &SysctlKey) -> bool {
         let key = key.as_str();
