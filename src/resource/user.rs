@@ -11,7 +11,9 @@ use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
 use super::{Args, Field, Kind, Resource, Type, account, busy, key_file, password};
 use crate::observe::{Content, PathState, PredictedState, Queries, Query};
-use crate::plan::{AccountOp, Action, FileOp, InForce, Op, PlanError, Planned};
+use crate::plan::{
+    AccountOp, Action, FileOp, InForce, LOGIN_DEFS, Op, PlanError, Planned, goes_with_user, own_groups_go,
+};
 use crate::values::{AbsPath, Diagnostic, GroupName, NodeValue, UserName};
 
 pub(super) const KIND: Kind = Kind {
@@ -214,6 +216,8 @@ impl Resource for User {
             User::Absent { name, grant, .. } => {
                 queries.ask(Query::Accounts);
                 queries.ask(Query::User(name.to_string()));
+                queries.ask(Query::Group(name.to_string()));
+                queries.extend(LOGIN_DEFS.parse().ok().map(Query::Content));
                 queries.extend(ssh_dir::default_home(name).map(Query::Path));
                 sudoers::ask_file(queries, grant);
             }
@@ -322,6 +326,9 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
         draft.change("state", Some("present"), Some("absent"));
         if home {
             draft.change("home", Some(account.home), None::<&str>);
+        }
+        if own_groups_go(draft.host()) == Some(true) && goes_with_user(draft.host(), name) {
+            draft.change(&format!("group {name}"), Some("present"), Some("absent"));
         }
         draft.push(Op::Account(AccountOp::UserRemove { name: name.clone(), remove_home: home }));
     } else {

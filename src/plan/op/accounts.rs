@@ -3,7 +3,7 @@
 use super::{Answers, Traits};
 use crate::observe::{Account, FileType, Group, HostState, Known, Part, PathState, PredictedState, Query, Shadow};
 use crate::plan::obstacle::{databases, nothing_mounted};
-use crate::plan::{Access, Meta, NamedAccounts, OpScript, PlanError, moved_tree, predicted_entry};
+use crate::plan::{Access, Meta, NamedAccounts, OpScript, PlanError, goes_with_user, moved_tree, predicted_entry};
 use crate::shell::{Command, NulByte};
 use crate::values::{AbsPath, GroupName, Mode, Secret, UserName};
 
@@ -399,14 +399,13 @@ impl AccountOp {
 }
 
 fn user_will_be_removed(host: &mut PredictedState, name: &UserName, remove_home: bool) {
+    let own_group_goes = goes_with_user(host, name);
     let account = host.users_mut().remove(name.as_str());
     host.shadow_mut().remove(name.as_str());
     for group in host.groups_mut().values_mut() {
         group.members.remove(name.as_str());
     }
-    // userdel(8): the user's own group goes with it (USERGROUPS_ENAB) if nobody else is in it.
-    let own_is_empty = host.groups_mut().get(name.as_str()).is_some_and(|g| g.members.is_empty());
-    if own_is_empty && account.as_ref().is_some_and(|a| a.group == name.as_str()) {
+    if own_group_goes {
         host.groups_mut().remove(name.as_str());
     }
     if let (true, Some(Ok(home))) = (remove_home, account.map(|a| a.home.parse::<AbsPath>())) {
