@@ -294,7 +294,8 @@ fn homes_links_and_directories_that_a_run_has_put_elsewhere_go_back() {
          useradd -m -u 1701 other; echo kept >/home/other/kept; chown other: /home/other/kept
          useradd -m -u 1702 gone
          echo theirs >/srv/of-gone; chown gone: /srv/of-gone
-         ln -s old /srv/link; chown -h other: /srv/link; ln -s old /srv/was-link",
+         ln -s old /srv/link; chown -h other: /srv/link; ln -s old /srv/was-link
+         echo one >/srv/hard; ln /srv/hard /srv/other-name; ln /srv/hard /srv/third-name; echo one >/srv/plain",
     );
     let listed = || -> std::collections::BTreeSet<String> {
         let text = site.on_host(
@@ -323,6 +324,12 @@ file = { path = "/srv/was-link/file", content = "new\n" }
 [[step]]
 file = { path = "/srv/of-gone", state = "absent" }
 [[step]]
+file = { path = "/srv/hard", content = "two\n" }
+[[step]]
+file = { path = "/srv/third-name", state = "absent" }
+[[step]]
+file = { path = "/srv/plain", content = "two\n" }
+[[step]]
 user = { name = "gone", state = "absent" }
 "#,
     );
@@ -334,6 +341,12 @@ user = { name = "gone", state = "absent" }
     let undone = site.done(&["undo", &site.host.name, "--yes"]);
     let after = listed();
     assert_eq!(before.symmetric_difference(&after).collect::<Vec<_>>(), Vec::<&String>::new(), "{undone}");
+    // A name of several is a file of its own by then, which is said of it and of no other.
+    assert_eq!(site.on_host("stat -c %h /srv/hard /srv/other-name /srv/third-name | xargs"), "1 1 1");
+    for path in ["/srv/hard", "/srv/third-name"] {
+        assert!(undone.contains(&format!("before the run {path} was one of 3 hard links to a file")), "{undone}");
+    }
+    assert_eq!(undone.matches("hard links").count(), 2, "{undone}");
 
     // Where somebody has made the old home anew, the moved one stays where it is.
     site.playbook("[[step]]\nuser = { name = \"mover\", home = \"/srv/mover\" }\n[[step]]\nuser = { name = \"gone\", state = \"absent\", remove_home = true }\n");

@@ -96,16 +96,28 @@ impl Undo<'_> {
             }
         };
         let diff = self.diff(path, &ops);
+        let separated = self.separated(path, &ops);
         let is_secret = self.is_secret(path);
         self.step(kind, path.to_string(), action, changes, ops);
         if let Some(step) = self.steps.last_mut() {
             step.sensitive = is_secret;
+            step.notes.extend(separated);
             step.diff = diff;
             if self.record.trees.contains(path) {
                 step.notes.push("the run removed it with all that was in it; that cannot be put back".into());
             }
         }
         Ok(true)
+    }
+
+    /// That a file comes back under one of its names only: the others do not lead to it any more.
+    fn separated(&self, path: &AbsPath, ops: &[Op]) -> Option<String> {
+        let is_written = ops.iter().any(|op| matches!(op, Op::File(FileOp::WriteFile { .. })));
+        let count = Some(self.states.before.hard_links(path)).filter(|count| is_written && *count > 1)?;
+        Some(format!(
+            "before the run {path} was one of {count} hard links to a file: it comes back as a file of its own, and the \
+             other names stay as they are"
+        ))
     }
 
     /// Whether a sensitive step of the run had to do with a path.
