@@ -52,6 +52,10 @@ fn steps_that_contradict_each_other_are_refused_with_both_places() {
             "unit = { name = \"own\", state = \"absent\" }".into(),
         ),
         ("package = { name = \"less\" }".into(), "package = { name = \"less\", state = \"absent\" }".into()),
+        // What belongs to an account that goes belongs to a number.
+        (file("content = \"1\", owner = \"games\""), "user = { name = \"games\", state = \"absent\" }".into()),
+        (file("content = \"1\", group = \"games\""), "user = { name = \"games\", state = \"absent\" }".into()),
+        (file("content = \"1\", group = \"src\""), "group = { name = \"src\", state = \"absent\" }".into()),
         (
             "user = { name = \"ann\", groups = [\"games\"] }".into(),
             "user = { name = \"ann\", groups = [], exclusive_groups = true }".into(),

@@ -3,7 +3,7 @@
 
 use super::PredictedState;
 use crate::observe::tree::below;
-use crate::observe::{Content, Entry, PathState, Queries, Query};
+use crate::observe::{Content, Entry, Known, PathState, Queries, Query};
 use crate::values::AbsPath;
 
 impl PredictedState {
@@ -91,6 +91,30 @@ impl PredictedState {
         }
         for ((top, _), tree) in &mut self.host.trees {
             tree.entries.iter_mut().for_each(|(below, entry)| change(top.join(below).ok(), entry));
+        }
+    }
+
+    /// A user or group goes: what belongs to it has a number only, or the name of another of the same number.
+    pub fn unname(&mut self, name: &str, is_group: bool) {
+        let numbers = |host: &PredictedState| -> Vec<(String, Known<u32>)> {
+            let users = host.users().into_iter().flatten().map(|(name, user)| (name.clone(), user.uid.clone()));
+            let groups = host.groups().into_iter().flatten().map(|(name, group)| (name.clone(), group.gid.clone()));
+            if is_group { groups.collect() } else { users.collect() }
+        };
+        let all = numbers(self);
+        let Some((_, Known::Is(number))) = all.iter().find(|(one, _)| one == name) else { return };
+        let other = all.iter().find(|(one, of)| one != name && *of == Known::Is(*number));
+        let label = other.map_or_else(|| number.to_string(), |(other, _)| other.clone());
+        let trees = self.host.trees.values_mut().flat_map(|tree| tree.entries.values_mut());
+        let paths = self.host.paths.values_mut().filter_map(|state| match state {
+            PathState::Present(entry) => Some(entry),
+            PathState::Absent | PathState::AfterApply => None,
+        });
+        for entry in trees.chain(paths) {
+            let field = if is_group { &mut entry.group } else { &mut entry.owner };
+            if field == name {
+                field.clone_from(&label);
+            }
         }
     }
 

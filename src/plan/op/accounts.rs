@@ -158,6 +158,7 @@ impl Answers for AccountOp {
                 }
             }
             AccountOp::GroupRemove { name } => {
+                host.unname(name.as_str(), true);
                 host.groups_mut().remove(name.as_str());
             }
             AccountOp::UserAdd { .. } => self.user_will_be_added(host),
@@ -400,12 +401,14 @@ impl AccountOp {
 
 fn user_will_be_removed(host: &mut PredictedState, name: &UserName, remove_home: bool) {
     let own_group_goes = goes_with_user(host, name);
+    host.unname(name.as_str(), false);
     let account = host.users_mut().remove(name.as_str());
     host.shadow_mut().remove(name.as_str());
     for group in host.groups_mut().values_mut() {
         group.members.remove(name.as_str());
     }
     if own_group_goes {
+        host.unname(name.as_str(), true);
         host.groups_mut().remove(name.as_str());
     }
     if let (true, Some(Ok(home))) = (remove_home, account.map(|a| a.home.parse::<AbsPath>())) {
