@@ -55,6 +55,7 @@ mod transport;
 mod transport_sudo;
 mod turns;
 mod undo;
+mod unit_relations;
 mod units;
 mod users;
 mod words;

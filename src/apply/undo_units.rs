@@ -203,6 +203,27 @@ impl Undo<'_> {
                 self.step("service", name.to_string(), Action::Update, Some(change), ops);
             }
         }
+        self.switched_too()
+    }
+
+    /// Units that were enabled or disabled before, and are switched with others that
+    /// go back (`Also=`), stay as they were.
+    fn switched_too(&mut self) -> Result<(), StateError> {
+        for name in self.unit_names() {
+            let (Known::Is(before), Known::Is(now)) = (self.states.before.unit(&name)?, self.now.unit(&name)?) else {
+                continue;
+            };
+            let verb = match (before.file.as_str(), now.file.as_str()) {
+                // The links of a script are put back one by one.
+                _ if now.load != "loaded" || now.rc_links.is_some() || self.left_units.contains(&name) => continue,
+                ("enabled", "disabled") => Verb::Enable,
+                ("disabled", "enabled") => Verb::Disable,
+                _ => continue,
+            };
+            let change = FieldChange::new("enabled", Some(now.file.clone()), Some(before.file.clone()));
+            let ops = vec![Op::Unit(UnitOp::Systemctl { verb, unit: name.clone() })];
+            self.step("service", name.to_string(), Action::Update, Some(change), ops);
+        }
         Ok(())
     }
 

@@ -199,6 +199,15 @@ pub struct Unit {
     pub result: String,
     /// Units that systemd stops together with it.
     pub stops: Vec<String>,
+    /// Units that are enabled and disabled together with it (`Also=`).
+    pub also: Vec<String>,
+    /// Units that its files exclude (`Conflicts=`): systemd stops them where it starts this one,
+    /// and the other way round.
+    pub conflicts: Vec<String>,
+    /// Units whose files exclude it, as the host says before the run.
+    pub excluded_by: Vec<String>,
+    /// Units that start and stop with it (`Requires=`, `BindsTo=`): it does not run without them.
+    pub requires: Vec<String>,
     /// Units that start it: they want or require it, or are its sockets, timers and paths.
     pub started_by: Vec<String>,
     /// Whether it is a service that runs to its end and then counts as inactive

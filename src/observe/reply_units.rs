@@ -48,6 +48,10 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
             drop_ins: field("DropInPaths").split_whitespace().map(str::to_owned).collect(),
             // systemd.unit(5): what these name the other way round.
             stops: names(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
+            also: also_of(conditions, &field("Id"), &field("Also")),
+            conflicts: names(&["Conflicts"]),
+            excluded_by: names(&["ConflictedBy"]),
+            requires: names(&["Requires", "BindsTo"]),
             started_by: names(&["TriggeredBy", "WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
             runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
             cannot_reload: field("LoadState") == "loaded" && field("CanReload") == "no",
@@ -56,6 +60,13 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
         };
         host.set_unit(name, Known::Is(unit));
     }
+}
+
+/// What `Also=` names in the files of a unit; lines are `unit<TAB>names`. Without
+/// systemd a field of the unit's tells.
+fn also_of(lines: &str, id: &str, field: &str) -> Vec<String> {
+    let told = lines.lines().filter_map(|line| line.split_once('\t')).filter(|(unit, _)| *unit == id);
+    told.flat_map(|(_, names)| names.split_whitespace()).chain(field.split_whitespace()).map(str::to_owned).collect()
 }
 
 /// How a unit that failed, or is about to be started again, ended.

@@ -269,6 +269,11 @@ impl HostState {
         self.look(Query::Unit(name.clone()), self.units.get(name))
     }
 
+    /// The units of which something is known.
+    pub(crate) fn known_units(&self) -> impl Iterator<Item = (&UnitName, &Unit)> {
+        self.units.iter().filter_map(|(name, unit)| if let Known::Is(unit) = unit { Some((name, unit)) } else { None })
+    }
+
     /// A live kernel parameter ([`Query::Sysctl`]); none if the kernel has no such key.
     ///
     /// # Errors

@@ -9,11 +9,12 @@
 //! reboots, steps that are open, and what a package brings.
 
 use super::live::keep_live;
+use super::relations::{self, Reason};
 use super::turn::leave_unknown_places_open;
 use super::{
     Action, CommandOp, DesiredStep, KNOWN_AFTER_APPLY, Op, PlanError, Planned, StepError, StepPlan, SystemOp, UnitOp,
 };
-use crate::observe::{HostState, PredictedState};
+use crate::observe::{HostState, Known, PredictedState};
 
 /// Every step that a later one contradicts, with the place of both. `steps` are
 /// those that `plans` were made for on `host`, none where that is not known;
@@ -85,16 +86,32 @@ fn contradicted(index: usize, step: &DesiredStep, plans: &[StepPlan], host: &Hos
             return None;
         }
         let what = if step.sensitive || later.sensitive { String::new() } else { what };
+        let why = because(step, later, &state);
+        let remedy = match &why {
+            Some(why) if why.order_decides => "put this step after that one, or make them agree",
+            _ => "the host would never be as both say; remove one of the two, or make them agree",
+        };
+        let why = why.map(|why| format!(": {}", why.text)).unwrap_or_default();
         let place = later.span.as_ref().map(|span| format!(" at {span}")).unwrap_or_default();
         let error = PlanError::Refused(format!(
-            "step {} ({}){place} takes back what this step makes{what}: the host would never be as both say; \
-             remove one of the two, or make them agree",
+            "step {} ({}){place} takes back what this step makes{what}{why}: {remedy}",
             later.id, later.name
         ));
         let (id, name, span) = (step.id.clone(), step.name.clone(), step.span.clone());
         return Some(StepError { id, name, span, error });
     }
     None
+}
+
+/// What systemd's units say of each other that makes one step take back the other.
+fn because(step: &DesiredStep, later: &StepPlan, state: &HostState) -> Option<Reason> {
+    let Known::Is(found) = state.unit(step.resource.unit()?).ok()? else { return None };
+    let unit = found.real.as_ref().or(step.resource.unit())?;
+    let told = later.ops.iter().filter_map(|op| match op {
+        Op::Unit(UnitOp::Systemctl { unit, .. }) => Some(unit),
+        _ => None,
+    });
+    told.filter(|other| *other != unit).find_map(|other| relations::reason(state, other, unit))
 }
 
 /// What a step would still change on a state, in words; none if that is

@@ -31,6 +31,7 @@ mod planning;
 mod predicted;
 mod questions;
 mod read_from;
+mod relations;
 mod resource;
 mod resting;
 mod script;
@@ -59,6 +60,7 @@ pub use pending::PendingNames;
 pub use planner::plan_host;
 use predicted::{moved_tree, predicted_entry};
 pub use questions::queries;
+pub(crate) use relations::{also, names};
 pub use resource::{GivenTree, Resource};
 pub use script::OpScript;
 pub use step::{

@@ -81,6 +81,11 @@ pub trait Resource: Debug + Send + Sync {
         None
     }
 
+    /// The unit of which it says whether it is enabled, runs or is masked.
+    fn unit(&self) -> Option<&UnitName> {
+        None
+    }
+
     /// The unit of which it says whether it runs.
     fn keeps_running(&self) -> Option<(&UnitName, bool)> {
         None

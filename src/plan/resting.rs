@@ -37,10 +37,12 @@ impl<'a> Resting<'a> {
 
     /// The unit's own name, where this one is known to be an alias.
     pub(super) fn own_name(&self, unit: &UnitName) -> UnitName {
-        match self.host.unit(unit) {
-            Ok(Known::Is(Unit { real: Some(real), .. })) => real.clone(),
-            _ => unit.clone(),
-        }
+        let real = |state: &HostState| match state.unit(unit) {
+            Ok(Known::Is(Unit { real: Some(real), .. })) => Some(real.clone()),
+            _ => None,
+        };
+        // An alias may come with the run.
+        real(self.host).or_else(|| real(self.predicted)).unwrap_or_else(|| unit.clone())
     }
 
     /// Whether a unit is a mount point at which something is mounted.

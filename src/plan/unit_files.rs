@@ -1,6 +1,7 @@
 //! What operations do to units: their files in all directories of systemd, what
 //! its generators make units of, and the verbs of systemctl(1).
 
+use super::relations::{self, Related};
 use super::{FileOp, KNOWN_AFTER_APPLY, Meta, Op, PackageOp, Planned, UnitOp, Verb};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{FileType, HostState, Known, PathState, PredictedState, Query, RcLinks, Unit};
@@ -77,7 +78,9 @@ pub(super) fn changed(host: &mut PredictedState, path: &AbsPath, brought: Brough
                     unit.needs_reload = true;
                     heal(unit);
                     if let Brought::Text(text) = brought {
-                        unit.cannot_reload &= !Said::of(text).reloads;
+                        let said = Said::of(text);
+                        unit.cannot_reload &= !said.reloads;
+                        said.related.add(unit);
                     }
                 }
             }
@@ -103,6 +106,15 @@ pub(super) fn changed(host: &mut PredictedState, path: &AbsPath, brought: Brough
             }
             _ => *state = new(path, brought),
         }
+    }
+    if let (false, Brought::Text(text)) = (drop_in, brought) {
+        let said = Said::of(text).related;
+        if let Ok(unit) = file.parse::<UnitName>() {
+            relations::named_by(host, &unit, &said.aliases);
+        }
+        let made_of_it = |(_, unit): &(&UnitName, &Unit)| unit.fragment == path.as_str();
+        let units: Vec<UnitName> = host.known_units().filter(made_of_it).map(|(name, _)| name.clone()).collect();
+        units.iter().for_each(|unit| relations::tied(host, unit, &said));
     }
 }
 
@@ -159,10 +171,11 @@ fn replaced(unit: &mut Unit, path: &AbsPath, brought: Brought<'_>) -> Option<Kno
             // A file comes before what a generator makes of fstab, crypttab or a script.
             let was_script = unit.rc_links.take().is_some();
             if was_script || matches!(before.as_str(), "static" | "disabled" | "generated" | "") {
-                unit.file = if said.installable { "disabled" } else { "static" }.to_owned();
+                said.state().clone_into(&mut unit.file);
             }
             (unit.runs_once, unit.is_on_bus) = (said.runs_once, said.is_on_bus);
             unit.cannot_reload = said.cannot_reload(path);
+            said.related.replace(unit);
             unit.started_by.push(KNOWN_AFTER_APPLY.to_owned());
             None
         }
@@ -190,13 +203,14 @@ fn new(path: &AbsPath, brought: Brought<'_>) -> Known<Unit> {
     match brought {
         Brought::Text(text) => {
             let said = Said::of(text);
-            let file = if said.installable { "disabled" } else { "static" };
-            Known::Is(Unit {
+            let mut unit = Unit {
                 runs_once: said.runs_once,
                 is_on_bus: said.is_on_bus,
                 cannot_reload: said.cannot_reload(path),
-                ..unit("loaded", file)
-            })
+                ..unit("loaded", said.state())
+            };
+            said.related.replace(&mut unit);
+            Known::Is(unit)
         }
         Brought::Link("/dev/null") => Known::Is(unit("masked", "masked")),
         Brought::Link(_) | Brought::Unread | Brought::Nothing => Known::AfterApply,
@@ -209,6 +223,7 @@ struct Said {
     runs_once: bool,
     is_on_bus: bool,
     reloads: bool,
+    related: Related,
 }
 
 impl Said {
@@ -221,7 +236,13 @@ impl Said {
             runs_once: last("Type") == "oneshot" && !remains,
             is_on_bus: last("Type") == "dbus" || !last("BusName").is_empty(),
             reloads: !last("ExecReload").is_empty() || last("Type") == "notify-reload",
+            related: Related::of(&file),
         }
+    }
+
+    /// The state of a unit that is not enabled, in the words of systemctl(1).
+    fn state(&self) -> &'static str {
+        if self.installable { "disabled" } else { "static" }
     }
 
     /// Of services alone: other types of units say otherwise whether they reload.
@@ -306,12 +327,21 @@ pub(super) fn told(host: &mut PredictedState, verb: Verb, name: &UnitName) {
         },
     };
     match verb {
-        Verb::Enable => unit.file = "enabled".into(),
-        Verb::Disable => unit.file = "disabled".into(),
-        Verb::Start | Verb::Restart => unit.active = "active".into(),
+        Verb::Enable | Verb::Disable => {
+            let enable = verb == Verb::Enable;
+            // One with nothing but Also= stays as it is.
+            if unit.file != "indirect" {
+                unit.file = if enable { "enabled" } else { "disabled" }.into();
+            }
+            relations::installed(host, name, &unit, enable);
+        }
+        Verb::Start | Verb::Restart => {
+            unit.active = "active".into();
+            relations::started(host, name, &unit);
+        }
         Verb::Stop => {
             unit.active = "inactive".into();
-            stop_with(host, &unit);
+            relations::stop_with(host, name, &unit);
         }
         Verb::Reload => {}
         Verb::Mask => {
@@ -364,21 +394,6 @@ fn mask(host: &mut PredictedState, name: &UnitName, target: Option<&str>) {
         None => PathState::Absent,
     };
     host.set_path(&path, state);
-}
-
-/// What systemd stops together with a unit, and with those in turn.
-fn stop_with(host: &mut PredictedState, unit: &Unit) {
-    let mut going = unit.stops.clone();
-    while let Some(name) = going.pop() {
-        for (own, state) in host.units_mut() {
-            let Known::Is(found) = state else { continue };
-            let is_it = own.as_str() == name || found.real.as_ref().is_some_and(|real| real.as_str() == name);
-            if is_it && matches!(found.active.as_str(), "active" | "activating" | "reloading") {
-                found.active = "inactive".to_owned();
-                going.extend(found.stops.iter().cloned());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! project's files comes through [`Assets`].
 
 mod account;
+mod also;
 mod apt_repository;
 mod args;
 mod authorized_keys;

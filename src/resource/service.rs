@@ -3,7 +3,7 @@
 //! Says nothing about a unit's files (`unit`, `dropin`). A unit that nothing
 //! has brought and nothing will bring is refused, not hoped for.
 
-use super::{Args, Field, Kind, Resource, Type};
+use super::{Args, Field, Kind, Resource, Type, also};
 use crate::observe::{HostState, Known, PathState, PredictedState, Queries, Query, Run, Unit};
 use crate::plan::{Action, InForce, KNOWN_AFTER_APPLY, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitName};
@@ -181,10 +181,11 @@ impl Resource for Service {
             _ => {}
         }
         match self.enabled {
-            Some(true) => work.enabled()?,
+            Some(true) => work.enabled(host)?,
             Some(false) => work.disabled(),
             None => {}
         }
+        also::switched_too(host, name, unit, &mut work.planned)?;
         work.has_tools(host)?;
         match self.running {
             Some(true) if unit.runs_once => {
@@ -197,6 +198,7 @@ impl Resource for Service {
             }
             Some(true) => {
                 work.started();
+                also::runs_too(host, name, unit, &mut work.planned)?;
                 work.conditions(host)?;
             }
             Some(false) => {
@@ -215,6 +217,10 @@ impl Resource for Service {
             work.planned.notes.push(format!("{} is an alias of {}", self.name, work.name));
         }
         Ok(work.planned)
+    }
+
+    fn unit(&self) -> Option<&UnitName> {
+        Some(&self.name)
     }
 
     fn keeps_running(&self) -> Option<(&UnitName, bool)> {
@@ -251,13 +257,18 @@ impl Work<'_> {
         self.planned.ops.push(Op::Unit(UnitOp::Systemctl { verb, unit: self.name.clone() }));
     }
 
-    fn enabled(&mut self) -> Result<(), PlanError> {
+    fn enabled(&mut self, host: &HostState) -> Result<(), PlanError> {
         // systemctl(1), is-enabled: the words and what they mean.
         let remark = match self.unit.file.as_str() {
             "enabled" => return Ok(()),
             "static" => "static: it has no [Install] section, so that only other units start it",
             "generated" => "generated from another file, which decides whether it starts at boot",
             "transient" => "transient: it has no file that could be enabled",
+            "indirect" if also::leaves_disabled(host, self.name, self.unit, &mut self.planned) => {
+                self.planned.action = Some(Action::Update);
+                self.planned.ops.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Enable, unit: self.name.clone() }));
+                "indirect: only the units it names in Also= can be enabled"
+            }
             "indirect" => "indirect: only the units it names in Also= can be enabled",
             "alias" => "an alias of another unit: enable that one by its own name",
             "bad" => {

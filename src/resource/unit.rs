@@ -1,7 +1,7 @@
 //! `unit`: a unit file of the operator's own in /etc/systemd/system.
 
 use super::in_force::{self, Said};
-use super::{Args, Field, Kind, Resource, Type, docker_daemon, dropin, file, rejected, service};
+use super::{Args, Field, Kind, Resource, Type, also, docker_daemon, dropin, file, rejected, service};
 use crate::observe::{Content, HostState, Known, PredictedState, Queries, Query, Unit};
 use crate::plan::{FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, UnitOp, Verb};
 use crate::values::{AbsPath, UnitFile, UnitName};
@@ -87,15 +87,32 @@ impl UnitInPlace {
         if install(&old) == install(parsed) {
             return Ok(());
         }
-        let verb = |verb| Op::Unit(UnitOp::Systemctl { verb, unit: self.name.clone() });
-        planned.ops.insert(0, verb(Verb::Disable));
+        let words = |file: &UnitFile| -> Vec<String> {
+            file.values("Install", "Also").flat_map(str::split_whitespace).map(str::to_owned).collect()
+        };
+        let (before, after) = (words(&old), words(parsed));
+        let gone = before.into_iter().filter(|other| !after.contains(other)).collect();
+        self.switch(host, Verb::Disable, gone, planned)?;
         if parsed.can_be_enabled() {
-            planned.ops.push(verb(Verb::Enable));
+            self.switch(host, Verb::Enable, after, planned)?;
             planned.change("enabled", Some("by the former [Install] section"), Some("by the new one"));
         } else {
             planned.change("enabled", Some("true"), Some("false"));
             planned.notes.push(format!("{} has no [Install] section any more: it does not start at boot", self.name));
         }
+        Ok(())
+    }
+
+    /// Enables the unit at the end, or disables it first, with those that its file names in `Also=`.
+    fn switch(&self, host: &HostState, verb: Verb, also: Vec<String>, planned: &mut Planned) -> Result<(), PlanError> {
+        let ops = vec![Op::Unit(UnitOp::Systemctl { verb, unit: self.name.clone() })];
+        let mut switched = Planned { ops, ..Planned::nothing() };
+        also::switched_too(host, &self.name, &Unit { also, ..Unit::default() }, &mut switched)?;
+        let at = if verb == Verb::Disable { 0 } else { planned.ops.len() };
+        planned.ops.splice(at..at, switched.ops);
+        planned.changes.extend(switched.changes);
+        planned.notes.extend(switched.notes);
+        planned.wants.extend(switched.wants);
         Ok(())
     }
 
@@ -141,6 +158,9 @@ impl UnitInPlace {
             before.push(Op::Unit(UnitOp::Systemctl { verb: Verb::Disable, unit: self.name.clone() }));
         }
         planned.ops.splice(0..0, before);
+        if let Known::Is(unit) = host.unit(&self.name)? {
+            also::switched_too(host, &self.name, unit, &mut planned)?;
+        }
         Ok(planned)
     }
 }

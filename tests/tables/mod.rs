@@ -7,7 +7,7 @@
 //! `provided` and `providers` (of a virtual package: names), `transactions`
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload, has_conditions,
-//! stops, started_by, runs_once, is_on_bus, rc_links), `sysctl` (string), `modules` (loaded,
+//! stops, also, conflicts, excluded_by, requires, started_by, runs_once, is_on_bus, rc_links), `sysctl` (string), `modules` (loaded,
 //! builtin), `unit_texts` (of a unit: "LINE: what systemd says"), `outputs` (words joined by one space = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, cloud_init, lists_age, interrupted, day), `may_appear = true` (a
@@ -338,6 +338,10 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             result: text(node, "result").unwrap_or_default(),
             has_conditions: flag(node, "has_conditions"),
             stops: list(node, "stops"),
+            also: list(node, "also"),
+            conflicts: list(node, "conflicts"),
+            excluded_by: list(node, "excluded_by"),
+            requires: list(node, "requires"),
             started_by: list(node, "started_by"),
             runs_once: flag(node, "runs_once"),
             is_on_bus: flag(node, "is_on_bus"),

@@ -24,30 +24,39 @@ q_local() { awk -F: '{ print FILENAME ":" $1 }' /etc/passwd /etc/group; }
 q_units() {
   if [ -d /run/systemd/system ]; then
     o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p SourcePath -p DropInPaths -p Result -p ExecMainStatus \
-      -p Type -p CanReload -p RemainAfterExit -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf -p PropagatesStopTo -p WantedBy -p UpheldBy -p TriggeredBy -- "$@")
+      -p Type -p CanReload -p RemainAfterExit -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf -p PropagatesStopTo -p Conflicts -p ConflictedBy -p Requires -p BindsTo -p WantedBy -p UpheldBy -p TriggeredBy -- "$@")
     printf '%s\n' "$o"
     # A unit that is not enabled has no links by its aliases: its file tells them.
     case $o in *LoadState=not-found*) printf -- '--\n'
       grep -s '^Alias=' /etc/systemd/system/*.* /usr/local/lib/systemd/system/*.* /usr/lib/systemd/system/*.* /lib/systemd/system/*.*;; esac
-    case $o in *ActiveState=inactive*) q_conditions "$o";; esac
+    case $o in *LoadState=loaded*) q_unit_files "$o";; esac
     case $o in *SourcePath=/etc/init.d/*) q_rc_links;; esac; :
   else i=; for u in "$@"; do s=$(systemctl is-enabled -- "$u" 2>/dev/null) p=
     case $s in ''|not-found) l=not-found; s=;; masked) l=masked;; *) l=loaded;; esac
     if [ "$l" != masked ] && [ -f "/etc/init.d/${u%.service}" ] && ! has_file "$u"; then l=loaded i=1 p=/etc/init.d/${u%.service}; fi
-    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nSourcePath=%s\nDropInPaths=\n\n' "$u" "$l" "$s" "$p"
+    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nUnitFileState=%s\nNeedDaemonReload=no\nFragmentPath=\nSourcePath=%s\nDropInPaths=\nAlso=%s\n\n' "$u" "$l" "$s" "$p" "$(q_also "$u")"
   done; [ -z "$i" ] || q_rc_links; fi
 }
 # Whether there is a file of a unit's own, which comes before a script of its name.
 has_file() { [ -e "/etc/systemd/system/$1" ] || [ -e "/usr/local/lib/systemd/system/$1" ] || [ -e "/usr/lib/systemd/system/$1" ] || [ -e "/lib/systemd/system/$1" ]; }
 # By these scripts of /etc/init.d start at boot.
 q_rc_links() { printf -- '==\n'; find /etc/rc[0-6S].d -maxdepth 1 -type l -printf '%p\t%l\n' 2>/dev/null; :; }
-# Units that do not run and have conditions or assertions in their files.
-q_conditions() { printf -- '++\n'
-  printf '%s\n' "$1" | awk -v RS= -F '\n' '/LoadState=loaded/ && /ActiveState=inactive/ { u = ""; p = ""
+# What is enabled together with a unit, by the first of its files.
+q_also() { for d in /etc/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+    if [ -f "$d/$1" ]; then sed -n 's/^Also[[:blank:]]*=//p' "$d/$1" | tr '\n' ' '; return; fi
+  done; }
+# Of the files of units: those that do not run and have conditions or assertions, and
+# after a tab what Also= names.
+q_unit_files() { printf -- '++\n'
+  printf '%s\n' "$1" | awk -v RS= -F '\n' '/LoadState=loaded/ { u = ""; p = ""
     for (i = 1; i <= NF; i++) { if ($i ~ /^Id=/) u = substr($i, 4); if ($i ~ /^(FragmentPath|DropInPaths)=\//) { sub(/^[^=]*=/, "", $i); p = p " " $i } }
-    n = split(p, f, " "); has = 0
-    for (i = 1; i <= n; i++) { while ((getline l <f[i]) > 0) if (l ~ /(^|\n)[ \t]*(Condition|Assert)[A-Za-z]+[ \t]*=/) has = 1; close(f[i]) }
-    if (has) print u }'
+    n = split(p, f, " "); has = 0; also = ""
+    for (i = 1; i <= n; i++) { while ((getline l <f[i]) > 0) {
+      if (l ~ /(^|\n)[ \t]*(Condition|Assert)[A-Za-z]+[ \t]*=/) has = 1
+      if (l ~ /(^|\n)[ \t]*Also[ \t]*=/) { gsub(/\\\n/, " ", l); m = split(l, a, "\n"); for (j = 1; j <= m; j++) if (sub(/^[ \t]*Also[ \t]*=/, "", a[j])) also = also " " a[j] }
+    } close(f[i]) }
+    if (has && /ActiveState=inactive/) print u
+    if (also) printf "%s\t%s\n", u, also }'
 }
 q_sysctl() { n=$#
   while [ "$n" -gt 1 ]; do k=$1 f=$2; shift 2; n=$((n-2)); [ ! -e "$f" ] || set -- "$@" "$k" "$f"; done
