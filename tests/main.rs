@@ -54,6 +54,7 @@ mod texts;
 mod transport;
 mod transport_sudo;
 mod turns;
+mod unit_restarts;
 mod undo;
 mod unit_relations;
 mod units;

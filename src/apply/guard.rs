@@ -204,7 +204,8 @@ const SHELL_FILES: [&str; 12] = [
 /// | `MODE`, `TREE` | the program's first argument; whether whole directories are kept |
 /// | `SSHD`, `SSHD_UNIT`, `SSH_SOCKET`, `SUDO`, `NFT`, `NETPLAN`, `NETWORKD`, `UFW`, `RULES` | `1` where the phase changes it |
 /// | `LOGIN` | the user whose shell must still start, or nothing |
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
+    super::program::SOCKETS,
     include_str!("guard/kept.sh"),
     include_str!("guard/sshd.sh"),
     include_str!("guard/login.sh"),

@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 /// The shell's function `take_lock SECONDS`: one run at a time on a host.
 pub const LOCK: &str = include_str!("lock.sh");
 
+/// What the runner and the guard share to start and restart sockets.
+pub(super) const SOCKETS: &str = include_str!("sockets.sh");
+
 /// The program and its data.
 #[derive(Debug)]
 pub struct Program {
@@ -60,6 +63,7 @@ impl Program {
             .set("MAY_GO", &plan.named_removals().into_iter().collect::<Vec<_>>().join(" "))
             .line(LOCK)
             .line(RUN_TEXT)
+            .line(SOCKETS)
             .line(include_str!("runner.sh"));
         let removed = operations.iter().filter_map(|scheduled| match &scheduled.op {
             Op::File(FileOp::Remove { path, recursive: false } | FileOp::MakeLink { path, .. }) => Some(path),

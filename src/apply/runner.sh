@@ -645,7 +645,12 @@ unit_verb() {
   esac
   # Attempts of earlier runs count to systemd's limit of starts (StartLimitBurst=).
   case $v in start | restart) systemctl -q reset-failed -- "$2" 2>/dev/null || : ;; esac
-  systemctl "$v" -- "$2" && r=0 || r=$?
+  # A start of what runs does nothing.
+  case $v:$2 in
+  restart:*.socket) socket_verb restart "$2";;
+  start:*.socket) if [ -n "$down" ]; then socket_verb start "$2"; fi;;
+  *) systemctl "$v" -- "$2";;
+  esac && r=0 || r=$?
   if [ "$r" = 0 ]; then
     paid "$1:$2"
     # What holds until the next boot only has links of its own.

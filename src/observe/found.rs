@@ -210,6 +210,9 @@ pub struct Unit {
     pub requires: Vec<String>,
     /// Units that start it: they want or require it, or are its sockets, timers and paths.
     pub started_by: Vec<String>,
+    /// Of a socket: the service that it starts, where systemd starts no socket while
+    /// that one is active (`Accept=no`).
+    pub starts: Vec<String>,
     /// Whether it is a service that runs to its end and then counts as inactive
     /// (`Type=oneshot` without `RemainAfterExit=yes`).
     pub runs_once: bool,

@@ -53,6 +53,7 @@ pub(super) fn units(host: &mut HostState, queries: &Queries, section: &Section) 
             excluded_by: names(&["ConflictedBy"]),
             requires: names(&["Requires", "BindsTo"]),
             started_by: names(&["TriggeredBy", "WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
+            starts: if field("Accept") == "no" { names(&["Triggers"]) } else { Vec::new() },
             runs_once: field("Type") == "oneshot" && field("RemainAfterExit") == "no",
             cannot_reload: field("LoadState") == "loaded" && field("CanReload") == "no",
             is_on_bus: field("Type") == "dbus",

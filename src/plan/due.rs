@@ -3,7 +3,7 @@
 use super::resting::{Resting, is_mount};
 use super::unit_files::is_unit_source;
 use super::{Action, FieldChange, FileOp, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
-use crate::observe::{HostState, Known, PredictedState, Queries, Query};
+use crate::observe::{HostState, Known, PredictedState, Queries, Query, Unit};
 use crate::values::{UnitFile, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +74,7 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Pred
         guarded.steps(true, false).into_iter().chain(due.steps(false, false)).chain(forgotten.steps()).collect();
     done.splice(end..end, last);
     done.iter_mut().for_each(|step| say_restart(step, predicted));
+    done.iter_mut().for_each(|step| say_service(step, host));
     let mut seen = BTreeMap::new();
     for step in done.iter_mut().filter(|step| step.id.contains(':')) {
         let times = seen.entry(step.id.clone()).or_insert(0);
@@ -184,6 +185,34 @@ fn say_restart(step: &mut StepPlan, predicted: &PredictedState) {
         let why = if unit.as_str().ends_with(".service") { "no ExecReload=" } else { "it cannot reload" };
         step.notes.push(format!("restarts {unit}: {why}"));
     }
+}
+
+/// Says which service is stopped for a socket: systemd starts no socket whose
+/// service is active (systemd.socket(5)).
+fn say_service(step: &mut StepPlan, host: &HostState) {
+    let mut notes = Vec::new();
+    for op in &step.ops {
+        let Op::Unit(
+            UnitOp::Systemctl { verb: Verb::Start | Verb::Restart, unit }
+            | UnitOp::Pending { verb: Verb::Restart, unit, .. },
+        ) = op
+        else {
+            continue;
+        };
+        let Ok(Known::Is(Unit { starts, .. })) = host.unit(unit) else { continue };
+        for service in starts {
+            let found = service.parse().map(|name: UnitName| host.unit(&name));
+            let when = match found {
+                Ok(Ok(Known::Is(found))) if matches!(found.active.as_str(), "inactive" | "failed") => continue,
+                Ok(Ok(Known::Is(_))) => "",
+                Ok(Ok(Known::AfterApply) | Err(_)) | Err(_) => ", where it runs,",
+            };
+            notes.push(format!(
+                "{service}{when} is stopped for {unit} and started again: systemd starts no socket whose service is active"
+            ));
+        }
+    }
+    step.notes.extend(notes);
 }
 
 /// Whether a unit is known not to run.

@@ -343,6 +343,7 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
             excluded_by: list(node, "excluded_by"),
             requires: list(node, "requires"),
             started_by: list(node, "started_by"),
+            starts: list(node, "starts"),
             runs_once: flag(node, "runs_once"),
             is_on_bus: flag(node, "is_on_bus"),
             cannot_reload: flag(node, "cannot_reload"),

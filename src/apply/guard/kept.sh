@@ -52,11 +52,15 @@ keep_unit() { ! is_systemd || systemctl show -p ActiveState -p UnitFileState -- 
 # Starts of earlier phases count to systemd's limits, those of sshd by its socket
 # too: beyond them neither is started any more, and nobody can log in.
 forget_starts() { systemctl -q reset-failed -- "$@" ssh.socket ssh.service sshd.service 2>/dev/null || :; }
-# start_unit UNIT: a socket does not listen while its service runs without it.
+# start_unit UNIT
 start_unit() {
   forget_starts "$1"
-  systemctl start -- "$1" && return
-  case $1 in *.socket) systemctl stop -- "$(systemctl show -p Triggers --value -- "$1")"; systemctl start -- "$1";; esac
+  case $1 in *.socket) socket_verb start "$1";; *) systemctl start -- "$1";; esac
+}
+# restart_unit UNIT
+restart_unit() {
+  forget_starts "$1"
+  case $1 in *.socket) socket_verb restart "$1";; *) systemctl reload-or-restart -- "$1";; esac
 }
 # restore_unit NUMBER UNIT AGAIN: a unit that was told something in the phase is told again.
 restore_unit() {
@@ -71,7 +75,7 @@ restore_unit() {
   case $a in
   active | reloading | activating)
     if ! systemctl -q is-active -- "$2"; then start_unit "$2"
-    elif [ "$3" = again ]; then forget_starts "$2"; systemctl reload-or-restart -- "$2"; fi ;;
+    elif [ "$3" = again ]; then restart_unit "$2"; fi ;;
   *) ! systemctl -q is-active -- "$2" || systemctl stop -- "$2" ;;
   esac
   rm -f -- "/var/lib/stockade/owed/restart:$2" "/var/lib/stockade/owed/reload:$2"

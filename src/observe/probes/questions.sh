@@ -24,7 +24,7 @@ q_local() { awk -F: '{ print FILENAME ":" $1 }' /etc/passwd /etc/group; }
 q_units() {
   if [ -d /run/systemd/system ]; then
     o=$(systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p FragmentPath -p SourcePath -p DropInPaths -p Result -p ExecMainStatus \
-      -p Type -p CanReload -p RemainAfterExit -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf -p PropagatesStopTo -p Conflicts -p ConflictedBy -p Requires -p BindsTo -p WantedBy -p UpheldBy -p TriggeredBy -- "$@")
+      -p Type -p CanReload -p RemainAfterExit -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf -p PropagatesStopTo -p Conflicts -p ConflictedBy -p Requires -p BindsTo -p WantedBy -p UpheldBy -p TriggeredBy -p Triggers -p Accept -- "$@")
     printf '%s\n' "$o"
     # A unit that is not enabled has no links by its aliases: its file tells them.
     case $o in *LoadState=not-found*) printf -- '--\n'
