@@ -4,20 +4,26 @@ use super::HostState;
 use super::reply::Section;
 use crate::values::AbsPath;
 
-/// Mount points with their options and the sort of their file system: one
-/// process, whatever there is (proc_pid_mountinfo(5)).
-pub(super) const PROBE: &str = r#"q_mounts() { awk '{ for (i = 7; i < NF && $i != "-"; i++); print $5, $6 "," $(i + 3), $(i + 1) }' /proc/self/mountinfo; }"#;
+/// Mount points with their options, the sort of their file system, its device, what
+/// of it is mounted, and its source: one process, whatever there is (proc_pid_mountinfo(5)).
+pub(super) const PROBE: &str = r#"q_mounts() { awk '{ for (i = 7; i < NF && $i != "-"; i++); print $5, $6 "," $(i + 3), $(i + 1), $3, $4, $(i + 2) }' /proc/self/mountinfo; }"#;
 
 /// File systems in which the kernel alone makes files.
 const KERNEL_MADE: [&str; 2] = ["proc", "sysfs"];
 
 /// A file system at its mount point.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mount {
     /// Whether it is mounted read-only.
     pub read_only: bool,
     /// Its sort, such as `ext4`.
     pub file_system: String,
+    /// The numbers of its device, such as `8:1`.
+    pub device: String,
+    /// Which of its directories is mounted: `/` unless it is bound.
+    pub root: String,
+    /// Its source, in the words of whoever has mounted it.
+    pub source: String,
 }
 
 pub(super) fn read(host: &mut HostState, section: &Section) {
@@ -25,9 +31,10 @@ pub(super) fn read(host: &mut HostState, section: &Section) {
         let mut words = line.split(' ');
         let Some(path) = words.next() else { continue };
         let read_only = words.next().unwrap_or_default().split(',').any(|option| option == "ro");
-        let file_system = words.next().unwrap_or_default().to_owned();
+        let mut next = || unescaped(words.next().unwrap_or_default());
+        let (file_system, device, root, source) = (next(), next(), next(), next());
         if let Ok(path) = unescaped(path).parse() {
-            host.set_mount(path, Mount { read_only, file_system });
+            host.set_mount(path, Mount { read_only, file_system, device, root, source });
         }
     }
 }
@@ -48,6 +55,20 @@ impl HostState {
     /// Whether a path is itself a mount point, as far as the host could tell.
     pub(super) fn is_mounted(&self, path: &AbsPath) -> bool {
         self.mounts.contains_key(&self.real_place(path))
+    }
+
+    /// What is mounted at a path, as far as the host could tell.
+    pub(super) fn mounted_at(&self, path: &AbsPath) -> Option<&Mount> {
+        self.mounts.get(&self.real_place(path))
+    }
+
+    /// The numbers of the device that has a path, and where on it.
+    pub fn on_device(&self, path: &AbsPath) -> Option<(&str, String)> {
+        let place = self.real_place(path);
+        let (at, mount) = self.mount_of(path).filter(|(_, mount)| !mount.root.is_empty())?;
+        let below = place.as_str().strip_prefix(at.as_str().trim_end_matches('/'))?;
+        let root = format!("{}{below}", mount.root.trim_end_matches('/'));
+        Some((&mount.device, if root.is_empty() { "/".to_owned() } else { root }))
     }
 
     /// The first mount point below a path.
@@ -104,6 +125,17 @@ mod tests {
         ] {
             assert_eq!(host.read_only_at(&path(at)), read_only.map(path), "{at}");
             assert_eq!(host.kernel_made_at(&path(at)), kernel_made.map(path), "{at}");
+        }
+        let bound = b"/ rw,rw ext4 8:1 / /dev/sda1\n/home rw,rw btrfs 0:30 /@home /dev/sdb\n/b rw,rw ext4 8:1 /srv/my\\040data /dev/sda1\n".to_vec();
+        let mut other = HostState::default();
+        read(&mut other, &Section { output: bound, code: 0, errors: String::new() });
+        for (at, device, root) in [
+            ("/", "8:1", "/"),
+            ("/srv/x", "8:1", "/srv/x"),
+            ("/home/me", "0:30", "/@home/me"),
+            ("/b", "8:1", "/srv/my data"),
+        ] {
+            assert_eq!(other.on_device(&path(at)), Some((device, root.to_owned())), "{at}");
         }
         assert_eq!(host.mounted_below(&path("/srv")), Some(&path("/srv/my data")));
         assert_eq!(host.mounted_below(&path("/opt")), None);

@@ -347,7 +347,7 @@ fn words(options: &str) -> Vec<String> {
 }
 
 /// A field of fstab(5), where blanks and backslashes are octal.
-fn unescaped(field: &str) -> String {
+pub(super) fn unescaped(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |field, (escape, plain)| field.replace(escape, plain))

@@ -1,10 +1,10 @@
 //! Restarts and reloads that are due, as steps of a plan.
 
-use super::resting::{Resting, is_mount};
-use super::unit_files::is_unit_source;
-use super::{Action, FieldChange, FileOp, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
+use super::mounted::{mounts_anew, point_of};
+use super::resting::Resting;
+use super::{Action, FieldChange, Op, StepPlan, UnitOp, Verb, decided_at_its_turn};
 use crate::observe::{HostState, Known, PredictedState, Queries, Query, Unit};
-use crate::values::{UnitFile, UnitName};
+use crate::values::{AbsPath, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds the restarts and reloads that the changing steps ask for: each once, at
@@ -61,6 +61,8 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Pred
         }
         // It starts with all that is there by then.
         starts(&step).for_each(|unit| _ = due.0.remove(unit));
+        // What stands below a mount point is found in what will be mounted there.
+        done.extend(due.take_mounts_above(&step).steps(false, false));
         if step.kind == "flush" {
             done.extend(guarded.steps(true, false));
             done.extend(due.steps(false, false));
@@ -90,7 +92,12 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Pred
 /// out those that a step of the run wants to be stopped: it would start what is
 /// not to run. What is mounted is remounted in place of a restart.
 pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
-    let anew: BTreeSet<UnitName> = steps.iter().flat_map(|step| &step.ops).filter_map(mounts_anew).collect();
+    let anew: BTreeSet<UnitName> = steps
+        .iter()
+        .flat_map(|step| &step.restart)
+        .map(|unit| resting.own_name(unit))
+        .filter(|unit| steps.iter().flat_map(|step| &step.ops).any(|op| mounts_anew(op, unit, resting.host)))
+        .collect();
     for step in steps {
         let mut notes = BTreeSet::new();
         for units in [&mut step.restart, &mut step.reload] {
@@ -122,17 +129,6 @@ pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
             step.notes.extend(notes);
         }
     }
-}
-
-/// The mount unit of which an operation writes what no remount takes up
-/// (systemd.mount(5)).
-fn mounts_anew(op: &Op) -> Option<UnitName> {
-    let Op::File(FileOp::WriteFile { path, content, .. }) = op else { return None };
-    let parent = path.parent()?;
-    let name = parent.file_name().strip_suffix(".d").unwrap_or_else(|| path.file_name()).to_owned();
-    let file = UnitFile::parse(&String::from_utf8_lossy(content)).ok()?;
-    let is_new = ["What", "Where", "Type"].iter().any(|key| file.values("Mount", key).next().is_some());
-    name.parse().ok().filter(|unit| is_new && is_unit_source(path) && is_mount(unit))
 }
 
 /// Asks what the units are for which an earlier run has left something pending.
@@ -272,6 +268,20 @@ impl Due {
         for (unit, (verb, because)) in std::mem::take(&mut other.0) {
             because.into_iter().for_each(|because| self.add(&unit, verb, because));
         }
+    }
+
+    /// Takes the restarts of mounts out that come before a step: one whose turn
+    /// decides it, or that changes something below a mount point.
+    fn take_mounts_above(&mut self, step: &StepPlan) -> Due {
+        let changes = |at: &AbsPath| {
+            step.open.is_some() || step.ops.iter().filter_map(Op::file).any(|op| op.place().is_within(at))
+        };
+        let is_above = |(unit, due): &(UnitName, (Verb, Vec<Reason>))| {
+            due.0 == Verb::Restart && point_of(unit).as_ref().is_some_and(changes)
+        };
+        let (above, others) = std::mem::take(&mut self.0).into_iter().partition(is_above);
+        self.0 = others;
+        Due(above)
     }
 
     fn steps(&mut self, guard: bool, first: bool) -> Vec<StepPlan> {

@@ -2,6 +2,7 @@
 //! it will have made, and played on it.
 
 use super::live::keep_live;
+use super::mounted::{is_mounted, mounts_anew, point_of};
 use super::op::RESTARTS;
 use super::pending::PendingNames;
 use super::questions::ask_above;
@@ -31,6 +32,8 @@ pub(super) struct Planning<'a> {
     passed: bool,
     /// The last step that asks for a restart which has not been done.
     asks_for_restart: Option<String>,
+    /// What the steps so far write.
+    written: Vec<Op>,
 }
 
 impl<'a> Planning<'a> {
@@ -59,6 +62,7 @@ impl<'a> Planning<'a> {
             errors: Vec::new(),
             passed: host.left.resumed_at.as_deref().is_some_and(|id| !id.is_empty()),
             asks_for_restart: None,
+            written: Vec::new(),
         }
     }
 
@@ -208,11 +212,27 @@ impl<'a> Planning<'a> {
         if step.action != Action::None && !(step.restart.is_empty() && step.reload.is_empty()) {
             self.asks_for_restart = Some(step.id.clone());
         }
+        self.mounts(step);
         if (step.guard || step.kind == "flush")
             && let Some(id) = self.asks_for_restart.take()
         {
             self.predicted.may_be_changed_by(RESTARTS, &format!("step {id}"));
             self.predicted.service_will_start(Some(&format!("step {id}")));
+        }
+    }
+
+    /// Where a step has a mount unit restarted that is mounted anew by it, what
+    /// is below it is decided after that.
+    fn mounts(&mut self, step: &StepPlan) {
+        if step.action == Action::None {
+            return;
+        }
+        self.written.extend(step.ops.iter().filter(|op| op.replaced().is_some()).cloned());
+        for unit in step.restart.iter().filter(|unit| is_mounted(unit, self.host)) {
+            if self.written.iter().any(|op| mounts_anew(op, unit, self.host)) {
+                self.predicted.mounts_may_change();
+                point_of(unit).iter().for_each(|at| self.predicted.leave_tree_uncertain(at));
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! Units are compared by their own names: a step, or an earlier run, may name one
 //! by an alias (systemd.unit(5)).
 
+use super::mounted::is_mounted;
 use super::unit_files::removes_file_of;
 use super::{Action, DesiredStep, Op, StepPlan};
 use crate::observe::{HostState, Known, PredictedState, Unit};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// What the steps of a run say of units: whether each runs, by the last step that tells.
 pub(super) struct Resting<'a> {
-    host: &'a HostState,
+    pub(super) host: &'a HostState,
     predicted: &'a PredictedState,
     wanted: BTreeMap<UnitName, (bool, &'a str)>,
 }
@@ -47,7 +48,7 @@ impl<'a> Resting<'a> {
 
     /// Whether a unit is a mount point at which something is mounted.
     pub(super) fn is_mounted(&self, unit: &UnitName) -> bool {
-        is_mount(unit) && matches!(self.host.unit(unit), Ok(Known::Is(found)) if found.active == "active")
+        is_mounted(unit, self.host)
     }
 
     /// The step that wants a unit, by its own name, to be stopped.
@@ -79,9 +80,4 @@ impl<'a> Resting<'a> {
         let step = changing().find(|step| step.ops.iter().any(removes)).filter(|_| !is_wanted)?;
         Some(format!("step {} removes its file", step.id))
     }
-}
-
-/// Whether a unit is a mount point.
-pub(super) fn is_mount(unit: &UnitName) -> bool {
-    unit.as_str().ends_with(".mount")
 }

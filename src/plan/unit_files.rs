@@ -363,7 +363,7 @@ pub(super) fn told(host: &mut PredictedState, verb: Verb, name: &UnitName) {
 }
 
 /// The mount point that the name of a mount unit stands for (systemd-escape(1)).
-fn mounted_at(stem: &str) -> Option<AbsPath> {
+pub(super) fn mounted_at(stem: &str) -> Option<AbsPath> {
     let mut path = vec![b'/'];
     let mut rest = if stem == "-" { &[] } else { stem.as_bytes() };
     while let [first, more @ ..] = rest {

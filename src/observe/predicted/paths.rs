@@ -3,7 +3,7 @@
 
 use super::PredictedState;
 use crate::observe::tree::below;
-use crate::observe::{Content, Entry, Known, PathState, Queries, Query};
+use crate::observe::{Content, Entry, Known, Mount, PathState, Queries, Query};
 use crate::values::AbsPath;
 
 impl PredictedState {
@@ -182,6 +182,11 @@ impl PredictedState {
     /// Whether a path is itself a mount point, as far as that is known.
     pub fn is_mounted(&self, path: &AbsPath) -> bool {
         self.mounts_are_known() && self.host.is_mounted(path)
+    }
+
+    /// What is mounted at a path, as far as the host could tell.
+    pub fn mounted_at(&self, path: &AbsPath) -> Option<&Mount> {
+        self.host.mounted_at(path).filter(|_| self.mounts_are_known())
     }
 
     /// The first mount point below a path, as far as that is known.

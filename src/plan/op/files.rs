@@ -65,6 +65,19 @@ impl FileOp {
         }
     }
 
+    /// The place that it is about.
+    pub(in crate::plan) fn place(&self) -> &AbsPath {
+        match self {
+            FileOp::WriteFile { path, .. }
+            | FileOp::MakeDirectory { path, .. }
+            | FileOp::MakeLink { path, .. }
+            | FileOp::Remove { path, .. }
+            | FileOp::SetMeta { path, .. }
+            | FileOp::SetTree { path, .. }
+            | FileOp::Download { path, .. } => path,
+        }
+    }
+
     /// The one place that it changes, where there is no other.
     pub(in crate::plan) fn only_place(&self) -> Option<&AbsPath> {
         match self {

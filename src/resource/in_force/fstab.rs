@@ -2,9 +2,10 @@
 //! a unit file of that name in /etc/systemd/system comes before it, and drop-ins
 //! of the unit say otherwise.
 
+use super::mounted::{self, Wanted};
 use super::units::{ask_unit, assignments, drop_ins};
 use super::{Said, paths};
-use crate::observe::{Content, HostState, PathState, Queries, Query};
+use crate::observe::{Content, HostState, PathState, PredictedState, Queries, Query};
 use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ pub(super) fn ask(queries: &mut Queries) {
     queries.extend(paths(&[OWN]).into_iter().map(Query::Names));
 }
 
-pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
+pub(super) fn file(host: &PredictedState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let mut found = InForce::default();
     let Ok(Content::Bytes(bytes)) = host.content(path) else { return Ok(found) };
     let text = String::from_utf8_lossy(bytes).into_owned();
@@ -39,6 +40,10 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
         // Only where there are drop-ins they are asked for.
         if super::units::names(&unit).iter().any(|name| names.contains(&format!("{name}.d"))) {
             otherwise(host, &unit, &entry, &mut found)?;
+        }
+        if found.overridden.is_empty() {
+            let Entry { source, target, kind, options } = &entry;
+            mounted::otherwise(host, &Wanted { unit: &unit, source, target, kind, options }, &mut found);
         }
     }
     Ok(found)

@@ -14,6 +14,7 @@ mod fstab;
 mod login;
 mod logrotate;
 mod modules;
+mod mounted;
 mod ordered;
 mod ssh_client;
 mod sshd;

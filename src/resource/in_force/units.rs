@@ -7,10 +7,11 @@
 //! the first directory wins. The last value of a setting counts, except where
 //! values add up; an empty value takes away those before it.
 
+use super::mounted::{Wanted, otherwise};
 use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
-use crate::observe::{Content, HostState, Known, PathState, Queries, Query, StateError};
-use crate::plan::{InForce, Override, PlanError};
+use crate::observe::{Content, HostState, Known, PathState, PredictedState, Queries, Query, StateError};
+use crate::plan::{InForce, Override, PlanError, point_of};
 use crate::values::{AbsPath, UnitName};
 use std::collections::BTreeSet;
 
@@ -110,7 +111,7 @@ pub(in crate::resource) fn ask_unit(queries: &mut Queries, unit: &str) {
 /// # Errors
 /// The state cannot tell.
 pub(in crate::resource) fn unit_file(
-    host: &HostState,
+    host: &PredictedState,
     unit: &str,
     path: &AbsPath,
     said: Said<'_>,
@@ -120,8 +121,25 @@ pub(in crate::resource) fn unit_file(
     if let Some(files) = files_of(host, unit, path, content, &mut found)? {
         found.overridden.extend(said_otherwise(&files, path, said));
         super::environment::of_files(host, unit, &files, path, said, &mut found)?;
+        if found.overridden.is_empty() && unit.ends_with(".mount") {
+            mounted(host, unit, &files, path, &mut found);
+        }
     }
     Ok(found)
+}
+
+/// Says what is mounted where a file of a mount unit says otherwise.
+fn mounted(host: &PredictedState, unit: &str, files: &[ConfigFile], path: &AbsPath, found: &mut InForce) {
+    let all: Vec<Assignment<'_>> = files.iter().flat_map(assignments).filter(|said| said.section == "Mount").collect();
+    let last = |key: &str| all.iter().rfind(|said| said.key == key);
+    let value = |key: &str| last(key).map(|said| said.value.as_str()).unwrap_or_default();
+    // What another file says is told of that one.
+    if ["What", "Type"].iter().any(|key| last(key).is_some_and(|said| said.file == path)) {
+        let target = unit.parse().ok().and_then(|unit| point_of(&unit));
+        let target = target.as_ref().map(AbsPath::as_str).unwrap_or_default();
+        let (source, kind, options) = (value("What"), value("Type"), value("Options"));
+        otherwise(host, &Wanted { unit, source, target, kind, options }, found);
+    }
 }
 
 /// The files of a unit that count for a file of it, in the order in which they
