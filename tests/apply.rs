@@ -115,7 +115,7 @@ service = { name = "hello.service", running = true }
     project.playbook(&format!("{unit}\n[[step]]\nfile = {{ path = \"/etc/hello.conf\", content = \"x\\n\" }}\n"));
     let planned = project.run(&["plan", "site.toml", "--detailed-exitcode"]);
     assert_eq!(planned.code, 2, "{planned:?}");
-    assert!(planned.out.contains("owed by an earlier run"), "{planned:?}");
+    assert!(planned.out.contains("left pending by an earlier run"), "{planned:?}");
     project.converge();
     assert_ne!(project.on_host("systemctl show -p MainPID --value hello"), pid);
 }

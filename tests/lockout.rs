@@ -299,7 +299,7 @@ fn a_restart_that_is_owed_to_a_unit_that_is_gone_stops_nobody() {
     assert_eq!(project.apply().code, 3);
     project.playbook("[[step]]\nfile = { path = \"/srv/y\", content = \"x\" }\n");
     let paid = project.apply();
-    assert!(paid.code == 0 && paid.out.contains("owed by an earlier run"), "{paid:?}");
+    assert!(paid.code == 0 && paid.out.contains("left pending by an earlier run"), "{paid:?}");
     // What is gone is owed nothing: when it comes back it starts with what is there.
     assert_eq!(project.on_host("systemctl is-active 'a@b\\x2dc.service'; ls /var/lib/stockade/owed"), "active");
 }

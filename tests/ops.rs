@@ -20,7 +20,7 @@
 //! # with a default: guarded (false), outlasts_undo (false), may_undo_others (false), reaches ([])
 //! # barrier: what may not be moved across it, of "packages" (one transaction), "reload" (of systemd), "guard" (a phase)
 //! # left.paths: what stands there after it where the prediction does not say so
-//! # from = "undo": the operation is one of those that take the run back; left.owed is what the run has left
+//! # from = "undo": the operation is one of those that take the run back; left.pending is what the run has left
 //! sandbox = true                                  # is carried out below a directory of its own in place of /opt
 //! # serves = "text": what http://served answers
 //! # there also: prepare, meanwhile and since (shell text, before the plan, between plan and run, before the undo),

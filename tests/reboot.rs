@@ -134,7 +134,7 @@ fn a_reboot_that_a_failed_run_did_not_come_to_is_owed_and_one_that_does_not_happ
     assert_eq!(site.told(&["apply", "site.toml", "--yes"]).0, 3);
     site.on_host("touch /srv/fixed");
     let planned = site.done(&["plan", "site.toml"]);
-    assert!(planned.contains("reboot: owed by an earlier run"), "{planned}");
+    assert!(planned.contains("reboot: left pending by an earlier run"), "{planned}");
 
     // A host that refuses to go down: the connection stays, and so does the boot id.
     site.on_host("mv /usr/bin/systemctl /usr/bin/systemctl.real; printf '#!/bin/sh\\n[ \"$1\" != reboot ] || exit 0\\nexec /usr/bin/systemctl.real \"$@\"\\n' >/usr/bin/systemctl; chmod 755 /usr/bin/systemctl");

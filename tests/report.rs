@@ -37,24 +37,25 @@ fn failed(sensitive: bool) -> HostOutcome {
     let planned = plan("web2");
     let mut bad = planned.steps[0].clone();
     bad.sensitive = sensitive;
-    let endings = [StepEnding::Failed, StepEnding::Unchanged, StepEnding::NotReached];
+    let endings = [StepStatus::Failed, StepStatus::Unchanged, StepStatus::NotReached];
     HostOutcome {
         seconds: 3.25,
         steps: planned.steps.into_iter().zip(endings).collect(),
-        failure: Some(Failure {
+        failure: Some(FailedStep {
             step: bad,
             message: "put ended with code 1".into(),
             output: "E: \x1b[31mno space\x1b[0m left\n".into(),
         }),
-        ..HostOutcome::new("web2", Ending::Failed)
+        ..HostOutcome::new("web2", HostStatus::Failed)
     }
 }
 
 fn outcomes() -> Vec<HostOutcome> {
-    let converged = HostOutcome { changed: 2, seconds: 12.34, ..HostOutcome::new("web1", Ending::Converged) };
-    let unreachable = HostOutcome { error: Some("db: no route".into()), ..HostOutcome::new("db", Ending::Unreachable) };
-    let drifting = HostOutcome { remaining: Some(plan("odd")), ..HostOutcome::new("odd", Ending::NotConverged) };
-    let waiting = HostOutcome { error: Some("not begun".into()), ..HostOutcome::new("late", Ending::NotBegun) };
+    let converged = HostOutcome { changed: 2, seconds: 12.34, ..HostOutcome::new("web1", HostStatus::Converged) };
+    let unreachable =
+        HostOutcome { error: Some("db: no route".into()), ..HostOutcome::new("db", HostStatus::Unreachable) };
+    let drifting = HostOutcome { remaining: Some(plan("odd")), ..HostOutcome::new("odd", HostStatus::NotConverged) };
+    let waiting = HostOutcome { error: Some("not begun".into()), ..HostOutcome::new("late", HostStatus::NotBegun) };
     vec![converged, failed(false), unreachable, drifting, waiting]
 }
 

@@ -43,7 +43,7 @@ fn a_group_that_a_command_makes_is_not_said_to_come_from_a_package() {
 
 /// Steps, what is said of them, what the summary says, and what shows on the
 /// host that it is so.
-struct Ending {
+struct HostStatus {
     steps: &'static str,
     code: i32,
     says: &'static [&'static str],
@@ -56,7 +56,7 @@ struct Ending {
 fn every_ending_of_a_step_is_said_as_it_was() {
     let project = Project::new();
     let endings = [
-        Ending {
+        HostStatus {
             steps: "[[step]]\nfile = { path = \"/etc/e1\", content = \"x\" }\n[[step]]\ncommand = { run = \"touch /etc/e2; exit 3\", creates = \"/etc/never\" }\n[[step]]\nfile = { path = \"/etc/e3\", content = \"x\" }\n",
             code: 3,
             says: &[
@@ -68,28 +68,28 @@ fn every_ending_of_a_step_is_said_as_it_was() {
             never: &["nothing changed", "e3  (step 3) …"],
             ask: ("cd /etc; ls e1 e2 e3 2>/dev/null || :", "e1\ne2"),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\nfile = { path = \"/etc/e4\", content = \"x\", validate = \"grep -q y %s\" }\n",
             code: 3,
             says: &["file /etc/e4  (step 1) … FAILED", "nothing changed", "the file was left as it was"],
             never: &["in part"],
             ask: ("cd /etc; ls e4 2>/dev/null || :", ""),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\ncheck = { command = \"test -e /etc/never\" }\n",
             code: 3,
             says: &["check  (step 1) … FAILED", "nothing changed"],
             never: &["in part"],
             ask: ("ls /etc/never 2>/dev/null || :", ""),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\ncommand = { run = \"touch /etc/e5\", creates = \"/etc/e5\" }\n[[step]]\ncommand = { run = \"touch /etc/e6\", unless = \"test -e /etc/e5\" }\n",
             code: 0,
             says: &["command  (step 1) … ran", "command  (step 2) … was not due", "converged", "1 step changed"],
             never: &["2 steps changed", "(step 2) … ran"],
             ask: ("cd /etc; ls e5 e6 2>/dev/null || :", "e5"),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\ncommand = { run = \"touch /etc/e7\", unless = \"false\" }\n",
             code: 3,
             says: &[
@@ -101,14 +101,14 @@ fn every_ending_of_a_step_is_said_as_it_was() {
             never: &["1 steps"],
             ask: ("cd /etc; ls e7", "e7"),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\nfile = { path = \"/etc/e1\", content = \"x\" }\n",
             code: 0,
             says: &["nothing differs"],
             never: &["created", "updated", "… ran"],
             ask: ("cat /etc/e1", "x"),
         },
-        Ending {
+        HostStatus {
             steps: "[[step]]\nunit = { name = \"ends.service\", content = \"[Service]\\nExecStart=/bin/sh -c 'exit 7'\\n\" }\n[[step]]\nservice = { name = \"ends.service\", running = true }\n",
             code: 3,
             says: &["NOT CONVERGED", "running: failed → true", "exit-code, exit status 7"],
@@ -117,7 +117,7 @@ fn every_ending_of_a_step_is_said_as_it_was() {
         },
     ];
     let mut failures = Vec::new();
-    for Ending { steps, code, says, never, ask } in &endings {
+    for HostStatus { steps, code, says, never, ask } in &endings {
         project.playbook(steps);
         let ran = project.apply();
         let all = format!("{}{}", ran.out, ran.err);

@@ -2,7 +2,7 @@
 //! be used from now on, that becomes root and says so. Nothing that was open
 //! before the change counts.
 
-use super::follow::{self, LONGEST_GAP, Line, Question, Reach, Watch};
+use super::follow::{self, HostConnection, LONGEST_GAP, Line, Question, Watch};
 use crate::shell::Script;
 use crate::transport::{Session, TransportError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// The host cannot be reached by any connection, though its own timer has put
 /// the change back by then.
 pub(super) fn answer(
-    reach: &mut Reach<'_>,
+    reach: &mut HostConnection<'_>,
     run: &str,
     question: &Question,
     watch: &mut dyn Watch,

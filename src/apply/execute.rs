@@ -1,10 +1,10 @@
 //! Starts the runner on a host and follows its journal.
 
 use super::Program;
-use super::follow::{Failing, Line, Reach, Told, Watch, follow};
+use super::follow::{Failing, HostConnection, Line, RunResult, Watch, follow};
 use super::guarded::{self, Cause};
 use crate::plan::{HostPlan, Op, StepPlan, SystemOp};
-use crate::report::{Event, Reporter, StepEnding};
+use crate::report::{Event, Reporter, StepStatus};
 use crate::transport::TransportError;
 use crate::values::hex;
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ impl fmt::Display for RunId {
 
 /// What a failed operation left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct StepFailure {
     /// Index of the step in the plan.
     pub step: usize,
     /// The step's id.
@@ -79,7 +79,7 @@ pub enum ApplyError {
     Transport(#[from] TransportError),
     /// An operation failed; those after it were not begun.
     #[error("step {} failed with exit code {}", .0.id, .0.code)]
-    Step(Failure),
+    Step(StepFailure),
     /// Another run holds the host.
     #[error("another run is at work on this host: {0}; wait for it, or follow it with 'apply --resume'")]
     Locked(String),
@@ -92,7 +92,7 @@ pub enum ApplyError {
         /// Why.
         why: String,
         /// The operation that failed, if that was it.
-        failure: Option<Failure>,
+        failure: Option<StepFailure>,
     },
     /// A guard could not be set, or refused what it covers and had nothing to put back.
     #[error("the guard of a change of access failed: {0}")]
@@ -121,9 +121,9 @@ pub enum ApplyError {
 
 /// What a run did, step by step, and how it ended.
 #[derive(Debug)]
-pub struct Ran {
+pub struct ApplyReport {
     /// One for each step of the plan.
-    pub steps: Vec<StepEnding>,
+    pub steps: Vec<StepStatus>,
     /// Whether all operations were done.
     pub result: Result<(), ApplyError>,
     /// Whether the step that failed has changed something, or may have.
@@ -131,13 +131,19 @@ pub struct Ran {
 }
 
 /// Carries a compiled plan out and tells what happens as it happens.
-pub fn execute(reach: &mut Reach<'_>, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran {
+pub fn execute(
+    reach: &mut HostConnection<'_>,
+    plan: &HostPlan,
+    program: &Program,
+    run: &RunId,
+    reporter: &dyn Reporter,
+) -> ApplyReport {
     let endings =
-        plan.steps.iter().map(|step| if step.ops.is_empty() { StepEnding::Unchanged } else { StepEnding::NotReached });
+        plan.steps.iter().map(|step| if step.ops.is_empty() { StepStatus::Unchanged } else { StepStatus::NotReached });
     let mut progress = Progress { plan, program, reporter, steps: endings.collect(), seen: Seen::default() };
     let result = progress.carry_out(reach, run);
     let partly = matches!(result, Err(ApplyError::Step(_))) && progress.failed_midway();
-    Ran { steps: progress.steps, result, partly }
+    ApplyReport { steps: progress.steps, result, partly }
 }
 
 /// Everything that the host is to have of the run, as one archive.
@@ -202,12 +208,12 @@ struct Progress<'a> {
     plan: &'a HostPlan,
     program: &'a Program,
     reporter: &'a dyn Reporter,
-    steps: Vec<StepEnding>,
+    steps: Vec<StepStatus>,
     seen: Seen,
 }
 
 impl Progress<'_> {
-    fn carry_out(&mut self, reach: &mut Reach<'_>, run: &RunId) -> Result<(), ApplyError> {
+    fn carry_out(&mut self, reach: &mut HostConnection<'_>, run: &RunId) -> Result<(), ApplyError> {
         let data = archive(self.program).map_err(|error| ApplyError::Program(error.to_string()))?;
         let operations = self.program.operations.len();
         self.reporter.event(&Event::Applying { host: &self.plan.name, run: run.as_str(), operations });
@@ -270,7 +276,7 @@ impl Progress<'_> {
     }
 
     /// A guard has refused the changes that it covers, at one of their operations.
-    fn refused(&mut self, operation: usize, code: i32, told: &Told) -> ApplyError {
+    fn refused(&mut self, operation: usize, code: i32, told: &RunResult) -> ApplyError {
         let index = operation.saturating_sub(1);
         let phase = self.program.phases.iter().find(|phase| phase.operations.contains(&index));
         let steps = phase.map(|phase| guarded::steps(self.plan, self.program, phase)).unwrap_or_default();
@@ -284,7 +290,7 @@ impl Progress<'_> {
         };
         let message = "its guard refuses what it has made";
         self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message, output });
-        let failure = Failure { step: at, id: step.id.clone(), code, output: output.to_owned() };
+        let failure = StepFailure { step: at, id: step.id.clone(), code, output: output.to_owned() };
         ApplyError::Reverted { why, failure: Some(failure) }
     }
 
@@ -294,14 +300,14 @@ impl Progress<'_> {
         phase.map(|phase| guarded::told(&guarded::steps(self.plan, self.program, phase), cause)).unwrap_or_default()
     }
 
-    fn fail(&mut self, operation: usize, code: i32, output: &str) -> Option<Failure> {
+    fn fail(&mut self, operation: usize, code: i32, output: &str) -> Option<StepFailure> {
         let scheduled = self.program.operations.get(operation.checked_sub(1)?)?;
         let step = self.plan.steps.get(scheduled.step)?;
-        *self.steps.get_mut(scheduled.step)? = StepEnding::Failed;
+        *self.steps.get_mut(scheduled.step)? = StepStatus::Failed;
         let output = if step.sensitive { String::new() } else { output.to_owned() };
         let message = format!("exit code {code}");
         self.reporter.event(&Event::StepFailed { host: &self.plan.name, step, message: &message, output: &output });
-        Some(Failure { step: scheduled.step, id: step.id.clone(), code, output })
+        Some(StepFailure { step: scheduled.step, id: step.id.clone(), code, output })
     }
 
     /// Whether the failed step has done one of its operations before, or failed
@@ -327,18 +333,18 @@ impl Progress<'_> {
         let phase = self.program.phases.iter().find(|phase| phase.number == guard);
         let operations = phase.and_then(|phase| self.program.operations.get(phase.operations.clone()));
         for scheduled in operations.unwrap_or_default().iter().filter(|one| !one.op.outlasts_undo()) {
-            if let Some(ending) = self.steps.get_mut(scheduled.step).filter(|ending| **ending == StepEnding::Done) {
-                *ending = StepEnding::Undone;
+            if let Some(ending) = self.steps.get_mut(scheduled.step).filter(|ending| **ending == StepStatus::Done) {
+                *ending = StepStatus::Undone;
             }
         }
     }
 
     /// Tells which steps are done with this operation; a command that was not due has not run.
-    fn done(&mut self, operation: usize, ending: StepEnding) {
+    fn done(&mut self, operation: usize, ending: StepStatus) {
         let operations = &self.program.operations;
         let Some(scheduled) = operation.checked_sub(1).and_then(|index| operations.get(index)) else { return };
         for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
-            if ending == StepEnding::Done {
+            if ending == StepStatus::Done {
                 self.seen.changed.insert(step);
             }
             let later = &operations[operation..];
@@ -347,11 +353,11 @@ impl Progress<'_> {
                 continue;
             }
             if let (Some(planned), Some(place)) = (self.plan.steps.get(step), self.steps.get_mut(step)) {
-                let ending = if self.seen.changed.contains(&step) { StepEnding::Done } else { ending };
+                let ending = if self.seen.changed.contains(&step) { StepStatus::Done } else { ending };
                 *place = ending;
                 self.reporter.event(&match ending {
-                    StepEnding::NotDue => Event::StepNotDue { host: &self.plan.name, step: planned },
-                    StepEnding::Later => Event::StepLater { host: &self.plan.name, step: planned },
+                    StepStatus::NotDue => Event::StepNotDue { host: &self.plan.name, step: planned },
+                    StepStatus::Later => Event::StepLater { host: &self.plan.name, step: planned },
                     _ => Event::StepDone { host: &self.plan.name, step: planned },
                 });
             }
@@ -382,9 +388,9 @@ impl Watch for Progress<'_> {
                     self.reporter.event(&Event::Operation { host: &self.plan.name, step, number: *number, of });
                 }
             }
-            Line::Ended(number) => self.done(*number, StepEnding::Done),
-            Line::NotDue(number) => self.done(*number, StepEnding::NotDue),
-            Line::Later(number) => self.done(*number, StepEnding::Later),
+            Line::Ended(number) => self.done(*number, StepStatus::Done),
+            Line::NotDue(number) => self.done(*number, StepStatus::NotDue),
+            Line::Later(number) => self.done(*number, StepStatus::Later),
             Line::Failed(number, code, failing) => self.seen.failed = Some((*number, *code, *failing)),
             Line::Locked(holder) => self.seen.locked = Some(holder.clone()),
             Line::Unfinished(run) => self.seen.unfinished = Some(run.clone()),

@@ -10,14 +10,14 @@ use crate::transport::{Dial, Session, TransportError};
 use std::time::{Duration, Instant};
 
 /// A host during a run: the conversation, and a way to another one.
-pub struct Reach<'a> {
+pub struct HostConnection<'a> {
     /// The conversation in use; a better one may take its place.
     pub session: &'a mut Session,
     /// New connections.
     pub dial: &'a mut dyn Dial,
 }
 
-impl Reach<'_> {
+impl HostConnection<'_> {
     /// Takes a new connection in place of one that has failed.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ pub trait Watch {
 
 /// How a run ended: the runner's word, and what the failed operation printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct RunResult {
     /// `ok`, `phase` (more is to come in a later run), `failed`, `locked`, `unfinished`, `reverted`, …; empty if the runner died.
     pub result: String,
     /// The last of what the failed operation printed.
@@ -198,11 +198,11 @@ const LOST: Duration = Duration::from_secs(120);
 /// # Errors
 /// The host cannot be reached any more, the run could not be started, or there is none.
 pub fn follow(
-    reach: &mut Reach<'_>,
+    reach: &mut HostConnection<'_>,
     run: &str,
     upload: Option<&[u8]>,
     watch: &mut dyn Watch,
-) -> Result<Told, ApplyError> {
+) -> Result<RunResult, ApplyError> {
     let mut reader = Reader::default();
     let mut starting = upload;
     loop {
@@ -228,7 +228,7 @@ pub fn follow(
                 }
                 Some(Stop::Absent) if upload.is_some() && starting.is_none() => starting = upload,
                 Some(Stop::Absent) => return Err(ApplyError::Lost(run.to_owned())),
-                Some(Stop::Result(result)) => return Ok(Told { result, output: reader.rest() }),
+                Some(Stop::Result(result)) => return Ok(RunResult { result, output: reader.rest() }),
                 None => return Err(ApplyError::Start(reader.rest().trim().to_owned())),
             },
         }

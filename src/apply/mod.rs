@@ -27,10 +27,10 @@ mod undo_packages;
 mod undo_sysctl;
 mod undo_units;
 
-pub use execute::{ApplyError, Failure, Ran, Reboot, RunId, execute};
-pub use follow::{Failing, Line, Question, Reach, Told, Watch, follow};
+pub use execute::{ApplyError, ApplyReport, Reboot, RunId, StepFailure, execute};
+pub use follow::{Failing, HostConnection, Line, Question, RunResult, Watch, follow};
 pub use guard::Phase;
 pub use program::{LOCK, Program};
-pub use record::{About, Record};
+pub use record::{Record, RunMetadata};
 pub use schedule::{Scheduled, one_phase, schedule};
 pub use undo::{States, UndoPackages, UndoPlan, plan_undo};

@@ -1,7 +1,7 @@
 //! One plan as one program for the runner.
 
 use super::guard::{self, Phase};
-use super::{About, Record, RunId, Scheduled};
+use super::{Record, RunId, RunMetadata, Scheduled};
 use crate::plan::{Action, FileOp, HostPlan, Op, OpScript, PackageOp, StepPlan};
 use crate::shell::{Command, NulByte, RUN_TEXT, Script};
 use crate::values::AbsPath;
@@ -51,7 +51,7 @@ impl Program {
     ///
     /// # Errors
     /// [`NulByte`] if a value cannot be part of a shell program.
-    pub fn compile(plan: &HostPlan, run: &RunId, about: &About, guard_timeout: u16) -> Result<Program, NulByte> {
+    pub fn compile(plan: &HostPlan, run: &RunId, about: &RunMetadata, guard_timeout: u16) -> Result<Program, NulByte> {
         let operations = super::schedule(plan);
         let phases = guard::phases(plan, &operations);
         let mut script = Script::new();
@@ -59,7 +59,7 @@ impl Program {
             .set("ID", run.as_str())
             .set("UNDOES", about.undid.as_deref().unwrap_or_default())
             .set("WHO", &about.who)
-            .set("SPARED", &plan.spared.join(" "))
+            .set("SPARED", &plan.protected_packages.join(" "))
             .set("MAY_GO", &plan.named_removals().into_iter().collect::<Vec<_>>().join(" "))
             .line(LOCK)
             .line(RUN_TEXT)
@@ -135,7 +135,7 @@ impl ProgramText<'_> {
         for step in std::iter::once(scheduled.step).chain(scheduled.also.iter().copied()) {
             let step = self.plan.steps.get(step).filter(|_| self.begun.insert(step));
             for pending in step.map(StepPlan::makes_pending).into_iter().flatten() {
-                self.script.run(Command::new("owe").arg(pending));
+                self.script.run(Command::new("note_pending").arg(pending));
             }
         }
     }

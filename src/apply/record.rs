@@ -81,7 +81,7 @@ pub struct Record {
 
 /// What the operator's side adds to a record.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct RunMetadata {
     /// Who runs it, as `user@machine`.
     pub who: String,
     /// The playbook's name or file.
@@ -96,10 +96,10 @@ pub struct About {
     pub apply: Option<String>,
 }
 
-impl About {
+impl RunMetadata {
     /// What the record of an undo says.
-    pub fn of_undo(record: &Record, who: &str) -> About {
-        About {
+    pub fn of_undo(record: &Record, who: &str) -> RunMetadata {
+        RunMetadata {
             who: who.to_owned(),
             playbook: format!("undo of {}", record.id),
             inputs: record.inputs.clone(),
@@ -121,7 +121,13 @@ fn unit_of(pending: &str) -> Option<UnitName> {
 
 impl Record {
     /// The record of a run that is about to begin.
-    pub(super) fn new(plan: &HostPlan, operations: &[Scheduled], run: &RunId, about: &About, nonce: String) -> Record {
+    pub(super) fn new(
+        plan: &HostPlan,
+        operations: &[Scheduled],
+        run: &RunId,
+        about: &RunMetadata,
+        nonce: String,
+    ) -> Record {
         let ops = || plan.steps.iter().flat_map(|step| &step.ops);
         let mut touched = Queries::new();
         ops().for_each(|op| touched.extend(op.undo_scope()));

@@ -11,7 +11,7 @@ umask 022
 cd /
 R=/var/lib/stockade/runs/$ID
 P=/run/stockade/$ID
-OWED=/var/lib/stockade/owed
+PENDING=/var/lib/stockade/owed
 
 journal() { printf '%s\n' "$*" >>"$R/journal"; }
 # What is there: before the first operation with the files' bytes, after the last with digests.
@@ -75,7 +75,7 @@ own_name() {
 }
 # A unit that is gone holds nothing old: when it comes back it starts with what is
 # there. What was noted by an alias is done once, under the unit's own name.
-for l in "$OWED"/restart:* "$OWED"/reload:*; do
+for l in "$PENDING"/restart:* "$PENDING"/reload:*; do
   [ -e "$l" ] || continue
   u=$(own_name "${l#*:}")
   if [ -z "$u" ]; then rm -f -- "$l"; elif [ "$u" != "${l#*:}" ]; then mv -f -- "$l" "${l%%:*}:$u"; fi
@@ -94,8 +94,8 @@ ended() {
     journal "N $1"
     return
   fi
-  if [ "$2" = 0 ] && [ -e "$P/later" ]; then rm -f -- "$P/later" "$P/newly-owed"; journal "T $1"; return; fi
-  rm -f -- "$P/newly-owed"
+  if [ "$2" = 0 ] && [ -e "$P/later" ]; then rm -f -- "$P/later" "$P/newly-pending"; journal "T $1"; return; fi
+  rm -f -- "$P/newly-pending"
   if [ "$2" = 0 ]; then MADE=1; journal "E $1"; [ ! -e "$P/reboot" ] || leave "$1"; return; fi
   [ ! -e "$P/dpkg" ] || ! same_packages || : >"$P/untouched"
   tail -c 8000 "$P/out" >"$R/failed" 2>/dev/null
@@ -106,9 +106,9 @@ ended() {
 # step_over: after the last operation of a step. What it has newly made due is no
 # more so where none of its operations has changed anything.
 step_over() {
-  [ -e "$P/newly-owed" ] || return 0
-  while read -r d; do paid "$d"; done <"$P/newly-owed"
-  rm -f -- "$P/newly-owed"
+  [ -e "$P/newly-pending" ] || return 0
+  while read -r d; do clear_pending "$d"; done <"$P/newly-pending"
+  rm -f -- "$P/newly-pending"
 }
 # What may cut off access is done under a guard (guard/state.sh).
 GUARD= SENSITIVE=
@@ -172,16 +172,16 @@ reverted() {
   finish reverted
 }
 # Where systemd does not run, nothing runs that could hold the old configuration.
-# A debt names the boot that it belongs to: the next one pays it. A command
-# that follows a change is owed in every boot.
-owe() {
+# What is pending names the boot that it belongs to: the next one ends it. A command
+# that follows a change is pending in every boot.
+note_pending() {
   b=
   case $1 in run:*) ;; *) [ -d /run/systemd/system ] || return 0; b=$(cat /proc/sys/kernel/random/boot_id);; esac
-  # What another boot has left is no longer owed.
-  if [ ! -e "$OWED/$1" ] || [ "$(cat "$OWED/$1")" != "$b" ]; then printf '%s\n' "$1" >>"$P/newly-owed"; fi
-  mkdir -p "$OWED" && printf '%s' "$b" >"$OWED/$1"
+  # What another boot has left is no longer pending.
+  if [ ! -e "$PENDING/$1" ] || [ "$(cat "$PENDING/$1")" != "$b" ]; then printf '%s\n' "$1" >>"$P/newly-pending"; fi
+  mkdir -p "$PENDING" && printf '%s' "$b" >"$PENDING/$1"
 }
-paid() { rm -f -- "$OWED/$1"; }
+clear_pending() { rm -f -- "$PENDING/$1"; }
 
 # put PAYLOAD PATH OWNER GROUP MODE [VALIDATION-PAYLOAD]
 put() {
@@ -635,7 +635,7 @@ unit_verb() {
     # What does not run reads its files when it is started: there is nothing to reload.
     if [ -n "$down" ]; then
       echo "$2 does not run: there is nothing to reload"
-      paid "reload:$2"
+      clear_pending "reload:$2"
       return 0
     fi
     # One that cannot reload (no ExecReload=) takes up what is new by a restart. sshd does not
@@ -652,7 +652,7 @@ unit_verb() {
   *) systemctl "$v" -- "$2";;
   esac && r=0 || r=$?
   if [ "$r" = 0 ]; then
-    paid "$1:$2"
+    clear_pending "$1:$2"
     # What holds until the next boot only has links of its own.
     case $1 in disable | unmask)
       case $1:$(systemctl is-enabled -- "$2" 2>/dev/null) in
@@ -660,7 +660,7 @@ unit_verb() {
       esac ;;
     esac
     # What was down has started with all that is there by now.
-    case $v:$down in restart:* | start:1) paid "restart:$2"; paid "reload:$2";; esac
+    case $v:$down in restart:* | start:1) clear_pending "restart:$2"; clear_pending "reload:$2";; esac
     return 0
   fi
   systemctl status --no-pager -l -n 20 -- "$2"
@@ -670,9 +670,9 @@ unit_verb() {
 # that an earlier run has left (first) may need what comes in this run: where it
 # fails, it stays due until the end.
 pending() {
-  [ -e "$OWED/$1:$2" ] || { [ "$1" = restart ] && [ -e "$OWED/reload:$2" ]; } || not_due
+  [ -e "$PENDING/$1:$2" ] || { [ "$1" = restart ] && [ -e "$PENDING/reload:$2" ]; } || not_due
   # A unit that is gone meanwhile has nothing to take up.
-  if [ "$(systemctl show -p LoadState --value -- "$2")" = not-found ]; then paid "restart:$2"; paid "reload:$2"; not_due; fi
+  if [ "$(systemctl show -p LoadState --value -- "$2")" = not-found ]; then clear_pending "restart:$2"; clear_pending "reload:$2"; not_due; fi
   if [ "$3" = first ]; then
     (unit_verb "$1" "$2") || { printf '%s %s\n' "$1" "$2" >>"$P/again"; : >"$P/later"; exit 0; }
   else unit_verb "$1" "$2"; fi
@@ -680,7 +680,7 @@ pending() {
 # pending_again: what could not be done when the run began, if it is due still.
 pending_again() {
   while read -r v u; do
-    [ ! -e "$OWED/$v:$u" ] || (unit_verb "$v" "$u") </dev/null || :
+    [ ! -e "$PENDING/$v:$u" ] || (unit_verb "$v" "$u") </dev/null || :
   done <"$P/again"
 }
 # reboot_host MESSAGE: the host goes down when this run has ended, which
@@ -727,16 +727,16 @@ not_due() { : >"$P/idle"; exit 0; }
 # hand_on NOTED COMMAND...: what was noted before it was known which commands follow
 # the change is pending for each of these.
 hand_on() {
-  h=$OWED/$1
+  h=$PENDING/$1
   shift
   [ -e "$h" ] || return 0
-  for d; do : >"$OWED/$d"; done
+  for d; do : >"$PENDING/$d"; done
   rm -f -- "$h"
 }
 # if_due CREATES REMOVES UNLESS-PAYLOAD USER DEBT, each may be empty: ends the
 # operation where its guard says that there is nothing to do.
 if_due() {
-  [ -z "$5" ] || [ -e "$OWED/$5" ] || not_due
+  [ -z "$5" ] || [ -e "$PENDING/$5" ] || not_due
   if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; } || { [ -n "$2" ] && [ ! -e "$2" ] && [ ! -L "$2" ]; } ||
     { [ -n "$3" ] && run_payload "$3" "$4" >/dev/null 2>&1; }; then not_due; fi
 }

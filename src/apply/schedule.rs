@@ -344,7 +344,7 @@ mod tests {
                 environment: Default::default(),
                 user: None,
                 directory: None,
-                achieves: Vec::new(),
+                postconditions: Vec::new(),
             })
         };
         let phases = |between: Vec<Op>| {

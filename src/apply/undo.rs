@@ -79,7 +79,11 @@ pub fn plan_undo(
     undo.remarks();
     let access = Access::of(&states.now);
     undo.steps.iter_mut().for_each(|step| step.guard_for(&access));
-    let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(host, undo.steps) };
+    let plan = HostPlan {
+        protected_packages: access.packages(),
+        login: access.user.clone(),
+        ..HostPlan::new(host, undo.steps)
+    };
     Ok(UndoPlan { plan, wants: undo.wants, refused: undo.refused })
 }
 

@@ -85,7 +85,7 @@ impl Undo<'_> {
                 "ufw".into(),
                 Action::Update,
                 Some(change),
-                vec![Op::Command(CommandOp::Exec { argv, achieves: Vec::new() })],
+                vec![Op::Command(CommandOp::Exec { argv, postconditions: Vec::new() })],
             );
         }
         Ok(())
@@ -229,7 +229,7 @@ impl Undo<'_> {
 
     /// What the run's changes ask for and nobody has done is not asked for any more.
     pub(super) fn pending(&mut self) {
-        let noted = &self.states.now.left.owed;
+        let noted = &self.states.now.left.pending;
         // A unit that is left alone runs with what the undo takes away.
         let left: Vec<String> =
             self.left_units.iter().flat_map(|unit| [format!("restart:{unit}"), format!("reload:{unit}")]).collect();

@@ -6,9 +6,10 @@ use super::operator::{confirm, exit, who};
 use super::plan::{PlanArgs, PlanFormat, Planned};
 use super::records::Recorder;
 use super::select::SelectArgs;
-use crate::apply::About;
+use crate::apply::RunMetadata;
 use crate::engine::{
-    Prepared, Rolling, SavedPlan, Selection, Share, Terms, Turn, apply_host, batch_size, is_saved_plan, refresh, roll,
+    ApplyOptions, Prepared, QueuedHost, Rolling, SavedPlan, Selection, Share, apply_host, batch_size, is_saved_plan,
+    refresh, roll,
 };
 use crate::report::{self, Console, HostOutcome, Reporter, TextOptions};
 use crate::values::hex;
@@ -80,7 +81,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     if differing > 0 && !args.yes && loaded.is_none() {
         confirm(console, reporter.as_ref(), differing)?;
     }
-    let about = About {
+    let about = RunMetadata {
         who: who(),
         playbook: selection.title(&options.playbook),
         inputs: digest(&selection.all_inputs()),
@@ -90,7 +91,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     let names: Vec<&str> = selection.hosts.iter().map(|host| host.target.name.as_str()).collect();
     recorder.begin(&about, selection.stage(), &names)?;
-    let terms = Terms {
+    let terms = ApplyOptions {
         about,
         guard_timeout: args.guard_timeout,
         undo_on_failure: args.undo_on_failure,
@@ -118,10 +119,10 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
 }
 
 /// The hosts in the order of the inventory, with those for which there is no plan.
-fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>) -> Vec<Turn<Prepared>> {
-    let planned = hosts.into_iter().map(|host| Turn::Waiting(host.plan.name.clone(), host));
-    let over = outcomes.into_iter().map(|outcome| Turn::Over(Box::new(outcome)));
-    let mut turns: Vec<Turn<Prepared>> = planned.chain(over).collect();
+fn turns(selection: &Selection, hosts: Vec<Prepared>, outcomes: Vec<HostOutcome>) -> Vec<QueuedHost<Prepared>> {
+    let planned = hosts.into_iter().map(|host| QueuedHost::Waiting(host.plan.name.clone(), host));
+    let over = outcomes.into_iter().map(|outcome| QueuedHost::Over(Box::new(outcome)));
+    let mut turns: Vec<QueuedHost<Prepared>> = planned.chain(over).collect();
     turns.sort_by_key(|turn| selection.hosts.iter().position(|host| host.target.name == turn.name()));
     turns
 }

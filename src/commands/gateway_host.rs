@@ -19,7 +19,7 @@ const AUTHORITY: &str = "/etc/stockade-gateway/tls/ca.crt";
 const NO_GATEWAY: &str = "there is no gateway on this host; apply the playbook 'gateway' first";
 
 /// For an answer of the program.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A root session on a gateway's host.
 pub(super) struct GatewayHost {
@@ -54,7 +54,7 @@ impl GatewayHost {
                     .raw("2>\"$e\""),
             )
             .line("c=$?; [ $c = 0 ] || cat \"$e\"; rm -f \"$e\"; exit $c");
-        let reply = self.session.run(&script, input, PATIENCE)?;
+        let reply = self.session.run(&script, input, READY_TIMEOUT)?;
         let why = match reply.code {
             0 => return Ok(reply.output),
             127 => NO_GATEWAY.to_owned(),
@@ -89,7 +89,7 @@ impl GatewayHost {
     fn file(&mut self, path: &str) -> Result<Option<Vec<u8>>, TransportError> {
         let mut script = Script::new();
         script.run(Command::new("cat").arg(path));
-        let reply = self.session.run(&script, &[], PATIENCE)?;
+        let reply = self.session.run(&script, &[], READY_TIMEOUT)?;
         Ok((reply.code == 0).then_some(reply.output))
     }
 

@@ -1,7 +1,7 @@
 //! Who runs a verb, whether they agree, and how it ends for them.
 
 use super::Exit;
-use crate::report::{self, Console, Ending, HostOutcome, Reporter};
+use crate::report::{self, Console, HostOutcome, HostStatus, Reporter};
 use crate::transport::Ask;
 
 /// The operator, as records and locks name them.
@@ -35,12 +35,12 @@ pub(super) fn confirm(console: &Console, reporter: &dyn Reporter, hosts: usize) 
 
 /// The worst ending decides: a failed host over an unreachable one.
 pub(super) fn exit(outcomes: &[HostOutcome]) -> Exit {
-    let any = |test: fn(Ending) -> bool| outcomes.iter().any(|outcome| test(outcome.ending));
-    if any(|e| matches!(e, Ending::Failed | Ending::NotConverged | Ending::NotBegun)) {
+    let any = |test: fn(HostStatus) -> bool| outcomes.iter().any(|outcome| test(outcome.ending));
+    if any(|e| matches!(e, HostStatus::Failed | HostStatus::NotConverged | HostStatus::NotBegun)) {
         Exit::Failed
-    } else if any(|e| e == Ending::Unreachable) {
+    } else if any(|e| e == HostStatus::Unreachable) {
         Exit::Unreachable
-    } else if any(|e| e == Ending::Undone) {
+    } else if any(|e| e == HostStatus::Undone) {
         Exit::Undone
     } else {
         Exit::Done

@@ -5,7 +5,7 @@ use super::select::SelectArgs;
 use super::{Exit, exit_of};
 use crate::engine::{Prepared, Run, SavedPlan, Selection, for_each_host};
 use crate::plan::HostPlan;
-use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, TextOptions};
+use crate::report::{self, Console, Event, HostOutcome, HostStatus, Reporter, TextOptions};
 use crate::stage::StageName;
 use crate::transport::{Ask, HostKeyChecking, Policy};
 use clap::{Args, ValueEnum};
@@ -107,7 +107,7 @@ pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Res
                 exit => {
                     let text = format!("{error:#}");
                     reporter.event(&Event::HostFailed { host: &name, error: &text });
-                    let ending = if exit == Exit::Unreachable { Ending::Unreachable } else { Ending::Failed };
+                    let ending = if exit == Exit::Unreachable { HostStatus::Unreachable } else { HostStatus::Failed };
                     outcomes.push(HostOutcome { error: Some(text), ..HostOutcome::new(name, ending) });
                 }
             },
@@ -158,7 +158,7 @@ pub fn run(args: &PlanArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     console.print(&text);
     if !outcomes.is_empty() {
-        let unreachable = outcomes.iter().all(|outcome| outcome.ending == Ending::Unreachable);
+        let unreachable = outcomes.iter().all(|outcome| outcome.ending == HostStatus::Unreachable);
         return Ok(if unreachable { Exit::Unreachable } else { Exit::Failed });
     }
     if let Some(file) = &args.out {

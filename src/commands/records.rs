@@ -6,11 +6,11 @@
 
 use super::Exit;
 use super::select::kind_names;
-use crate::apply::About;
+use crate::apply::RunMetadata;
 use crate::engine::InputErrors;
 use crate::plan::StepPlan;
 use crate::records::{FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
-use crate::report::{self, Console, Ending, Event, HostOutcome, Reporter, StepEnding};
+use crate::report::{self, Console, Event, HostOutcome, HostStatus, Reporter, StepStatus};
 use crate::transport::Target;
 use crate::values::{Secret, hex};
 use clap::Args;
@@ -152,7 +152,7 @@ impl Recorder {
     ///
     /// # Errors
     /// It cannot be written: nothing shall be touched.
-    pub(super) fn begin(&mut self, about: &About, stage: Option<&str>, hosts: &[&str]) -> anyhow::Result<()> {
+    pub(super) fn begin(&mut self, about: &RunMetadata, stage: Option<&str>, hosts: &[&str]) -> anyhow::Result<()> {
         self.run.playbook.clone_from(&about.playbook);
         self.run.inputs.clone_from(&about.inputs);
         self.run.stage = stage.map(str::to_owned);
@@ -200,7 +200,7 @@ impl Recorder {
             Err(error) => format!("the host could not be locked, nothing was touched: {error}"),
         };
         reporter.event(&Event::HostFailed { host: &host, error: &error });
-        Err(Box::new(HostOutcome { error: Some(error), ..HostOutcome::new(host, Ending::Failed) }))
+        Err(Box::new(HostOutcome { error: Some(error), ..HostOutcome::new(host, HostStatus::Failed) }))
     }
 
     /// Writes the record. That it could not be is said, and changes nothing else.
@@ -240,7 +240,7 @@ fn milliseconds(seconds: f64) -> f64 {
 }
 
 fn host_run(outcome: &HostOutcome) -> HostRun {
-    let done = outcome.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
+    let done = outcome.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done);
     HostRun {
         name: outcome.name.clone(),
         runs: outcome.runs.clone(),

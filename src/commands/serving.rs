@@ -32,7 +32,7 @@ pub(super) struct Serving {
 
 /// Why serving ended.
 enum Ended {
-    Told,
+    RunResult,
     Session(String),
     Command(u8),
 }
@@ -50,7 +50,7 @@ impl Serving {
             self.sign_out(&access, console.remarks()).await;
         }
         match result? {
-            Ended::Told => Ok(Exit::Done),
+            Ended::RunResult => Ok(Exit::Done),
             Ended::Session(why) => Err(RunFailed(format!("{}: {why}", self.host)).into()),
             Ended::Command(code) => Ok(Exit::Command(code)),
         }
@@ -79,8 +79,8 @@ impl Serving {
                 None => console.remark("there is no Docker client here, so no context; set DOCKER_HOST yourself"),
             }
             return Ok(tokio::select! {
-                () = relay.serve(&listener) => Ended::Told,
-                _ = signals.next() => Ended::Told,
+                () = relay.serve(&listener) => Ended::RunResult,
+                _ = signals.next() => Ended::RunResult,
                 why = access.keep(report) => Ended::Session(why.to_string()),
             });
         }
@@ -100,7 +100,7 @@ impl Serving {
             std::future::pending().await
         };
         tokio::select! {
-            () = relay.serve(&listener) => Ok(Ended::Told),
+            () = relay.serve(&listener) => Ok(Ended::RunResult),
             never = session => never,
             status = wait(&mut child, &mut signals) => Ok(Ended::Command(exit_code(status?))),
         }

@@ -4,10 +4,10 @@ use super::operator::{confirm, exit, who};
 use super::records::{self, RecordArgs, Recorder, counted};
 use super::select::HostArgs;
 use super::{Exit, exit_of};
-use crate::apply::{About, Record};
-use crate::engine::{Host, Remote, Replan, Runs, Terms, carry_out, for_each_host, look_again};
+use crate::apply::{Record, RunMetadata};
+use crate::engine::{ApplyOptions, Host, Remote, Replan, Runs, carry_out, for_each_host, look_again};
 use crate::plan::HostPlan;
-use crate::report::{self, Console, Ending, HostOutcome, Reporter, TextOptions};
+use crate::report::{self, Console, HostOutcome, HostStatus, Reporter, TextOptions};
 use crate::transport::{Ask, Connector, Policy, Target};
 use clap::Args;
 use std::sync::Arc;
@@ -116,8 +116,8 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
     if !args.yes {
         confirm(console, reporter.as_ref(), 1)?;
     }
-    let terms = |record: &Record| Terms {
-        about: About::of_undo(record, &who()),
+    let terms = |record: &Record| ApplyOptions {
+        about: RunMetadata::of_undo(record, &who()),
         guard_timeout: args.guard_timeout,
         undo_on_failure: false,
         yes: args.yes,
@@ -135,7 +135,7 @@ pub fn undo(args: &UndoArgs, console: &mut Console) -> anyhow::Result<Exit> {
             continue;
         }
         let next = carry_out(&plan, &terms(record), reporter.as_ref(), &mut host);
-        let goes_on = next.ending == Ending::Converged;
+        let goes_on = next.ending == HostStatus::Converged;
         outcome = Some(match outcome {
             Some(before) => both(before, next),
             None => next,

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 pub(super) type RelayBody = BoxBody<Bytes, hyper::Error>;
 
 /// For TCP and TLS together, and for an answer of the token service.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of an answer of the token service.
 const ANSWER: usize = 64 * 1024;
 
@@ -100,7 +100,7 @@ impl Gateway {
     /// A new connection; it lives for as long as the sender does, and for an
     /// upgraded stream beyond that.
     pub(super) async fn open(&self) -> Result<SendRequest<RelayBody>, GatewayError> {
-        self.open_within(PATIENCE).await
+        self.open_within(CONNECT_TIMEOUT).await
     }
 
     async fn open_within(&self, limit: Duration) -> Result<SendRequest<RelayBody>, GatewayError> {
@@ -171,8 +171,8 @@ impl Gateway {
             let body = Limited::new(answer.into_body(), ANSWER).collect().await.map_err(|error| error.to_string())?;
             Ok((status, body.to_bytes()))
         };
-        let late = || format!("the gateway at {} did not answer within {} s", self.address, PATIENCE.as_secs());
-        tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| Err(late()))
+        let late = || format!("the gateway at {} did not answer within {} s", self.address, CONNECT_TIMEOUT.as_secs());
+        tokio::time::timeout(CONNECT_TIMEOUT, ask).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Revokes a token and, with a refresh token, its session (RFC 7009, 2.1).

@@ -10,7 +10,7 @@
 //! so the gateway is then asked whether the token still is good.
 
 use super::access::Access;
-use super::gateway::{Gateway, PATIENCE, RelayBody};
+use super::gateway::{CONNECT_TIMEOUT, Gateway, RelayBody};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{Request, Response, StatusCode};
@@ -167,7 +167,7 @@ impl Relay {
         bearer.set_sensitive(true);
         let request = Request::get("/_ping").header(HOST, self.gateway.authority()).header(AUTHORIZATION, bearer);
         let mut sender = self.gateway.open().await.ok()?;
-        let answer = tokio::time::timeout(PATIENCE, sender.send_request(request.body(empty()).ok()?)).await;
+        let answer = tokio::time::timeout(CONNECT_TIMEOUT, sender.send_request(request.body(empty()).ok()?)).await;
         if answer.ok()?.ok()?.status() == StatusCode::UNAUTHORIZED {
             self.access.refused(&token);
         }

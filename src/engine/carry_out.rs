@@ -4,18 +4,18 @@
 use super::Host;
 use super::outcome::{not_converged, tell};
 use super::runs::Runs;
-use crate::apply::{About, ApplyError, Program, Ran, Reboot, Record, RunId};
+use crate::apply::{ApplyError, ApplyReport, Program, Reboot, Record, RunId, RunMetadata};
 use crate::plan::{HostPlan, Op, PackageOp, StepPlan};
-use crate::report::{Ending, Event, Failure, HostOutcome, Reporter, StepEnding};
+use crate::report::{Event, FailedStep, HostOutcome, HostStatus, Reporter, StepStatus};
 use crate::transport::{Ask, TransportError};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// How a run is carried out.
 #[derive(Clone)]
-pub struct Terms {
+pub struct ApplyOptions {
     /// What its record says of it.
-    pub about: About,
+    pub about: RunMetadata,
     /// Seconds until a host puts back a change of access that no new login confirms.
     pub guard_timeout: u16,
     /// Whether a run that fails is taken back.
@@ -26,7 +26,7 @@ pub struct Terms {
     pub ask: Arc<dyn Ask>,
 }
 
-impl Terms {
+impl ApplyOptions {
     /// Whether the operator says yes; progress is not drawn meanwhile.
     pub(super) fn agrees(&self, question: &str, reporter: &dyn Reporter) -> bool {
         let mut agreed = false;
@@ -68,7 +68,12 @@ pub(super) enum PartEnd {
 
 /// Carries a plan out on one host and looks again; the host has converged
 /// when nothing is left to do.
-pub fn carry_out(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Replan) -> HostOutcome {
+pub fn carry_out(
+    plan: &HostPlan,
+    terms: &ApplyOptions,
+    reporter: &dyn Reporter,
+    host: &mut impl Replan,
+) -> HostOutcome {
     let began = Instant::now();
     let Part { mut outcome, end, .. } = run_part(plan, terms, reporter, host);
     if let PartEnd::Through = end {
@@ -76,7 +81,7 @@ pub fn carry_out(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: 
             Ok(rest) if rest.is_converged() => {}
             Ok(rest) => not_converged(&mut outcome, rest, reporter),
             Err(error) => {
-                outcome.ending = Ending::Failed;
+                outcome.ending = HostStatus::Failed;
                 outcome.error = Some(format!("the second look failed: {error:#}"));
             }
         }
@@ -87,15 +92,15 @@ pub fn carry_out(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: 
 }
 
 /// Carries out what one run on the host can do.
-pub(super) fn run_part(plan: &HostPlan, terms: &Terms, reporter: &dyn Reporter, host: &mut impl Replan) -> Part {
-    let mut outcome = HostOutcome::new(&plan.name, Ending::Converged);
+pub(super) fn run_part(plan: &HostPlan, terms: &ApplyOptions, reporter: &dyn Reporter, host: &mut impl Replan) -> Part {
+    let mut outcome = HostOutcome::new(&plan.name, HostStatus::Converged);
     if plan.steps.iter().all(|step| step.ops.is_empty()) {
-        outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepEnding::Unchanged)).collect();
+        outcome.steps = plan.steps.iter().map(|step| (step.clone(), StepStatus::Unchanged)).collect();
         return Part { outcome, end: PartEnd::Through, record: None };
     }
     match compile(plan, terms) {
         Err(error) => {
-            outcome.ending = Ending::Failed;
+            outcome.ending = HostStatus::Failed;
             outcome.error = Some(error.to_string());
             Part { outcome, end: PartEnd::Failed, record: None }
         }
@@ -147,21 +152,21 @@ fn explain(plan: &HostPlan, host: &mut impl Replan, outcome: &mut HostOutcome, r
 }
 
 /// What came of a run's operations.
-fn judge(plan: &HostPlan, ran: Ran, outcome: &mut HostOutcome) -> PartEnd {
+fn judge(plan: &HostPlan, ran: ApplyReport, outcome: &mut HostOutcome) -> PartEnd {
     outcome.partly = ran.partly;
-    outcome.changed = ran.steps.iter().filter(|ending| **ending == StepEnding::Done).count();
+    outcome.changed = ran.steps.iter().filter(|ending| **ending == StepStatus::Done).count();
     outcome.steps = plan.steps.iter().cloned().zip(ran.steps).collect();
     match ran.result {
         Ok(()) => PartEnd::Through,
         Err(ApplyError::Reboot(reboot)) => PartEnd::Reboot(reboot),
         Err(error) => {
             outcome.ending = match &error {
-                ApplyError::Transport(_) | ApplyError::OutOfReach { .. } => Ending::Unreachable,
-                ApplyError::Reverted { .. } => Ending::Undone,
-                _ => Ending::Failed,
+                ApplyError::Transport(_) | ApplyError::OutOfReach { .. } => HostStatus::Unreachable,
+                ApplyError::Reverted { .. } => HostStatus::Undone,
+                _ => HostStatus::Failed,
             };
             if let ApplyError::Step(failure) | ApplyError::Reverted { failure: Some(failure), .. } = &error {
-                outcome.failure = plan.steps.get(failure.step).map(|step| Failure {
+                outcome.failure = plan.steps.get(failure.step).map(|step| FailedStep {
                     step: step.clone(),
                     message: format!("step {} failed with exit code {}", failure.id, failure.code),
                     output: failure.output.clone(),
@@ -190,7 +195,7 @@ pub fn look_again(host: &mut impl Replan, name: &str, reporter: &dyn Reporter) -
 /// Undoes an apply that did not come to its end: its runs, the newest first.
 pub(super) fn take_back(
     records: &[Record],
-    terms: &Terms,
+    terms: &ApplyOptions,
     reporter: &dyn Reporter,
     host: &mut impl Replan,
     outcome: &mut HostOutcome,
@@ -207,8 +212,8 @@ pub(super) fn take_back(
                 continue;
             }
             reporter.event(&Event::Notice { host: Some(&name), text: "taking back what was done" });
-            let about = About::of_undo(record, &terms.about.who);
-            let (run, program) = compile(&undo, &Terms { about, ..terms.clone() })?;
+            let about = RunMetadata::of_undo(record, &terms.about.who);
+            let (run, program) = compile(&undo, &ApplyOptions { about, ..terms.clone() })?;
             outcome.runs.push(run.to_string());
             host.host().execute(&undo, &program, &run, reporter).result?;
         }
@@ -216,25 +221,25 @@ pub(super) fn take_back(
     })();
     match undone {
         Ok(left) => {
-            outcome.ending = Ending::Undone;
+            outcome.ending = HostStatus::Undone;
             let except = if left.is_empty() { String::new() } else { format!(", but not: {}", left.join("; ")) };
             outcome.error = Some(format!("{before}; what the run had done was taken back{except}"));
-            for (step, ending) in outcome.steps.iter_mut().filter(|(_, ending)| *ending == StepEnding::Done) {
+            for (step, ending) in outcome.steps.iter_mut().filter(|(_, ending)| *ending == StepStatus::Done) {
                 if !step.ops.iter().all(Op::outlasts_undo) {
-                    *ending = StepEnding::Undone;
+                    *ending = StepStatus::Undone;
                 }
             }
-            outcome.changed = outcome.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
+            outcome.changed = outcome.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done).count();
             outcome.partly = false;
         }
         Err(error) => {
-            outcome.ending = Ending::Failed;
+            outcome.ending = HostStatus::Failed;
             outcome.error = Some(format!("{before}; it could not be taken back: {error:#}"));
         }
     }
 }
 
-fn compile(plan: &HostPlan, terms: &Terms) -> Result<(RunId, Program), ApplyError> {
+fn compile(plan: &HostPlan, terms: &ApplyOptions) -> Result<(RunId, Program), ApplyError> {
     let bad = |error: &dyn std::fmt::Display| ApplyError::Program(error.to_string());
     let run = RunId::new().map_err(|error| bad(&error))?;
     let program = Program::compile(plan, &run, &terms.about, terms.guard_timeout).map_err(|error| bad(&error))?;

@@ -3,7 +3,7 @@
 use super::RunFailed;
 use super::reboot::await_boot;
 use super::settle::settle;
-use crate::apply::{Program, Ran, Reach, RunId, execute};
+use crate::apply::{ApplyReport, HostConnection, Program, RunId, execute};
 use crate::observe::{HostState, Queries, probe};
 use crate::plan::HostPlan;
 use crate::report::Reporter;
@@ -39,7 +39,7 @@ pub trait Host: Send {
     fn read(&mut self, program: &Script) -> anyhow::Result<Vec<u8>>;
 
     /// Carries out a compiled run, and follows it to its end.
-    fn execute(&mut self, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran;
+    fn execute(&mut self, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> ApplyReport;
 
     /// Follows a run that has no result to its end, or ends it if its runner
     /// has died; how it ended.
@@ -90,8 +90,8 @@ impl Remote {
         Ok(Remote { connector, session })
     }
 
-    fn reach(&mut self) -> Reach<'_> {
-        Reach { session: &mut self.session, dial: &mut self.connector }
+    fn reach(&mut self) -> HostConnection<'_> {
+        HostConnection { session: &mut self.session, dial: &mut self.connector }
     }
 }
 
@@ -123,7 +123,7 @@ impl Host for Remote {
         Err(RunFailed(format!("{}: {}", self.name(), String::from_utf8_lossy(&reply.output).trim())).into())
     }
 
-    fn execute(&mut self, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> Ran {
+    fn execute(&mut self, plan: &HostPlan, program: &Program, run: &RunId, reporter: &dyn Reporter) -> ApplyReport {
         execute(&mut self.reach(), plan, program, run, reporter)
     }
 

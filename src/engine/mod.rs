@@ -30,13 +30,13 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
-pub use carry_out::{Replan, Terms, carry_out, look_again};
+pub use carry_out::{ApplyOptions, Replan, carry_out, look_again};
 pub use errors::{InputErrors, RunFailed, is_failure, is_unreachable};
 pub use host::{Host, Remote};
 pub use parallel::for_each_host;
 pub use phases::apply_host;
 pub use prepare::{Prepared, Run};
-pub use rolling::{Rolling, Share, Turn, batch_size, refresh, roll};
+pub use rolling::{QueuedHost, Rolling, Share, batch_size, refresh, roll};
 pub use runs::Runs;
 pub use saved::{SavedPlan, is_saved_plan};
 pub use selection::{SelectedHost, Selection, StepAssets};

@@ -1,18 +1,18 @@
 //! What came of an apply on one host.
 
 use crate::plan::{FieldChange, HostPlan, Op, Override, PackageOp, StepPlan};
-use crate::report::{Ending, Event, HostOutcome, Reporter, StepEnding};
+use crate::report::{Event, HostOutcome, HostStatus, Reporter, StepStatus};
 
 /// Tells how it ended for a host, unless that was told already.
 pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
     let host = outcome.name.as_str();
     match (&outcome.ending, &outcome.error) {
-        (Ending::Converged, _) => {
+        (HostStatus::Converged, _) => {
             let (changed, seconds) = (outcome.changed, outcome.seconds);
             reporter.event(&Event::Converged { host, changed, seconds });
         }
-        (Ending::NotConverged, _) => {}
-        (ending, Some(error)) if outcome.failure.is_none() || *ending == Ending::Undone => {
+        (HostStatus::NotConverged, _) => {}
+        (ending, Some(error)) if outcome.failure.is_none() || *ending == HostStatus::Undone => {
             reporter.event(&Event::HostFailed { host, error });
         }
         _ => {}
@@ -23,7 +23,7 @@ pub(super) fn tell(outcome: &HostOutcome, reporter: &dyn Reporter) {
 pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, reporter: &dyn Reporter) {
     name_new_owners(outcome, &mut rest);
     reporter.event(&Event::NotConverged { host: &outcome.name, plan: &rest });
-    outcome.ending = Ending::NotConverged;
+    outcome.ending = HostStatus::NotConverged;
     let mut reasons = Vec::new();
     if !rest.is_empty() {
         reasons.push(match rest.summary.differing() {
@@ -47,7 +47,7 @@ pub(super) fn not_converged(outcome: &mut HostOutcome, mut rest: HostPlan, repor
 /// earlier step gives to another: says what can be done.
 fn name_new_owners(outcome: &HostOutcome, rest: &mut HostPlan) {
     let installs = |step: &StepPlan| step.ops.iter().any(|op| matches!(op, Op::Package(PackageOp::AptInstall { .. })));
-    let done = outcome.steps.iter().filter(|(step, ending)| *ending == StepEnding::Done && installs(step));
+    let done = outcome.steps.iter().filter(|(step, ending)| *ending == StepStatus::Done && installs(step));
     let places = done.filter_map(|(step, _)| rest.steps.iter().position(|other| other.id == step.id));
     let Some(last) = places.max() else { return };
     for step in rest.steps.iter_mut().take(last).filter(|step| matches!(step.kind, "file" | "directory")) {
@@ -71,22 +71,22 @@ pub(super) fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &H
     for (step, ending) in &mut second.steps {
         let planned = plan.steps.iter().find(|planned| planned.id == step.id);
         let left_out = |planned: &StepPlan| planned.open.is_some() || !planned.ops.is_empty();
-        if step.ops.is_empty() && planned.is_some_and(left_out) && *ending == StepEnding::Unchanged {
-            *ending = StepEnding::NotReached;
+        if step.ops.is_empty() && planned.is_some_and(left_out) && *ending == StepStatus::Unchanged {
+            *ending = StepStatus::NotReached;
         }
     }
     let Some(first) = first else { return second };
     for (step, ending) in first.steps {
-        if !matches!(ending, StepEnding::Done | StepEnding::NotDue | StepEnding::Later) {
+        if !matches!(ending, StepStatus::Done | StepStatus::NotDue | StepStatus::Later) {
             continue;
         }
         match second.steps.iter_mut().find(|(other, _)| other.id == step.id) {
-            Some(same) if same.1 == StepEnding::Unchanged => *same = (step, ending),
+            Some(same) if same.1 == StepStatus::Unchanged => *same = (step, ending),
             Some(_) => {}
             None => second.steps.push((step, ending)),
         }
     }
-    second.changed = second.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).count();
+    second.changed = second.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done).count();
     second.runs = [first.runs, second.runs].concat();
     second
 }
@@ -94,11 +94,11 @@ pub(super) fn join(first: Option<HostOutcome>, mut second: HostOutcome, plan: &H
 impl HostOutcome {
     /// Whether operations were done that a failure has left half-way.
     pub(super) fn leaves_a_half(&self) -> bool {
-        let some = |wanted: &[StepEnding]| self.steps.iter().any(|(_, ending)| wanted.contains(ending));
+        let some = |wanted: &[StepStatus]| self.steps.iter().any(|(_, ending)| wanted.contains(ending));
         match self.ending {
-            Ending::Failed | Ending::NotConverged => some(&[StepEnding::Done, StepEnding::Failed]),
+            HostStatus::Failed | HostStatus::NotConverged => some(&[StepStatus::Done, StepStatus::Failed]),
             // A guard takes back its own steps, not those before it.
-            Ending::Undone => some(&[StepEnding::Done]),
+            HostStatus::Undone => some(&[StepStatus::Done]),
             _ => false,
         }
     }

@@ -10,25 +10,25 @@
 //! agreed to by nobody: it is named and asked for.
 
 use super::Prepared;
-use super::carry_out::{Part, PartEnd, Terms, look_again, run_part, take_back};
+use super::carry_out::{ApplyOptions, Part, PartEnd, look_again, run_part, take_back};
 use super::drift::{beyond, is_part_of, is_pending, what_differs};
 use super::outcome::{join, not_converged, tell};
 use super::reboot::come_back;
 use crate::apply::{ApplyError, Record, one_phase};
 use crate::observe::{HostState, Known};
 use crate::plan::{Action, HostPlan, Op, Override, StepPlan, UnitOp, Verb};
-use crate::report::{self, Ending, Event, HostOutcome, Reporter, StepEnding};
+use crate::report::{self, Event, HostOutcome, HostStatus, Reporter, StepStatus};
 use crate::values::UnitName;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Carries a host's plan out, phase by phase and through the reboots in it,
 /// until a look at the host finds nothing left to do.
-pub fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) -> HostOutcome {
+pub fn apply_host(mut host: Prepared, terms: &ApplyOptions, reporter: &dyn Reporter) -> HostOutcome {
     if let (Some(run), None) = (host.state.left.unfinished.first(), &host.state.left.running) {
         let error = ApplyError::Unfinished(run.clone()).to_string();
         reporter.event(&Event::HostFailed { host: &host.plan.name, error: &error });
-        return HostOutcome { error: Some(error), ..HostOutcome::new(&host.plan.name, Ending::Failed) };
+        return HostOutcome { error: Some(error), ..HostOutcome::new(&host.plan.name, HostStatus::Failed) };
     }
     let mut terms = terms.clone();
     terms.about.stage.clone_from(&host.stage);
@@ -41,14 +41,14 @@ pub fn apply_host(mut host: Prepared, terms: &Terms, reporter: &dyn Reporter) ->
         let first = || work.so_far.as_ref().and_then(|so_far| so_far.runs.first().cloned());
         terms.about.apply = host.continues.clone().or_else(first);
     }
-    let mut outcome = work.so_far.take().unwrap_or_else(|| HostOutcome::new(&host.plan.name, Ending::Failed));
+    let mut outcome = work.so_far.take().unwrap_or_else(|| HostOutcome::new(&host.plan.name, HostStatus::Failed));
     if terms.undo_on_failure && outcome.leaves_a_half() {
         take_back(&work.records, &terms, reporter, &mut host, &mut outcome);
         work.records.clear();
     }
     work.say_what_stays(&mut outcome);
     // Nothing was left to do in the phase that the last run had left open.
-    if let (Ending::Converged, Some(run)) = (outcome.ending, &work.left_open)
+    if let (HostStatus::Converged, Some(run)) = (outcome.ending, &work.left_open)
         && let Err(error) = host.host.conclude(run)
     {
         let text = format!("that the apply has ended could not be written down on the host: {error:#}");
@@ -90,7 +90,13 @@ struct Work {
 }
 
 impl Work {
-    fn phase(&mut self, host: &mut Prepared, terms: &Terms, reporter: &dyn Reporter, nothing_to_do: bool) -> Goes {
+    fn phase(
+        &mut self,
+        host: &mut Prepared,
+        terms: &ApplyOptions,
+        reporter: &dyn Reporter,
+        nothing_to_do: bool,
+    ) -> Goes {
         let mut plan = host.plan.clone();
         // A command that is due again and again stops the run once.
         plan.steps.iter_mut().for_each(|step| step.looked_at_before &= !self.looked_before.contains(&step.id));
@@ -135,11 +141,11 @@ impl Work {
                 host.done = if open.is_some() { self.commands_done() } else { BTreeSet::new() };
                 match look_again(host, &plan.name, reporter) {
                     Err(error) if open.is_none() => {
-                        self.over(Ending::Failed, format!("the second look failed: {error:#}"))
+                        self.over(HostStatus::Failed, format!("the second look failed: {error:#}"))
                     }
                     Err(error) => match open.and_then(|open| self.ran_in_vain(host, open, reporter)) {
                         Some(goes) => goes,
-                        None => self.over(Ending::Failed, format!("{error:#}")),
+                        None => self.over(HostStatus::Failed, format!("{error:#}")),
                     },
                     Ok(rest) if rest.is_empty() => self.last_look(host, rest, reporter),
                     Ok(rest) => match open {
@@ -153,7 +159,7 @@ impl Work {
                             host.done = self.commands_done();
                             match look_again(host, &plan.name, reporter) {
                                 Ok(rest) => self.take_up(host, rest, terms, reporter),
-                                Err(error) => self.over(Ending::Failed, format!("{error:#}")),
+                                Err(error) => self.over(HostStatus::Failed, format!("{error:#}")),
                             }
                         }
                         None => {
@@ -169,7 +175,7 @@ impl Work {
     /// The commands that this apply has run so far.
     fn commands_done(&self) -> BTreeSet<String> {
         let steps = self.so_far.iter().flat_map(|so_far| &so_far.steps);
-        let ran = steps.filter(|(step, ending)| step.kind == "command" && *ending == StepEnding::Done);
+        let ran = steps.filter(|(step, ending)| step.kind == "command" && *ending == StepStatus::Done);
         ran.map(|(step, _)| step.id.clone()).collect()
     }
 
@@ -197,7 +203,7 @@ impl Work {
             return self.nothing_differs(rest, reporter);
         }
         match look_again(host, &rest.name, reporter) {
-            Err(error) => self.over(Ending::Failed, format!("the second look failed: {error:#}")),
+            Err(error) => self.over(HostStatus::Failed, format!("the second look failed: {error:#}")),
             Ok(mut rest) if rest.is_empty() => {
                 self.name_dead_units(&mut rest, &host.state);
                 self.nothing_differs(rest, reporter)
@@ -213,7 +219,7 @@ impl Work {
     /// later (systemd.service(5), Type=simple): what this apply has restarted must run.
     fn name_dead_units(&self, rest: &mut HostPlan, state: &HostState) {
         let Some(so_far) = &self.so_far else { return };
-        let done = so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done);
+        let done = so_far.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done);
         let told: BTreeSet<&UnitName> = done.flat_map(|(step, _)| &step.ops).filter_map(started).collect();
         for name in told {
             let Ok(Known::Is(unit)) = state.unit(name) else { continue };
@@ -250,7 +256,7 @@ impl Work {
 
     /// Makes a plan that was made between two phases the one to be carried out,
     /// unless it does more than was agreed to.
-    fn take_up(&mut self, host: &mut Prepared, next: HostPlan, terms: &Terms, reporter: &dyn Reporter) -> Goes {
+    fn take_up(&mut self, host: &mut Prepared, next: HostPlan, terms: &ApplyOptions, reporter: &dyn Reporter) -> Goes {
         let name = next.name.clone();
         let decided = next.steps.iter().filter(|step| {
             let shown = self.shown.steps.iter().find(|shown| shown.id == step.id || is_part_of(step, shown));
@@ -270,7 +276,7 @@ impl Work {
             let question = format!("Go on with this on {name}?");
             if !terms.yes && !terms.agrees(&question, reporter) {
                 let error = format!("{text}; what was done before stays. Apply again to see the plan, or give --yes");
-                return self.over(Ending::Failed, error);
+                return self.over(HostStatus::Failed, error);
             }
         }
         if next.is_empty() {
@@ -289,7 +295,7 @@ impl Work {
         let Some(so_far) = &self.so_far else { return false };
         let place = |id: &str| rest.steps.iter().position(|step| step.id == id);
         let done: Vec<&StepPlan> =
-            so_far.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).map(|(step, _)| step).collect();
+            so_far.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done).map(|(step, _)| step).collect();
         // Restarts that an earlier run has left come before all steps.
         let first = |step: &&StepPlan| {
             let left = step.ops.iter().any(|op| matches!(op, Op::Unit(UnitOp::Pending { first: true, .. })));
@@ -318,7 +324,7 @@ impl Work {
         all
     }
 
-    fn over(&mut self, ending: Ending, error: String) -> Goes {
+    fn over(&mut self, ending: HostStatus, error: String) -> Goes {
         if let Some(so_far) = &mut self.so_far {
             (so_far.ending, so_far.error) = (ending, Some(error));
         }
@@ -341,14 +347,14 @@ impl Work {
     fn stuck(&mut self, plan: HostPlan, error: String, reporter: &dyn Reporter) -> Goes {
         let text = format!("NOT CONVERGED: {error}");
         reporter.event(&Event::HostFailed { host: &plan.name, error: &text });
-        let so_far = self.so_far.get_or_insert_with(|| HostOutcome::new(&plan.name, Ending::NotConverged));
-        (so_far.ending, so_far.error, so_far.remaining) = (Ending::NotConverged, Some(error), Some(plan));
+        let so_far = self.so_far.get_or_insert_with(|| HostOutcome::new(&plan.name, HostStatus::NotConverged));
+        (so_far.ending, so_far.error, so_far.remaining) = (HostStatus::NotConverged, Some(error), Some(plan));
         Goes::Over
     }
 
     /// Where a guard has put its phase back, what other runs did is still there.
     fn say_what_stays(&self, outcome: &mut HostOutcome) {
-        if outcome.ending != Ending::Undone {
+        if outcome.ending != HostStatus::Undone {
             return;
         }
         let mut runs = vec![];

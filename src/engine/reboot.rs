@@ -10,7 +10,7 @@ use super::carry_out::Replan;
 use super::{Host, InputErrors, Prepared, is_unreachable};
 use crate::apply::Reboot;
 use crate::plan::{HostPlan, StepPlan};
-use crate::report::{Ending, Event, Reporter};
+use crate::report::{Event, HostStatus, Reporter};
 use crate::shell::Script;
 use crate::transport::{Connector, Dial, Session, TransportError};
 use crate::values::Diagnostic;
@@ -43,7 +43,7 @@ pub(super) fn come_back(
     host: &mut Prepared,
     reboot: &Reboot,
     reporter: &dyn Reporter,
-) -> Result<HostPlan, (Ending, String)> {
+) -> Result<HostPlan, (HostStatus, String)> {
     let name = host.plan.name.clone();
     let began = Instant::now();
     let text = format!("restarting; it must be back within {} s", reboot.timeout);
@@ -51,12 +51,12 @@ pub(super) fn come_back(
     let limit = Duration::from_secs(u64::from(reboot.timeout));
     host.host.await_boot(&reboot.from, limit).map_err(|why| {
         let text = format!("the host did not come back within {} s after its reboot: {why}", reboot.timeout);
-        (Ending::Unreachable, text)
+        (HostStatus::Unreachable, text)
     })?;
     let text = format!("back after {:.0} s, with another boot id", began.elapsed().as_secs_f64());
     reporter.event(&Event::Notice { host: Some(&name), text: &text });
     let plan = host.plan_again().map_err(|error| {
-        let ending = if is_unreachable(&error) { Ending::Unreachable } else { Ending::Failed };
+        let ending = if is_unreachable(&error) { HostStatus::Unreachable } else { HostStatus::Failed };
         (ending, format!("{error:#}"))
     })?;
     reporter.event(&Event::Planned { plan: &plan });

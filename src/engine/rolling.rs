@@ -10,7 +10,7 @@
 use super::carry_out::Replan;
 use super::{Prepared, for_each_host, is_unreachable};
 use crate::plan::HostPlan;
-use crate::report::{Ending, Event, HostOutcome, Reporter};
+use crate::report::{Event, HostOutcome, HostStatus, Reporter};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -82,7 +82,7 @@ impl Rolling {
 }
 
 /// A host before its turn.
-pub enum Turn<H> {
+pub enum QueuedHost<H> {
     /// Its plan is made; it waits.
     Waiting(String, H),
     /// It has ended already: no plan could be made for it.
@@ -95,7 +95,7 @@ pub enum Turn<H> {
 /// # Errors
 /// The work on a host has panicked.
 pub fn roll<H: Send>(
-    hosts: Vec<Turn<H>>,
+    hosts: Vec<QueuedHost<H>>,
     args: &Rolling,
     forks: usize,
     reporter: &dyn Reporter,
@@ -110,20 +110,20 @@ pub fn roll<H: Send>(
     let mut outcomes: Vec<HostOutcome> = Vec::with_capacity(all);
     let mut rest = hosts.into_iter();
     for number in 0..batches {
-        let batch: Vec<Turn<H>> = rest.by_ref().take(size).collect();
+        let batch: Vec<QueuedHost<H>> = rest.by_ref().take(size).collect();
         let over = too_many();
         if batches > 1 && over.is_none() {
-            let names: Vec<&str> = batch.iter().map(Turn::name).collect();
+            let names: Vec<&str> = batch.iter().map(QueuedHost::name).collect();
             let text = format!("batch {} of {batches}: {}", number + 1, names.join(", "));
             reporter.event(&Event::Notice { host: None, text: &text });
         }
         outcomes.extend(for_each_host(batch, forks, |turn| {
             let (name, host) = match turn {
-                Turn::Over(outcome) => {
+                QueuedHost::Over(outcome) => {
                     failed.fetch_add(1, Ordering::SeqCst);
                     return *outcome;
                 }
-                Turn::Waiting(name, host) => (name, host),
+                QueuedHost::Waiting(name, host) => (name, host),
             };
             // A batch that has begun is finished; where all are one batch, each host is a beginning.
             let stop = if args.serial.is_some() { over } else { too_many() };
@@ -131,7 +131,7 @@ pub fn roll<H: Send>(
                 return not_begun(&name, failed.load(Ordering::SeqCst), allowed, reporter);
             }
             let outcome = work(host, number);
-            if outcome.ending != Ending::Converged {
+            if outcome.ending != HostStatus::Converged {
                 failed.fetch_add(1, Ordering::SeqCst);
             }
             outcome
@@ -140,12 +140,12 @@ pub fn roll<H: Send>(
     Ok(outcomes)
 }
 
-impl<H> Turn<H> {
+impl<H> QueuedHost<H> {
     /// The host's name in the inventory.
     pub fn name(&self) -> &str {
         match self {
-            Turn::Waiting(name, _) => name,
-            Turn::Over(outcome) => &outcome.name,
+            QueuedHost::Waiting(name, _) => name,
+            QueuedHost::Over(outcome) => &outcome.name,
         }
     }
 }
@@ -154,7 +154,7 @@ fn not_begun(name: &str, failed: usize, allowed: usize, reporter: &dyn Reporter)
     let hosts = if failed == 1 { "1 host" } else { &format!("{failed} hosts") };
     let error = format!("not begun: {hosts} failed before it, and {allowed} may");
     reporter.event(&Event::HostFailed { host: name, error: &error });
-    HostOutcome { error: Some(error), ..HostOutcome::new(name, Ending::NotBegun) }
+    HostOutcome { error: Some(error), ..HostOutcome::new(name, HostStatus::NotBegun) }
 }
 
 /// Looks and plans again right before a host begins, over a new connection if
@@ -170,7 +170,7 @@ pub fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -
         Box::new(HostOutcome { error: Some(error), ..HostOutcome::new(&name, ending) })
     };
     let plan = look(host).map_err(|error| {
-        let ending = if is_unreachable(&error) { Ending::Unreachable } else { Ending::Failed };
+        let ending = if is_unreachable(&error) { HostStatus::Unreachable } else { HostStatus::Failed };
         given_up(ending, format!("{error:#}"))
     })?;
     let differing = differing(&host.plan, &plan);
@@ -179,7 +179,7 @@ pub fn refresh(host: &mut Prepared, may_differ: bool, reporter: &dyn Reporter) -
         reporter.event(&Event::Notice { host: Some(&name), text: &text });
         if !may_differ {
             let error = format!("{text}; nothing was touched: apply again to see it, or give --yes");
-            return Err(given_up(Ending::Failed, error));
+            return Err(given_up(HostStatus::Failed, error));
         }
         reporter.event(&Event::Planned { plan: &plan });
         host.plan = plan;
@@ -228,13 +228,13 @@ mod tests {
     /// could not be planned for. The batches as they were worked on, and the endings.
     fn rolled(hosts: &[&str], args: &Rolling, forks: usize) -> (Vec<(usize, String)>, Vec<&'static str>) {
         let turn = |name: &&str| match name.strip_prefix('-') {
-            Some(name) => Turn::Over(Box::new(HostOutcome::new(name, Ending::Unreachable))),
-            None => Turn::Waiting((*name).to_owned(), (*name).to_owned()),
+            Some(name) => QueuedHost::Over(Box::new(HostOutcome::new(name, HostStatus::Unreachable))),
+            None => QueuedHost::Waiting((*name).to_owned(), (*name).to_owned()),
         };
         let begun = Mutex::new(Vec::new());
         let outcomes = roll(hosts.iter().map(turn).collect(), args, forks, &Silent, |name: String, batch| {
             begun.lock().unwrap().push((batch, name.clone()));
-            let ending = if name.starts_with('!') { Ending::Failed } else { Ending::Converged };
+            let ending = if name.starts_with('!') { HostStatus::Failed } else { HostStatus::Converged };
             HostOutcome::new(name, ending)
         });
         let mut begun = begun.into_inner().unwrap();

@@ -143,7 +143,7 @@ impl SavedHost {
             host.plan.steps.iter().map(|step| format!("{} {:?}", step.id, step.ops)).collect();
         SavedHost {
             name: host.plan.name.clone(),
-            found: host.state.witness(salt),
+            found: host.state.fingerprint(salt),
             digest: salted(salt, &operations.join("\n")),
         }
     }

@@ -1,12 +1,13 @@
 //! A host for tests: files in memory, and runs that end as the test says.
 
 use super::Host;
-use crate::apply::{ApplyError, Program, Ran, RunId};
+use crate::apply::{ApplyError, ApplyReport, Program, RunId};
 use crate::observe::{
-    Content, Entry, FileType, HostState, Known, Left, Module, Output, Package, PathState, Queries, Query, Unit,
+    Content, Entry, FileType, HostState, Known, Module, Output, Package, PathState, Queries, Query, UnfinishedWork,
+    Unit,
 };
 use crate::plan::HostPlan;
-use crate::report::{Reporter, StepEnding};
+use crate::report::{Reporter, StepStatus};
 use crate::shell::Script;
 use crate::transport::TransportError;
 use crate::values::AbsPath;
@@ -24,7 +25,7 @@ pub(super) struct World {
     /// Contents of files; whoever asks for another path finds nothing.
     pub(super) files: BTreeMap<String, Vec<u8>>,
     /// What runs have left.
-    pub(super) left: Left,
+    pub(super) left: UnfinishedWork,
     /// The runs to come, in order; a run that nobody has written is an error.
     pub(super) acts: VecDeque<Act>,
     /// Errors that the next looks end with.
@@ -44,7 +45,7 @@ pub(super) fn scripted(files: &[(&str, &str)], acts: Vec<Act>) -> (Scripted, Arc
     let world = World {
         os: ("ubuntu", "Ubuntu 24.04"),
         files,
-        left: Left::default(),
+        left: UnfinishedWork::default(),
         acts: acts.into(),
         lost: VecDeque::new(),
         log: Vec::new(),
@@ -145,7 +146,7 @@ impl Host for Scripted {
         anyhow::bail!("no program is read in this test")
     }
 
-    fn execute(&mut self, plan: &HostPlan, _: &Program, _: &RunId, _: &dyn Reporter) -> Ran {
+    fn execute(&mut self, plan: &HostPlan, _: &Program, _: &RunId, _: &dyn Reporter) -> ApplyReport {
         let mut world = self.world();
         let due: Vec<&str> =
             plan.steps.iter().filter(|step| !step.ops.is_empty()).map(|step| step.id.as_str()).collect();
@@ -154,12 +155,16 @@ impl Host for Scripted {
         let result = act
             .map_or(Err(ApplyError::Lost("a run that the test has not written".into())), |act| act(&mut world, plan));
         let done = if result.is_ok() || matches!(result, Err(ApplyError::Reboot(_))) {
-            StepEnding::Done
+            StepStatus::Done
         } else {
-            StepEnding::Failed
+            StepStatus::Failed
         };
-        let ending = |ops: bool| if ops { done } else { StepEnding::Unchanged };
-        Ran { steps: plan.steps.iter().map(|step| ending(!step.ops.is_empty())).collect(), result, partly: false }
+        let ending = |ops: bool| if ops { done } else { StepStatus::Unchanged };
+        ApplyReport {
+            steps: plan.steps.iter().map(|step| ending(!step.ops.is_empty())).collect(),
+            result,
+            partly: false,
+        }
     }
 
     fn settle(&mut self, run: &str, _: &dyn Reporter) -> anyhow::Result<String> {

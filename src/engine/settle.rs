@@ -2,7 +2,7 @@
 
 use super::RunFailed;
 use super::host::LOOK;
-use crate::apply::{ApplyError, Failing, LOCK, Line, Reach, Watch, follow};
+use crate::apply::{ApplyError, Failing, HostConnection, LOCK, Line, Watch, follow};
 use crate::report::{Event, Reporter};
 use crate::shell::Script;
 
@@ -16,7 +16,12 @@ const ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// The host cannot be reached, or another run is at work.
-pub(super) fn settle(reach: &mut Reach<'_>, name: &str, run: &str, reporter: &dyn Reporter) -> anyhow::Result<String> {
+pub(super) fn settle(
+    reach: &mut HostConnection<'_>,
+    name: &str,
+    run: &str,
+    reporter: &dyn Reporter,
+) -> anyhow::Result<String> {
     let say = |text: &str| reporter.event(&Event::Notice { host: Some(name), text });
     say(&format!("run {run} has not ended; following it"));
     // Somebody else may settle it at the same time: then it is done when the lock is free.

@@ -4,9 +4,9 @@
 
 use super::scripted::{Act, World, fails, scripted, writes};
 use super::*;
-use crate::apply::{About, ApplyError, Failure, Reboot};
+use crate::apply::{ApplyError, Reboot, RunMetadata, StepFailure};
 use crate::playbook::{self, HostScope, Playbook};
-use crate::report::{Ending, Event, HostOutcome, Reporter};
+use crate::report::{Event, HostOutcome, HostStatus, Reporter};
 use crate::resource::KINDS;
 use crate::transport::{Ask, Policy, TransportError};
 use crate::values::Secret;
@@ -68,8 +68,8 @@ fn prepared(
     (run.prepare_on(Box::new(host), &scope, None), world)
 }
 
-fn terms(yes: bool, says: bool) -> Terms {
-    let about = About {
+fn terms(yes: bool, says: bool) -> ApplyOptions {
+    let about = RunMetadata {
         who: "ann@desk".into(),
         playbook: "test".into(),
         inputs: String::new(),
@@ -77,7 +77,7 @@ fn terms(yes: bool, says: bool) -> Terms {
         undid: None,
         apply: None,
     };
-    Terms { about, guard_timeout: 60, undo_on_failure: false, yes, ask: Arc::new(Says(says)) }
+    ApplyOptions { about, guard_timeout: 60, undo_on_failure: false, yes, ask: Arc::new(Says(says)) }
 }
 
 fn applied(text: &str, files: &[(&str, &str)], acts: Vec<Act>) -> (HostOutcome, Vec<String>) {
@@ -95,27 +95,27 @@ fn closed() -> TransportError {
 #[test]
 fn a_host_that_is_as_wanted_gets_no_run() {
     let (outcome, log) = applied(ONE, &[("/srv/a", "new\n")], vec![]);
-    assert_eq!((outcome.ending, outcome.changed, log), (Ending::Converged, 0, vec![]));
+    assert_eq!((outcome.ending, outcome.changed, log), (HostStatus::Converged, 0, vec![]));
 }
 
 #[test]
 fn a_host_has_converged_when_the_second_look_finds_nothing() {
     let (outcome, log) = applied(ONE, &[("/srv/a", "old\n")], vec![writes(&[("/srv/a", "new\n")])]);
-    assert_eq!((outcome.ending, outcome.changed, log), (Ending::Converged, 1, vec!["run 1".to_owned()]));
+    assert_eq!((outcome.ending, outcome.changed, log), (HostStatus::Converged, 1, vec!["run 1".to_owned()]));
 }
 
 #[test]
 fn what_still_differs_after_a_run_is_not_converged() {
     let (outcome, log) = applied(ONE, &[], vec![writes(&[("/srv/a", "other\n")])]);
-    assert_eq!((outcome.ending, log.len()), (Ending::NotConverged, 1));
+    assert_eq!((outcome.ending, log.len()), (HostStatus::NotConverged, 1));
     assert_eq!(outcome.remaining.unwrap().summary.differing(), 1);
 }
 
 #[test]
 fn a_failed_step_ends_the_apply() {
-    let failure = Failure { step: 0, id: "1".into(), code: 7, output: "no space left".into() };
+    let failure = StepFailure { step: 0, id: "1".into(), code: 7, output: "no space left".into() };
     let (outcome, log) = applied(ONE, &[], vec![fails(ApplyError::Step(failure))]);
-    assert_eq!((outcome.ending, outcome.changed, log.len()), (Ending::Failed, 0, 1));
+    assert_eq!((outcome.ending, outcome.changed, log.len()), (HostStatus::Failed, 0, 1));
     assert_eq!(outcome.failure.unwrap().message, "step 1 failed with exit code 7");
 }
 
@@ -123,7 +123,7 @@ fn a_failed_step_ends_the_apply() {
 fn a_change_of_access_that_was_put_back_is_undone() {
     let reverted = ApplyError::Reverted { why: "no new login within 60 s".into(), failure: None };
     let (outcome, _) = applied(ONE, &[], vec![fails(reverted)]);
-    assert_eq!(outcome.ending, Ending::Undone);
+    assert_eq!(outcome.ending, HostStatus::Undone);
     assert!(outcome.error.unwrap().contains("no new login within 60 s"));
 }
 
@@ -135,7 +135,7 @@ fn a_connection_that_is_lost_before_the_second_look_is_made_anew() {
         Ok(())
     });
     let (outcome, log) = applied(ONE, &[], vec![act]);
-    assert_eq!((outcome.ending, log), (Ending::Converged, vec!["run 1".to_owned(), "renew".to_owned()]));
+    assert_eq!((outcome.ending, log), (HostStatus::Converged, vec!["run 1".to_owned(), "renew".to_owned()]));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn an_apply_goes_on_after_a_reboot_with_what_is_left() {
         Err(ApplyError::Reboot(Reboot { step: 0, from: "boot-1".into(), timeout: 60 }))
     });
     let (outcome, log) = applied(&text, &[(ASKS, "")], vec![reboot, writes(&[("/srv/a", "new\n")])]);
-    assert_eq!(outcome.ending, Ending::Converged, "{:?}", outcome.error);
+    assert_eq!(outcome.ending, HostStatus::Converged, "{:?}", outcome.error);
     assert_eq!(log[..2], ["run 1".to_owned(), "boot after boot-1".to_owned()]);
     assert_eq!(outcome.runs.len(), 2);
 }
@@ -156,13 +156,13 @@ fn an_apply_that_ends_at_an_open_step_with_nothing_to_do_is_concluded() {
     let text = "[[step]]\ncommand = { run = \"make it\", creates = \"/srv/a\" }\n\
         [[step]]\nfile = { path = \"/srv/a\", mode = \"0644\" }\n";
     let (outcome, log) = applied(text, &[], vec![writes(&[("/srv/a", "made\n")])]);
-    assert_eq!(outcome.ending, Ending::Converged, "{:?}", outcome.error);
+    assert_eq!(outcome.ending, HostStatus::Converged, "{:?}", outcome.error);
     assert_eq!(log, ["run 1", "conclude"]);
     // A phase that another follows is not.
     let acts = vec![writes(&[("/srv/a", "made\n")]), writes(&[("/srv/b", "b\n")])];
     let more = format!("{text}[[step]]\nfile = {{ path = \"/srv/b\", content = \"b\\n\" }}\n");
     let (outcome, log) = applied(&more, &[], acts);
-    assert_eq!((outcome.ending, log.last().map(String::as_str)), (Ending::Converged, Some("run 3")), "{log:?}");
+    assert_eq!((outcome.ending, log.last().map(String::as_str)), (HostStatus::Converged, Some("run 3")), "{log:?}");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_run_that_has_not_ended_is_not_run_over() {
     let left = |world: &mut World| world.left.unfinished.push("r1".into());
     let (host, world) = prepared(ONE, &[], vec![], left, false, &heard);
     let outcome = apply_host(host.unwrap(), &terms(true, false), &heard);
-    assert_eq!(outcome.ending, Ending::Failed);
+    assert_eq!(outcome.ending, HostStatus::Failed);
     assert!(outcome.error.unwrap().contains("run r1 has not ended"));
     assert!(world.lock().unwrap().log.is_empty());
 }
@@ -182,7 +182,7 @@ fn resume_settles_what_has_not_ended_and_plans_anew() {
     let left = |world: &mut World| world.left.unfinished.push("r1".into());
     let (host, world) = prepared(ONE, &[], vec![writes(&[("/srv/a", "new\n")])], left, true, &heard);
     let outcome = apply_host(host.unwrap(), &terms(true, false), &heard);
-    assert_eq!(outcome.ending, Ending::Converged);
+    assert_eq!(outcome.ending, HostStatus::Converged);
     assert_eq!(world.lock().unwrap().log, ["settle r1", "run 1"]);
 }
 
@@ -196,7 +196,7 @@ fn a_system_that_is_no_debian_is_refused_before_it_is_planned_for() {
 
 #[test]
 fn a_plan_that_is_another_one_at_the_hosts_turn_needs_a_yes() {
-    for (yes, ends) in [(false, Some(Ending::Failed)), (true, None)] {
+    for (yes, ends) in [(false, Some(HostStatus::Failed)), (true, None)] {
         let heard = Heard::default();
         let (host, world) = prepared(ONE, &[("/srv/a", "new\n")], vec![], |_| {}, false, &heard);
         let mut host = host.unwrap();
@@ -214,7 +214,7 @@ fn what_a_later_phase_does_beyond_the_plan_is_asked_for() {
     let text = "[[step]]\nfile = { path = \"/srv/a\", content = \"a\\n\" }\n\
         [[step]]\nfile = { path = \"/srv/z\", content = \"z\\n\" }\n\
         [[step]]\nreboot = {}\n";
-    for (says, ends) in [(false, Ending::Failed), (true, Ending::Converged)] {
+    for (says, ends) in [(false, HostStatus::Failed), (true, HostStatus::Converged)] {
         let heard = Heard::default();
         let reboot: Act = Box::new(|world, _| {
             world.files.remove(ASKS);

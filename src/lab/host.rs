@@ -38,7 +38,7 @@ impl Default for UpOptions {
 
 /// What [`Lab::up_with`](super::Lab::up_with) did.
 #[derive(Debug, Clone)]
-pub struct Raised {
+pub struct StartedHosts {
     /// The new hosts, ready for use.
     pub hosts: Vec<LabHost>,
     /// What the user should know: a fallback that was taken, failed units.

@@ -36,7 +36,7 @@ use std::process::Command;
 use std::time::Instant;
 
 pub use error::LabError;
-pub use host::{HostState, LabHost, Raised, UpOptions};
+pub use host::{HostState, LabHost, StartedHosts, UpOptions};
 pub use names::{Base, Dress};
 
 use container::{Health, Seen};
@@ -107,7 +107,7 @@ impl Lab {
     ///
     /// # Errors
     /// Any [`LabError`]; no host of this call is left behind then.
-    pub fn up_with(&self, options: &UpOptions, say: &mut dyn FnMut(&str)) -> Result<Raised, LabError> {
+    pub fn up_with(&self, options: &UpOptions, say: &mut dyn FnMut(&str)) -> Result<StartedHosts, LabError> {
         options.groups.iter().try_for_each(|group| names::check_group_name(group))?;
         names::choose(options.name.as_deref(), options.count, &[])?;
         self.engine.check()?;
@@ -136,7 +136,7 @@ impl Lab {
             Ok(up) => {
                 let hosts =
                     up.into_iter().map(|(name, record)| self.host(&name, &record, HostState::Running)).collect();
-                Ok(Raised { hosts, notices })
+                Ok(StartedHosts { hosts, notices })
             }
             Err(error) => {
                 for name in &names {

@@ -115,10 +115,10 @@ pub struct Apt {
 
 /// What earlier runs left on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct UnfinishedWork {
     /// What is owed since the host was started: restarts and reloads as
     /// `restart:unit`, a reboot as `reboot:changed`.
-    pub owed: BTreeSet<String>,
+    pub pending: BTreeSet<String>,
     /// Runs that have no result, by name, oldest first.
     pub unfinished: Vec<String>,
     /// Who is at work on the host right now.
@@ -149,9 +149,9 @@ impl Facts {
     /// # Errors
     /// A number is none: what is decided by it (the login's port decides whether a
     /// firewall shuts the operator out) is not decided by a guess.
-    pub(super) fn parse(text: &str) -> Result<(Facts, Left), String> {
+    pub(super) fn parse(text: &str) -> Result<(Facts, UnfinishedWork), String> {
         let mut facts = Facts::default();
-        let mut left = Left::default();
+        let mut left = UnfinishedWork::default();
         let mut localtime = String::new();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.trim();
@@ -199,7 +199,7 @@ impl Facts {
                         facts.login_port = port.parse().map_err(|_| wrong())?;
                     }
                 }
-                "owed" => _ = left.owed.insert(value.to_owned()),
+                "owed" => _ = left.pending.insert(value.to_owned()),
                 "unfinished" => left.unfinished.push(value.to_owned()),
                 "phase" => left.phase = Some(value.to_owned()),
                 "running" => left.running = Some(value.to_owned()),

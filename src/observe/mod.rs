@@ -12,6 +12,7 @@ mod alias;
 mod apt;
 mod environment;
 mod facts;
+mod fingerprint;
 mod found;
 mod mounts;
 mod numbers;
@@ -33,11 +34,11 @@ mod sysv;
 mod tree;
 mod unfinished;
 mod verify;
-mod witness;
 
 pub use apt::{InstalledPackage, PackageChange, Transaction};
 pub use environment::Environment;
-pub use facts::{Apt, Disk, Facts, Left, Os, Sshd};
+pub use facts::{Apt, Disk, Facts, Os, Sshd, UnfinishedWork};
+pub use fingerprint::salted;
 pub use found::{
     Account, Candidate, Content, Entry, FileType, Group, Known, Module, Output, Package, PathState, Shadow, StateError,
     Unit,
@@ -55,4 +56,3 @@ pub use sysv::RcLinks;
 pub use tree::Tree;
 pub use unfinished::Unfinished;
 pub use verify::UnitFault;
-pub use witness::salted;

@@ -1,8 +1,8 @@
 //! What was found on a host. What planning predicts on it is a [`PredictedState`](super::PredictedState).
 
 use super::{
-    Account, Candidate, Content, Entry, Facts, FileType, Group, Known, Left, Module, Output, Package, PathState,
-    Queries, Query, Run, Shadow, StateError, Unit,
+    Account, Candidate, Content, Entry, Facts, FileType, Group, Known, Module, Output, Package, PathState, Queries,
+    Query, Run, Shadow, StateError, UnfinishedWork, Unit,
 };
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +61,7 @@ pub struct HostState {
     /// What has an access control list.
     pub(super) acls: BTreeSet<AbsPath>,
     /// What earlier runs left.
-    pub left: Left,
+    pub left: UnfinishedWork,
 }
 
 impl HostState {

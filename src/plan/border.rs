@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], ids: &[String]) {
     let asked: BTreeMap<&str, &DesiredStep> =
         sources.iter().filter_map(|(at, step)| Some((ids.get(*at)?.as_str(), *step))).collect();
-    let mut ran: Vec<Ran> = Vec::new();
+    let mut ran: Vec<RunningStep> = Vec::new();
     let mut perhaps_undone: Vec<usize> = Vec::new();
     for at in 0..plans.len() {
         let step = &plans[at];
@@ -33,7 +33,7 @@ pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], id
             continue;
         }
         let runs = step.ops.iter().any(|op| op.is_opaque() || matches!(op, Op::Command(CommandOp::Check(_))));
-        let one_with = |ran: &Ran| ran.is_apt && step.ops.iter().all(Op::is_apt) || ran.guard && step.guard;
+        let one_with = |ran: &RunningStep| ran.is_apt && step.ops.iter().all(Op::is_apt) || ran.guard && step.guard;
         if runs && !perhaps_undone.is_empty() && !ran.iter().all(one_with) {
             let names = |indices: &[usize]| names(indices.iter().filter_map(|at| plans.get(*at)));
             let by: Vec<usize> = ran.iter().map(|ran| ran.at).collect();
@@ -51,7 +51,7 @@ pub(super) fn mark(sources: &[(usize, &DesiredStep)], plans: &mut [StepPlan], id
             (ran, perhaps_undone) = (Vec::new(), Vec::new());
         // A restart that was pending may fail, and is tried again at the end.
         } else if plans[at].ops.iter().any(|op| op.is_opaque() && !matches!(op, Op::Unit(UnitOp::Pending { .. }))) {
-            ran.push(Ran::of(at, &plans[at]));
+            ran.push(RunningStep::of(at, &plans[at]));
         }
     }
 }
@@ -62,17 +62,17 @@ fn is_description(kind: &str) -> bool {
 }
 
 /// A step that runs something.
-struct Ran {
+struct RunningStep {
     at: usize,
     parts: Vec<Part>,
     is_apt: bool,
     guard: bool,
 }
 
-impl Ran {
-    fn of(at: usize, step: &StepPlan) -> Ran {
+impl RunningStep {
+    fn of(at: usize, step: &StepPlan) -> RunningStep {
         let parts = step.ops.iter().flat_map(|op| op.may_undo()).copied().collect();
-        Ran { at, parts, is_apt: step.ops.iter().all(Op::is_apt), guard: step.guard }
+        RunningStep { at, parts, is_apt: step.ops.iter().all(Op::is_apt), guard: step.guard }
     }
 
     fn may_undo(&self, step: &DesiredStep) -> bool {

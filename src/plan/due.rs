@@ -19,8 +19,8 @@ pub(super) fn owed(steps: &mut Vec<StepPlan>, host: &HostState, predicted: &Pred
     let last_reboot = steps.iter().rposition(|step| step.open.is_none() && step.ops.iter().any(Op::reboots));
     let (mut left, mut due, mut guarded) = (Due::default(), Due::default(), Due::default());
     let (why, resumed_at) = match &host.left.resumed_at {
-        None => ("owed by an earlier run", None),
-        Some(id) => ("owed by an earlier phase of this run", Some(id)),
+        None => ("left pending by an earlier run", None),
+        Some(id) => ("left pending by an earlier phase of this run", Some(id)),
     };
     let mut forgotten = Forgotten::default();
     for (verb, noted) in left_pending(host).filter(|_| last_reboot.is_none()) {
@@ -235,7 +235,7 @@ fn starts(step: &StepPlan) -> impl Iterator<Item = &UnitName> {
 
 /// The restarts and reloads that the host has noted as pending.
 fn left_pending(host: &HostState) -> impl Iterator<Item = (Verb, UnitName)> {
-    host.left.owed.iter().filter_map(|noted| {
+    host.left.pending.iter().filter_map(|noted| {
         let (word, unit) = noted.split_once(':')?;
         let verb = [Verb::Restart, Verb::Reload].into_iter().find(|verb| verb.word() == word)?;
         Some((verb, unit.parse().ok()?))

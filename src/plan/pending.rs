@@ -101,7 +101,7 @@ pub(super) fn hand_on(steps: &[(usize, &DesiredStep)], plans: &mut [StepPlan], p
         let others = || names().map(|(_, other)| other).filter(|other| other.stem == own.stem);
         if others().all(decided) {
             let beginning = PendingNames::beginning(&own.stem);
-            let stale = predicted.left.owed.iter().filter(|noted| noted.starts_with(&beginning));
+            let stale = predicted.left.pending.iter().filter(|noted| noted.starts_with(&beginning));
             let stale = stale.filter(|noted| !others().any(|other| other.provisional.contains(noted)));
             guard.hands_on.extend(stale.map(|noted| (noted.clone(), Vec::new())));
         }

@@ -98,7 +98,8 @@ fn plan_without(
     owed(&mut plans, host, &predicted, &resting);
     border::mark(&planned, &mut plans, &ids);
     predicted.forget_all_pending();
-    let plan = HostPlan { spared: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
+    let plan =
+        HostPlan { protected_packages: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
     Ok((Forecast { plan, predicted, wants, incomplete }, removals))
 }
 

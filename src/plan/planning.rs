@@ -44,7 +44,7 @@ impl<'a> Planning<'a> {
         predicted.set_pinned_packages(steps.iter().flat_map(|step| step.resource.pinned_packages()).cloned());
         predicted.set_unheld_packages(steps.iter().flat_map(|step| step.resource.unheld_packages()).cloned());
         if host.left.resumed_at.is_none()
-            && host.left.owed.iter().any(|owed| owed.starts_with("restart:") || owed.starts_with("reload:"))
+            && host.left.pending.iter().any(|owed| owed.starts_with("restart:") || owed.starts_with("reload:"))
         {
             let by = "what an earlier run has left to restart";
             predicted.may_be_changed_by(RESTARTS, by);

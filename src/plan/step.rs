@@ -327,7 +327,7 @@ pub struct HostPlan {
     pub summary: Summary,
     /// Packages that a run must not take away: the login goes through them.
     #[serde(skip)]
-    pub spared: Vec<&'static str>,
+    pub protected_packages: Vec<&'static str>,
     /// The user that logs in; empty where nobody does.
     #[serde(skip)]
     pub login: String,
@@ -342,7 +342,14 @@ impl HostPlan {
     pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> HostPlan {
         let mut summary = Summary::default();
         steps.iter().for_each(|step| summary.count(step.action));
-        HostPlan { name: name.into(), steps, summary, spared: Vec::new(), login: String::new(), left_open: None }
+        HostPlan {
+            name: name.into(),
+            steps,
+            summary,
+            protected_packages: Vec::new(),
+            login: String::new(),
+            left_open: None,
+        }
     }
 
     /// The packages that the playbook names to go: a run removes no others.

@@ -45,7 +45,7 @@ pub struct Later {
 
 /// What the answers of the probes make of a step.
 #[derive(Debug, Clone)]
-pub struct Turn {
+pub struct StepAtTurn {
     /// What it becomes; nothing where `when` is false.
     pub pieces: Vec<Piece>,
     /// The probes that it depends on and whose answers are not known; a fact by
@@ -152,12 +152,12 @@ impl Later {
     }
 
     /// What it becomes where the probes have these answers and the facts are these.
-    pub fn at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> Turn {
+    pub fn at_turn(&self, answers: ProbeAnswers, facts: &Arc<FactsAtTurn>) -> StepAtTurn {
         let scope = Arc::new(self.scope.at_turn(answers, facts));
         let mut steps = Steps::new(&self.tags, &self.record, Depth::AtTurn);
         steps.later(self, &scope);
         steps.pieces.iter_mut().for_each(|piece| piece.follow(&self.outline));
-        Turn { pieces: steps.pieces, open: scope.open_probes(), errors: told_once(steps.errors) }
+        StepAtTurn { pieces: steps.pieces, open: scope.open_probes(), errors: told_once(steps.errors) }
     }
 
     /// The steps that it may become, before any probe is answered, with the

@@ -28,7 +28,7 @@ pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use changes::Follower;
 pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;
-pub use later::{Later, Piece, Turn};
+pub use later::{Later, Piece, StepAtTurn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
 pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TemplateWord};
 

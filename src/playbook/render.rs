@@ -6,7 +6,7 @@ use super::files::{Folder, Record, StepFiles};
 use super::later::{Later, Piece};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, rendered};
-use super::renderer::{Outcome, Renderer};
+use super::renderer::{Rendered, Renderer};
 use super::scope::{Scope, Var};
 use super::{Step, TagFilter};
 use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
@@ -189,8 +189,8 @@ impl<'a> Steps<'a> {
         let outcome = renderer.expression(when, text, true);
         self.errors.append(&mut renderer.errors);
         match outcome {
-            Outcome::Value(Value::Bool(flag)) => flag,
-            Outcome::Value(other) => {
+            Rendered::Value(Value::Bool(flag)) => flag,
+            Rendered::Value(other) => {
                 let error = format!("'when' must give a boolean, not {}", type_name(&other));
                 self.errors.push(
                     Diagnostic::new(when.span.clone(), error)
@@ -199,7 +199,7 @@ impl<'a> Steps<'a> {
                 true
             }
             // What is wrong in a step is told whether or not its condition is right.
-            Outcome::Unknown(_) | Outcome::Bad => true,
+            Rendered::Unknown(_) | Rendered::Bad => true,
         }
     }
 
@@ -212,8 +212,8 @@ impl<'a> Steps<'a> {
         };
         let items = match &each.value {
             NodeValue::String(text) => match renderer.expression(each, text, false) {
-                Outcome::Value(Value::Array(items)) => items.into_iter().map(Var::Ready).collect(),
-                Outcome::Value(other) => {
+                Rendered::Value(Value::Array(items)) => items.into_iter().map(Var::Ready).collect(),
+                Rendered::Value(other) => {
                     renderer.errors.push(
                         Diagnostic::new(
                             each.span.clone(),
@@ -223,10 +223,10 @@ impl<'a> Steps<'a> {
                     );
                     any(None)
                 }
-                Outcome::Unknown(example) => {
+                Rendered::Unknown(example) => {
                     any(example.and_then(|example| example.as_array().and_then(|items| items.first().cloned())))
                 }
-                Outcome::Bad => any(None),
+                Rendered::Bad => any(None),
             },
             NodeValue::Array(nodes) => nodes.iter().filter_map(|node| renderer.var(node)).collect(),
             _ => any(None),

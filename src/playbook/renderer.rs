@@ -23,7 +23,7 @@ pub(super) struct Renderer<'s> {
 }
 
 /// What an expression gives.
-pub(super) enum Outcome {
+pub(super) enum Rendered {
     /// This.
     Value(Value),
     /// Not known without facts or probes; see [`Var::Unknown`].
@@ -82,7 +82,7 @@ impl<'s> Renderer<'s> {
             other => other.to_string(),
         };
         if let Form::Text = form(text)
-            && let Outcome::Value(Value::String(whole)) = self.text(node, text)
+            && let Rendered::Value(Value::String(whole)) = self.text(node, text)
         {
             return whole;
         }
@@ -94,12 +94,12 @@ impl<'s> Renderer<'s> {
         while let Some((start, end)) = next_expression(text, from) {
             known.push_str(&text[from..start]);
             match self.expression(node, &text[start..end], false) {
-                Outcome::Value(value) => known.push_str(&shown(value)),
-                Outcome::Unknown(_) => {
+                Rendered::Value(value) => known.push_str(&shown(value)),
+                Rendered::Unknown(_) => {
                     let inner = self.known_of_variable(text[start + 2..end - 2].trim());
                     known.push_str(inner.as_deref().unwrap_or(&text[start..end]));
                 }
-                Outcome::Bad => known.push_str(&text[start..end]),
+                Rendered::Bad => known.push_str(&text[start..end]),
             }
             from = end;
         }
@@ -127,14 +127,14 @@ impl<'s> Renderer<'s> {
             Form::Text => self.text(node, text),
         };
         match outcome {
-            Outcome::Value(Value::Null) => None,
-            Outcome::Value(value) => Some(Node::from_json(&value, &node.span)),
-            Outcome::Unknown(example) => {
+            Rendered::Value(Value::Null) => None,
+            Rendered::Value(value) => Some(Node::from_json(&value, &node.span)),
+            Rendered::Unknown(example) => {
                 self.unknown = true;
                 self.example = example;
                 Some(node.clone())
             }
-            Outcome::Bad => Some(node.clone()),
+            Rendered::Bad => Some(node.clone()),
         }
     }
 
@@ -152,39 +152,39 @@ impl<'s> Renderer<'s> {
         })
     }
 
-    fn text(&mut self, node: &Node, text: &str) -> Outcome {
+    fn text(&mut self, node: &Node, text: &str) -> Rendered {
         let needs = match self.scope.engine.text_needs(text) {
             Ok(needs) => needs,
             Err(faults) => return self.faults(node, 0, faults),
         };
         let context = match self.context(text, &needs) {
             Ok(context) => context,
-            Err(Miss::Unknown) => return Outcome::Unknown(None),
+            Err(Miss::Unknown) => return Rendered::Unknown(None),
             Err(Miss::Wrong(faults)) => return self.faults(node, 0, faults),
         };
         match self.scope.engine.text(text, &context) {
-            Ok(text) => Outcome::Value(text.into()),
+            Ok(text) => Rendered::Value(text.into()),
             Err(faults) => self.faults(node, 0, clearer(faults, &needs, &context)),
         }
     }
 
     /// The value of an expression, given bare or as one whole `{{ }}`. `strict`:
     /// a path that leads nowhere is an error even where it is only compared.
-    pub fn expression(&mut self, node: &Node, text: &str, strict: bool) -> Outcome {
+    pub fn expression(&mut self, node: &Node, text: &str, strict: bool) -> Rendered {
         match form(text) {
             Form::Expression(code, offset) => self.code(node, code, offset, strict),
             _ => self.code(node, text, 0, strict),
         }
     }
 
-    fn code(&mut self, node: &Node, code: &str, offset: usize, strict: bool) -> Outcome {
+    fn code(&mut self, node: &Node, code: &str, offset: usize, strict: bool) -> Rendered {
         let needs = match self.scope.engine.expression_needs(code) {
             Ok(needs) => needs,
             Err(faults) => return self.faults(node, offset, faults),
         };
         let context = match self.context(code, &needs) {
             Ok(context) => context,
-            Err(Miss::Unknown) => return Outcome::Unknown(self.example_of(code, &needs)),
+            Err(Miss::Unknown) => return Rendered::Unknown(self.example_of(code, &needs)),
             Err(Miss::Wrong(faults)) => return self.faults(node, offset, faults),
         };
         if strict {
@@ -194,15 +194,15 @@ impl<'s> Renderer<'s> {
             }
         }
         match self.scope.engine.value(code, &context) {
-            Ok(value) => Outcome::Value(value),
+            Ok(value) => Rendered::Value(value),
             Err(faults) => self.faults(node, offset, clearer(faults, &needs, &context)),
         }
     }
 
     /// Tells what is wrong with a string of the playbook.
-    fn faults(&mut self, node: &Node, offset: usize, faults: Vec<Fault>) -> Outcome {
+    fn faults(&mut self, node: &Node, offset: usize, faults: Vec<Fault>) -> Rendered {
         self.errors.extend(faults.into_iter().map(|fault| diagnose(node, offset, fault)));
-        Outcome::Bad
+        Rendered::Bad
     }
 
     /// An example of the value of an expression that is one path.

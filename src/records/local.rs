@@ -20,7 +20,7 @@ const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
 /// How long others may keep the file to themselves. Each needs milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 const CACHE_BYTES: usize = 4 << 20;
@@ -55,7 +55,7 @@ impl LocalStore {
 
     /// The database, as soon as nobody else has it open.
     fn open(&self) -> Result<Database, RecordsError> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             let backend = FileBackend::new(self.file().map_err(|error| self.error(error))?);
             let opened = backend.and_then(|backend| {
@@ -67,7 +67,7 @@ impl LocalStore {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < end => sleep(PAUSE),
                 Err(DatabaseError::DatabaseAlreadyOpen) => {
-                    return Err(self.error(format!("others have had it open for {} s", PATIENCE.as_secs())));
+                    return Err(self.error(format!("others have had it open for {} s", LOCK_TIMEOUT.as_secs())));
                 }
                 Err(error) => return Err(self.error(error)),
             }

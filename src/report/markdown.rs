@@ -4,7 +4,7 @@
 //! fence or escaped HTML: it can neither end the block it stands in nor name
 //! (and so notify) anybody. GitHub Flavored Markdown 0.29, 4.5, 4.10 and 6.3.
 
-use super::outcome::{Ending, HostOutcome};
+use super::outcome::{HostOutcome, HostStatus};
 use super::text::{Note, action_words, advice, group, is_due, is_told, notes, summary};
 use super::visible::{last_lines, one_line, visible};
 use crate::plan::{HostPlan, StepPlan};
@@ -63,7 +63,7 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
         let (name, word) = (cell(&o.name), o.ending.word());
         text.push_str(&format!("| {name} | {word} | {} | {:.1} |\n", o.changed, o.seconds));
     }
-    for outcome in outcomes.iter().filter(|outcome| outcome.ending != Ending::Converged) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.ending != HostStatus::Converged) {
         let mut section = String::new();
         open(&mut section, &format!("{}: {}", outcome.name, outcome.ending.word()));
         if let Some(failure) = &outcome.failure {

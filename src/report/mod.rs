@@ -21,7 +21,7 @@ pub use console::{Console, Remarks};
 pub use event::{Event, Reporter};
 pub use json::{FORMAT_VERSION, apply_json, plan_json};
 pub use markdown::{apply_markdown, plan_markdown};
-pub use outcome::{Ending, Failure, HostOutcome, StepEnding};
+pub use outcome::{FailedStep, HostOutcome, HostStatus, StepStatus};
 pub use plain::{Plain, Quiet};
 pub use terminal::Terminal;
 pub use text::{TextOptions, action_words, apply_text, change_text, counts, plan_text};

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How it ended for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum HostStatus {
     /// A second look found nothing left to do.
     Converged,
     /// A step failed, or the plan could not be made.
@@ -22,16 +22,16 @@ pub enum Ending {
     NotBegun,
 }
 
-impl Ending {
+impl HostStatus {
     /// The word, as the JSON has it.
     pub const fn word(self) -> &'static str {
         match self {
-            Ending::Converged => "converged",
-            Ending::Failed => "failed",
-            Ending::Unreachable => "unreachable",
-            Ending::NotConverged => "not-converged",
-            Ending::Undone => "undone",
-            Ending::NotBegun => "not-begun",
+            HostStatus::Converged => "converged",
+            HostStatus::Failed => "failed",
+            HostStatus::Unreachable => "unreachable",
+            HostStatus::NotConverged => "not-converged",
+            HostStatus::Undone => "undone",
+            HostStatus::NotBegun => "not-begun",
         }
     }
 }
@@ -39,7 +39,7 @@ impl Ending {
 /// How it ended for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StepEnding {
+pub enum StepStatus {
     /// There was nothing to do.
     Unchanged,
     /// Done.
@@ -58,7 +58,7 @@ pub enum StepEnding {
 
 /// What a failed step left behind.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct FailedStep {
     /// The step.
     pub step: StepPlan,
     /// What went wrong, in one sentence.
@@ -73,7 +73,7 @@ pub struct HostOutcome {
     /// The host's name in the inventory.
     pub name: String,
     /// The result.
-    pub ending: Ending,
+    pub ending: HostStatus,
     /// Why, where it did not converge; the error's whole chain.
     pub error: Option<String>,
     /// The runs on the host, as it names them; two where a reboot lies between.
@@ -85,16 +85,16 @@ pub struct HostOutcome {
     /// How long it took, in seconds.
     pub seconds: f64,
     /// The steps that were planned, in order of apply; empty if there was no plan.
-    pub steps: Vec<(StepPlan, StepEnding)>,
+    pub steps: Vec<(StepPlan, StepStatus)>,
     /// The step that failed.
-    pub failure: Option<Failure>,
+    pub failure: Option<FailedStep>,
     /// What a second look still found different.
     pub remaining: Option<HostPlan>,
 }
 
 impl HostOutcome {
     /// An outcome with nothing but its name and result.
-    pub fn new(name: impl Into<String>, ending: Ending) -> HostOutcome {
+    pub fn new(name: impl Into<String>, ending: HostStatus) -> HostOutcome {
         HostOutcome {
             name: name.into(),
             ending,
@@ -111,7 +111,7 @@ impl HostOutcome {
 
     /// The steps that were done and not put back.
     pub fn stays(&self) -> impl Iterator<Item = &StepPlan> {
-        self.steps.iter().filter(|(_, ending)| *ending == StepEnding::Done).map(|(step, _)| step)
+        self.steps.iter().filter(|(_, ending)| *ending == StepStatus::Done).map(|(step, _)| step)
     }
 
     /// The error, unless the failed step says the same already.

@@ -1,6 +1,6 @@
 //! Plans and results as text for a tired operator: what differs, and nothing else.
 
-use super::outcome::{Ending, HostOutcome};
+use super::outcome::{HostOutcome, HostStatus};
 use super::paint::Paint;
 use super::visible::{last_lines, one_line, visible};
 use crate::plan::{Action, FieldChange, HostPlan, StepPlan, Summary};
@@ -229,10 +229,10 @@ pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
     let width = outcomes.iter().map(|o| one_line(&o.name).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for outcome in outcomes {
-        let paint = if outcome.ending == Ending::Converged { Paint::Green } else { Paint::Red };
+        let paint = if outcome.ending == HostStatus::Converged { Paint::Green } else { Paint::Red };
         let word = paint.over(&format!("{:<13}", outcome.ending.word()), color);
         // Of a run that goes on out of reach only a part is known.
-        let goes_on = outcome.ending == Ending::Unreachable && !outcome.runs.is_empty();
+        let goes_on = outcome.ending == HostStatus::Unreachable && !outcome.runs.is_empty();
         let changed = match (outcome.changed, outcome.partly) {
             (0, _) if goes_on => "changes unknown".to_owned(),
             (count, _) if goes_on => format!("{count} or more steps changed"),
@@ -249,12 +249,12 @@ pub fn apply_text(outcomes: &[HostOutcome], options: TextOptions) -> String {
     }
     let count = |ending| outcomes.iter().filter(|o| o.ending == ending).count();
     let all = [
-        Ending::Converged,
-        Ending::NotConverged,
-        Ending::Failed,
-        Ending::Unreachable,
-        Ending::Undone,
-        Ending::NotBegun,
+        HostStatus::Converged,
+        HostStatus::NotConverged,
+        HostStatus::Failed,
+        HostStatus::Unreachable,
+        HostStatus::Undone,
+        HostStatus::NotBegun,
     ];
     let parts: Vec<String> = all
         .into_iter()
@@ -310,22 +310,22 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
     let name = one_line(&outcome.name);
     let again = format!("apply again with --limit {name}");
     Some(match outcome.ending {
-        Ending::Converged => return None,
-        Ending::Failed if outcome.failure.is_some() => {
+        HostStatus::Converged => return None,
+        HostStatus::Failed if outcome.failure.is_some() => {
             format!("correct the cause, then {again}: what is done is found done")
         }
-        Ending::Failed => format!("correct the cause, then {again}"),
-        Ending::Unreachable if outcome.changed == 0 && outcome.runs.is_empty() => {
+        HostStatus::Failed => format!("correct the cause, then {again}"),
+        HostStatus::Unreachable if outcome.changed == 0 && outcome.runs.is_empty() => {
             format!("nothing was changed there; check its address, key and network, then {again}")
         }
-        Ending::Unreachable => format!("the run may be going on there by itself; when it can be reached, {again}"),
-        Ending::NotConverged if outcome.remaining.as_ref().is_some_and(HostPlan::is_empty) => {
+        HostStatus::Unreachable => format!("the run may be going on there by itself; when it can be reached, {again}"),
+        HostStatus::NotConverged if outcome.remaining.as_ref().is_some_and(HostPlan::is_empty) => {
             format!("take away what overrides these steps, or add a step that does, then {again}")
         }
-        Ending::NotConverged => format!(
+        HostStatus::NotConverged => format!(
             "something sets these back, or a step does not do what it says; 'stockade plan --limit {name}' shows more"
         ),
-        Ending::Undone => {
+        HostStatus::Undone => {
             let stays: Vec<String> = outcome.stays().map(title).collect();
             let state = match &stays[..] {
                 [] => "the host is as it was before".to_owned(),
@@ -333,6 +333,6 @@ pub fn advice(outcome: &HostOutcome) -> Option<String> {
             };
             format!("{state}; correct the cause, then {again}")
         }
-        Ending::NotBegun => format!("nothing was touched there; correct what failed before it, then {again}"),
+        HostStatus::NotBegun => format!("nothing was touched there; correct what failed before it, then {again}"),
     })
 }

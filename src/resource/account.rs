@@ -4,8 +4,8 @@
 //! mention is left alone. Nothing here may lock out the operator: the user who
 //! is logged in keeps number, home and a shell to log in with.
 
-use super::draft::Draft;
 use super::password::{expiry, password};
+use super::plan_builder::PlanBuilder;
 use super::{busy, ssh_dir};
 use crate::observe::{Account, Known, PathState, Query};
 use crate::plan::{AccountOp, Action, KNOWN_AFTER_APPLY, Op, PlanError};
@@ -67,7 +67,7 @@ impl DesiredAccount {
         queries
     }
 
-    pub(super) fn is_login(&self, draft: &Draft<'_>) -> bool {
+    pub(super) fn is_login(&self, draft: &PlanBuilder<'_>) -> bool {
         draft.host().facts.login_user == self.name.as_str()
     }
 
@@ -83,7 +83,7 @@ impl DesiredAccount {
 ///
 /// # Errors
 /// What is wanted is refused, or the state cannot tell.
-pub(super) fn plan(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+pub(super) fn plan(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     check_uid(draft, wanted)?;
     match draft.host().user(wanted.name.as_str())?.cloned() {
         None => {
@@ -101,7 +101,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(),
 /// A package or a command of the run may make the account before this step
 /// does, with a number and a home of its own. Where these decide what is to be
 /// done, the step is decided at its turn; all else is the same either way.
-fn unless_made(draft: &mut Draft<'_>, wanted: &DesiredAccount) {
+fn unless_made(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) {
     let Some(by) = draft.host().affected_by(&Query::User(wanted.name.to_string())).map(str::to_owned) else { return };
     if wanted.uid.is_some() || wanted.home.is_some() || wanted.needs_home {
         draft.planned.leave_open(&by);
@@ -110,7 +110,7 @@ fn unless_made(draft: &mut Draft<'_>, wanted: &DesiredAccount) {
 }
 
 /// What /etc/passwd does not hold, usermod(8), chpasswd(8) and chage(1) cannot change.
-fn refuse_remote(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+fn refuse_remote(draft: &PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let changes = |op: &Op| {
         matches!(
             op,
@@ -136,7 +136,7 @@ fn refuse_remote(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanE
 }
 
 /// What /etc/group does not hold, gpasswd(1) cannot change.
-fn local_group(draft: &Draft<'_>, user: &str, group: &str) -> Result<(), PlanError> {
+fn local_group(draft: &PlanBuilder<'_>, user: &str, group: &str) -> Result<(), PlanError> {
     if !draft.host().is_remote_group(group) {
         return Ok(());
     }
@@ -146,7 +146,7 @@ fn local_group(draft: &Draft<'_>, user: &str, group: &str) -> Result<(), PlanErr
     ))
 }
 
-fn check_uid(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+fn check_uid(draft: &PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(uid) = wanted.uid else { return Ok(()) };
     let name = wanted.name.as_str();
     match draft.host().users()?.iter().find(|(other, account)| *other != name && account.uid == Known::Is(uid)) {
@@ -157,7 +157,7 @@ fn check_uid(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError
     }
 }
 
-fn check_shell(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+fn check_shell(draft: &PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(shell) = &wanted.shell else { return Ok(()) };
     let no_login = ["nologin", "false", "true"].contains(&shell.file_name());
     if no_login && wanted.is_login(draft) {
@@ -178,7 +178,7 @@ fn check_shell(draft: &Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanErr
     }
 }
 
-fn create(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+fn create(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     if let Err(why) = wanted.name.can_be_made() {
         let name = &wanted.name;
         return refused(format!(
@@ -248,7 +248,7 @@ fn change_home(name: &UserName, home: Option<AbsPath>, move_home: bool) -> Op {
     })
 }
 
-fn update(draft: &mut Draft<'_>, wanted: &DesiredAccount, account: &Account) -> Result<(), PlanError> {
+fn update(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount, account: &Account) -> Result<(), PlanError> {
     let name = &wanted.name;
     let uid = wanted.uid.filter(|uid| account.uid != Known::Is(*uid));
     if let Some(uid) = uid {
@@ -307,7 +307,7 @@ fn shown(uid: &Known<u32>) -> String {
 
 /// The home to change to, and whether the old one is moved there.
 fn new_home(
-    draft: &mut Draft<'_>,
+    draft: &mut PlanBuilder<'_>,
     wanted: &DesiredAccount,
     account: &Account,
 ) -> Result<(Option<AbsPath>, bool), PlanError> {
@@ -344,7 +344,7 @@ fn new_home(
     Ok((Some(home), true))
 }
 
-fn groups(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+fn groups(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(list) = &wanted.groups else { return Ok(()) };
     let name = wanted.name.as_str();
     let primary = draft.host().user(name)?.map(|account| account.group.clone()).unwrap_or_default();

@@ -4,10 +4,10 @@
 //! for one user add up, unless one of them is exclusive. For a user that only a
 //! package or a command of the run can bring, it is decided at its turn.
 
-use super::draft::Draft;
 use super::in_force;
 use super::key_file;
 use super::ownership;
+use super::plan_builder::PlanBuilder;
 use super::ssh_dir::{self, Keys};
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{PredictedState, Queries, Query};
@@ -64,7 +64,7 @@ impl Resource for AuthorizedKeys {
     }
 
     fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
-        let mut draft = Draft::new(host);
+        let mut draft = PlanBuilder::new(host);
         if host.user(self.user.as_str())?.is_none() {
             ownership::missing(host, "user", self.user.as_str(), &mut draft.planned)?;
             for wanted in &self.keys.wanted {

@@ -1,7 +1,7 @@
 //! Accounts whose users run something: usermod(8) and userdel(8) refuse to
 //! change the number or the home of one, or to remove it.
 
-use super::draft::Draft;
+use super::plan_builder::PlanBuilder;
 use crate::observe::{Known, Process, Query};
 use crate::plan::PlanError;
 use crate::values::{AbsPath, UserName};
@@ -18,7 +18,12 @@ const SESSION: [&str; 2] = ["systemd", "(sd-pam)"];
 ///
 /// # Errors
 /// The user runs something that no earlier step ends.
-pub(super) fn check(draft: &mut Draft<'_>, name: &UserName, uid: &Known<u32>, tool: &str) -> Result<(), PlanError> {
+pub(super) fn check(
+    draft: &mut PlanBuilder<'_>,
+    name: &UserName,
+    uid: &Known<u32>,
+    tool: &str,
+) -> Result<(), PlanError> {
     let Known::Is(uid) = uid else { return Ok(()) };
     if !draft.answered([Query::Processes]) {
         return Ok(());

@@ -7,7 +7,7 @@ use super::{Args, Field, Kind, Resource, Type, directory, ownership, parents, sh
 use crate::observe::{
     Environment, FileType, HostState, Known, PathState, PredictedState, Queries, Query, Run, files_read,
 };
-use crate::plan::{Action, CommandOp, Guard, Op, Outcome, PendingNames, PlanError, Planned, decided_at_its_turn};
+use crate::plan::{Action, CommandOp, Guard, Op, PendingNames, PlanError, Planned, Postcondition, decided_at_its_turn};
 use crate::shell::quote;
 use crate::values::{AbsPath, Diagnostic, NodeValue, Secret, UserName};
 
@@ -165,7 +165,7 @@ impl Shell {
             verdicts.push(match host.path(path)? {
                 PathState::Present(_) => at_its_turn(host.commanded_by(path), Due::No),
                 PathState::Absent => Due::Yes,
-                PathState::AfterApply => match host.output(&Outcome::promise(path)) {
+                PathState::AfterApply => match host.output(&Postcondition::promise(path)) {
                     Ok(Known::Is(output)) if output.code == 0 => at_its_turn(host.commanded_by(path), Due::No),
                     _ => at_its_turn(brought(), Due::No),
                 },
@@ -244,12 +244,12 @@ impl Shell {
         })
     }
 
-    fn achieves(&self) -> Vec<Outcome> {
+    fn postconditions(&self) -> Vec<Postcondition> {
         let mut outcomes = Vec::new();
-        outcomes.extend(self.creates.clone().map(Outcome::Exists));
-        outcomes.extend(self.removes.clone().map(Outcome::Gone));
-        outcomes.extend(self.unless.clone().map(Outcome::Succeeds));
-        outcomes.extend(self.pending.as_ref().map(|names| Outcome::Followed(names.own.clone())));
+        outcomes.extend(self.creates.clone().map(Postcondition::Exists));
+        outcomes.extend(self.removes.clone().map(Postcondition::Gone));
+        outcomes.extend(self.unless.clone().map(Postcondition::Succeeds));
+        outcomes.extend(self.pending.as_ref().map(|names| Postcondition::Followed(names.own.clone())));
         outcomes
     }
 }
@@ -314,7 +314,7 @@ impl Resource for Shell {
             environment: self.environment.clone(),
             user: self.user.clone(),
             directory: self.directory.clone(),
-            achieves: self.achieves(),
+            postconditions: self.postconditions(),
         }));
         Ok(planned)
     }

@@ -90,38 +90,38 @@ fn script(bytes: &[u8]) -> Result<Needs, String> {
 
 fn program<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Needs, String> {
     parse::<Elf>(data).map_err(|error| match error {
-        Failure::Damaged(why) => format!("is a damaged ELF file: {why}"),
-        Failure::Other(why) => why,
+        ElfError::Damaged(why) => format!("is a damaged ELF file: {why}"),
+        ElfError::Other(why) => why,
     })
 }
 
-enum Failure {
+enum ElfError {
     Damaged(object::read::Error),
     Other(String),
 }
 
-impl From<object::read::Error> for Failure {
-    fn from(error: object::read::Error) -> Failure {
-        Failure::Damaged(error)
+impl From<object::read::Error> for ElfError {
+    fn from(error: object::read::Error) -> ElfError {
+        ElfError::Damaged(error)
     }
 }
 
-fn parse<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Needs, Failure> {
+fn parse<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Needs, ElfError> {
     let header = Elf::parse(data)?;
     let endian = header.endian()?;
     if ![elf::ET_EXEC, elf::ET_DYN].contains(&header.e_type(endian)) {
-        return Err(Failure::Other("is an ELF file, but no program (an object file or a core dump)".into()));
+        return Err(ElfError::Other("is an ELF file, but no program (an object file or a core dump)".into()));
     }
     let number = header.e_machine(endian).0;
     let machine = MACHINES.iter().find(|(known, ..)| *known == number).map(|(_, name, _)| *name);
     let Some(machine) = machine else {
-        return Err(Failure::Other(format!("is for ELF machine {number}, which is not known here")));
+        return Err(ElfError::Other(format!("is for ELF machine {number}, which is not known here")));
     };
     let mut interpreter = None;
     for segment in header.program_headers(endian, data)? {
         if let Some(bytes) = segment.interpreter(endian, data)? {
             let path = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
-            interpreter = Some(path.ok_or_else(|| Failure::Other("names a program loader that is no path".into()))?);
+            interpreter = Some(path.ok_or_else(|| ElfError::Other("names a program loader that is no path".into()))?);
         }
     }
     Ok(Needs { machine: Some(machine), interpreter, glibc: newest_glibc(header, endian, data)? })
@@ -131,7 +131,7 @@ fn newest_glibc<Elf: FileHeader<Endian = Endianness>>(
     header: &Elf,
     endian: Endianness,
     data: &[u8],
-) -> Result<Option<Glibc>, Failure> {
+) -> Result<Option<Glibc>, ElfError> {
     let sections = header.sections(endian, data)?;
     let Some((mut needs, link)) = sections.gnu_verneed(endian, data)? else { return Ok(None) };
     let strings = sections.strings(endian, data, link)?;

@@ -14,7 +14,8 @@ mod table;
 use super::{Args, Field, Kind, Resource, Type};
 use crate::observe::{HostState, Known, PredictedState, Queries, Query};
 use crate::plan::{
-    Action, CommandOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Outcome, Override, PlanError, Planned, diff_files,
+    Action, CommandOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, Override, PlanError, Planned, Postcondition,
+    diff_files,
 };
 use docker_user::{DockerUser, REPLACE_BLOCK};
 use found::{Files, Found, Policies, set_variable};
@@ -171,7 +172,7 @@ struct Planning<'a> {
 impl Planning<'_> {
     fn ufw<S: Into<String>>(&mut self, words: impl IntoIterator<Item = S>) {
         let argv = std::iter::once("ufw".to_owned()).chain(words.into_iter().map(Into::into)).collect();
-        self.planned.ops.push(Op::Command(CommandOp::Exec { argv, achieves: Vec::new() }));
+        self.planned.ops.push(Op::Command(CommandOp::Exec { argv, postconditions: Vec::new() }));
     }
 
     /// What a field is before, where the host could tell.
@@ -351,7 +352,7 @@ impl Firewall {
                     let argv = ["sh", "-c", REPLACE_BLOCK, "-", path.as_str(), &block];
                     plan.planned.ops.push(Op::Command(CommandOp::Exec {
                         argv: argv.map(str::to_owned).into(),
-                        achieves: vec![Outcome::Holds(path.clone(), block.into_bytes())],
+                        postconditions: vec![Postcondition::Holds(path.clone(), block.into_bytes())],
                     }));
                 }
                 Some(_) => {}
@@ -390,18 +391,18 @@ impl Firewall {
             conf = set_variable(&conf, "LOGLEVEL", level);
         }
         let mut outcomes = vec![
-            Outcome::Holds(self.files.conf.clone(), conf.into_bytes()),
-            Outcome::Holds(self.files.defaults.clone(), defaults.into_bytes()),
+            Postcondition::Holds(self.files.conf.clone(), conf.into_bytes()),
+            Postcondition::Holds(self.files.defaults.clone(), defaults.into_bytes()),
         ];
         for v6 in [false, true] {
             let family = usize::from(v6);
-            outcomes.push(Outcome::Holds(self.files.rules[family].clone(), rule::list_text(&lists[family], v6)));
+            outcomes.push(Postcondition::Holds(self.files.rules[family].clone(), rule::list_text(&lists[family], v6)));
         }
         if self.enabled {
-            outcomes.push(Outcome::Succeeds(found::live_question()));
+            outcomes.push(Postcondition::Succeeds(found::live_question()));
         }
-        if let Op::Command(CommandOp::Exec { achieves, .. }) = last {
-            achieves.append(&mut outcomes);
+        if let Op::Command(CommandOp::Exec { postconditions, .. }) = last {
+            postconditions.append(&mut outcomes);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn refuse(args: &mut Args<'_>, path: &AbsPath) {
 }
 
 /// A file as a plan leaves it; what is not known is none.
-struct Left<'a> {
+struct PlannedFile<'a> {
     path: &'a AbsPath,
     owner: Option<&'a str>,
     mode: Option<Mode>,
@@ -33,24 +33,29 @@ fn named<'a>(host: &HostState, owner: &'a str) -> &'a str {
     if host.is_same_user(owner, "root") { "root" } else { owner }
 }
 
-impl<'a> Left<'a> {
-    fn by(op: &'a Op, host: &'a HostState) -> Option<Left<'a>> {
+impl<'a> PlannedFile<'a> {
+    fn by(op: &'a Op, host: &'a HostState) -> Option<PlannedFile<'a>> {
         Some(match op {
             Op::File(FileOp::WriteFile { path, content, meta, .. }) => {
                 let owner = Some(named(host, &meta.owner));
-                Left { path, owner, mode: Some(meta.mode), content: Some(content) }
+                PlannedFile { path, owner, mode: Some(meta.mode), content: Some(content) }
             }
             Op::File(FileOp::Download { path, meta, .. }) => {
-                Left { path, owner: Some(named(host, &meta.owner)), mode: Some(meta.mode), content: None }
+                PlannedFile { path, owner: Some(named(host, &meta.owner)), mode: Some(meta.mode), content: None }
             }
-            Op::File(FileOp::MakeLink { path, .. }) => Left { path, owner: None, mode: None, content: None },
+            Op::File(FileOp::MakeLink { path, .. }) => PlannedFile { path, owner: None, mode: None, content: None },
             Op::File(FileOp::SetMeta { path, owner, mode, .. }) => {
                 let entry = match host.path(path) {
                     Ok(PathState::Present(entry)) if entry.file_type == crate::observe::FileType::File => entry,
                     _ => return None,
                 };
                 let owner = owner.as_deref().unwrap_or(&entry.owner);
-                Left { path, owner: Some(named(host, owner)), mode: Some(mode.unwrap_or(entry.mode)), content: None }
+                PlannedFile {
+                    path,
+                    owner: Some(named(host, owner)),
+                    mode: Some(mode.unwrap_or(entry.mode)),
+                    content: None,
+                }
             }
             _ => return None,
         })
@@ -129,7 +134,7 @@ fn wrong_form(name: &str, key: &[u8]) -> Option<&'static str> {
 /// begin with a dot are meant to be.
 pub(super) fn note(host: &HostState, planned: &mut Planned) {
     let mut notes: Vec<String> = Vec::new();
-    for left in planned.ops.iter().filter_map(|op| Left::by(op, host)) {
+    for left in planned.ops.iter().filter_map(|op| PlannedFile::by(op, host)) {
         let reader = READERS.iter().find(|reader| is_in(left.path, reader.directory));
         let note = reader.filter(|_| !left.path.file_name().starts_with('.')).and_then(|reader| left.ignored(reader));
         let too_open = left.mode.and_then(|mode| private_files::note(host, left.path, mode, left.owner));
@@ -150,7 +155,7 @@ mod tests {
     fn note_of(path: &str, mode: u16, owner: &str, content: Option<&[u8]>) -> Option<String> {
         let path: AbsPath = path.parse().unwrap();
         let reader = READERS.iter().find(|reader| is_in(&path, reader.directory))?;
-        Left { path: &path, owner: Some(owner), mode: Some(Mode::from_bits(mode)), content }.ignored(reader)
+        PlannedFile { path: &path, owner: Some(owner), mode: Some(Mode::from_bits(mode)), content }.ignored(reader)
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The password of a user, and the day on which the account expires (shadow(5)).
 
 use super::account::DesiredAccount;
-use super::draft::Draft;
+use super::plan_builder::PlanBuilder;
 use crate::plan::{AccountOp, Op, PlanError};
 use crate::values::Secret;
 
-pub(super) fn password(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+pub(super) fn password(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let name = &wanted.name;
     let found = draft.host().shadow(name.as_str())?.map(|shadow| shadow.hash.expose().to_owned()).unwrap_or_default();
     let was_locked = found.starts_with('!');
@@ -54,7 +54,7 @@ pub(super) fn password(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result
     Ok(())
 }
 
-pub(super) fn expiry(draft: &mut Draft<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
+pub(super) fn expiry(draft: &mut PlanBuilder<'_>, wanted: &DesiredAccount) -> Result<(), PlanError> {
     let Some(day) = wanted.expires else { return Ok(()) };
     let found = draft.host().shadow(wanted.name.as_str())?.and_then(|shadow| shadow.expires);
     if found == day {

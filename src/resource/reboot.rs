@@ -70,7 +70,7 @@ impl Reboot {
                 (true, _) => Due::Yes(EARLIER_STEPS),
                 // An earlier phase of this run has made the changes that were planned.
                 (false, true) if this_run => Due::Yes(EARLIER_STEPS),
-                (false, true) => Due::Yes("owed by an earlier run"),
+                (false, true) => Due::Yes("left pending by an earlier run"),
                 (false, false) => {
                     host.perhaps_changed_since_reboot().map_or(Due::No, |step| Due::Open(step.to_owned()))
                 }

@@ -5,9 +5,9 @@
 //! repaired; what looks like an attack, a link in place of `.ssh` or of the
 //! key file, is refused: root would write where the user pointed.
 
-use super::draft::Draft;
 use super::file::set_meta;
 use super::key_file::{DesiredKeyFile, merge};
+use super::plan_builder::PlanBuilder;
 use super::{in_force, ownership};
 use crate::observe::{Content, Entry, FileType, PathState, PredictedState, Queries, Query};
 use crate::plan::{AccountOp, FileOp, InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, diff_files};
@@ -67,7 +67,7 @@ struct Owner {
 }
 
 impl Owner {
-    fn of(draft: &Draft<'_>, user: &UserName) -> Result<Owner, PlanError> {
+    fn of(draft: &PlanBuilder<'_>, user: &UserName) -> Result<Owner, PlanError> {
         let Some(account) = draft.host().user(user.as_str())? else {
             return Err(PlanError::Refused(format!(
                 "there is no user '{user}' on the host; add a step before this one: user = {{ name = \"{user}\" }}"
@@ -101,7 +101,7 @@ impl Owner {
 ///
 /// # Errors
 /// There is no such user, something on the way is refused, or the state cannot tell.
-pub(super) fn plan(draft: &mut Draft<'_>, user: &UserName, keys: &Keys) -> Result<bool, PlanError> {
+pub(super) fn plan(draft: &mut PlanBuilder<'_>, user: &UserName, keys: &Keys) -> Result<bool, PlanError> {
     let owner = Owner::of(draft, user)?;
     owner.has_home()?;
     if !draft.answered(key_queries(&owner.home)) {
@@ -178,7 +178,7 @@ pub(super) fn in_force(
 
 /// The bytes of the key file; none if there is no file. Refuses links and
 /// whatever else is not what it should be.
-fn old_content(draft: &Draft<'_>, directory: &AbsPath, file: &AbsPath) -> Result<Option<Vec<u8>>, PlanError> {
+fn old_content(draft: &PlanBuilder<'_>, directory: &AbsPath, file: &AbsPath) -> Result<Option<Vec<u8>>, PlanError> {
     must_be(draft, directory, FileType::Directory)?;
     must_be(draft, file, FileType::File)?;
     match draft.host().content(file)? {
@@ -193,7 +193,7 @@ fn old_content(draft: &Draft<'_>, directory: &AbsPath, file: &AbsPath) -> Result
     }
 }
 
-fn must_be(draft: &Draft<'_>, path: &AbsPath, wanted: FileType) -> Result<(), PlanError> {
+fn must_be(draft: &PlanBuilder<'_>, path: &AbsPath, wanted: FileType) -> Result<(), PlanError> {
     let refuse = |why: String| Err(PlanError::Refused(why));
     match draft.host().path(path)? {
         PathState::Absent => Ok(()),
@@ -219,7 +219,7 @@ fn must_be(draft: &Draft<'_>, path: &AbsPath, wanted: FileType) -> Result<(), Pl
 ///
 /// # Errors
 /// It or a directory above it is refused, or the state cannot tell.
-pub(super) fn home(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanError> {
+pub(super) fn home(draft: &mut PlanBuilder<'_>, user: &UserName) -> Result<(), PlanError> {
     let owner = Owner::of(draft, user)?;
     owner.has_home()?;
     let home = owner.home.clone();
@@ -250,7 +250,7 @@ pub(super) fn home(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanErr
 }
 
 /// Plans that a home exists; leaves alone what is there.
-pub(super) fn home_exists(draft: &mut Draft<'_>, user: &UserName) -> Result<(), PlanError> {
+pub(super) fn home_exists(draft: &mut PlanBuilder<'_>, user: &UserName) -> Result<(), PlanError> {
     let owner = Owner::of(draft, user)?;
     if draft.answered(home_queries(&owner.home)) && *draft.host().path(&owner.home)? == PathState::Absent {
         make(draft, &owner);
@@ -259,7 +259,7 @@ pub(super) fn home_exists(draft: &mut Draft<'_>, user: &UserName) -> Result<(), 
 }
 
 /// Makes a home, and the directories above it that are missing.
-fn make(draft: &mut Draft<'_>, owner: &Owner) {
+fn make(draft: &mut PlanBuilder<'_>, owner: &Owner) {
     make_above(draft, &owner.home);
     let meta = owner.meta(0o750);
     draft.change("home mode", None::<&str>, Some(meta.mode.to_string()));
@@ -267,7 +267,7 @@ fn make(draft: &mut Draft<'_>, owner: &Owner) {
 }
 
 /// Makes the directories above a path that are missing.
-pub(super) fn make_above(draft: &mut Draft<'_>, home: &AbsPath) {
+pub(super) fn make_above(draft: &mut PlanBuilder<'_>, home: &AbsPath) {
     let missing: Vec<AbsPath> =
         home.ancestors().filter(|path| matches!(draft.host().path(path), Ok(PathState::Absent))).collect();
     for path in missing.into_iter().rev().filter(|path| path.parent().is_some()) {
@@ -276,7 +276,7 @@ pub(super) fn make_above(draft: &mut Draft<'_>, home: &AbsPath) {
 }
 
 /// A home that is somebody else's, or a directory of the system, is not taken over.
-fn refuse_foreign(draft: &Draft<'_>, owner: &Owner, entry: &Entry) -> Result<(), PlanError> {
+fn refuse_foreign(draft: &PlanBuilder<'_>, owner: &Owner, entry: &Entry) -> Result<(), PlanError> {
     let home = &owner.home;
     if draft.host().is_same_user(&entry.owner, owner.user.as_str()) {
         return Ok(());
@@ -298,7 +298,7 @@ fn refuse_foreign(draft: &Draft<'_>, owner: &Owner, entry: &Entry) -> Result<(),
 }
 
 /// Nobody but root and the user may be able to put another directory in the home's place.
-fn ancestors(draft: &mut Draft<'_>, owner: &Owner) -> Result<(), PlanError> {
+fn ancestors(draft: &mut PlanBuilder<'_>, owner: &Owner) -> Result<(), PlanError> {
     for path in owner.home.ancestors() {
         let PathState::Present(entry) = draft.host().path(&path)?.clone() else { continue };
         let bits = entry.mode.bits();
@@ -328,7 +328,7 @@ fn ancestors(draft: &mut Draft<'_>, owner: &Owner) -> Result<(), PlanError> {
 }
 
 /// Notes in which of owner, group and mode something differs.
-fn differences(draft: &mut Draft<'_>, what: &str, entry: &Entry, meta: &Meta) -> bool {
+fn differences(draft: &mut PlanBuilder<'_>, what: &str, entry: &Entry, meta: &Meta) -> bool {
     let meta = &ownership::as_found(draft.host(), meta, entry);
     let before = draft.planned.changes.len();
     if entry.owner != meta.owner {
@@ -343,7 +343,7 @@ fn differences(draft: &mut Draft<'_>, what: &str, entry: &Entry, meta: &Meta) ->
     draft.planned.changes.len() > before
 }
 
-fn repair(draft: &mut Draft<'_>, path: &AbsPath, what: &str, entry: &Entry, meta: &Meta) {
+fn repair(draft: &mut PlanBuilder<'_>, path: &AbsPath, what: &str, entry: &Entry, meta: &Meta) {
     if differences(draft, what, entry, meta) {
         let meta = ownership::as_found(draft.host(), meta, entry);
         draft.push(set_meta(path, entry, &meta));

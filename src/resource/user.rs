@@ -4,9 +4,9 @@
 //! the keys and the way to them (`ssh_dir`), the right to use sudo
 //! (`sudoers`). Each is planned on the state that the ones before it leave.
 
-use super::draft::Draft;
 use super::group::MAX_ID;
 use super::in_force::{self, Right};
+use super::plan_builder::PlanBuilder;
 use super::ssh_dir::{self, Keys};
 use super::sudoers::{self, Grant};
 use super::{Args, Field, Kind, Resource, Type, account, busy, key_file, password};
@@ -225,7 +225,7 @@ impl Resource for User {
     }
 
     fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
-        let mut draft = Draft::new(host);
+        let mut draft = PlanBuilder::new(host);
         match self {
             User::Present { wanted, keys, grant } => {
                 account::plan(&mut draft, wanted)?;
@@ -262,7 +262,7 @@ impl Resource for User {
     }
 }
 
-fn plan_grant(draft: &mut Draft<'_>, name: &UserName, path: &AbsPath, grant: Grant) -> Result<(), PlanError> {
+fn plan_grant(draft: &mut PlanBuilder<'_>, name: &UserName, path: &AbsPath, grant: Grant) -> Result<(), PlanError> {
     let rules = grant.rules(name);
     let before = match draft.host().content(path)? {
         Content::Bytes(bytes) => {
@@ -297,7 +297,7 @@ fn plan_grant(draft: &mut Draft<'_>, name: &UserName, path: &AbsPath, grant: Gra
     Ok(())
 }
 
-fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &AbsPath) -> Result<(), PlanError> {
+fn absent(draft: &mut PlanBuilder<'_>, name: &UserName, remove_home: bool, grant: &AbsPath) -> Result<(), PlanError> {
     if draft.host().facts.login_user == name.as_str() {
         return Err(PlanError::Refused(format!(
             "the user '{name}' cannot be removed: you are logged in as this user; log in as another one"
@@ -342,7 +342,7 @@ fn absent(draft: &mut Draft<'_>, name: &UserName, remove_home: bool, grant: &Abs
 }
 
 /// Whether there is a home to remove; one that is not the user's own is refused.
-fn removable_home(draft: &mut Draft<'_>, name: &UserName, home: &AbsPath) -> Result<bool, PlanError> {
+fn removable_home(draft: &mut PlanBuilder<'_>, name: &UserName, home: &AbsPath) -> Result<bool, PlanError> {
     if !draft.answered([Query::Path(home.clone())]) {
         return Ok(true);
     }

@@ -6,7 +6,7 @@ use super::shell::Shell;
 use super::update::Answers;
 use crate::tables::{entries, host_state, list, path_state, text};
 use serde_json::json;
-use stockade::apply::{About, Program, Record, RunId, States, UndoPackages, plan_undo, schedule};
+use stockade::apply::{Program, Record, RunId, RunMetadata, States, UndoPackages, plan_undo, schedule};
 use stockade::observe::{HostState, Known, Output, Part, PredictedState, Queries, Query};
 use stockade::plan::{
     ACCOUNT_FILES, Access, Action, AptOptions, AptTarget, FileOp, HostPlan, Meta, Op, OpScript, PackageOp, StepPlan,
@@ -127,7 +127,7 @@ fn barrier(op: &Op) -> Vec<&'static str> {
         validate: None,
     });
     let guarded = plan_of([(write.clone(), true), (op.clone(), false), (write, true)]);
-    let phases = compiled(&guarded, &About::default()).phases.len();
+    let phases = compiled(&guarded, &RunMetadata::default()).phases.len();
     let all = [("packages", is_one), ("reload", merged), ("guard", phases == 1)];
     all.into_iter().filter_map(|(what, moves)| (!moves).then_some(what)).collect()
 }
@@ -144,13 +144,13 @@ fn reach(part: Part) -> String {
 }
 
 /// A plan as a program.
-pub fn compiled(plan: &HostPlan, about: &About) -> Program {
+pub fn compiled(plan: &HostPlan, about: &RunMetadata) -> Program {
     Program::compile(plan, &RunId::new().unwrap(), about, 60).unwrap()
 }
 
 /// The plan that takes a run back, and the host as the run has left it.
 fn undone(row: &Row, host: &HostState, earlier: &[Op], plan: &HostPlan) -> Result<(HostPlan, HostState), String> {
-    let record: Record = compiled(plan, &About::default()).undo.record;
+    let record: Record = compiled(plan, &RunMetadata::default()).undo.record;
     let mut queries = host.questions().clone();
     queries.extend(record.questions().iter().cloned());
     let mut played = PredictedState::of(&host_state(&row.node, &queries));
@@ -162,7 +162,7 @@ fn undone(row: &Row, host: &HostState, earlier: &[Op], plan: &HostPlan) -> Resul
     for entry in entries(left, "paths") {
         path_state(&mut after, &entry.key.parse().unwrap(), &entry.node);
     }
-    after.left.owed = left.map(|left| list(left, "owed").into_iter().collect()).unwrap_or_default();
+    after.left.pending = left.map(|left| list(left, "owed").into_iter().collect()).unwrap_or_default();
     if let Some(run) = record.in_homes() {
         after.set_output(&run, Known::Is(Output { code: 0, stdout: String::new() }));
     }

@@ -124,7 +124,7 @@ fn beyond(host: &PredictedState, lines: &mut BTreeMap<String, String>) {
     }
     lines
         .insert("age of the lists".to_owned(), facts.apt.lists_age.map_or("unknown".to_owned(), |age| age.to_string()));
-    lines.insert("pending".to_owned(), host.left.owed.iter().cloned().collect::<Vec<_>>().join(" "));
+    lines.insert("pending".to_owned(), host.left.pending.iter().cloned().collect::<Vec<_>>().join(" "));
     let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
     lines.insert("anything may have come".to_owned(), yes(host.brought_by().is_some()));
     lines.insert("packages may have come".to_owned(), yes(host.packages_by().is_some()));

@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use stockade::apply::{About, Program, Record, States, UndoPackages, plan_undo};
+use stockade::apply::{Program, Record, RunMetadata, States, UndoPackages, plan_undo};
 use stockade::observe::{HostState, PredictedState, Queries, Query, probe};
 use stockade::plan::{Forecast, plan_host, queries};
 use stockade::shell::Script;
@@ -64,7 +64,7 @@ pub fn run(row: &Row, shell: &'static Sh) -> Result<(), String> {
     let is_last = place + 1 == all.len();
     site.text(&row.node, "meanwhile")?;
     let at_start = site.tree();
-    let program = compiled(&forecast.plan, &About::default());
+    let program = compiled(&forecast.plan, &RunMetadata::default());
     let ran = site.carry_out(&program);
     if let Some(part) = text(&row.node, "fails") {
         return match ran {
@@ -303,7 +303,7 @@ impl Site {
         let undo =
             plan_undo("host", record, &States { before, after, now: PredictedState::of(&now) }, &UndoPackages::Leave);
         let plan = undo.map_err(|error| error.to_string())?.plan;
-        self.carry_out(&compiled(&plan, &About::of_undo(record, "row"))).map_err(|why| format!("the undo: {why}"))
+        self.carry_out(&compiled(&plan, &RunMetadata::of_undo(record, "row"))).map_err(|why| format!("the undo: {why}"))
     }
 }
 

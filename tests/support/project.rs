@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stockade::lab::LabHost;
 
 /// Generous: what is awaited comes, or the test is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A project beside a lab.
 pub struct Project {
@@ -98,7 +98,7 @@ impl Project {
 
     /// Waits until shell text succeeds on a host, whether it is up or not.
     pub fn await_on(&self, host: usize, text: &str) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + CONNECT_TIMEOUT;
         let holds = || self.hosts[host].exec(&["sh", "-c", text]).is_ok_and(|output| output.status.success());
         while !holds() {
             assert!(Instant::now() < end, "never on {}: {text}", self.hosts[host].name);

@@ -361,7 +361,7 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
         let module = Module { loaded: flag(&entry.node, "loaded"), builtin: flag(&entry.node, "builtin") };
         host.set_module(&entry.key, module);
     }
-    host.left.owed = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
+    host.left.pending = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };
         if let Some(entry) = entries(given, "outputs").iter().find(|e| e.key == run.argv.join(" ")) {

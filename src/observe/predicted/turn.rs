@@ -47,7 +47,7 @@ impl PredictedState {
 
     /// Whether an earlier run, or an earlier phase of this one, ended before its reboot.
     pub fn owes_reboot(&self) -> bool {
-        self.left.owed.contains(REBOOT_PENDING)
+        self.left.pending.contains(REBOOT_PENDING)
     }
 
     /// Notes that what is done may ask for a reboot.
@@ -61,7 +61,7 @@ impl PredictedState {
         self.open_changes = 0;
         self.perhaps_changed_by = None;
         self.reboot_by = None;
-        self.host.left.owed.retain(|owed| owed.starts_with("run:"));
+        self.host.left.pending.retain(|owed| owed.starts_with("run:"));
     }
 
     /// A change will ask for a command that follows it. `open`: the step, where
@@ -70,13 +70,13 @@ impl PredictedState {
         if open {
             self.perhaps_pending.insert(pending.to_owned(), self.this_step());
         } else {
-            self.host.left.owed.insert(pending.to_owned());
+            self.host.left.pending.insert(pending.to_owned());
         }
     }
 
     /// Whether a command that follows a change is pending.
     pub fn is_pending(&self, pending: &str) -> bool {
-        self.left.owed.contains(pending)
+        self.left.pending.contains(pending)
     }
 
     /// The step whose turn tells whether a command that follows it is pending.
@@ -86,12 +86,12 @@ impl PredictedState {
 
     /// All that was pending is in the plan.
     pub fn forget_all_pending(&mut self) {
-        self.host.left.owed.clear();
+        self.host.left.pending.clear();
     }
 
     /// Nothing asks any more for what was pending.
     pub fn forget_pending(&mut self, pending: &str) {
-        self.host.left.owed.remove(pending);
+        self.host.left.pending.remove(pending);
         self.perhaps_pending.remove(pending);
     }
 }

@@ -4,7 +4,7 @@ use super::reach::ANYTHING;
 use super::{Answers, Traits};
 use crate::observe::{Environment, Part, PredictedState, Query, Run};
 use crate::plan::harmless::may_configure_apt;
-use crate::plan::{Access, OpScript, Outcome, PlanError};
+use crate::plan::{Access, OpScript, PlanError, Postcondition};
 use crate::shell::{Command, NulByte, STRICT, quote};
 use crate::values::{AbsPath, UserName};
 
@@ -51,11 +51,11 @@ pub enum CommandOp {
         environment: Environment,
         user: Option<UserName>,
         directory: Option<AbsPath>,
-        achieves: Vec<Outcome>,
+        postconditions: Vec<Postcondition>,
     },
     /// Runs a program with exact arguments, as root; after success, what
     /// `achieves` says holds.
-    Exec { argv: Vec<String>, achieves: Vec<Outcome> },
+    Exec { argv: Vec<String>, postconditions: Vec<Postcondition> },
     /// Waits until an assertion holds.
     Check(Check),
 }
@@ -76,20 +76,20 @@ impl Answers for CommandOp {
 
     fn effect(&self, host: &mut PredictedState) {
         match self {
-            CommandOp::Run { achieves, .. } => {
+            CommandOp::Run { postconditions, .. } => {
                 host.command_will_run();
-                achieves.iter().for_each(|outcome| outcome.is_expected(host));
+                postconditions.iter().for_each(|outcome| outcome.is_expected(host));
             }
-            CommandOp::Exec { achieves, .. } => achieves.iter().for_each(|outcome| outcome.effect(host)),
+            CommandOp::Exec { postconditions, .. } => postconditions.iter().for_each(|outcome| outcome.effect(host)),
             CommandOp::Check(check) => host.set_asserted(&check.asks),
         }
     }
 
     fn undo_scope(&self) -> Vec<Query> {
         match self {
-            CommandOp::Exec { achieves, .. } | CommandOp::Run { achieves, .. } => {
-                let held = achieves.iter().filter_map(|outcome| match outcome {
-                    Outcome::Holds(path, _) => Some(Query::Content(path.clone())),
+            CommandOp::Exec { postconditions, .. } | CommandOp::Run { postconditions, .. } => {
+                let held = postconditions.iter().filter_map(|outcome| match outcome {
+                    Postcondition::Holds(path, _) => Some(Query::Content(path.clone())),
                     _ => None,
                 });
                 held.collect()
@@ -144,7 +144,9 @@ impl Answers for CommandOp {
 
 impl CommandOp {
     fn run(&self, out: &mut OpScript) -> Result<(), NulByte> {
-        let CommandOp::Run { script, guard, environment, user, directory, achieves } = self else { return Ok(()) };
+        let CommandOp::Run { script, guard, environment, user, directory, postconditions } = self else {
+            return Ok(());
+        };
         if let Some(guard) = guard {
             guard.script(out, user.as_ref(), environment)?;
         }
@@ -162,9 +164,9 @@ impl CommandOp {
         let number = out.payload(environment.around(&text)?);
         let user = user.as_ref().map_or("", UserName::as_str);
         out.run(Command::new("run_payload").args([number.as_str(), user]));
-        for outcome in achieves {
-            if let Outcome::Followed(pending) = outcome {
-                out.run(Command::new("paid").arg(pending));
+        for outcome in postconditions {
+            if let Postcondition::Followed(pending) = outcome {
+                out.run(Command::new("clear_pending").arg(pending));
             }
         }
         Ok(())

@@ -87,7 +87,7 @@ impl Answers for UnitOp {
                 let when = if *first { "first" } else { "" };
                 out.run(Command::new("pending").args([verb.word(), unit.as_str(), when]));
             }
-            UnitOp::Forget { pending } => out.run(Command::new("paid").arg(pending)),
+            UnitOp::Forget { pending } => out.run(Command::new("clear_pending").arg(pending)),
         }
         Ok(())
     }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 impl HostState {
     /// One line for each question that was asked: what about, and what was found.
-    pub fn witness(&self, salt: &str) -> BTreeMap<String, String> {
+    pub fn fingerprint(&self, salt: &str) -> BTreeMap<String, String> {
         let mut lines: BTreeMap<String, String> =
             self.questions().iter().map(|query| (query.to_string(), self.finding(query, salt))).collect();
-        if !self.left.owed.is_empty() {
-            lines.insert("restarts owed".into(), self.left.owed.iter().cloned().collect::<Vec<_>>().join(", "));
+        if !self.left.pending.is_empty() {
+            lines.insert("restarts owed".into(), self.left.pending.iter().cloned().collect::<Vec<_>>().join(", "));
         }
         lines
     }

@@ -9,16 +9,16 @@ use crate::plan::{Op, Planned};
 use std::borrow::Cow;
 
 /// What is planned so far, and the host as it will be then.
-pub(super) struct Draft<'a> {
+pub(super) struct PlanBuilder<'a> {
     host: Cow<'a, PredictedState>,
     /// The plan.
     pub planned: Planned,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> PlanBuilder<'a> {
     /// Nothing planned yet.
-    pub(super) fn new(host: &'a PredictedState) -> Draft<'a> {
-        Draft { host: Cow::Borrowed(host), planned: Planned::nothing() }
+    pub(super) fn new(host: &'a PredictedState) -> PlanBuilder<'a> {
+        PlanBuilder { host: Cow::Borrowed(host), planned: Planned::nothing() }
     }
 
     /// The host as it will be.

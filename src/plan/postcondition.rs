@@ -9,7 +9,7 @@ use crate::values::AbsPath;
 
 /// One promise of an operation, kept when it has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Postcondition {
     /// Something stands at this path; what, only the apply will tell.
     Exists(AbsPath),
     /// Nothing stands at this path.
@@ -23,7 +23,7 @@ pub enum Outcome {
     Followed(String),
 }
 
-impl Outcome {
+impl Postcondition {
     /// The question that stands for "an earlier operation promised this path".
     pub fn promise(path: &AbsPath) -> Run {
         Run::new(["test", "-e", path.as_str()])
@@ -35,9 +35,9 @@ impl Outcome {
     pub fn is_expected(&self, host: &mut PredictedState) {
         self.effect(host);
         match self {
-            Outcome::Exists(path) | Outcome::Gone(path) => host.leave_undecided(path),
-            Outcome::Succeeds(run) => host.leave_unasserted(run),
-            Outcome::Holds(..) | Outcome::Followed(_) => {}
+            Postcondition::Exists(path) | Postcondition::Gone(path) => host.leave_undecided(path),
+            Postcondition::Succeeds(run) => host.leave_unasserted(run),
+            Postcondition::Holds(..) | Postcondition::Followed(_) => {}
         }
     }
 
@@ -45,15 +45,15 @@ impl Outcome {
     pub fn effect(&self, host: &mut PredictedState) {
         let success = Known::Is(Output { code: 0, stdout: String::new() });
         match self {
-            Outcome::Exists(path) => {
+            Postcondition::Exists(path) => {
                 host.set_path(path, PathState::AfterApply);
                 host.set_content(path, Content::AfterApply);
-                host.set_output(&Outcome::promise(path), success);
+                host.set_output(&Postcondition::promise(path), success);
             }
-            Outcome::Gone(path) => host.remove_tree(path),
-            Outcome::Succeeds(run) => host.set_asserted(run),
-            Outcome::Followed(pending) => host.forget_pending(pending),
-            Outcome::Holds(path, bytes) => host.set_content(path, Content::Bytes(bytes.clone())),
+            Postcondition::Gone(path) => host.remove_tree(path),
+            Postcondition::Succeeds(run) => host.set_asserted(run),
+            Postcondition::Followed(pending) => host.forget_pending(pending),
+            Postcondition::Holds(path, bytes) => host.set_content(path, Content::Bytes(bytes.clone())),
         }
     }
 }
