@@ -93,17 +93,7 @@ impl Undo<'_> {
         came.retain(|name| !self.staying.contains_key(name));
         // The hold of a package that stays stays with it.
         released.retain(|name| !self.staying.contains_key(name));
-        let mut notes = Vec::new();
-        for target in &mut went {
-            let Some(version) = target.version.clone() else { continue };
-            if self.offers(&target.name, &version) == Some(false) {
-                let name = &target.name;
-                notes.push(format!(
-                    "no repository offers {name} {version} any more: it comes in the version that there is"
-                ));
-                target.version = None;
-            }
-        }
+        let mut notes = self.forget_gone_versions(&mut went);
         let (mut back, mut stay) = (Vec::new(), Vec::new());
         for (name, now, former) in changed {
             if moved.held_since.contains(&name) {
@@ -183,6 +173,23 @@ impl Undo<'_> {
         for (name, why) in stay.into_iter().chain(self.staying.clone()) {
             self.skip("package", name.to_string(), &why);
         }
+    }
+
+    /// Lets packages come in the version that there is, where theirs is offered no
+    /// more, and tells it.
+    fn forget_gone_versions(&mut self, went: &mut [AptTarget]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for target in went {
+            let Some(version) = target.version.clone() else { continue };
+            if self.offers(&target.name, &version) == Some(false) {
+                let name = &target.name;
+                notes.push(format!(
+                    "no repository offers {name} {version} any more: it comes in the version that there is"
+                ));
+                target.version = None;
+            }
+        }
+        notes
     }
 
     fn marks(&mut self, packages: &[PackageName], before: Mark, after: Mark) {

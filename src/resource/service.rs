@@ -90,6 +90,77 @@ impl Service {
         format!("{OWN_UNITS}{}", self.name).parse().ok()
     }
 
+    /// Only the alias is masked; what it leads to is stopped and disabled where that is wanted.
+    fn alias_masked<'a>(&'a self, work: &mut Work<'a>) {
+        if self.running == Some(false) {
+            work.stopped();
+        }
+        if self.enabled == Some(false) {
+            work.disabled();
+        }
+        let name = std::mem::replace(&mut work.name, &self.name);
+        work.say(Verb::Mask, "masked", "false", "true");
+        work.planned.notes.push(format!(
+            "{} is an alias of {name}: only this name is masked, {name} itself stays as it is",
+            self.name
+        ));
+    }
+
+    /// Masks the unit or takes the mask off; whether that is all there is to do.
+    fn masked(&self, work: &mut Work<'_>) -> Result<bool, PlanError> {
+        let unit = work.unit;
+        let masked = unit.load == "masked" || unit.file.starts_with("masked");
+        match self.masked {
+            Some(true) => {
+                work.stopped();
+                if !masked && unit.fragment.starts_with(OWN_UNITS) {
+                    return Err(PlanError::Refused(format!(
+                        "{} cannot be masked: its file {} stands where the mask would; remove the file first with a \
+                         'unit' step (state = \"absent\"), or say enabled = false, running = false in place of masked",
+                        self.name, unit.fragment
+                    )));
+                }
+                if unit.file == "masked-runtime" {
+                    work.say(Verb::Mask, "masked", "until the next boot", "true");
+                } else if !masked {
+                    work.say(Verb::Mask, "masked", "false", "true");
+                }
+                return Ok(true);
+            }
+            Some(false) if masked => work.say(Verb::Unmask, "masked", "true", "false"),
+            None if masked && (self.enabled == Some(true) || self.running == Some(true)) => {
+                return Err(PlanError::Refused(format!(
+                    "{} is masked on this host, so that nothing may start it: say masked = false to take the mask off",
+                    self.name
+                )));
+            }
+            Some(false) | None => {}
+        }
+        Ok(false)
+    }
+
+    /// Starts or stops the unit.
+    fn running(&self, host: &PredictedState, work: &mut Work<'_>) -> Result<(), PlanError> {
+        match self.running {
+            Some(true) if work.unit.runs_once => Err(PlanError::Refused(format!(
+                "{} runs to its end and is never 'running' (Type=oneshot without RemainAfterExit=yes): leave \
+                 'running' away and have it started by a timer, by 'enabled' at boot, or by a 'command' step \
+                 (systemctl start {0}); or set RemainAfterExit=yes in its [Service] section",
+                work.name
+            ))),
+            Some(true) => {
+                work.started();
+                also::runs_too(host, work.name, work.unit, &mut work.planned)?;
+                work.conditions(host)
+            }
+            Some(false) => {
+                work.stopped();
+                work.is_started_by_others(host, self.enabled == Some(false))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Masks an alias that the vendor gives the unit: as with systemctl(1), the
     /// mask has the alias's name, and the unit itself stays as it is.
     fn masks_alias(&self, host: &HostState, real: &UnitName) -> bool {
@@ -139,46 +210,11 @@ impl Resource for Service {
             work.planned.ops.push(Op::Unit(UnitOp::DaemonReload));
         }
         if self.masks_alias(host, name) {
-            if self.running == Some(false) {
-                work.stopped();
-            }
-            if self.enabled == Some(false) {
-                work.disabled();
-            }
-            work.name = &self.name;
-            work.say(Verb::Mask, "masked", "false", "true");
-            work.planned.notes.push(format!(
-                "{} is an alias of {name}: only this name is masked, {name} itself stays as it is",
-                self.name
-            ));
+            self.alias_masked(&mut work);
             return Ok(work.planned);
         }
-        let masked = unit.load == "masked" || unit.file.starts_with("masked");
-        match self.masked {
-            Some(true) => {
-                work.stopped();
-                if !masked && unit.fragment.starts_with(OWN_UNITS) {
-                    return Err(PlanError::Refused(format!(
-                        "{} cannot be masked: its file {} stands where the mask would; remove the file first with a \
-                         'unit' step (state = \"absent\"), or say enabled = false, running = false in place of masked",
-                        self.name, unit.fragment
-                    )));
-                }
-                if unit.file == "masked-runtime" {
-                    work.say(Verb::Mask, "masked", "until the next boot", "true");
-                } else if !masked {
-                    work.say(Verb::Mask, "masked", "false", "true");
-                }
-                return Ok(work.planned);
-            }
-            Some(false) if masked => work.say(Verb::Unmask, "masked", "true", "false"),
-            None if masked && (self.enabled == Some(true) || self.running == Some(true)) => {
-                return Err(PlanError::Refused(format!(
-                    "{} is masked on this host, so that nothing may start it: say masked = false to take the mask off",
-                    self.name
-                )));
-            }
-            _ => {}
+        if self.masked(&mut work)? {
+            return Ok(work.planned);
         }
         match self.enabled {
             Some(true) => work.enabled(host)?,
@@ -187,26 +223,7 @@ impl Resource for Service {
         }
         also::switched_too(host, name, unit, &mut work.planned)?;
         work.has_tools(host)?;
-        match self.running {
-            Some(true) if unit.runs_once => {
-                return Err(PlanError::Refused(format!(
-                    "{} runs to its end and is never 'running' (Type=oneshot without RemainAfterExit=yes): leave \
-                     'running' away and have it started by a timer, by 'enabled' at boot, or by a 'command' step \
-                     (systemctl start {0}); or set RemainAfterExit=yes in its [Service] section",
-                    work.name
-                )));
-            }
-            Some(true) => {
-                work.started();
-                also::runs_too(host, name, unit, &mut work.planned)?;
-                work.conditions(host)?;
-            }
-            Some(false) => {
-                work.stopped();
-                work.is_started_by_others(host, self.enabled == Some(false))?;
-            }
-            None => {}
-        }
+        self.running(host, &mut work)?;
         // Stop first: what is disabled may be known by this name no more. A socket is
         // disabled first: a service that requires it only while it is enabled (RequiredBy=,
         // as with Ubuntu's ssh.socket) would stop with it.

@@ -2,7 +2,7 @@
 
 use super::{Present, field, installed, is_released_later, refuse_held};
 use crate::observe::{Candidate, Package, PredictedState, Query};
-use crate::plan::{Action, AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, PlanError, Planned};
+use crate::plan::{Action, AptOptions, AptTarget, KNOWN_AFTER_APPLY, LISTS_ARE_OLD, PlanError, Planned};
 use crate::values::{PackageName, compare_versions};
 use std::cmp::Ordering;
 
@@ -65,12 +65,7 @@ impl<'a> Install<'a> {
                     planned.notes.push(format!("package {name} is held: it is released for this and held again"));
                 }
                 refuse_downgrade(name, installed, pin, options.allow_downgrade)?;
-                if file.is_none() {
-                    let offered = self.candidate(name, planned).and_then(|candidate| candidate.version.as_deref());
-                    self.update |= self.lists_are_fresh()
-                        && options.default_release.is_none()
-                        && offered.is_some_and(|offered| !matches_pin(offered, pin) && is_newer(pin, offered));
-                }
+                self.update |= file.is_none() && self.is_missing(pin, options, name, planned);
                 pin.clone()
             }
             (Some(_), None) if !latest => return Ok(()),
@@ -124,6 +119,13 @@ impl<'a> Install<'a> {
         self.freed.extend(frees.then(|| name.clone()));
         self.target(name, None);
         Ok(())
+    }
+
+    /// Whether the lists are to be updated for a version that they do not have yet.
+    fn is_missing(&mut self, pin: &str, options: &AptOptions, name: &PackageName, planned: &mut Planned) -> bool {
+        let offered = self.candidate(name, planned).and_then(|candidate| candidate.version.as_deref());
+        let is_newer = offered.is_some_and(|offered| !matches_pin(offered, pin) && is_newer(pin, offered));
+        self.lists_are_fresh() && options.default_release.is_none() && is_newer
     }
 
     fn target(&mut self, name: &PackageName, stands_for: Option<&PackageName>) {
