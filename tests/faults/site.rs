@@ -320,6 +320,7 @@ fn pattern_of(words: &str) -> String {
     if words.starts_with(all_of_a_run) {
         return format!("{all_of_a_run}*");
     }
+    let words = &without_temporary_names(words);
     let plain = |c: char| if c.is_ascii_alphanumeric() || "/._=:,- ".contains(c) { c } else { '?' };
     let pattern: String = words.chars().take(200).map(plain).collect();
     let mut open = String::new();
@@ -331,7 +332,28 @@ fn pattern_of(words: &str) -> String {
             None => open.push_str(part),
         }
     }
+    // What stands for any text is one such place, whatever it was before.
+    let open = open.replace(TEMPORARY, "*");
     if words.chars().count() > 200 { format!("{open}*") } else { open }
+}
+
+/// Stands for the random part of a name (only letters, so that it stays as it is).
+const TEMPORARY: &str = "TEMPORARYNAME";
+
+/// Names that mktemp(1) has made are other ones in each run.
+fn without_temporary_names(words: &str) -> String {
+    let mut words = words.to_owned();
+    for start in ["/run/stockade-verify.", "/tmp/tmp."] {
+        let parts: Vec<String> = words.split(start).map(str::to_owned).collect();
+        let open = |part: &String| {
+            let end = part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(part.len());
+            format!("{TEMPORARY}{}", &part[end..])
+        };
+        let first = parts.first().cloned().unwrap_or_default();
+        let rest: String = parts.iter().skip(1).map(|part| format!("{start}{}", open(part))).collect();
+        words = first + &rest;
+    }
+    words
 }
 
 /// Text before and after a run's name and all that hangs on it.
