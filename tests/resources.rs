@@ -36,7 +36,9 @@ fn plan(resource: &dyn Resource, case: &Node) -> (PredictedState, Result<Planned
         let host = predicted_state(case, &queries);
         let planned = resource.plan(&host);
         match &planned {
-            Ok(plan) if plan.wants.iter().any(|query| !queries.contains(query)) => queries.extend(plan.wants.clone()),
+            Ok(plan) if plan.follow_up_queries.iter().any(|query| !queries.contains(query)) => {
+                queries.extend(plan.follow_up_queries.clone())
+            }
             _ => return (host, planned),
         }
     }
@@ -63,13 +65,13 @@ fn in_force(
         let mut host = predicted_state(case, &queries);
         planned.ops.iter().for_each(|op| op.effect(&mut host));
         let found = resource.in_force(&host).map_err(|error| error.to_string())?;
-        if found.wants.iter().all(|query| queries.contains(query)) {
+        if found.follow_up_queries.iter().all(|query| queries.contains(query)) {
             return Ok((
                 found.overridden.iter().map(ToString::to_string).collect(),
                 found.dormant.into_iter().map(|found| found.text).collect(),
             ));
         }
-        queries.extend(found.wants);
+        queries.extend(found.follow_up_queries);
     }
     Err("whether it is in force raises questions for ever".to_owned())
 }

@@ -69,7 +69,7 @@ fn pass(resources: &[Box<dyn Resource>], host: &mut PredictedState) -> Vec<Plann
         .iter()
         .map(|resource| {
             let planned = resource.plan(host).unwrap_or_else(|error| panic!("{error}"));
-            assert!(planned.wants.is_empty(), "{:?}", planned.wants);
+            assert!(planned.follow_up_queries.is_empty(), "{:?}", planned.follow_up_queries);
             planned.ops.iter().for_each(|op| op.effect(host));
             planned
         })

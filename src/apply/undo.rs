@@ -38,7 +38,7 @@ pub struct UndoPlan {
     /// The steps.
     pub plan: HostPlan,
     /// Questions whose answers the plan takes; it is made again with them.
-    pub wants: Queries,
+    pub follow_up_queries: Queries,
     /// Packages that apt refuses to remove or to bring to their former versions,
     /// with its reason: they are to be left out.
     pub refused: BTreeMap<String, String>,
@@ -64,7 +64,7 @@ pub fn plan_undo(
         left_units: BTreeSet::new(),
         staying: BTreeMap::new(),
         staying_units: BTreeSet::new(),
-        wants: Queries::new(),
+        follow_up_queries: Queries::new(),
         refused: BTreeMap::new(),
     };
     undo.carriers(packages)?;
@@ -84,7 +84,7 @@ pub fn plan_undo(
         login: access.user.clone(),
         ..HostPlan::new(host, undo.steps)
     };
-    Ok(UndoPlan { plan, wants: undo.wants, refused: undo.refused })
+    Ok(UndoPlan { plan, follow_up_queries: undo.follow_up_queries, refused: undo.refused })
 }
 
 pub(super) struct Undo<'a> {
@@ -104,7 +104,7 @@ pub(super) struct Undo<'a> {
     /// Their units.
     pub(super) staying_units: BTreeSet<UnitName>,
     /// See [`UndoPlan::wants`].
-    pub(super) wants: Queries,
+    pub(super) follow_up_queries: Queries,
     /// See [`UndoPlan::refused`].
     pub(super) refused: BTreeMap<String, String>,
 }

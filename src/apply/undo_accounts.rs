@@ -334,7 +334,7 @@ impl Undo<'_> {
     fn is_free(&mut self, home: &AbsPath) -> Result<bool, StateError> {
         let query = Query::Path(home.clone());
         if !self.states.now.asked(&query) {
-            self.wants.ask(query);
+            self.follow_up_queries.ask(query);
             return Ok(true);
         }
         Ok(*self.states.now.path(home)? == PathState::Absent)

@@ -18,15 +18,15 @@ impl Undo<'_> {
         let now = &self.states.now;
         let access = Access::of(now);
         let protected = access.packages();
-        let mut wants = Vec::new();
+        let mut follow_up_queries = Vec::new();
         for name in came.iter().filter(|_| access.remote) {
             // Its modules of PAM and its units are among its files.
             let files = Query::Shipped(name.clone());
             if !now.asked(&files) {
-                wants.push(files);
+                follow_up_queries.push(files);
                 continue;
             }
-            let why = match carries(&access, name, now, &mut wants) {
+            let why = match carries(&access, name, now, &mut follow_up_queries) {
                 Some(carrier) => Some(carrier.why),
                 None if protected.contains(&name.bare()) => Some("is what you log in with".to_owned()),
                 None => None,
@@ -39,7 +39,7 @@ impl Undo<'_> {
             };
             self.staying_units.extend(now.shipped(name)?.files.iter().filter_map(unit));
         }
-        self.wants.extend(wants);
+        self.follow_up_queries.extend(follow_up_queries);
         for name in &came {
             if held_since.contains(name) {
                 self.staying.entry(name.clone()).or_insert_with(|| HELD_SINCE.to_owned());
@@ -49,7 +49,7 @@ impl Undo<'_> {
             }
         }
         let rest: Vec<&PackageName> = came.iter().filter(|name| !self.staying.contains_key(*name)).collect();
-        if !self.staying.is_empty() && self.wants.is_empty() {
+        if !self.staying.is_empty() && self.follow_up_queries.is_empty() {
             self.needed_by_staying(&rest, &released);
         }
         Ok(())
@@ -73,7 +73,7 @@ impl Undo<'_> {
             let why = match self.states.now.transaction(&words) {
                 Ok(found) => super::undo_packages::objection(found, &packages, &self.states.now.facts.arch),
                 Err(StateError::NotAsked(_)) => {
-                    self.wants.ask(Query::Transaction(words));
+                    self.follow_up_queries.ask(Query::Transaction(words));
                     return None;
                 }
                 Err(error) => Some(error.to_string()),

@@ -209,7 +209,7 @@ impl Undo<'_> {
         match self.states.now.candidate(name) {
             Ok(candidate) => Some(candidate.offered.iter().any(|offered| offered == version)),
             Err(_) => {
-                self.wants.ask(Query::Candidate(name.clone()));
+                self.follow_up_queries.ask(Query::Candidate(name.clone()));
                 None
             }
         }
@@ -227,7 +227,7 @@ impl Undo<'_> {
     ) {
         // What apt says is true of the host as it is, not as another undo will have left it.
         let is_found = self.states.now.changed_by().is_none();
-        if back.is_empty() || !is_found || !self.wants.is_empty() || !lists_are_fresh(&self.states.now) {
+        if back.is_empty() || !is_found || !self.follow_up_queries.is_empty() || !lists_are_fresh(&self.states.now) {
             return;
         }
         let arch = self.states.now.facts.arch.clone();
@@ -246,7 +246,7 @@ impl Undo<'_> {
             let why = match self.states.now.transaction(&words) {
                 Ok(found) => objection(found, came, &arch),
                 Err(StateError::NotAsked(_)) => {
-                    self.wants.ask(Query::Transaction(words));
+                    self.follow_up_queries.ask(Query::Transaction(words));
                     return None;
                 }
                 Err(error) => Some(error.to_string()),

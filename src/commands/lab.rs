@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use crate::engine::RunFailed;
-use crate::lab::{Base, DEFAULT_DIR, Dress, Lab, LabError, LabHost, UpOptions};
+use crate::lab::{Base, DEFAULT_DIR, HostProfile, Lab, LabError, LabHost, UpOptions};
 use crate::report::Console;
 
 /// Arguments of `stockade lab`.
@@ -59,8 +59,8 @@ struct UpArgs {
     #[arg(long)]
     base: Option<Base>,
     /// How the hosts look: ubuntu (a cloud image of 24.04) or none (as the base is).
-    #[arg(long, default_value = "ubuntu")]
-    dress: Dress,
+    #[arg(long, alias = "dress", default_value = "ubuntu")]
+    profile: HostProfile,
     /// Group of the hosts in the inventory, repeatable [default: lab, docker].
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
@@ -90,7 +90,7 @@ fn raise(lab: &Lab, args: &UpArgs, console: &mut Console) -> Result<Exit> {
         name: args.name.clone(),
         count: args.count,
         base: args.base.clone(),
-        dress: args.dress,
+        profile: args.profile,
         ..UpOptions::default()
     };
     if !args.groups.is_empty() {

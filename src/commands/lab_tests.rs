@@ -23,7 +23,12 @@ fn what_follows_two_dashes_is_the_remote_command() {
 
 #[test]
 fn a_bad_base_or_a_name_beside_all_is_refused_before_anything_is_done() {
-    for words in [&["up", "--base", "--privileged"][..], &["up", "--dress", "fedora"], &["down", "lab1", "--all"]] {
+    for words in [
+        &["up", "--base", "--privileged"][..],
+        &["up", "--dress", "fedora"],
+        &["up", "--profile", "fedora"],
+        &["down", "lab1", "--all"],
+    ] {
         assert!(parse(words).is_err(), "{words:?}");
     }
 }

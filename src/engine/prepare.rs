@@ -166,12 +166,12 @@ fn plan(host: &mut dyn Host, steps: &[DesiredStep], state: &mut HostState, begun
     let wrong = |errors: Vec<StepError>| refusal(&name, &errors, begun);
     // Answers may raise further questions, but not for ever.
     for _ in 0..16 {
-        let Forecast { plan, wants, .. } = plan_host(&name, steps, state).map_err(wrong)?;
-        if wants.is_empty() {
+        let Forecast { plan, follow_up_queries, .. } = plan_host(&name, steps, state).map_err(wrong)?;
+        if follow_up_queries.is_empty() {
             refuse_local(host, &plan.steps)?;
             return Ok(plan);
         }
-        host.look(state, &wants, false)?;
+        host.look(state, &follow_up_queries, false)?;
     }
     let outcome = plan_host(&name, steps, state).map_err(wrong)?;
     if outcome.incomplete {

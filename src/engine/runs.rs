@@ -124,11 +124,11 @@ impl<'a> Runs<'a> {
             let how = if packages { UndoPackages::Restore(refused.clone()) } else { UndoPackages::Leave };
             let undo =
                 plan_undo(self.host.name(), &record, &states, &how).map_err(|error| RunFailed(error.to_string()))?;
-            if undo.wants.is_empty() && undo.refused.is_empty() {
+            if undo.follow_up_queries.is_empty() && undo.refused.is_empty() {
                 return Ok(undo.plan);
             }
             refused.extend(undo.refused);
-            states.now.ask_further(|now| self.host.look(now, &undo.wants, false))?;
+            states.now.ask_further(|now| self.host.look(now, &undo.follow_up_queries, false))?;
         }
         Err(RunFailed(format!("{}: apt on this host gives other answers each time it is asked", self.host.name()))
             .into())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::LabError;
 use super::engine::Engine;
-use super::names::{Base, Dress};
+use super::names::{Base, HostProfile};
 use super::process::Input;
 
 /// The time a command run by [`LabHost::exec`] may take: installing packages
@@ -24,7 +24,7 @@ pub struct UpOptions {
     /// had, else `debootstrap:bookworm`.
     pub base: Option<Base>,
     /// How they look.
-    pub dress: Dress,
+    pub profile: HostProfile,
     /// Their groups in the inventory.
     pub groups: Vec<String>,
 }
@@ -32,7 +32,7 @@ pub struct UpOptions {
 impl Default for UpOptions {
     fn default() -> Self {
         let groups = vec!["lab".to_owned(), "docker".to_owned()];
-        Self { name: None, count: 1, base: None, dress: Dress::Ubuntu, groups }
+        Self { name: None, count: 1, base: None, profile: HostProfile::Ubuntu, groups }
     }
 }
 

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::names::{Base, Dress};
+use super::names::{Base, HostProfile};
 use super::process::{self, Input};
 use super::{LabError, sources};
 use crate::values::sha256;
@@ -71,7 +71,7 @@ pub(crate) struct Image {
     pub(crate) base: Base,
 }
 
-/// Makes sure that the image for `base` and `dress` exists, and returns it.
+/// Makes sure that the image for `base` and `profile` exists, and returns it.
 ///
 /// Without a base the default image is used if it is there or can be pulled,
 /// and otherwise a debootstrapped tree; `notices` then says so.
@@ -81,7 +81,7 @@ pub(crate) struct Image {
 pub(crate) fn ensure(
     engine: &Engine,
     base: Option<&Base>,
-    dress: Dress,
+    profile: HostProfile,
     say: &mut dyn FnMut(&str),
     notices: &mut Vec<String>,
 ) -> Result<Image, LabError> {
@@ -90,8 +90,8 @@ pub(crate) fn ensure(
         None => default_base(engine, say, notices)?,
     };
     let reference = match &base {
-        Base::Image(image) => from_image(engine, image, dress, say)?,
-        Base::Suite(suite) => from_suite(engine, suite, dress, say)?,
+        Base::Image(image) => from_image(engine, image, profile, say)?,
+        Base::Suite(suite) => from_suite(engine, suite, profile, say)?,
     };
     Ok(Image { reference, base })
 }
@@ -114,7 +114,12 @@ fn default_base(engine: &Engine, say: &mut dyn FnMut(&str), notices: &mut Vec<St
     Ok(suite)
 }
 
-fn from_image(engine: &Engine, image: &str, dress: Dress, say: &mut dyn FnMut(&str)) -> Result<String, LabError> {
+fn from_image(
+    engine: &Engine,
+    image: &str,
+    profile: HostProfile,
+    say: &mut dyn FnMut(&str),
+) -> Result<String, LabError> {
     if engine.image_id(image)?.is_none() {
         say(&format!("pulling {image}"));
         let output = engine.output(&["pull", "--quiet", image], Input::Null, PULL)?;
@@ -125,27 +130,32 @@ fn from_image(engine: &Engine, image: &str, dress: Dress, say: &mut dyn FnMut(&s
     // The image's id, not its name, goes into the digest: `ubuntu:24.04` moves.
     let id = engine.image_id(image)?.unwrap_or_default();
     let base = Base::Image(image.to_owned());
-    let reference = cached_name(&base, "", &[&id, "image", dress.word()]);
+    let reference = cached_name(&base, "", &[&id, "image", profile.word()]);
     once(engine, &reference, |engine| {
         say(&format!("building the image for {base} (once)"));
-        build(engine, &base, image, "image", dress, &reference)
+        build(engine, &base, image, "image", profile, &reference)
     })?;
     Ok(reference)
 }
 
-fn from_suite(engine: &Engine, suite: &str, dress: Dress, say: &mut dyn FnMut(&str)) -> Result<String, LabError> {
+fn from_suite(
+    engine: &Engine,
+    suite: &str,
+    profile: HostProfile,
+    say: &mut dyn FnMut(&str),
+) -> Result<String, LabError> {
     let base = Base::Suite(suite.to_owned());
     let mirror = sources::mirror(Path::new("/etc/apt"), suite);
     let include = PACKAGES.join(",");
     let tree = cached_name(&base, "-tree", &[&include, mirror.as_deref().unwrap_or_default()]);
-    let reference = cached_name(&base, "", &[&tree, "tree", dress.word()]);
+    let reference = cached_name(&base, "", &[&tree, "tree", profile.word()]);
     once(engine, &reference, |engine| {
         if engine.image_id(&tree)?.is_none() {
             say(&format!("building the tree for {base} (once, about half a minute)"));
             debootstrap(engine, &base, suite, mirror.as_deref(), &tree)?;
         }
         say(&format!("building the image for {base} (once)"));
-        build(engine, &base, &tree, "tree", dress, &reference)
+        build(engine, &base, &tree, "tree", profile, &reference)
     })?;
     Ok(reference)
 }
@@ -227,14 +237,14 @@ fn build(
     base: &Base,
     from: &str,
     source: &str,
-    dress: Dress,
+    profile: HostProfile,
     reference: &str,
 ) -> Result<(), LabError> {
     let context = context().map_err(LabError::file(Path::new("the build context")))?;
     let variables = [
         format!("BASE={from}"),
         format!("SOURCE={source}"),
-        format!("DRESS={}", dress.word()),
+        format!("DRESS={}", profile.word()),
         format!("PACKAGES={}", PACKAGES.join(" ")),
     ];
     let mut args = vec!["build", "--force-rm", "--label", "stockade.lab.image=host", "--tag", reference];

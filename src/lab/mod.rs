@@ -37,7 +37,7 @@ use std::time::Instant;
 
 pub use error::LabError;
 pub use host::{HostState, LabHost, StartedHosts, UpOptions};
-pub use names::{Base, Dress};
+pub use names::{Base, HostProfile};
 
 use container::{Health, Seen};
 use engine::Engine;
@@ -112,7 +112,7 @@ impl Lab {
         names::choose(options.name.as_deref(), options.count, &[])?;
         self.engine.check()?;
         let mut notices = Vec::new();
-        let image = image::ensure(&self.engine, options.base.as_ref(), options.dress, say, &mut notices)?;
+        let image = image::ensure(&self.engine, options.base.as_ref(), options.profile, say, &mut notices)?;
 
         let _lock = self.state.lock()?;
         let mut records = self.state.load()?;
@@ -165,7 +165,7 @@ impl Lab {
                 host: name,
                 lab: &self.label(),
                 base: &image.base.to_string(),
-                user: options.dress.user(),
+                user: options.profile.user(),
                 groups: &options.groups.join(","),
                 image: &image.reference,
             };
@@ -191,7 +191,7 @@ impl Lab {
             container: id.to_owned(),
             port,
             base: image.base.to_string(),
-            user: options.dress.user().to_owned(),
+            user: options.profile.user().to_owned(),
             groups: options.groups.clone(),
             host_keys: container::host_keys(&self.engine, id)?,
         };

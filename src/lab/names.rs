@@ -47,7 +47,7 @@ impl FromStr for Base {
 
 /// How a host is made to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dress {
+pub enum HostProfile {
     /// As an Ubuntu 24.04 cloud image: os-release, the user `ubuntu`, its
     /// sudoers file, `50-cloud-init.conf`, sshd behind `ssh.socket`.
     #[default]
@@ -56,7 +56,7 @@ pub enum Dress {
     None,
 }
 
-impl Dress {
+impl HostProfile {
     /// The word on the command line and in the recipe.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -76,14 +76,16 @@ impl Dress {
     }
 }
 
-impl FromStr for Dress {
+impl FromStr for HostProfile {
     type Err = LabError;
 
     fn from_str(text: &str) -> Result<Self, LabError> {
         match text {
             "ubuntu" => Ok(Self::Ubuntu),
             "none" => Ok(Self::None),
-            _ => Err(LabError::Invalid { what: "dress", value: text.to_owned(), reason: "ubuntu or none is expected" }),
+            _ => {
+                Err(LabError::Invalid { what: "profile", value: text.to_owned(), reason: "ubuntu or none is expected" })
+            }
         }
     }
 }

@@ -57,7 +57,7 @@ impl Mounted {
 /// # Errors
 /// The next boot would stop at it.
 pub(super) fn check(planned: &mut Planned, host: &PredictedState, sensitive: bool) -> Result<(), PlanError> {
-    let mut found = Found { host, sensitive, notes: Vec::new(), wants: Vec::new(), open: None };
+    let mut found = Found { host, sensitive, notes: Vec::new(), follow_up_queries: Vec::new(), open: None };
     for op in &planned.ops {
         let Op::File(FileOp::WriteFile { path, content, .. }) = op else { continue };
         let Some(reader) = Reader::of(path) else { continue };
@@ -70,9 +70,9 @@ pub(super) fn check(planned: &mut Planned, host: &PredictedState, sensitive: boo
             Reader::MountUnit => found.mount_unit(path, &new)?,
         }
     }
-    let Found { notes, wants, open, .. } = found;
+    let Found { notes, follow_up_queries, open, .. } = found;
     planned.notes.extend(notes);
-    planned.wants.extend(wants);
+    planned.follow_up_queries.extend(follow_up_queries);
     if let Some(on) = open.filter(|_| planned.open.is_none()) {
         planned.leave_open(&on);
     }
@@ -111,7 +111,7 @@ struct Found<'a> {
     /// Whether nothing of the text may be shown.
     sensitive: bool,
     notes: Vec<String>,
-    wants: Vec<Query>,
+    follow_up_queries: Vec<Query>,
     /// The earlier step that may bring what is missing.
     open: Option<String>,
 }
@@ -123,7 +123,7 @@ impl Found<'_> {
         let old = match self.host.content(path) {
             Ok(Content::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
             Ok(Content::Digest(_)) | Err(_) if !self.host.asked(&query) => {
-                self.wants.push(query);
+                self.follow_up_queries.push(query);
                 return None;
             }
             Ok(Content::Absent | Content::AfterApply | Content::Digest(_)) | Err(_) => String::new(),
@@ -218,7 +218,7 @@ impl Found<'_> {
             Ok(PathState::Absent) => Some(false),
             Ok(PathState::AfterApply) => None,
             Err(_) => {
-                self.wants.push(Query::Path(path));
+                self.follow_up_queries.push(Query::Path(path));
                 None
             }
         }
@@ -281,7 +281,7 @@ impl Found<'_> {
                     "{path} is read by a shell (grub-mkconfig(8)), which cannot read the new text: {why}"
                 )));
             }
-            Err(_) => self.wants.push(Query::Syntax(text.to_owned())),
+            Err(_) => self.follow_up_queries.push(Query::Syntax(text.to_owned())),
         }
         for (number, line) in lines.iter().filter(|(_, line)| line.trim_start().starts_with("GRUB_CMDLINE_LINUX")) {
             let value = line.split_once('=').map(|(_, value)| value).unwrap_or_default();
@@ -312,7 +312,7 @@ impl Found<'_> {
             Ok(Known::Is(output)) => Some(output.stdout.clone()),
             Ok(Known::AfterApply) => None,
             Err(_) => {
-                self.wants.push(Query::Run(run));
+                self.follow_up_queries.push(Query::Run(run));
                 None
             }
         }

@@ -61,7 +61,7 @@ fn only_predictable(step: Option<&DesiredStep>, plan: &StepPlan, state: &mut Pre
     };
     let Ok(mut planned) = step.resource.plan(state) else { return nothing() };
     leave_unknown_places_open(&mut planned, state);
-    if planned.open.is_some() || !planned.wants.is_empty() || planned.ops.iter().any(Op::is_opaque) {
+    if planned.open.is_some() || !planned.follow_up_queries.is_empty() || planned.ops.iter().any(Op::is_opaque) {
         return nothing();
     }
     planned.ops.iter().for_each(|op| op.effect(state));

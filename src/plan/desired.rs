@@ -79,7 +79,7 @@ pub struct Forecast {
     /// The state after the plan, as far as it can be predicted.
     pub predicted: PredictedState,
     /// Open questions.
-    pub wants: Queries,
+    pub follow_up_queries: Queries,
     /// Whether a step is left out that can only be planned with their answers.
     pub incomplete: bool,
 }

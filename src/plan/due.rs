@@ -132,8 +132,8 @@ pub(super) fn leave_stopped(steps: &mut [StepPlan], resting: &Resting<'_>) {
 }
 
 /// Asks what the units are for which an earlier run has left something pending.
-pub(super) fn ask_left(host: &HostState, wants: &mut Queries) {
-    wants.extend(left_pending(host).map(|(_, unit)| Query::Unit(unit)).filter(|query| !host.asked(query)));
+pub(super) fn ask_left(host: &HostState, follow_up_queries: &mut Queries) {
+    follow_up_queries.extend(left_pending(host).map(|(_, unit)| Query::Unit(unit)).filter(|query| !host.asked(query)));
 }
 
 /// What was pending for units that are to rest, with the names under which the

@@ -93,7 +93,7 @@ pub(super) fn check(
     };
     let gone: Vec<PackageName> = planned.ops.iter().flat_map(own).chain(besides.iter().cloned()).collect();
     for name in &gone {
-        if let Some(Carrier { why, remedy }) = carries(access, name, host, &mut planned.wants) {
+        if let Some(Carrier { why, remedy }) = carries(access, name, host, &mut planned.follow_up_queries) {
             return Err(PlanError::Refused(format!("package {name} {why}. If it may go, {remedy}")));
         }
     }
@@ -114,27 +114,27 @@ pub(crate) fn carries(
     access: &Access,
     name: &PackageName,
     host: &HostState,
-    wants: &mut Vec<Query>,
+    follow_up_queries: &mut Vec<Query>,
 ) -> Option<Carrier> {
     let carrier = |does: &str, shown: &str, remedy: String| {
         let why = format!("{does} ({shown}), and its removal can cut you off: no guard brings packages back");
         Some(Carrier { why, remedy })
     };
     for (_, does, sign) in NEEDED.iter().filter(|(package, _, _)| *package == name.bare()) {
-        let Some(shown) = sign.shows(access, host, wants) else { continue };
+        let Some(shown) = sign.shows(access, host, follow_up_queries) else { continue };
         return carrier(does, &shown, sign.remedy());
     }
-    let shown = pam_names(name, host, wants)?;
+    let shown = pam_names(name, host, follow_up_queries)?;
     carrier("has a module of PAM that logins use", &shown, "take that line out in a step before this one".to_owned())
 }
 
 impl Sign {
     /// What shows that the host uses the package; none if nothing does, or if
     /// that is still to be asked. Unknown is taken for use.
-    fn shows(&self, access: &Access, host: &HostState, wants: &mut Vec<Query>) -> Option<String> {
+    fn shows(&self, access: &Access, host: &HostState, follow_up_queries: &mut Vec<Query>) -> Option<String> {
         let mut asked = |query: Query| {
             let asked = host.asked(&query);
-            wants.extend((!asked).then_some(query));
+            follow_up_queries.extend((!asked).then_some(query));
             asked
         };
         match self {
@@ -197,7 +197,7 @@ impl Sign {
 
 /// The file of PAM that names a module which goes with a package. What the
 /// package has had `pam-auth-update` write, that takes out again.
-fn pam_names(name: &PackageName, host: &HostState, wants: &mut Vec<Query>) -> Option<String> {
+fn pam_names(name: &PackageName, host: &HostState, follow_up_queries: &mut Vec<Query>) -> Option<String> {
     let shipped = host.shipped(name).ok()?;
     let modules = modules(shipped);
     if modules.is_empty() {
@@ -206,7 +206,7 @@ fn pam_names(name: &PackageName, host: &HostState, wants: &mut Vec<Query>) -> Op
     let directory: AbsPath = PAM.parse().ok()?;
     let query = Query::Fragments(directory.clone());
     if !host.asked(&query) {
-        wants.push(query);
+        follow_up_queries.push(query);
         return None;
     }
     let is_managed = shipped.files.iter().any(|file| file.starts_with("/usr/share/pam-configs/"));

@@ -136,7 +136,7 @@ pub(super) fn masks(planned: &mut Planned, host: &PredictedState) {
         if host.has_acl(path) {
             masks.push((path.clone(), before, after));
         }
-        planned.wants.push(Query::Acl(path.clone()));
+        planned.follow_up_queries.push(Query::Acl(path.clone()));
     }
     for (path, before, after) in masks {
         planned.change("acl mask", Some(letters(before)), Some(letters(after)));

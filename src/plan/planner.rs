@@ -45,23 +45,23 @@ fn plan_without(
     gone: &[Removal],
 ) -> Result<(Forecast, Vec<Removal>), Vec<StepError>> {
     let mut planning = Planning::begin(host, steps, gone);
-    ask_left(host, &mut planning.wants);
+    ask_left(host, &mut planning.follow_up_queries);
     let mut planned: Vec<(usize, &DesiredStep)> = Vec::new();
     for step in steps {
         planned.push((planning.plans.len(), step));
         planning.step(step);
     }
-    let Planning { access, mut predicted, mut wants, incomplete, mut plans, made, errors, .. } = planning;
+    let Planning { access, mut predicted, mut follow_up_queries, incomplete, mut plans, made, errors, .. } = planning;
     let open: Vec<Query> = predicted.open_places().iter().filter(|query| !host.asked(query)).cloned().collect();
     // While it is not known where links lead, or what a step makes that is left
     // out, a step after it may be refused that is right.
     if !errors.is_empty() && open.is_empty() && !incomplete {
         return Err(errors);
     }
-    wants.extend(open);
+    follow_up_queries.extend(open);
     if !errors.is_empty() {
         let plan = HostPlan::new(name, plans);
-        return Ok((Forecast { plan, predicted, wants, incomplete: true }, Vec::new()));
+        return Ok((Forecast { plan, predicted, follow_up_queries, incomplete: true }, Vec::new()));
     }
     planned.extend(made.iter().map(|(at, step)| (*at, step)));
     planned.sort_by_key(|(at, _)| *at);
@@ -69,7 +69,7 @@ fn plan_without(
     more_at_the_end(&planned, &mut plans, &predicted);
     ask_for_reboot(&planned, &mut plans);
     hand_on(&planned, &mut plans, &mut predicted);
-    judge(&planned, &mut plans, &predicted, &mut wants)?;
+    judge(&planned, &mut plans, &predicted, &mut follow_up_queries)?;
     // What probes decide is judged as the next run would decide it: a step that is
     // not due then finds nothing undone.
     let next = if made.is_empty() { Vec::new() } else { in_next_run(steps, &predicted, host) };
@@ -81,13 +81,13 @@ fn plan_without(
         }
     }
     // While answers are missing, a step may plan otherwise than it will.
-    if wants.is_empty() && !incomplete {
+    if follow_up_queries.is_empty() && !incomplete {
         refuse_contradictions(&sources, &plans, gone, host, &predicted)?;
     }
     // What apt would do is asked once it is certain which packages are wanted.
-    let removals = if wants.is_empty() {
+    let removals = if follow_up_queries.is_empty() {
         let wishes = Wishes::of(&planned, &plans);
-        transactions(host, &access, &mut plans, &wishes, &mut wants, &sources)?
+        transactions(host, &access, &mut plans, &wishes, &mut follow_up_queries, &sources)?
     } else {
         Vec::new()
     };
@@ -100,7 +100,7 @@ fn plan_without(
     predicted.forget_all_pending();
     let plan =
         HostPlan { protected_packages: access.packages(), login: access.user.clone(), ..HostPlan::new(name, plans) };
-    Ok((Forecast { plan, predicted, wants, incomplete }, removals))
+    Ok((Forecast { plan, predicted, follow_up_queries, incomplete }, removals))
 }
 
 /// Refuses steps that contradict each other, and units that nothing brings.
@@ -129,18 +129,18 @@ fn transactions(
     access: &Access,
     plans: &mut [StepPlan],
     wishes: &Wishes,
-    wants: &mut Queries,
+    follow_up_queries: &mut Queries,
     sources: &[Option<&DesiredStep>],
 ) -> Result<Vec<Removal>, Vec<StepError>> {
-    let found = add_transactions(host, &access.packages(), plans, wishes, wants).map_err(|refused| {
+    let found = add_transactions(host, &access.packages(), plans, wishes, follow_up_queries).map_err(|refused| {
         let named = |(at, error): (usize, PlanError)| {
             let StepPlan { id, name, span, .. } = &plans[at];
             StepError { id: id.clone(), name: name.clone(), span: span.clone(), error }
         };
         refused.into_iter().map(named).collect::<Vec<_>>()
     })?;
-    taken::ask(&found, host, wants);
-    if !wants.is_empty() {
+    taken::ask(&found, host, follow_up_queries);
+    if !follow_up_queries.is_empty() {
         return Ok(Vec::new());
     }
     let errors = taken::taken_along(sources, plans, &found, host);

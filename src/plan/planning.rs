@@ -22,7 +22,7 @@ pub(super) struct Planning<'a> {
     pub(super) access: Access,
     gone: &'a [Removal],
     pub(super) predicted: PredictedState,
-    pub(super) wants: Queries,
+    pub(super) follow_up_queries: Queries,
     pub(super) incomplete: bool,
     pub(super) plans: Vec<StepPlan>,
     /// Steps that others became at their turn, with the places of their plans.
@@ -55,7 +55,7 @@ impl<'a> Planning<'a> {
             access: Access::of(host),
             gone,
             predicted,
-            wants: Queries::new(),
+            follow_up_queries: Queries::new(),
             incomplete: false,
             plans: Vec::new(),
             made: Vec::new(),
@@ -135,7 +135,8 @@ impl<'a> Planning<'a> {
 
     /// Plays a step on the predicted state, and adds it to the plan.
     fn play(&mut self, step: &DesiredStep, mut planned: Planned) {
-        self.wants.extend(planned.wants.iter().filter(|query| !self.host.asked(query)).cloned());
+        self.follow_up_queries
+            .extend(planned.follow_up_queries.iter().filter(|query| !self.host.asked(query)).cloned());
         let changes = self.predicted.changes();
         if !planned.ops.is_empty() {
             let gone: Vec<Op> = self.removals(step).map(Removal::op).collect();
@@ -261,7 +262,7 @@ impl<'a> Planning<'a> {
         let open: Vec<Query> = queries.iter().filter(|query| !self.host.asked(query)).cloned().collect();
         let answered = open.is_empty();
         self.incomplete |= !answered;
-        self.wants.extend(open);
+        self.follow_up_queries.extend(open);
         answered
     }
 

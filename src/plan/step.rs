@@ -68,7 +68,7 @@ pub struct Planned {
     pub notes: Vec<String>,
     /// Further questions whose answers would make this plan exact: the engine
     /// asks them and plans again. A resource must plan without them too.
-    pub wants: Vec<Query>,
+    pub follow_up_queries: Vec<Query>,
 }
 
 /// What a plan says of a step that an earlier one may change.
@@ -184,8 +184,8 @@ impl fmt::Display for Override {
 pub struct InForce {
     /// What keeps it from being so; none: it is in force.
     pub overridden: Vec<Override>,
-    /// Questions whose answers would make this exact, as [`Planned::wants`].
-    pub wants: Vec<Query>,
+    /// Questions whose answers would make this exact, as [`Planned::follow_up_queries`].
+    pub follow_up_queries: Vec<Query>,
     /// What nothing overrides, and is not in effect yet.
     pub dormant: Vec<Dormant>,
 }

@@ -44,12 +44,12 @@ pub(super) fn with_removals(plans: &[StepPlan], removals: &[Removal]) -> Vec<Ste
 }
 
 /// Asks what must be known of these packages: their state and their files.
-pub(super) fn ask(removals: &[Removal], host: &HostState, wants: &mut Queries) {
+pub(super) fn ask(removals: &[Removal], host: &HostState, follow_up_queries: &mut Queries) {
     let questions = removals
         .iter()
         .flat_map(|removal| [Query::Shipped(removal.name.clone()), Query::Package(removal.name.clone())])
         .filter(|query| !host.asked(query));
-    wants.extend(questions.collect::<Vec<_>>());
+    follow_up_queries.extend(questions.collect::<Vec<_>>());
 }
 
 /// Every step whose work goes with a package that apt removes for another step,

@@ -36,7 +36,7 @@ pub(super) fn add_transactions(
     protected: &[&'static str],
     steps: &mut [StepPlan],
     wishes: &Wishes,
-    wants: &mut Queries,
+    follow_up_queries: &mut Queries,
 ) -> Result<Vec<Removal>, Vec<Refused>> {
     let calls = calls(host, steps);
     let mut removals = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn add_transactions(
         released.map(move |name| (index, name.clone()))
     });
     let released = released.collect();
-    let mut apt = Simulation { host, protected, named: &named, wishes, released, wants };
+    let mut apt = Simulation { host, protected, named: &named, wishes, released, follow_up_queries };
     let mut shown = BTreeSet::new();
     let mut refused = Vec::new();
     for call in calls {
@@ -97,7 +97,7 @@ struct Simulation<'a> {
     wishes: &'a Wishes,
     /// What steps of the run release of its hold, with their indices.
     released: Vec<(usize, PackageName)>,
-    wants: &'a mut Queries,
+    follow_up_queries: &'a mut Queries,
 }
 
 impl<'a> Simulation<'a> {
@@ -108,7 +108,7 @@ impl<'a> Simulation<'a> {
         let words = with_released(op.apt_words()?, by_then);
         let query = Query::Transaction(words.clone());
         if !self.host.asked(&query) {
-            self.wants.ask(query);
+            self.follow_up_queries.ask(query);
             return None;
         }
         Some(self.host.transaction(&words))
@@ -251,7 +251,7 @@ fn judge(
     let besides: Vec<&PackageChange> = gone.into_iter().filter(|change| !named.shown.contains(&change.name)).collect();
     if let Some((name, by)) = wanted(&besides) {
         return Err(format!(
-            "apt would also remove {name}, which {by} wants: the host would never be as both say; remove one of the \
+            "apt would also remove {name}, which {by} follow_up_queries: the host would never be as both say; remove one of the \
              two, or make them agree"
         ));
     }

@@ -12,7 +12,7 @@ pub(super) fn judge(
     planned: &[(usize, &DesiredStep)],
     plans: &mut [StepPlan],
     predicted: &PredictedState,
-    wants: &mut Queries,
+    follow_up_queries: &mut Queries,
 ) -> Result<(), Vec<StepError>> {
     let layers = planned.iter().filter_map(|(_, step)| step.resource.layer());
     let layers: BTreeSet<String> = layers.map(ToString::to_string).collect();
@@ -23,7 +23,7 @@ pub(super) fn judge(
         let Some(plan) = plans.get_mut(*at).filter(|plan| plan.id == step.id && plan.open.is_none()) else { continue };
         match step.resource.in_force(predicted) {
             Ok(found) => {
-                wants.extend(found.wants.into_iter().filter(|query| !predicted.asked(query)));
+                follow_up_queries.extend(found.follow_up_queries.into_iter().filter(|query| !predicted.asked(query)));
                 // A drop-in of the playbook's own says what it overrides on purpose.
                 let overridden = found.overridden.into_iter().filter(|by| !layers.contains(&by.file));
                 plan.overridden.extend(overridden.filter(|by| !is_meant(by, planned)));

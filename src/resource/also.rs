@@ -12,7 +12,7 @@ pub(super) fn leaves_disabled(host: &HostState, name: &UnitName, unit: &Unit, pl
     let is_disabled = |other: &UnitName| matches!(host.unit(other), Ok(Known::Is(found)) if found.file == "disabled");
     let others = also(host, name, unit);
     let leaves = others.iter().any(is_disabled);
-    planned.wants.extend(others.into_iter().map(Query::Unit).filter(|query| !host.asked(query)));
+    planned.follow_up_queries.extend(others.into_iter().map(Query::Unit).filter(|query| !host.asked(query)));
     leaves
 }
 
@@ -39,7 +39,7 @@ pub(super) fn switched_too(
     let mut ops = Vec::new();
     for other in also(host, name, unit) {
         if !host.asked(&Query::Unit(other.clone())) {
-            planned.wants.push(Query::Unit(other));
+            planned.follow_up_queries.push(Query::Unit(other));
             continue;
         }
         let Known::Is(found) = host.unit(&other)? else { continue };
@@ -83,7 +83,7 @@ pub(super) fn runs_too(host: &HostState, name: &UnitName, unit: &Unit, planned: 
     for (other, verb) in named.filter(|(other, _)| of_interest(other)) {
         let Some(other) = parsed(other).filter(|other| seen.insert(other.clone())) else { continue };
         if !host.asked(&Query::Unit(other.clone())) {
-            planned.wants.push(Query::Unit(other));
+            planned.follow_up_queries.push(Query::Unit(other));
             continue;
         }
         let Known::Is(found) = host.unit(&other)? else { continue };

@@ -77,7 +77,7 @@ impl Resource for Binary {
         let missing = self.check(host)?;
         let mut planned = file::present(host, &self.path, &self.content, &self.meta, &None)?;
         // Digests say enough about programs; their bytes are not fetched for a diff.
-        if !std::mem::take(&mut planned.wants).is_empty() {
+        if !std::mem::take(&mut planned.follow_up_queries).is_empty() {
             planned.diff = None;
         }
         ownership::check(host, &self.meta, &mut planned)?;

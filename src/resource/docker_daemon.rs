@@ -142,7 +142,7 @@ pub(super) fn check_daemon_json_clash(
             Ok(Content::Absent) => {}
             Ok(Content::Digest(_) | Content::AfterApply) => in_force = None,
             Err(StateError::NotAsked(_)) => {
-                planned.wants.push(Query::Content(file));
+                planned.follow_up_queries.push(Query::Content(file));
                 in_force = None;
             }
             Err(error) => return Err(error.into()),

@@ -211,7 +211,7 @@ pub(super) fn unknown_words(
         "p=/usr/lib/systemd/systemd; [ -x \"$p\" ] || p=/lib/systemd/systemd; exec \"$p\" --dump-configuration-items";
     let question = Run::new(["sh", "-c", text]);
     if !host.asked(&Query::Run(question.clone())) {
-        planned.wants.push(Query::Run(question));
+        planned.follow_up_queries.push(Query::Run(question));
         return Ok(());
     }
     let Known::Is(output) = host.output(&question)? else { return Ok(()) };

@@ -251,7 +251,7 @@ fn plan_file(
         (FileType::File, Content::Digest(digest)) => {
             let ours = sha256(content);
             if *digest != ours {
-                planned.wants.push(Query::Content(path.clone()));
+                planned.follow_up_queries.push(Query::Content(path.clone()));
                 planned.change("values", Some(Secret::MASK), Some(Secret::MASK));
             }
             *digest == ours

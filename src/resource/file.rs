@@ -338,7 +338,7 @@ pub(super) fn present(
         (FileType::File, Content::Digest(digest)) => {
             let same = *digest == sha256(content);
             if !same {
-                planned.wants.push(Query::Content(path.clone()));
+                planned.follow_up_queries.push(Query::Content(path.clone()));
                 planned.diff = Some(diff_unread(content));
                 planned.change("sha256", Some(digest), Some(sha256(content)));
             }

@@ -134,7 +134,7 @@ pub(super) fn wait(
     let mut planned = Planned::nothing();
     match followed {
         Followed::To(place) => return Ok(ControlFlow::Continue(place)),
-        Followed::Asks(wants) => planned.wants = wants,
+        Followed::Asks(follow_up_queries) => planned.follow_up_queries = follow_up_queries,
         Followed::AfterApply => planned.leave_open(host.brought_by().unwrap_or("an earlier step")),
         Followed::Nowhere(place) => match host.appears_by(&place) {
             Some(on) => planned.leave_open(on),

@@ -117,7 +117,7 @@ impl Resource for KernelModule {
         }
         planned.changes.extend(kept.changes);
         planned.diff = kept.diff;
-        planned.wants.extend(kept.wants);
+        planned.follow_up_queries.extend(kept.follow_up_queries);
         planned.ops.extend(kept.ops);
         if module.loaded == self.blocked {
             if host.facts.init.is_empty() {

@@ -381,7 +381,7 @@ fn ask_what_goes(host: &HostState, name: &PackageName, planned: &mut Planned) {
     let is_there =
         matches!(host.package(name), Ok(Package::Installed { version: Known::Is(_), .. } | Package::ConfigFiles));
     if is_there && host.shipped(name).is_err() {
-        planned.wants.push(Query::Shipped(name.clone()));
+        planned.follow_up_queries.push(Query::Shipped(name.clone()));
     }
 }
 

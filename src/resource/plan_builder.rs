@@ -51,7 +51,7 @@ impl<'a> PlanBuilder<'a> {
     pub(super) fn answered(&mut self, queries: impl IntoIterator<Item = Query>) -> bool {
         let open: Vec<Query> = queries.into_iter().filter(|query| !self.host.asked(query)).collect();
         let all = open.is_empty();
-        self.planned.wants.extend(open);
+        self.planned.follow_up_queries.extend(open);
         all
     }
 }

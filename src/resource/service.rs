@@ -192,7 +192,7 @@ impl Resource for Service {
             _ => &self.name,
         };
         if !host.asked(&Query::Unit(name.clone())) {
-            return Ok(Planned { wants: vec![Query::Unit(name.clone())], ..Planned::nothing() });
+            return Ok(Planned { follow_up_queries: vec![Query::Unit(name.clone())], ..Planned::nothing() });
         }
         let unit = match host.unit(name)? {
             Known::Is(unit) => unit,
@@ -330,7 +330,7 @@ impl Work<'_> {
             let open: Vec<Query> = open.collect();
             let is_absent = |path: &AbsPath| matches!(host.path(path), Ok(PathState::Absent));
             if !open.is_empty() {
-                self.planned.wants.extend(open);
+                self.planned.follow_up_queries.extend(open);
             } else if let Some(first) = places.first().filter(|_| places.iter().all(is_absent))
                 && host.brought_by().is_none()
             {
@@ -370,7 +370,7 @@ impl Work<'_> {
         let text = "exec systemd-analyze condition --unit=\"$1\" 2>&1";
         let question = Run::new(["sh", "-c", text, "sh", self.name.as_str()]);
         if !host.asked(&Query::Run(question.clone())) {
-            self.planned.wants.push(Query::Run(question));
+            self.planned.follow_up_queries.push(Query::Run(question));
             return Ok(());
         }
         let Known::Is(output) = host.output(&question)? else { return Ok(()) };
@@ -403,7 +403,7 @@ impl Work<'_> {
                 continue;
             }
             if !host.asked(&Query::Unit(other.clone())) {
-                self.planned.wants.push(Query::Unit(other));
+                self.planned.follow_up_queries.push(Query::Unit(other));
                 continue;
             }
             let Known::Is(starter) = host.unit(&other)? else { continue };

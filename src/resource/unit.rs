@@ -112,7 +112,7 @@ impl UnitInPlace {
         planned.ops.splice(at..at, switched.ops);
         planned.changes.extend(switched.changes);
         planned.notes.extend(switched.notes);
-        planned.wants.extend(switched.wants);
+        planned.follow_up_queries.extend(switched.follow_up_queries);
         Ok(())
     }
 

@@ -230,7 +230,7 @@ impl Resource for User {
             User::Present { wanted, keys, grant } => {
                 account::plan(&mut draft, wanted)?;
                 // While a home's content is not known, keys wait for the answers.
-                if let (Some(keys), true) = (keys, draft.planned.wants.is_empty()) {
+                if let (Some(keys), true) = (keys, draft.planned.follow_up_queries.is_empty()) {
                     ssh_dir::plan(&mut draft, &wanted.name, keys)?;
                 }
                 if let Some((path, grant)) = grant {
@@ -256,7 +256,7 @@ impl Resource for User {
             };
             let sudo = in_force::user_right(host, &wanted.name, path, right)?;
             found.overridden.extend(sudo.overridden);
-            found.wants.extend(sudo.wants);
+            found.follow_up_queries.extend(sudo.follow_up_queries);
         }
         Ok(found)
     }

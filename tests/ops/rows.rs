@@ -121,10 +121,10 @@ impl Row {
         for _ in 0..8 {
             let host = host_state(&self.node, &asked);
             let forecast = plan_host("host", &steps, &host).map_err(said)?;
-            if forecast.wants.iter().all(|query| asked.contains(query)) {
+            if forecast.follow_up_queries.iter().all(|query| asked.contains(query)) {
                 return Ok((host, forecast));
             }
-            asked.extend(forecast.wants.iter().cloned());
+            asked.extend(forecast.follow_up_queries.iter().cloned());
         }
         Err("planning never stops asking".to_owned())
     }

@@ -228,10 +228,10 @@ impl Site {
             let mut host = host_state(&row.node, &Queries::new());
             self.look(&mut host, &asked)?;
             let forecast = plan_host("host", &steps, &host).map_err(said)?;
-            if forecast.wants.iter().all(|query| asked.contains(query)) {
+            if forecast.follow_up_queries.iter().all(|query| asked.contains(query)) {
                 return Ok((host, forecast));
             }
-            asked.extend(forecast.wants.iter().cloned());
+            asked.extend(forecast.follow_up_queries.iter().cloned());
         }
         Err("planning never stops asking".to_owned())
     }

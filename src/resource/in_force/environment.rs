@@ -33,7 +33,7 @@ pub(in crate::resource) fn environment(
     for by in all[own + 1..].iter().filter(|a| a.key == "EnvironmentFile" && a.section == all[own].section) {
         let Ok(path) = by.value.trim_start_matches('-').parse::<AbsPath>() else { continue };
         if !host.asked(&Query::Content(path.clone())) {
-            found.wants.push(Query::Content(path));
+            found.follow_up_queries.push(Query::Content(path));
             continue;
         }
         let Content::Bytes(bytes) = host.content(&path)? else { continue };
@@ -99,7 +99,7 @@ pub(super) fn of_files(
             continue;
         }
         if !host.asked(&Query::Content(file.clone())) {
-            found.wants.push(Query::Content(file));
+            found.follow_up_queries.push(Query::Content(file));
             continue;
         }
         let Content::Bytes(bytes) = host.content(&file)? else { continue };
@@ -132,13 +132,13 @@ fn fragment(
         return Ok(None);
     };
     if !host.asked(&Query::Unit(name.clone())) {
-        found.wants.push(Query::Unit(name));
+        found.follow_up_queries.push(Query::Unit(name));
         return Ok(None);
     }
     let Known::Is(state) = host.unit(&name)? else { return Ok(None) };
     let Ok(file) = state.fragment.parse::<AbsPath>() else { return Ok(None) };
     if !host.asked(&Query::Content(file.clone())) {
-        found.wants.push(Query::Content(file));
+        found.follow_up_queries.push(Query::Content(file));
         return Ok(None);
     }
     let Content::Bytes(bytes) = host.content(&file)? else { return Ok(None) };

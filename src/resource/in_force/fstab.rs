@@ -53,7 +53,7 @@ pub(super) fn file(host: &PredictedState, path: &AbsPath, said: Said<'_>) -> Res
 fn instead(host: &HostState, at: &AbsPath, unit: &str, found: &mut InForce) {
     let query = Query::Path(at.clone());
     if !host.asked(&query) {
-        found.wants.push(query);
+        found.follow_up_queries.push(query);
         return;
     }
     let Ok(PathState::Present(entry)) = host.path(at) else { return };
@@ -71,7 +71,7 @@ fn otherwise(host: &HostState, unit: &str, entry: &Entry, found: &mut InForce) -
     ask_unit(&mut queries, unit);
     let open: Vec<Query> = queries.iter().filter(|query| !host.asked(query)).cloned().collect();
     if !open.is_empty() {
-        found.wants.extend(open);
+        found.follow_up_queries.extend(open);
         return Ok(());
     }
     let files = drop_ins(host, unit)?;

@@ -46,12 +46,12 @@ pub(in crate::resource) fn keys_let_in(host: &PredictedState, keys: Keys<'_>) ->
     let (Some(configuration), Some(client)) = (Configuration::of(host)?, Client::anywhere(host, user.as_str())?) else {
         return Ok(found);
     };
-    found.wants.clone_from(&configuration.wants);
+    found.follow_up_queries.clone_from(&configuration.follow_up_queries);
     // In a chroot it is another file that counts.
     let is_chroot = configuration.for_client("chrootdirectory", &client).is_some_and(|line| line.value != "none");
     if !is_chroot && let Ok(shell) = account.shell.parse::<AbsPath>() {
         match host.path(&shell) {
-            Err(_) if !host.asked(&Query::Path(shell.clone())) => found.wants.push(Query::Path(shell)),
+            Err(_) if !host.asked(&Query::Path(shell.clone())) => found.follow_up_queries.push(Query::Path(shell)),
             Ok(PathState::Absent) if host.path_affected_by(&shell).is_none() => {
                 let message = format!(
                     "the shell of {user}, {shell}, is not on the host, and sshd lets nobody in without it: install it in \
@@ -246,7 +246,7 @@ impl Sshd<'_> {
         // Without such a line there is no PAM either; one may stand in what is not read yet.
         let place = match line {
             Some(line) if line.value.eq_ignore_ascii_case("no") => Override::new(&line.file, Some(line.line), ""),
-            None if self.configuration.wants.is_empty() => Override::new(super::sshd::MAIN, None, ""),
+            None if self.configuration.follow_up_queries.is_empty() => Override::new(super::sshd::MAIN, None, ""),
             Some(_) | None => return Ok(None),
         };
         let user = self.keys.user;

@@ -54,7 +54,7 @@ fn bound(host: &PredictedState, source: &str, mounted: (&str, &str), found: &mut
     if is_it(&path) {
         None
     } else if !host.asked(&query) {
-        found.wants.push(query);
+        found.follow_up_queries.push(query);
         None
     } else {
         let (place, state) = host.followed(&path);

@@ -37,7 +37,7 @@ struct Directive {
 struct Configuration {
     directives: Vec<Directive>,
     files: BTreeSet<AbsPath>,
-    wants: Vec<Query>,
+    follow_up_queries: Vec<Query>,
 }
 
 /// Asks for the main file and the usual directory of fragments.
@@ -94,7 +94,7 @@ impl Configuration {
         let Some(directory) = pattern.parent() else { return Ok(()) };
         let query = Query::Fragments(directory.clone());
         if !host.asked(&query) {
-            self.wants.push(query);
+            self.follow_up_queries.push(query);
             return Ok(());
         }
         for (name, bytes) in host.fragments(&directory)? {
@@ -133,10 +133,10 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let Content::Bytes(bytes) = host.content(&main)? else { return Ok(InForce::default()) };
     let mut configuration = Configuration::default();
     configuration.read(host, &main, &String::from_utf8_lossy(bytes), &[], 0)?;
-    let Configuration { directives, files, wants } = configuration;
-    let mut found = InForce { wants, ..InForce::default() };
+    let Configuration { directives, files, follow_up_queries } = configuration;
+    let mut found = InForce { follow_up_queries, ..InForce::default() };
     if !files.contains(path) {
-        if path.file_name().ends_with(".conf") && found.wants.is_empty() {
+        if path.file_name().ends_with(".conf") && found.follow_up_queries.is_empty() {
             let message = format!(
                 "it has no Include line for {path}, so ssh does not read it: add the line 'Include {FRAGMENTS}/*.conf' at its top"
             );

@@ -76,7 +76,7 @@ pub(super) struct Configuration {
     /// What it includes: patterns of files.
     includes: Vec<AbsPath>,
     /// Directories that includes name and nobody has asked about.
-    pub(super) wants: Vec<Query>,
+    pub(super) follow_up_queries: Vec<Query>,
 }
 
 impl Configuration {
@@ -136,7 +136,7 @@ impl Configuration {
         self.includes.push(pattern.clone());
         let query = Query::Fragments(directory.clone());
         if !host.asked(&query) {
-            self.wants.push(query);
+            self.follow_up_queries.push(query);
             return Ok(());
         }
         let hidden = |name: &str| name.starts_with('.') && !pattern.file_name().starts_with('.');
@@ -245,9 +245,9 @@ pub(super) fn directive(line: &str) -> Option<(String, String)> {
 /// What overrides the settings that a file, or a line of it, gives to sshd.
 pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
-    let mut found = InForce { wants: configuration.wants.clone(), ..InForce::default() };
+    let mut found = InForce { follow_up_queries: configuration.follow_up_queries.clone(), ..InForce::default() };
     if !configuration.files.contains(path) {
-        if path.file_name().ends_with(".conf") && found.wants.is_empty() && !configuration.includes(path) {
+        if path.file_name().ends_with(".conf") && found.follow_up_queries.is_empty() && !configuration.includes(path) {
             let message = format!(
                 "it has no Include line for {path}, so sshd does not read it: add the line \
                  'Include {FRAGMENTS}/*.conf' at its top"
@@ -273,7 +273,7 @@ pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<I
     let client = match has_blocks {
         true if host.asked(&Query::Accounts) => Client::connected(host)?,
         true => {
-            found.wants.push(Query::Accounts);
+            found.follow_up_queries.push(Query::Accounts);
             None
         }
         false => None,

@@ -94,7 +94,7 @@ pub(in crate::resource) fn user_right(
     let (Some(sudoers), Some(subject)) = (Sudoers::of(host)?, Subject::of(host, user.as_str())?) else {
         return Ok(InForce::default());
     };
-    let mut found = InForce { wants: sudoers.wants.clone(), ..InForce::default() };
+    let mut found = InForce { follow_up_queries: sudoers.follow_up_queries.clone(), ..InForce::default() };
     let rules: Vec<&Rule> =
         of_user(&sudoers, &subject, &host.facts.hostname).filter(|rule| sudoers.as_root(rule)).collect();
     // The right is the one to all commands: the last rule for all decides it.
@@ -108,7 +108,7 @@ pub(in crate::resource) fn user_right(
         return Ok(found);
     }
     if !sudoers.files.contains(own) {
-        if found.wants.is_empty() {
+        if found.follow_up_queries.is_empty() {
             found.overridden.push(not_included(own));
         }
         return Ok(found);
@@ -139,10 +139,10 @@ pub(in crate::resource) fn user_right(
 /// What overrides the rules and defaults that a file, or a line of it, gives to sudo.
 pub(super) fn file(host: &HostState, path: &AbsPath, said: Said<'_>) -> Result<InForce, PlanError> {
     let Some(sudoers) = Sudoers::of(host)? else { return Ok(InForce::default()) };
-    let mut found = InForce { wants: sudoers.wants.clone(), ..InForce::default() };
+    let mut found = InForce { follow_up_queries: sudoers.follow_up_queries.clone(), ..InForce::default() };
     if !sudoers.files.contains(path) {
         let read = !path.file_name().contains('.') && !path.file_name().ends_with('~');
-        if read && found.wants.is_empty() {
+        if read && found.follow_up_queries.is_empty() {
             found.overridden.push(not_included(path));
         }
         return Ok(found);

@@ -45,7 +45,7 @@ pub(super) struct Sudoers {
     pub(super) defaults: Vec<DefaultsEntry>,
     pub(super) aliases: BTreeMap<String, Vec<String>>,
     pub(super) files: BTreeSet<AbsPath>,
-    pub(super) wants: Vec<Query>,
+    pub(super) follow_up_queries: Vec<Query>,
 }
 
 impl Sudoers {
@@ -108,7 +108,7 @@ impl Sudoers {
         };
         let query = Query::Fragments(directory.clone());
         if !host.asked(&query) {
-            self.wants.push(query);
+            self.follow_up_queries.push(query);
             return Ok(());
         }
         for (name, bytes) in host.fragments(&directory)? {

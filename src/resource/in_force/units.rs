@@ -155,7 +155,7 @@ pub(super) fn files_of(
     if let Some(real) = real_name(host, unit) {
         names.splice(1..1, self::names(real.as_str()));
         let asked = |name: &String| host.asked(&Query::DropIns(name.clone()));
-        found.wants.extend(names.iter().filter(|name| !asked(name)).cloned().map(Query::DropIns));
+        found.follow_up_queries.extend(names.iter().filter(|name| !asked(name)).cloned().map(Query::DropIns));
         names.retain(asked);
     }
     let directories: Vec<AbsPath> = names.iter().flat_map(|name| drop_in_directories(name)).collect();

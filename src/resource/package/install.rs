@@ -151,7 +151,7 @@ impl<'a> Install<'a> {
         }
         let known = self.host.candidate(name).ok();
         if known.is_none() {
-            planned.wants.push(Query::Candidate(name.clone()));
+            planned.follow_up_queries.push(Query::Candidate(name.clone()));
         }
         known
     }
@@ -164,7 +164,7 @@ impl<'a> Install<'a> {
         }
         // Another package may provide the name, and is then enough, unless there is a package of the name.
         let Ok(provided) = self.host.provided(name) else {
-            planned.wants.push(Query::Provided(name.clone()));
+            planned.follow_up_queries.push(Query::Provided(name.clone()));
             return unknown();
         };
         let by = provided.iter().next().cloned();
@@ -176,7 +176,7 @@ impl<'a> Install<'a> {
                     Ok(Candidate { version: None, .. }) => Ok(First::Provided(by)),
                     Ok(_) => unknown(),
                     Err(_) => {
-                        planned.wants.push(Query::Candidate(name.clone()));
+                        planned.follow_up_queries.push(Query::Candidate(name.clone()));
                         unknown()
                     }
                 },
@@ -212,7 +212,7 @@ impl<'a> Install<'a> {
     /// A name that no package of the lists has: a virtual package, or one that newer lists may have.
     fn by_provider(&mut self, name: &PackageName, planned: &mut Planned) -> Result<First, PlanError> {
         let Ok(providers) = self.host.providers(name) else {
-            planned.wants.push(Query::Providers(name.clone()));
+            planned.follow_up_queries.push(Query::Providers(name.clone()));
             return Ok(First::Version(KNOWN_AFTER_APPLY.to_owned()));
         };
         let providers: Vec<PackageName> = providers.iter().filter_map(|one| one.parse().ok()).collect();

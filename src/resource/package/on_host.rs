@@ -108,7 +108,7 @@ impl Resource for OnHost {
         let query = Query::Package(name.clone());
         if !host.asked(&query) {
             // The step is planned once this is known.
-            planned.wants.push(query);
+            planned.follow_up_queries.push(query);
             return Ok(planned);
         }
         let before = installed(host, &name)?;

@@ -65,9 +65,9 @@ impl Resource for All {
     fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let freed = self.freed(host);
-        let (op, wants) = self.with_what_stays(host, &freed);
+        let (op, follow_up_queries) = self.with_what_stays(host, &freed);
         let words = words(&op, host, &freed).unwrap_or_default();
-        planned.wants.extend(wants);
+        planned.follow_up_queries.extend(follow_up_queries);
         let fresh = !self.needs_lists || host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD);
         let found = host.transaction(&words).ok().filter(|_| fresh && host.dpkg_is_whole());
         // What apt will have to offer is not known.

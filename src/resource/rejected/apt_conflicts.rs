@@ -183,7 +183,7 @@ pub(in crate::resource) fn check_sources(host: &HostState, planned: &mut Planned
     }
     let open: Vec<Query> = questions().filter(|query| !host.asked(query)).collect();
     if !open.is_empty() {
-        planned.wants.extend(open);
+        planned.follow_up_queries.extend(open);
         return Ok(());
     }
     let arch = host.facts.arch.as_str();

@@ -198,7 +198,7 @@ pub(super) fn check_users(host: &PredictedState, planned: &mut Planned) -> Resul
     for (place, user) in named {
         let query = Query::User(user.to_string());
         if !host.asked(&query) && !matches!(host.has_user(user.as_str()), Ok(true)) {
-            planned.wants.push(query);
+            planned.follow_up_queries.push(query);
         } else if !host.has_user(user.as_str())? {
             let Some(on) = host.brought_by() else {
                 return Err(PlanError::Refused(format!(

@@ -44,7 +44,7 @@ pub(in crate::resource) fn check_units(host: &HostState, whose: Whose, planned: 
     let asked: Vec<(AbsPath, Query)> = planned.ops.iter().filter_map(written).filter_map(question).collect();
     for (path, query) in asked {
         if !host.asked(&query) {
-            planned.wants.push(query);
+            planned.follow_up_queries.push(query);
             continue;
         }
         let Query::UnitText { text, .. } = &query else { continue };
