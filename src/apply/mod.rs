@@ -23,6 +23,7 @@ mod undo;
 mod undo_accounts;
 mod undo_carriers;
 mod undo_files;
+mod undo_objections;
 mod undo_packages;
 mod undo_sysctl;
 mod undo_units;

@@ -22,20 +22,21 @@ fn order(steps: Vec<Op>) -> Vec<(usize, Vec<usize>)> {
     schedule(&HostPlan::new("h", steps)).into_iter().map(|one| (one.step, one.also)).collect()
 }
 
+fn write(path: &str) -> Op {
+    Op::File(FileOp::WriteFile {
+        path: path.parse().unwrap(),
+        content: Vec::new(),
+        meta: crate::plan::Meta::root(0o644),
+        validate: None,
+    })
+}
+
 fn removal(name: &str) -> Op {
     Op::Package(PackageOp::AptRemove { packages: vec![name.parse().unwrap()], purge: false, may_remove: Vec::new() })
 }
 
 #[test]
 fn packages_that_follow_each_other_are_one_transaction_and_none_is_moved_across_another_step() {
-    let write = |path: &str| {
-        Op::File(FileOp::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
-        })
-    };
     assert_eq!(
         order(vec![install("aa"), write("/srv/x"), install("bb"), write("/etc/y")]),
         [(0, vec![2]), (1, vec![]), (3, vec![])]
@@ -63,14 +64,6 @@ fn one_transaction_does_what_its_steps_would_do_one_after_the_other() {
 
 #[test]
 fn units_are_read_anew_before_a_guarded_phase_and_not_within_it() {
-    let write = |path: &str| {
-        Op::File(FileOp::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
-        })
-    };
     let reload = Op::Unit(UnitOp::Systemctl { verb: crate::plan::Verb::Reload, unit: "ssh.service".parse().unwrap() });
     let dropin = step("dropin", vec![write("/etc/systemd/system/a.service.d/b.conf"), Op::Unit(UnitOp::DaemonReload)]);
     let sshd = StepPlan { guard: true, ..step("sshd", vec![write("/etc/ssh/sshd_config.d/a.conf")]) };
@@ -83,14 +76,6 @@ fn units_are_read_anew_before_a_guarded_phase_and_not_within_it() {
 
 #[test]
 fn guarded_steps_share_a_phase_where_what_is_between_them_can_be_put_back() {
-    let write = |path: &str| {
-        Op::File(FileOp::WriteFile {
-            path: path.parse().unwrap(),
-            content: Vec::new(),
-            meta: crate::plan::Meta::root(0o644),
-            validate: None,
-        })
-    };
     let command = || {
         Op::Command(CommandOp::Run {
             script: "true".into(),

@@ -6,9 +6,8 @@ use super::undo::{Undo, UndoPackages};
 use super::undo_packages::{Came, HELD_SINCE};
 use crate::observe::probe::UNIT_DIRECTORIES;
 use crate::observe::{Query, StateError};
-use crate::plan::{Access, Op, PackageOp, blame, carries, with_released};
+use crate::plan::{Access, Op, PackageOp, carries};
 use crate::values::{PackageName, UnitName};
-use std::collections::BTreeMap;
 
 impl Undo<'_> {
     /// Finds which packages stay, on the host as it is: nothing is stopped yet.
@@ -62,35 +61,12 @@ impl Undo<'_> {
         if rest.is_empty() || self.states.now.changed_by().is_some() {
             return;
         }
-        let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
-        let mut takes_others = |chosen: &[usize]| -> Option<bool> {
-            let packages: Vec<PackageName> =
-                chosen.iter().filter_map(|at| rest.get(*at)).map(|name| (*name).clone()).collect();
-            let op =
-                Op::Package(PackageOp::AptRemove { packages: packages.clone(), purge: true, may_remove: Vec::new() });
-            // What this undo releases is still held when apt is asked.
-            let words = with_released(op.apt_words()?, released.iter());
-            let why = match self.states.now.transaction(&words) {
-                Ok(found) => super::undo_packages::objection(found, &packages, &self.states.now.facts.arch),
-                Err(StateError::NotAsked(_)) => {
-                    self.follow_up_queries.ask(Query::Transaction(words));
-                    return None;
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            let takes = why.is_some();
-            reasons.extend(why.map(|why| (chosen.to_vec(), why)));
-            Some(takes)
+        let call = |chosen: &[usize]| {
+            let packages = chosen.iter().filter_map(|at| rest.get(*at)).map(|name| (*name).clone()).collect();
+            Op::Package(PackageOp::AptRemove { packages, purge: true, may_remove: Vec::new() })
         };
-        let all: Vec<usize> = (0..rest.len()).collect();
-        if takes_others(&all) != Some(true) {
-            return;
-        }
-        let Some(groups) = blame::groups(rest.len(), takes_others) else { return };
-        for group in groups {
-            let why = reasons.get(&group).or_else(|| reasons.get(&all)).cloned().unwrap_or_default();
-            let names = group.iter().filter_map(|at| rest.get(*at));
-            self.refused.extend(names.map(|name| (name.to_string(), why.clone())));
+        for (at, why) in self.objections(rest.len(), released, call) {
+            self.refused.extend(rest.get(at).map(|name| (name.to_string(), why)));
         }
     }
 }

@@ -5,10 +5,8 @@
 //! before anything is done; the rest is put back.
 
 use super::undo::{Undo, UndoPackages};
-use crate::observe::{HostState, InstalledPackage, Package, Query, StateError, Transaction};
-use crate::plan::{
-    Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, PackageOp, blame, with_released,
-};
+use crate::observe::{HostState, InstalledPackage, Package, Query, StateError};
+use crate::plan::{Action, AptOptions, AptTarget, FieldChange, LISTS_ARE_OLD, Mark, Op, PackageOp};
 use crate::values::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -230,40 +228,18 @@ impl Undo<'_> {
         if back.is_empty() || !is_found || !self.follow_up_queries.is_empty() || !lists_are_fresh(&self.states.now) {
             return;
         }
-        let arch = self.states.now.facts.arch.clone();
         let Op::Package(PackageOp::AptInstall { packages, options, .. }) = install else { return };
-        let mut reasons: BTreeMap<Vec<usize>, String> = BTreeMap::new();
-        let mut is_refused = |chosen: &[usize]| -> Option<bool> {
+        let call = |chosen: &[usize]| {
             let chosen_back = chosen.iter().filter_map(|at| packages.get(went.len() + at));
-            let op = Op::Package(PackageOp::AptInstall {
+            Op::Package(PackageOp::AptInstall {
                 packages: packages.iter().take(went.len()).chain(chosen_back).cloned().collect(),
                 remove: Vec::new(),
-                may_remove: Vec::new(),
+                may_remove: came.to_vec(),
                 options: options.clone(),
-            });
-            // What this undo releases is still held when apt is asked.
-            let words = with_released(op.apt_words()?, released.iter());
-            let why = match self.states.now.transaction(&words) {
-                Ok(found) => objection(found, came, &arch),
-                Err(StateError::NotAsked(_)) => {
-                    self.follow_up_queries.ask(Query::Transaction(words));
-                    return None;
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            let is_refused = why.is_some();
-            reasons.extend(why.map(|why| (chosen.to_vec(), why)));
-            Some(is_refused)
+            })
         };
-        let all: Vec<usize> = (0..back.len()).collect();
-        if is_refused(&all) != Some(true) {
-            return;
-        }
-        let Some(groups) = blame::groups(back.len(), is_refused) else { return };
-        for group in groups {
-            let why = reasons.get(&group).or_else(|| reasons.get(&all)).cloned().unwrap_or_default();
-            let names = group.iter().filter_map(|at| back.get(*at)).map(|(name, _, _)| name.to_string());
-            self.refused.extend(names.map(|name| (name, why.clone())));
+        for (at, why) in self.objections(back.len(), released, call) {
+            self.refused.extend(back.get(at).map(|(name, _, _)| (name.to_string(), why)));
         }
     }
 }
@@ -326,17 +302,6 @@ impl Moved {
 
 fn lists_are_fresh(host: &HostState) -> bool {
     host.facts.apt.lists_age.is_some_and(|age| age < LISTS_ARE_OLD)
-}
-
-/// Why apt may not do it: it refuses, or takes away what the run did not bring.
-pub(super) fn objection(found: &Transaction, came: &[PackageName], arch: &str) -> Option<String> {
-    if let Some(refusal) = &found.refusal {
-        return Some(refusal.clone());
-    }
-    let brought = |name: &str| came.iter().any(|one| one.names(name, arch));
-    let gone = found.changes.iter().filter(|change| change.after.is_none() && !brought(&change.name));
-    let gone: Vec<&str> = gone.map(|change| change.name.as_str()).collect();
-    (!gone.is_empty()).then(|| format!("it would also remove {}", gone.join(", ")))
 }
 
 fn names(list: &[PackageName]) -> String {

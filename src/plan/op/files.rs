@@ -40,19 +40,6 @@ pub enum FileOp {
 }
 
 impl FileOp {
-    /// The place that it is about.
-    pub fn path(&self) -> &AbsPath {
-        match self {
-            FileOp::WriteFile { path, .. }
-            | FileOp::MakeDirectory { path, .. }
-            | FileOp::MakeLink { path, .. }
-            | FileOp::Remove { path, .. }
-            | FileOp::SetMeta { path, .. }
-            | FileOp::SetTree { path, .. }
-            | FileOp::Download { path, .. } => path,
-        }
-    }
-
     /// The place whose content is another one after it, which may be the source
     /// of something else.
     pub(in crate::plan) fn replaced(&self) -> Option<&AbsPath> {

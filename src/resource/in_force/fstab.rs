@@ -2,7 +2,7 @@
 //! a unit file of that name in /etc/systemd/system comes before it, and drop-ins
 //! of the unit say otherwise.
 
-use super::mounted::{self, Wanted};
+use super::mounted::{self, DesiredMount};
 use super::units::{ask_unit, assignments, drop_ins};
 use super::{Said, paths};
 use crate::observe::{Content, HostState, PathState, PredictedState, Queries, Query};
@@ -43,7 +43,7 @@ pub(super) fn file(host: &PredictedState, path: &AbsPath, said: Said<'_>) -> Res
         }
         if found.overridden.is_empty() {
             let Entry { source, target, kind, options } = &entry;
-            mounted::otherwise(host, &Wanted { unit: &unit, source, target, kind, options }, &mut found);
+            mounted::otherwise(host, &DesiredMount { unit: &unit, source, target, kind, options }, &mut found);
         }
     }
     Ok(found)

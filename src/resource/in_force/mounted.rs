@@ -15,7 +15,7 @@ const TYPES: [&str; 10] = ["tmpfs", "ramfs", "ext2", "ext3", "ext4", "xfs", "btr
 const DEVICES: [&str; 6] = ["/dev/sd", "/dev/vd", "/dev/xvd", "/dev/nvme", "/dev/mmcblk", "/dev/loop"];
 
 /// What is to be mounted; empty where nothing says so.
-pub(super) struct Wanted<'a> {
+pub(super) struct DesiredMount<'a> {
     pub(super) unit: &'a str,
     pub(super) source: &'a str,
     pub(super) target: &'a str,
@@ -24,8 +24,8 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Says what is mounted there, if that is something else.
-pub(super) fn otherwise(host: &PredictedState, wanted: &Wanted<'_>, found: &mut InForce) {
-    let Wanted { unit, source, target, kind, options } = *wanted;
+pub(super) fn otherwise(host: &PredictedState, wanted: &DesiredMount<'_>, found: &mut InForce) {
+    let DesiredMount { unit, source, target, kind, options } = *wanted;
     let Some(mounted) = target.parse().ok().and_then(|at: AbsPath| host.mounted_at(&at)) else { return };
     let of_type = mounted.file_system.as_str();
     let is = if options.split(',').any(|option| ["bind", "rbind"].contains(&option.trim())) {

@@ -7,7 +7,7 @@
 //! the first directory wins. The last value of a setting counts, except where
 //! values add up; an empty value takes away those before it.
 
-use super::mounted::{Wanted, otherwise};
+use super::mounted::{DesiredMount, otherwise};
 use super::{ConfigFile, Said, hidden_by, merged};
 use crate::observe::probe::{UNIT_DIRECTORIES, drop_in_directories};
 use crate::observe::{Content, HostState, Known, PathState, PredictedState, Queries, Query, StateError};
@@ -138,7 +138,7 @@ fn mounted(host: &PredictedState, unit: &str, files: &[ConfigFile], path: &AbsPa
         let target = unit.parse().ok().and_then(|unit| point_of(&unit));
         let target = target.as_ref().map(AbsPath::as_str).unwrap_or_default();
         let (source, kind, options) = (value("What"), value("Type"), value("Options"));
-        otherwise(host, &Wanted { unit, source, target, kind, options }, found);
+        otherwise(host, &DesiredMount { unit, source, target, kind, options }, found);
     }
 }
 
