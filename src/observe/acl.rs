@@ -6,7 +6,7 @@ use super::{HostState, Queries, Query};
 use crate::values::AbsPath;
 
 /// Takes paths, each ended by a NUL.
-pub(super) const PROBE: &str = "q_acls() { xargs -0 -r env LC_ALL=C ls -dlnU --quoting-style=c -- 2>/dev/null; :; }";
+pub(super) const PROBE: &str = include_str!("probes/acls.sh");
 
 pub(super) fn read(host: &mut HostState, queries: &Queries, section: &Section) {
     let text = section.text();

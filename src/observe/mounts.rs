@@ -6,7 +6,7 @@ use crate::values::AbsPath;
 
 /// Mount points with their options, the sort of their file system, its device, what
 /// of it is mounted, and its source: one process, whatever there is (proc_pid_mountinfo(5)).
-pub(super) const PROBE: &str = r#"q_mounts() { awk '{ for (i = 7; i < NF && $i != "-"; i++); print $5, $6 "," $(i + 3), $(i + 1), $3, $4, $(i + 2) }' /proc/self/mountinfo; }"#;
+pub(super) const PROBE: &str = include_str!("probes/mounts.sh");
 
 /// File systems in which the kernel alone makes files.
 const KERNEL_MADE: [&str; 2] = ["proc", "sysfs"];

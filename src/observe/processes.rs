@@ -7,12 +7,7 @@ use super::{HostState, Query};
 use std::collections::BTreeSet;
 
 /// Two processes, however many there are on the host.
-pub(super) const PROBE: &str = r"q_processes() {
-  find -L /proc/[0-9]*/root -maxdepth 0 -samefile / -printf '%h\n' 2>/dev/null
-  printf -- '--\n'
-  grep -h -s -e '^Name:' -e '^Pid:' -e '^Uid:' /proc/[0-9]*/status
-  :
-}";
+pub(super) const PROBE: &str = include_str!("probes/processes.sh");
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,13 +5,7 @@ use super::reply::{Malformed, Section};
 use super::{HostState, Queries, Query, StateError};
 
 /// Each text's complaint, ended by a NUL; empty where there is none.
-pub(super) const PROBE: &str = "q_syntax() { for t do
-  if e=$(exec sh -n 2>&1 <<END
-$t
-END
-  ); then e=; else e=${e:-it cannot be read}; fi
-  printf '%s\\0' \"$e\"
-done; }";
+pub(super) const PROBE: &str = include_str!("probes/syntax.sh");
 
 /// The texts, in the order in which they are asked and answered.
 pub(super) fn texts(queries: &Queries) -> Vec<String> {
