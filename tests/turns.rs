@@ -118,7 +118,7 @@ fn a_probe_is_open_where_an_earlier_step_may_change_what_it_finds() {
         r#"
 [probes]
 held    = { path = "/usr/bin/held" }
-follow_up_queries   = { path = "/etc/systemd/system/multi-user.target.wants/writer.service" }
+wants   = { path = "/etc/systemd/system/multi-user.target.wants/writer.service" }
 link    = { path = "/etc/systemd/system/multi-user.target.wants/gone.service" }
 hid     = { path = "/etc/systemd/system/hid.service" }
 written = { path = "/srv/written" }
@@ -158,7 +158,7 @@ file = { path = "/srv/told.zone", content = "{{ probes.zone.target }}\n" }
         .on_host("cd /srv; tail -n 1 told.held told.wants told.link told.hid told.written told.zone | grep -v '^$'");
     assert_eq!(
         told,
-        "==> told.held <==\nfalse\n==> told.follow_up_queries <==\ntrue true\n==> told.link <==\nfalse\n==> told.hid <==\ntrue\n\
+        "==> told.held <==\nfalse\n==> told.wants <==\ntrue true\n==> told.link <==\nfalse\n==> told.hid <==\ntrue\n\
          ==> told.written <==\nyes\n==> told.zone <==\n/usr/share/zoneinfo/Europe/Berlin"
     );
 }

@@ -318,7 +318,7 @@ fn sshd_moves_from_its_socket_to_its_service_in_one_guarded_phase() {
     let project = Project::new();
     project.playbook(
         "[[step]]\nservice = { name = \"ssh.socket\", running = false, enabled = false, masked = true }\n\
-         [[step]]\neach = [\"/etc/systemd/system/ssh.service.requires/ssh.socket\", \"/etc/systemd/system/sockets.target.follow_up_queries/ssh.socket\"]\n\
+         [[step]]\neach = [\"/etc/systemd/system/ssh.service.requires/ssh.socket\", \"/etc/systemd/system/sockets.target.wants/ssh.socket\"]\n\
          file = { path = \"{{ item }}\", state = \"absent\" }\n\
          [[step]]\nservice = { name = \"ssh.service\", running = true, enabled = true }\n",
     );

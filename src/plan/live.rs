@@ -28,7 +28,7 @@ pub fn check_excluded(host: &PredictedState, key: &SysctlKey, value: &str) -> Re
         return Ok(());
     };
     Err(PlanError::Refused(format!(
-        "{step} follow_up_queries a value of {other} that no kernel has together with this one of {key}: it sets each with the \
+        "{step} wants a value of {other} that no kernel has together with this one of {key}: it sets each with the \
          other; remove one of the two, or make them agree"
     )))
 }

@@ -251,7 +251,7 @@ fn judge(
     let besides: Vec<&PackageChange> = gone.into_iter().filter(|change| !named.shown.contains(&change.name)).collect();
     if let Some((name, by)) = wanted(&besides) {
         return Err(format!(
-            "apt would also remove {name}, which {by} follow_up_queries: the host would never be as both say; remove one of the \
+            "apt would also remove {name}, which {by} wants: the host would never be as both say; remove one of the \
              two, or make them agree"
         ));
     }

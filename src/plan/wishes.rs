@@ -66,7 +66,7 @@ pub(super) fn place(step: &StepPlan) -> String {
 /// What is wrong with two steps of which one brings what the other does not want.
 pub(super) fn contradiction(installer: &StepPlan, name: &PackageName) -> String {
     format!(
-        "{} brings {name}, which this step follow_up_queries to be absent: the host would never be as both say; remove one of \
+        "{} brings {name}, which this step wants to be absent: the host would never be as both say; remove one of \
          the two, or make them agree",
         place(installer)
     )
