@@ -9,7 +9,7 @@ use stockade_gateway::policy::rules::AnswerRule;
 use stockade_gateway::policy::{Operation, Policy, parse};
 use stockade_gateway::{Forward, Identity, ResponseRule};
 
-use crate::daemon::{Daemon, now};
+use crate::daemon::{Daemon, outcome};
 use crate::go;
 use crate::identity::identity;
 
@@ -59,7 +59,7 @@ fn decided(method: &str, target: &str, who: &Identity) -> Option<Forward> {
     let parts = head(method, target, line)?;
     let call = parse(&parts).ok()?;
     let body = body(Some(call.route));
-    now(policy().decide(who, call, body, &Daemon)).ok()
+    outcome(policy().decide(who, call, body, &Daemon)).ok()
 }
 
 /// Decides a request, and holds what is sent instead against the daemon's reading.

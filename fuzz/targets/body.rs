@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use stockade_fuzz::daemon::{Daemon, id, now};
+use stockade_fuzz::daemon::{Daemon, id, outcome};
 use stockade_fuzz::go::Json;
 use stockade_fuzz::{Bytes, request};
 use stockade_gateway::Body;
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let request = request.header("content-type", "application/json").header("content-length", body.len());
     let parts = request.body(()).expect("a request").into_parts().0;
     let Ok(call) = parse(&parts) else { return };
-    let Ok(forward) = now(request::policy().decide(&request::people()[1], call, &body, &Daemon)) else { return };
+    let Ok(forward) = outcome(request::policy().decide(&request::people()[1], call, &body, &Daemon)) else { return };
     let Body::Bytes(sent) = forward.body else { panic!("no body is sent") };
     let said: Json = serde_json::from_slice(&sent).expect("JSON is sent");
     let text = String::from_utf8_lossy(&sent).into_owned();
