@@ -9,12 +9,13 @@
 //!
 //! Layers, low to high; a module imports only from those before it (proved by
 //! `tests/layers.rs`): `values` → `shell` → `observe`, `playbook`, `stage`,
-//! `inventory` → `plan` → `resource`, `transport` → `report` → `apply` →
+//! `inventory` → `plan` → `resource`, `transport`, `audit` → `report` → `apply` →
 //! `engine` → `commands`; `records` knows `values` alone. What is decided is decided by
 //! pure functions of values: only `transport` talks to hosts, only `report`
 //! writes to the operator.
 
 pub mod apply;
+pub mod audit;
 pub mod authority;
 pub mod cli;
 pub mod commands;

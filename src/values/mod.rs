@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O and nothing here imports another module.
 
+mod control;
 mod diagnostic;
 mod document;
 mod hex;
@@ -21,6 +22,7 @@ pub use key_options::{InvalidOptions, KeyOptions};
 mod variable;
 mod version;
 
+pub use control::{Control, Severity};
 pub use diagnostic::{Diagnostic, possible_keys, suggest};
 pub use document::{Document, parse_document, utf8_source};
 pub use hex::{hex, sha256};
