@@ -30,6 +30,7 @@ fn steps(case: &Node) -> Vec<DesiredStep> {
             sensitive,
             guard,
             span,
+            about: Default::default(),
         }
     };
     case.get("steps").and_then(Node::as_array).unwrap().iter().enumerate().map(step).collect()

@@ -55,10 +55,6 @@ pub fn text(of: Document) -> serde_json::Result<String> {
 /// The keys that every step takes beside its kind, with their schema.
 fn common_keys() -> [(&'static str, Value); 11] {
     let units = || or_template(json!({ "type": "array", "items": { "type": "string" } }));
-    let described = |mut schema: Value, text: &str| {
-        schema["description"] = text.into();
-        schema
-    };
     [
         ("name", described(json!({ "type": "string" }), "what the step is called; made from its kind if not given")),
         (
@@ -89,7 +85,7 @@ fn common_keys() -> [(&'static str, Value); 11] {
             "sensitive",
             described(or_template(json!({ "type": "boolean" })), "values and diffs of this step are masked everywhere"),
         ),
-        ("control", described(json!({ "type": "string" }), "the control that this step satisfies, for audits")),
+        ("control", described(control(), "the control that this step is part of, for audits: its table, or its id")),
         (
             "use",
             described(
@@ -110,6 +106,36 @@ fn head(title: &str, description: &str, properties: Value) -> Value {
         "additionalProperties": false,
         "properties": properties,
     })
+}
+
+/// A schema with a description.
+fn described(mut schema: Value, text: &str) -> Value {
+    schema["description"] = json!(text);
+    schema
+}
+
+/// A control: its id, or the table that describes it.
+fn control() -> Value {
+    let text = || json!({ "type": "string", "minLength": 1 });
+    let table = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["id", "title", "severity"],
+        "properties": {
+            "id": described(text(), "its id, such as \"S4\": letters, digits, '.', '_' and '-'"),
+            "title": described(text(), "what it demands, in a line"),
+            "severity": described(
+                json!({ "enum": ["low", "medium", "high", "critical"] }),
+                "how bad it is where it does not hold",
+            ),
+            "level": described(json!({ "enum": [1, 2] }), "from which level on it applies, default 1: safe anywhere"),
+            "refs": described(json!({ "type": "array", "items": text() }), "its sources"),
+            "rationale": described(text(), "why it is demanded"),
+            "breaks": described(text(), "what putting it in force may break"),
+            "report_only": described(text(), "why it is reported and never changed"),
+        },
+    });
+    json!({ "anyOf": [text(), table] })
 }
 
 fn template() -> Value {

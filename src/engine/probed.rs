@@ -8,7 +8,7 @@
 use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
 use crate::observe::{HostState, PredictedState, Queries, Query, files_read};
-use crate::plan::{DesiredAtTurn, DesiredStep, MayMake, PendingNames, PlanError, Planned};
+use crate::plan::{DesiredAtTurn, DesiredStep, MayMake, PendingNames, PlanError, Planned, StepAbout};
 use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
@@ -60,6 +60,7 @@ fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> D
         sensitive: false,
         guard: false,
         span: later.span().cloned(),
+        about: Arc::new(StepAbout { control: later.control(), described: later.name() }),
         resource: Box::new(ProbedStep::new(later, stage.cloned(), Arc::clone(decided))),
     }
 }

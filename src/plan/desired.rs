@@ -1,9 +1,10 @@
 //! What goes into a plan, the steps of a playbook as they are rendered for one
 //! host, and what comes out of planning.
 
-use super::{HostPlan, MayMake, PendingNames, PlanError, Resource};
+use super::{HostPlan, MayMake, PendingNames, PlanError, Resource, StepAbout};
 use crate::observe::{PredictedState, Queries};
 use crate::values::{Span, UnitName};
+use std::sync::Arc;
 
 /// A step of a playbook, rendered for one host.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct DesiredStep {
     pub guard: bool,
     /// Where it was written.
     pub span: Option<Span>,
+    /// What an audit has to know of it.
+    pub about: Arc<StepAbout>,
 }
 
 /// What [`Resource::at_turn`] gives.

@@ -6,6 +6,7 @@
 //! will be. Planning the predicted state again gives
 //! nothing: idempotence is a property of values, tested without a host.
 
+mod about;
 mod access;
 mod apt;
 pub(crate) mod blame;
@@ -46,6 +47,7 @@ mod unit_files;
 mod whole;
 mod wishes;
 
+pub use about::{Finding, StepAbout, Verdict};
 pub use access::Access;
 pub(crate) use apt::with_released;
 pub use apt::{AptOptions, AptTarget, Mark};

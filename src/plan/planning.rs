@@ -166,6 +166,7 @@ impl<'a> Planning<'a> {
             sensitive: step.sensitive,
             guard: step.guard,
             span: step.span.clone(),
+            finding: planned.finding,
             ..StepPlan::default()
         };
         step_plan.guard_for(&self.access);

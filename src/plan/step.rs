@@ -1,6 +1,6 @@
 //! What a plan says about a step and about a host.
 
-use super::{KNOWN_AFTER_APPLY, Op};
+use super::{Finding, KNOWN_AFTER_APPLY, Op};
 use crate::observe::{Query, StateError};
 use crate::values::{Secret, Span, UnitName};
 use serde::Serialize;
@@ -66,6 +66,8 @@ pub struct Planned {
     pub ops: Vec<Op>,
     /// What the operator should know about this step.
     pub notes: Vec<String>,
+    /// What was found that no operation is planned for.
+    pub finding: Option<Finding>,
     /// Further questions whose answers would make this plan exact: the engine
     /// asks them and plans again. A resource must plan without them too.
     pub follow_up_queries: Vec<Query>,
@@ -128,6 +130,10 @@ impl Planned {
         }
         if self.diff.is_some() {
             self.diff = Some(format!("{} (sensitive)\n", Secret::MASK));
+        }
+        if let Some(finding) = &mut self.finding {
+            finding.actual = Secret::MASK.to_owned();
+            finding.said = Secret::MASK.to_owned();
         }
     }
 }
@@ -268,6 +274,12 @@ pub struct StepPlan {
     /// Where it was written.
     #[serde(skip)]
     pub span: Option<Span>,
+    /// What was found that no operation is planned for.
+    #[serde(skip)]
+    pub finding: Option<Finding>,
+    /// Whether what is written is right and not in effect before a restart.
+    #[serde(skip)]
+    pub dormant: bool,
 }
 
 impl StepPlan {

@@ -27,8 +27,10 @@ pub(super) fn judge(
                 // A drop-in of the playbook's own says what it overrides on purpose.
                 let overridden = found.overridden.into_iter().filter(|by| !layers.contains(&by.file));
                 plan.overridden.extend(overridden.filter(|by| !is_meant(by, planned)));
-                let dormant = found.dormant.into_iter().filter(|_| !step.sensitive);
-                plan.notes.extend(dormant.filter(|found| !restarted.contains(&found.until)).map(|found| found.text));
+                let mut dormant = found.dormant;
+                dormant.retain(|found| !restarted.contains(&found.until));
+                plan.dormant = !dormant.is_empty();
+                plan.notes.extend(dormant.into_iter().filter(|_| !step.sensitive).map(|found| found.text));
                 if step.sensitive {
                     plan.overridden.iter_mut().for_each(|by| by.message = Secret::MASK.to_owned());
                 }

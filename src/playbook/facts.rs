@@ -72,11 +72,9 @@ pub(super) fn speaking_variables(scope: &Scope) -> BTreeSet<String> {
 /// Whether a step speaks of facts that may change; `variables`: those that do.
 pub(super) fn step_speaks(step: &RawStep, variables: &BTreeSet<String>, files: &StepFiles) -> bool {
     let mut test = |text: &str| speaks(text, variables);
-    let common = [&step.name, &step.when, &step.each, &step.restart, &step.reload].into_iter().chain([
-        &step.guard,
-        &step.sensitive,
-        &step.control,
-    ]);
+    let common = [&step.name, &step.when, &step.each, &step.restart, &step.reload]
+        .into_iter()
+        .chain([&step.guard, &step.sensitive]);
     if common.flatten().any(|node| any_text(node, &mut test)) {
         return true;
     }

@@ -15,7 +15,7 @@ use super::renderer::Renderer;
 use super::scope::{Scope, Var};
 use super::template::{Form, form};
 use super::{Step, TagFilter, told_once};
-use crate::values::{Diagnostic, Node, Span};
+use crate::values::{Control, Diagnostic, Node, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -135,6 +135,11 @@ impl Later {
             Some(RawAction::Resource { kind, .. }) => kind,
             _ => "use",
         }
+    }
+
+    /// The control that it is part of.
+    pub fn control(&self) -> Option<Arc<Control>> {
+        self.step().and_then(|step| step.control.clone()).or_else(|| self.above.control().cloned())
     }
 
     /// Where it stands.

@@ -8,6 +8,7 @@
 mod bundled;
 mod changes;
 mod code;
+mod controls;
 mod facts;
 mod fault;
 mod files;
@@ -26,13 +27,14 @@ mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use changes::Follower;
+pub use controls::{CONTROL_KEYS, PlaybookControl};
 pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;
 pub use later::{Later, Piece, StepAtTurn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
 pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TemplateWord};
 
-use crate::values::{Diagnostic, Node, Span, UnitName};
+use crate::values::{Control, Diagnostic, Node, Span, UnitName};
 use changes::Outline;
 use files::{Folder, Record};
 use model::{RawAction, Unit};
@@ -145,7 +147,7 @@ pub struct Step {
     /// Whether its values must not be shown.
     pub sensitive: bool,
     /// The control it satisfies, for audits.
-    pub control: Option<String>,
+    pub control: Option<Arc<Control>>,
     /// Its tags and those of the steps that use its playbook.
     pub tags: Vec<String>,
     /// The names of the `use` steps that it comes through.

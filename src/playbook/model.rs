@@ -3,7 +3,7 @@
 use super::Vars;
 use super::files::Folder;
 use super::probes::RawProbes;
-use crate::values::{Node, Source, Span, TableEntry};
+use crate::values::{Control, Node, Source, Span, TableEntry};
 use std::sync::Arc;
 
 /// One playbook file.
@@ -29,7 +29,7 @@ pub(super) struct RawStep {
     pub reload: Option<Node>,
     pub guard: Option<Node>,
     pub sensitive: Option<Node>,
-    pub control: Option<Node>,
+    pub control: Option<Arc<Control>>,
     pub action: RawAction,
     pub span: Span,
 }

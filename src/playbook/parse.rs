@@ -62,6 +62,7 @@ impl Loader<'_> {
             self.say(Some(&root.span), "this playbook has no step".to_owned()).help =
                 Some("describe what the host shall have under [[step]]".to_owned());
         }
+        self.resolve_controls(place, &mut unit);
         Some(unit)
     }
 
@@ -159,6 +160,7 @@ impl Loader<'_> {
         let mut tags = Vec::new();
         let mut actions: Vec<&TableEntry> = Vec::new();
         let mut with = None;
+        let mut control = None;
         let mut unknown = false;
         for entry in node.as_table().unwrap_or_default() {
             let told = self.errors.len();
@@ -166,7 +168,7 @@ impl Loader<'_> {
             let text = entry.node.as_str();
             let flag = matches!(entry.node.value, NodeValue::Bool(_));
             match key {
-                "name" | "control" if text.is_none() => self.wrong_type(entry, "a string"),
+                "name" if text.is_none() => self.wrong_type(entry, "a string"),
                 "when" if text.is_none() && !flag => self.wrong_type(entry, "an expression in a string, or a boolean"),
                 "each" if text.is_none() && entry.node.as_array().is_none() => {
                     self.wrong_type(entry, "an array, or an expression in a string");
@@ -177,6 +179,7 @@ impl Loader<'_> {
                 "restart" | "reload" => _ = self.strings(entry),
                 "tags" => tags = self.tags(entry),
                 "with" => with = Some(entry),
+                "control" => control = self.control(entry),
                 "use" => actions.push(entry),
                 _ if COMMON_KEYS.contains(&key) => {}
                 _ if self.kinds.contains(&key) => actions.push(entry),
@@ -187,7 +190,7 @@ impl Loader<'_> {
             }
             if key == "when" || key == "each" && text.is_some() {
                 self.expression_syntax(&entry.node);
-            } else if key != "use" {
+            } else if key != "use" && key != "control" {
                 self.syntax(&entry.node);
             }
             // What is wrong here is not told again when it is rendered.
@@ -225,7 +228,7 @@ impl Loader<'_> {
             reload: take("reload"),
             guard: take("guard"),
             sensitive: take("sensitive"),
-            control: take("control"),
+            control,
             action,
             span: node.span.clone(),
         })

@@ -9,7 +9,7 @@ use super::probes::{Probe, rendered};
 use super::renderer::{Rendered, Renderer};
 use super::scope::{Scope, Var};
 use super::{Step, TagFilter};
-use crate::values::{Diagnostic, Node, NodeValue, Span, UnitName};
+use crate::values::{Control, Diagnostic, Node, NodeValue, Span, UnitName};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(super) struct Above {
     reload: Vec<UnitName>,
     guard: bool,
     sensitive: bool,
-    control: Option<String>,
+    control: Option<Arc<Control>>,
     within: Vec<String>,
     folders: Vec<Folder>,
     /// See [`Step::id`].
@@ -34,6 +34,13 @@ pub(super) struct Above {
     pub stem: String,
     /// See [`Step::items_open`].
     items_open: bool,
+}
+
+impl Above {
+    /// The control of the `use` steps around.
+    pub fn control(&self) -> Option<&Arc<Control>> {
+        self.control.as_ref()
+    }
 }
 
 /// How far steps are read.
@@ -242,8 +249,8 @@ impl<'a> Steps<'a> {
         above.reload.extend(units(&mut renderer, step.reload.as_ref()));
         above.guard |= flag(&mut renderer, "guard", step.guard.as_ref());
         above.sensitive |= flag(&mut renderer, "sensitive", step.sensitive.as_ref());
-        if let Some(control) = text(&mut renderer, "control", step.control.as_ref()) {
-            above.control = Some(control);
+        if step.control.is_some() {
+            above.control.clone_from(&step.control);
         }
         match &step.action {
             RawAction::Use { unit, with } => {

@@ -30,6 +30,7 @@ mod group;
 mod hostname;
 mod ignored;
 mod in_force;
+mod inspect;
 mod kernel_module;
 mod key_file;
 mod keyring;
@@ -126,6 +127,7 @@ pub static KINDS: &[Kind] = &[
     flush::KIND,
     reboot::KIND,
     check_step::KIND,
+    inspect::KIND,
 ];
 
 /// The kind of a name.

@@ -77,6 +77,7 @@ fn wanted(row: &Node, step: &Node, id: usize) -> Result<DesiredStep, String> {
         sensitive: flag(step, "sensitive"),
         guard: flag(step, "guard"),
         span: None,
+        about: Default::default(),
     })
 }
 
