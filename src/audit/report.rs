@@ -97,6 +97,29 @@ pub struct HostReport {
     pub trend: Vec<Trend>,
 }
 
+impl HostReport {
+    /// A host of which nothing is known yet.
+    pub fn empty(name: &str) -> HostReport {
+        HostReport {
+            name: name.to_owned(),
+            os: String::new(),
+            error: None,
+            unreachable: false,
+            seconds: 0.0,
+            score: None,
+            counts: Counts::default(),
+            results: Vec::new(),
+            drift: Vec::new(),
+            trend: Vec::new(),
+        }
+    }
+
+    /// Whether there is a finding of this severity or a worse one.
+    pub fn has_finding(&self, least: Severity) -> bool {
+        self.results.iter().chain(&self.drift).any(|found| found.status.is_finding() && found.severity >= least)
+    }
+}
+
 /// The score of an earlier audit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@
 //! connection, or a scripted one in tests.
 
 mod answers;
+mod audit;
 mod carry_out;
 mod drift;
 mod errors;

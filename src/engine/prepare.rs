@@ -116,7 +116,7 @@ impl Run<'_> {
 
     /// Asks all that must be known. Where nothing depends on facts, facts and
     /// questions go in one message.
-    fn observe(
+    pub(super) fn observe(
         &self,
         host: &mut dyn Host,
         scope: &HostScope,

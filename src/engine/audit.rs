@@ -1,0 +1,172 @@
+//! One host from connection to how its controls stand. Nothing is changed on it.
+//!
+//! Each step is planned by itself on the host as it was found. So a step that
+//! cannot be judged takes no other with it, and what an earlier step would bring
+//! counts as what it is: not there.
+
+use super::host::{Host, Remote};
+use super::prepare::Run;
+use super::selection::SelectedHost;
+use super::{RunFailed, is_unreachable};
+use crate::audit::{self, Demand, HostReport, JudgedStep};
+use crate::observe::{HostState, PredictedState, Queries};
+use crate::plan::{DesiredAtTurn, DesiredStep, PlanError, StepPlan, plan_host, queries};
+use crate::report::Event;
+use crate::transport::Connector;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often the host is asked more before a step counts as not judged.
+const ROUNDS: usize = 16;
+
+impl Run<'_> {
+    /// How the controls stand on a host. What keeps it from being audited at all is
+    /// told in the report.
+    ///
+    /// # Errors
+    /// The playbook is wrong for the host.
+    pub fn audit(&self, selected: &SelectedHost, demands: &[Demand]) -> anyhow::Result<HostReport> {
+        let began = Instant::now();
+        let name = selected.target.name.clone();
+        let outcome = self.connected(selected).and_then(|host| self.audited(host, selected, demands));
+        let mut report = match outcome {
+            Ok(report) => report,
+            Err(error) if super::is_failure(&error) || is_unreachable(&error) => {
+                let text = format!("{error:#}");
+                self.reporter.event(&Event::HostFailed { host: &name, error: &text });
+                HostReport { unreachable: is_unreachable(&error), error: Some(text), ..HostReport::empty(&name) }
+            }
+            Err(error) => return Err(error),
+        };
+        report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        Ok(report)
+    }
+
+    fn connected(&self, selected: &SelectedHost) -> anyhow::Result<Box<dyn Host>> {
+        let target = &selected.target;
+        let shown =
+            target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
+        self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
+        let connector = Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
+        Ok(Box::new(Remote::open(connector)?))
+    }
+
+    /// The same on a host that is connected to.
+    ///
+    /// # Errors
+    /// The host cannot be read, or the playbook is wrong for it.
+    pub fn audited(
+        &self,
+        mut host: Box<dyn Host>,
+        selected: &SelectedHost,
+        demands: &[Demand],
+    ) -> anyhow::Result<HostReport> {
+        let name = selected.target.name.clone();
+        let (mut state, steps) = self.observe(host.as_mut(), &selected.scope, selected.stage.as_ref())?;
+        if !state.facts.os.is_debian_like() {
+            let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
+            return Err(RunFailed(format!("{name}: this is {found}; only Debian and Ubuntu can be audited")).into());
+        }
+        self.reporter.event(&Event::Observing { host: &name, questions: state.questions().iter().count() });
+        let wanted = |step: &DesiredStep| {
+            let control = step.about.control.as_ref();
+            control.is_none_or(|control| demands.iter().any(|demand| demand.control.id == control.id))
+        };
+        let mut steps = steps;
+        steps.retain(wanted);
+        let judged = judge(host.as_mut(), steps, &mut state)?;
+        let (results, drift) = audit::judge(demands, &judged);
+        Ok(HostReport {
+            os: state.facts.os.name.clone(),
+            score: audit::score(&results),
+            counts: audit::counts(&results),
+            results,
+            drift,
+            ..HostReport::empty(&name)
+        })
+    }
+}
+
+/// What one round finds of a step.
+enum Looked {
+    /// It is judged.
+    Judged(Vec<JudgedStep>),
+    /// These must be asked first.
+    Asks(Queries),
+}
+
+/// Judges every step, and asks the host what that needs.
+fn judge(host: &mut dyn Host, steps: Vec<DesiredStep>, state: &mut HostState) -> anyhow::Result<Vec<JudgedStep>> {
+    let name = host.name().to_owned();
+    let mut slots: Vec<(DesiredStep, Option<Vec<JudgedStep>>)> = steps.into_iter().map(|step| (step, None)).collect();
+    for round in 0..=ROUNDS {
+        let mut asks = Queries::new();
+        let found = PredictedState::of(state);
+        for (step, judged) in slots.iter_mut().filter(|(_, judged)| judged.is_none()) {
+            match look(&name, step, state, &found, round == ROUNDS) {
+                Looked::Judged(parts) => *judged = Some(parts),
+                Looked::Asks(more) => asks.extend(more.iter().cloned()),
+            }
+        }
+        if slots.iter().all(|(_, judged)| judged.is_some()) {
+            break;
+        }
+        host.look(state, &asks, false)?;
+    }
+    Ok(slots.into_iter().filter_map(|(_, judged)| judged).flatten().collect())
+}
+
+/// Judges a step, or says what the host must be asked first. `last`: nothing more is asked.
+fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedState, last: bool) -> Looked {
+    let judged = |outcome| Looked::Judged(vec![judged_step(step, outcome, state)]);
+    match step.resource.at_turn(found, false) {
+        None => {}
+        Some(Ok(DesiredAtTurn::Steps(parts))) => {
+            let (mut all, mut asks) = (Vec::new(), Queries::new());
+            for part in &parts {
+                match look(host, part, state, found, last) {
+                    Looked::Judged(judged) => all.extend(judged),
+                    Looked::Asks(more) => asks.extend(more.iter().cloned()),
+                }
+            }
+            return if asks.is_empty() { Looked::Judged(all) } else { Looked::Asks(asks) };
+        }
+        Some(Ok(DesiredAtTurn::Open { on, .. })) => {
+            return judged(Err(PlanError::Refused(format!("this cannot be judged before {on} is done"))));
+        }
+        Some(Err(error)) => return judged(Err(error)),
+    }
+    let missing: Vec<_> = queries(std::slice::from_ref(step)).iter().filter(|query| !state.asked(query)).cloned().collect();
+    if !missing.is_empty() && !last {
+        let mut asks = Queries::new();
+        asks.extend(missing);
+        return Looked::Asks(asks);
+    }
+    match plan_host(host, std::slice::from_ref(step), state) {
+        Err(mut errors) => match errors.pop() {
+            Some(error) => judged(Err(error.error)),
+            None => judged(Err(PlanError::Refused("this cannot be judged".to_owned()))),
+        },
+        Ok(forecast) if !forecast.follow_up_queries.is_empty() && !last => Looked::Asks(forecast.follow_up_queries),
+        Ok(forecast) => match forecast.plan.steps.into_iter().find(|plan| plan.id == step.id) {
+            Some(plan) => judged(Ok(plan)),
+            None => Looked::Judged(Vec::new()),
+        },
+    }
+}
+
+fn judged_step(step: &DesiredStep, outcome: Result<StepPlan, PlanError>, state: &HostState) -> JudgedStep {
+    let mut asked = Queries::new();
+    if !step.sensitive {
+        step.resource.queries(&mut asked);
+    }
+    JudgedStep {
+        id: step.id.clone(),
+        name: step.name.clone(),
+        kind: step.kind,
+        about: Arc::clone(&step.about),
+        span: step.span.clone(),
+        outcome,
+        evidence: audit::evidence(&asked, state),
+    }
+}
