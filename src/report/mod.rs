@@ -5,6 +5,7 @@
 //! host or a playbook passes [`visible`] before it reaches a terminal.
 
 mod ask;
+mod audit;
 mod console;
 mod event;
 mod json;
@@ -17,6 +18,7 @@ mod text;
 mod visible;
 
 pub use ask::TerminalAsk;
+pub use audit::{AuditFormat, AuditTextOptions, audit};
 pub use console::{Console, Remarks};
 pub use event::{Event, Reporter};
 pub use json::{FORMAT_VERSION, apply_json, plan_json};
