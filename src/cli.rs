@@ -19,6 +19,8 @@ pub enum Command {
     Plan(crate::commands::plan::PlanArgs),
     /// Apply a playbook and verify convergence.
     Apply(crate::commands::apply::ApplyArgs),
+    /// Report how the controls of a playbook stand on its hosts, without changing anything.
+    Audit(crate::commands::audit::AuditArgs),
     /// Revert what a run changed on a host.
     Undo(crate::commands::undo::UndoArgs),
     /// List the runs of hosts: when, who, what, with what result.

@@ -49,6 +49,7 @@ pub fn evidence(queries: &Queries, host: &HostState) -> Vec<Evidence> {
             || !paths.contains(&format!("{}/", known.at))
             || !inner.iter().any(|at| at.starts_with(&format!("{}/", known.at.trim_end_matches('/'))))
     });
+    found.sort_by_key(|known| known.source == Source::Path);
     found.truncate(KEPT);
     found
 }

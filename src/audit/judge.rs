@@ -186,7 +186,9 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
         Err(PlanError::Refused(why)) => {
             judgement.status = Status::Fail;
             judgement.actual.clone_from(why);
-            judgement.remedy.push("an apply refuses this step as long as that is so".to_owned());
+            judgement.remedy.push(
+                "an apply refuses this step unless a step before it, or the operator, brings what it needs".to_owned(),
+            );
         }
         Ok(plan) => match &plan.finding {
             Some(finding) if plan.action == Action::None && plan.overridden.is_empty() => {
@@ -207,6 +209,9 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
 fn of_finding(finding: &Finding, plan: &StepPlan, judgement: &mut Judgement) {
     judgement.expected.clone_from(&finding.expected);
     judgement.actual.clone_from(&finding.actual);
+    if judgement.actual.is_empty() && finding.verdict == Verdict::Holds {
+        "as demanded".clone_into(&mut judgement.actual);
+    }
     judgement.evidence =
         vec![Evidence { source: Source::Command, at: short(&finding.command), said: short(&finding.said) }];
     match &finding.verdict {
@@ -258,10 +263,15 @@ fn of_plan(plan: &StepPlan, judgement: &mut Judgement) {
         judgement.status = Status::NotLive;
         judgement.reason = Some("live, not persisted".to_owned());
     }
+    if let Some(diff) = plan.diff.as_ref().filter(|_| !plan.sensitive) {
+        let at = diff.lines().find_map(|line| line.strip_prefix("--- ")).unwrap_or(&plan.name);
+        judgement.evidence.push(Evidence { source: Source::Path, at: short(at), said: short(diff) });
+    }
     let overridden: Vec<String> = plan.overridden.iter().map(ToString::to_string).collect();
     judgement.actual = match (plan.changes.is_empty(), overridden.is_empty()) {
         (false, _) => side(|change| change.before.as_ref()),
         (true, false) => overridden.join("; "),
+        (true, true) if plan.diff.is_some() => "the content differs".to_owned(),
         (true, true) => "not as demanded".to_owned(),
     };
     if !plan.changes.is_empty() && finding.is_none() {

@@ -147,8 +147,7 @@ pub fn check_waivers(waivers: &[Waiver], controls: &[&str]) -> Vec<Diagnostic> {
 
 impl Waiver {
     fn covers(&self, host: &str, control: &str) -> bool {
-        self.control == control
-            && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host)))
+        self.control == control && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host)))
     }
 
     fn used(&self, today: Date) -> WaiverUse {

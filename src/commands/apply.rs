@@ -109,7 +109,7 @@ pub fn run(args: &ApplyArgs, console: &mut Console) -> anyhow::Result<Exit> {
     };
     let rolling = Rolling { serial: args.roll.serial, max_failures: args.roll.max_failures };
     let turns = turns(&selection, hosts, outcomes);
-    let outcomes = roll(turns, &rolling, options.forks(), reporter.as_ref(), |host, batch| {
+    let outcomes = roll(turns, &rolling, options.connection.forks(), reporter.as_ref(), |host, batch| {
         begin(host, batch).unwrap_or_else(|given_up| *given_up)
     })?;
     drop(reporter);

@@ -3,11 +3,15 @@
 //! exit code that an error stands for.
 
 pub mod apply;
+pub mod audit;
+mod audit_records;
 pub mod ca;
 pub mod check;
 pub mod completions;
 pub mod connect;
+pub mod connection;
 pub mod env;
+mod explain;
 pub mod facts;
 mod gateway_host;
 pub mod keygen;
@@ -78,6 +82,7 @@ pub fn run(command: &crate::cli::Command, console: &mut crate::report::Console) 
     match command {
         crate::cli::Command::Plan(args) => plan::run(args, console),
         crate::cli::Command::Apply(args) => apply::run(args, console),
+        crate::cli::Command::Audit(args) => audit::run(args, console),
         crate::cli::Command::Facts(args) => facts::run(args, console),
         crate::cli::Command::Ca(args) => ca::run(args, console),
         crate::cli::Command::Token(args) => token::run(args, console),

@@ -1,5 +1,6 @@
 //! `plan`: what differs, exactly, and nothing touched.
 
+use super::connection::ConnectionArgs;
 use super::records::RecordArgs;
 use super::select::SelectArgs;
 use super::{Exit, exit_of};
@@ -7,11 +8,10 @@ use crate::engine::{Prepared, Run, SavedPlan, Selection, for_each_host};
 use crate::plan::HostPlan;
 use crate::report::{self, Console, Event, HostOutcome, HostStatus, Reporter, TextOptions};
 use crate::stage::StageName;
-use crate::transport::{Ask, HostKeyChecking, Policy};
+use crate::transport::Ask;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,15 +22,6 @@ pub enum PlanFormat {
     Json,
     /// For a comment on a merge request.
     Markdown,
-}
-
-/// What to do about unknown host keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KeyChecking {
-    /// Refuse, or ask on a terminal.
-    Strict,
-    /// Accept keys of hosts never seen before.
-    AcceptNew,
 }
 
 /// Arguments of `plan`, and of `apply` beside its own.
@@ -54,15 +45,8 @@ pub struct PlanArgs {
     /// Show steps that find nothing to do, too.
     #[arg(short, long)]
     pub(super) verbose: bool,
-    /// How many hosts are worked on at once.
-    #[arg(long = "forks", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
-    forks_wanted: u16,
-    /// What to do about a host key that known_hosts does not have.
-    #[arg(long, value_enum, default_value = "strict")]
-    host_key_checking: KeyChecking,
-    /// Seconds until a host must have let us in.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
-    connect_timeout: u16,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
 }
 
 /// What planning all hosts gives.
@@ -85,17 +69,10 @@ pub struct Planned {
 pub fn plan_all(args: &PlanArgs, resume: bool, console: &Console) -> anyhow::Result<Planned> {
     let selection = args.select.select(&args.playbook)?;
     let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, args.format != PlanFormat::Text));
-    let policy = Policy {
-        connect_timeout: Duration::from_secs(u64::from(args.connect_timeout)),
-        host_keys: match args.host_key_checking {
-            KeyChecking::Strict => HostKeyChecking::Strict,
-            KeyChecking::AcceptNew => HostKeyChecking::AcceptNew,
-        },
-        ..Policy::default()
-    };
+    let policy = args.connection.policy();
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::beside(&reporter));
     let run = Run { playbook: &selection.playbook, policy: &policy, ask: &ask, reporter: reporter.as_ref(), resume };
-    let results = for_each_host(selection.hosts.iter().collect(), args.forks(), |selected| {
+    let results = for_each_host(selection.hosts.iter().collect(), args.connection.forks(), |selected| {
         run.prepare(selected).map_err(|error| (selected.target.name.clone(), error))
     })?;
     let (mut hosts, mut outcomes, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,11 +109,6 @@ impl PlanArgs {
         let stage = self.select.stage.as_ref().map(StageName::as_str);
         self.record.resolve(args.select.limit_mut(), &self.playbook, stage)?;
         Ok(args)
-    }
-
-    /// How many hosts at once.
-    pub fn forks(&self) -> usize {
-        usize::from(self.forks_wanted)
     }
 }
 

@@ -51,7 +51,7 @@ impl RecordArgs {
     }
 
     /// The records, for reading.
-    fn store(&self) -> anyhow::Result<Box<dyn Store>> {
+    pub(super) fn store(&self) -> anyhow::Result<Box<dyn Store>> {
         match self.place()? {
             Place::Local(path) => Ok(Box::new(LocalStore::new(path))),
             Place::Redis(url) => Ok(Box::new(RedisStore::new(&url)?)),
@@ -163,6 +163,8 @@ impl Recorder {
             changes: Vec::new(),
             failed: None,
             seconds: 0.0,
+            score: None,
+            findings: None,
         };
         self.run.hosts = hosts.iter().map(unfinished).collect();
         self.store().map_or(Ok(()), |store| store.add(&self.run)).map_err(|error| refusal(&error))
@@ -248,6 +250,8 @@ fn host_run(outcome: &HostOutcome) -> HostRun {
         changes: done.map(|(step, _)| line(step)).collect(),
         failed: outcome.failure.as_ref().map(|failure| line(&failure.step)),
         seconds: milliseconds(outcome.seconds),
+        score: None,
+        findings: None,
     }
 }
 
@@ -267,6 +271,7 @@ fn line(step: &StepPlan) -> String {
 /// The records cannot be read.
 pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &mut Console) -> anyhow::Result<Exit> {
     let mut runs = args.store()?.runs()?;
+    runs.retain(|run| run.verb != super::audit_records::VERB);
     if let Some(name) = host {
         runs.iter_mut().for_each(|run| run.hosts.retain(|host| host.name == name));
         runs.retain(|run| !run.hosts.is_empty());

@@ -47,6 +47,9 @@ pub struct HistoryArgs {
     /// From the records of applies, without asking a host.
     #[arg(long)]
     records: bool,
+    /// The scores of audits that were kept with --record, without asking a host.
+    #[arg(long, conflicts_with = "records")]
+    audits: bool,
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
@@ -193,6 +196,9 @@ fn both(first: HostOutcome, second: HostOutcome) -> HostOutcome {
 /// The input is wrong. A host that cannot be reached is named on standard error.
 pub fn history(args: &HistoryArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::new());
+    if args.audits {
+        return super::audit_records::list(&args.record, args.name.as_deref(), args.json, console);
+    }
     if args.records || args.record.given() {
         return records::list(&args.record, args.name.as_deref(), args.json, console);
     }

@@ -136,7 +136,8 @@ fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedStat
         }
         Some(Err(error)) => return judged(Err(error)),
     }
-    let missing: Vec<_> = queries(std::slice::from_ref(step)).iter().filter(|query| !state.asked(query)).cloned().collect();
+    let missing: Vec<_> =
+        queries(std::slice::from_ref(step)).iter().filter(|query| !state.asked(query)).cloned().collect();
     if !missing.is_empty() && !last {
         let mut asks = Queries::new();
         asks.extend(missing);

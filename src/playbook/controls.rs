@@ -12,7 +12,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the table of a control may say.
-pub const CONTROL_KEYS: &[&str] = &["id", "title", "severity", "level", "refs", "rationale", "breaks", "report_only"];
+const CONTROL_KEYS: &[&str] = &["id", "title", "severity", "level", "refs", "rationale", "breaks", "report_only"];
+
+/// A step of a control, as it was written.
+#[derive(Debug, Clone)]
+pub struct ControlStep {
+    /// Its text in the playbook, without the line `[[step]]`.
+    pub text: String,
+}
 
 /// A control of a playbook, and under which conditions a host has steps of it.
 #[derive(Debug, Clone)]
@@ -31,6 +38,39 @@ impl Playbook {
         collect(&self.unit, &[], None, &mut found);
         found
     }
+
+    /// The steps of a control as they were written, in the order of apply.
+    pub fn steps_of(&self, id: &str) -> Vec<ControlStep> {
+        let mut found = Vec::new();
+        written(&self.unit, id, None, &mut found);
+        found
+    }
+}
+
+fn written(unit: &Unit, id: &str, around: Option<&Arc<Control>>, found: &mut Vec<ControlStep>) {
+    for step in &unit.steps {
+        let control = step.control.as_ref().or(around);
+        match &step.action {
+            RawAction::Use { unit, .. } => written(unit, id, control, found),
+            RawAction::Resource { .. } if control.is_some_and(|control| control.id == id) => {
+                found.push(ControlStep { text: text_of(step) });
+            }
+            RawAction::Resource { .. } => {}
+        }
+    }
+}
+
+/// A step's text, without its header, its control and comments.
+fn text_of(step: &RawStep) -> String {
+    let (line, _) = step.span.source.position(step.span.range.start);
+    let is_told = |line: &&str| {
+        let line = line.trim_start();
+        !line.starts_with("[[step]]") && !line.starts_with("control") && !line.starts_with('#')
+    };
+    let mut lines = step.span.source.text.lines().skip(line - 1);
+    let first = lines.next().into_iter();
+    let lines = first.chain(lines.take_while(|line| !line.trim_start().starts_with("[["))).filter(is_told);
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: &mut Vec<PlaybookControl>) {

@@ -36,7 +36,7 @@ pub struct Run {
     pub time: String,
     /// Who ran it, as `user@machine`.
     pub who: String,
-    /// `apply` or `undo`.
+    /// `apply`, `undo` or `audit`.
     pub verb: String,
     /// The playbook's name, else its file; for an undo the run that was taken back.
     pub playbook: String,
@@ -65,6 +65,12 @@ pub struct HostRun {
     pub failed: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Of an audit: the score, from 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Of an audit: how many findings there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<usize>,
 }
 
 impl HostRun {
