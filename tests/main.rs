@@ -10,6 +10,7 @@ mod tables;
 
 mod accounts;
 mod apply;
+mod audit;
 mod book;
 mod check;
 mod completions;
