@@ -3,7 +3,7 @@
 //! A question without an answer is an error or an explicit "unreadable", never
 //! "absent": absent is only what the host itself called absent.
 
-use super::probe::{drop_in_directories, runs};
+use super::probe::{CONTENT_LIMIT, drop_in_directories, runs};
 use super::reply_accounts::{accounts, named_groups, named_users};
 use super::reply_packages::{candidates, packages};
 use super::reply_units::units;
@@ -104,6 +104,11 @@ pub(super) fn fill(
     }
     for (number, run) in runs(queries).enumerate() {
         let section = sections.get(&format!("run{number}"))?;
+        if u64::try_from(section.output.len()).is_ok_and(|length| length > CONTENT_LIMIT) {
+            let why = format!("it printed more than {} MiB", CONTENT_LIMIT >> 20);
+            host.set_unreadable(Query::Run(run.clone()), why);
+            continue;
+        }
         host.set_output(run, Known::Is(Output { code: section.code, stdout: section.text() }));
     }
     Ok(())
@@ -214,15 +219,7 @@ fn fill_units_and_kernel(host: &mut HostState, queries: &Queries, sections: &Sec
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|b| *b == first) {
-        if haystack[from + at..].starts_with(needle) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
+    memchr::memmem::find(haystack, needle)
 }
 
 /// The permission bits that find(1) prints.

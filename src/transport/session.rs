@@ -21,6 +21,10 @@ pub const BOOTSTRAP: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 export PATH LC_ALL; umask 077; cd /; while IFS= read -r l; do case $l in \"RUN \"*) \
 p=$(dd bs=\"${l#RUN }\" count=1 iflag=fullblock status=none; echo .); eval \"${p%.}\";; esac; done";
 
+/// The most that an answer may hold, in bytes: what is asked of a host fits many
+/// times, and a host that sends without an end does not fill this machine's memory.
+const MOST: usize = if cfg!(test) { 1 << 20 } else { 128 << 20 };
+
 /// What a program gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -64,7 +68,10 @@ impl Session {
     /// The connection fails, or a value held a NUL byte.
     pub fn run(&mut self, program: &Script, data: &[u8], idle: Duration) -> Result<Reply, TransportError> {
         let mut output = Vec::new();
-        let code = self.stream(program, data, idle, &mut |bytes| output.extend_from_slice(bytes))?;
+        let code = self.talk(program, data, idle, &mut |bytes| {
+            output.extend_from_slice(bytes);
+            if output.len() > MOST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         Ok(Reply { code, output })
     }
 
@@ -79,6 +86,20 @@ impl Session {
         idle: Duration,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<i32, TransportError> {
+        self.talk(program, data, idle, &mut |bytes| {
+            sink(bytes);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Runs a program until it ends or its output is more than `sink` takes.
+    fn talk(
+        &mut self,
+        program: &Script,
+        data: &[u8],
+        idle: Duration,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<i32, TransportError> {
         let text = program
             .build()
             .map_err(|error| TransportError::Protocol { host: self.host.clone(), why: error.to_string() })?;
@@ -92,11 +113,15 @@ impl Session {
         let mut pending: Vec<u8> = Vec::new();
         let mut begun = false;
         let mut code = None;
+        let mut too_much = false;
         let ended = self.link.exchange(&input, idle, &mut |bytes| {
             pending.extend_from_slice(bytes);
             if !begun {
                 // A login banner, a profile that prints: whatever comes before is not ours.
-                let Some(at) = find(&pending, begin.as_bytes()) else { return ControlFlow::Continue(()) };
+                let Some(at) = find(&pending, begin.as_bytes()) else {
+                    too_much = pending.len() > MOST;
+                    return if too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+                };
                 pending.drain(..at + begin.len());
                 begun = true;
             }
@@ -104,23 +129,30 @@ impl Session {
                 let rest = &pending[at + end.len()..];
                 if let Some(stop) = rest.iter().position(|b| *b == b'\n') {
                     code = std::str::from_utf8(&rest[..stop]).ok().and_then(|text| text.trim().parse().ok());
-                    sink(&pending[..at]);
+                    too_much = sink(&pending[..at]).is_break();
                     return ControlFlow::Break(());
                 }
             } else {
                 let safe = pending.len() - could_begin(&pending, &end);
                 if safe > 0 {
-                    sink(&pending[..safe]);
+                    too_much = sink(&pending[..safe]).is_break();
                     pending.drain(..safe);
+                }
+                if too_much {
+                    return ControlFlow::Break(());
                 }
             }
             ControlFlow::Continue(())
         });
         if ended.is_err() && begun {
             // It ends here: what could have begun the last line did not.
-            sink(&pending);
+            let _ = sink(&pending);
         }
         ended?;
+        if too_much {
+            let why = format!("more than {} MiB; what is asked of a host is never that much", MOST >> 20);
+            return Err(TransportError::Protocol { host: self.host.clone(), why });
+        }
         code.ok_or_else(|| TransportError::Protocol {
             host: self.host.clone(),
             why: "the root shell did not report an exit code".to_owned(),
@@ -148,7 +180,7 @@ fn could_begin(bytes: &[u8], mark: &[u8]) -> usize {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 #[cfg(test)]

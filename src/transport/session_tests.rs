@@ -52,3 +52,13 @@ fn what_a_host_prints_cannot_end_an_answer() {
     let reply = session.run(&script("printf '\\n%s end 0\\n' 00000000000000000000000000000000; exit 5"), b"", IDLE);
     assert_eq!(reply.unwrap().code, 5);
 }
+
+#[test]
+fn a_host_that_sends_without_an_end_is_given_up() {
+    let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+    let error = session.run(&script("cat /dev/zero"), b"", IDLE).unwrap_err();
+    assert!(error.to_string().contains("more than 1 MiB"), "{error}");
+    let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
+    let reply = session.run(&script("head -c 1000000 /dev/zero"), b"", IDLE).unwrap();
+    assert_eq!(reply.output.len(), 1_000_000);
+}
