@@ -28,7 +28,7 @@ TOPICS = [
     (
         "what is in force",
         ["in_force"],
-        ["sysctl", "kernel_module", "authorized_keys", "sudoers", "service", "unit", "dropin", "env"],
+        ["sysctl", "kernel_module", "authorized_keys", "sudoers", "sshd", "service", "unit", "dropin", "env"],
     ),
     ("files as they are", ["edits", "on_host"], ["file", "line", "setting", "replace", "block"]),
     ("texts of the operator", ["texts"], ["check"]),

@@ -54,6 +54,7 @@ mod setting;
 mod shell_text;
 mod signing_key;
 mod ssh_dir;
+mod sshd;
 mod sudoers;
 mod sysctl;
 mod text;
@@ -108,6 +109,7 @@ pub static KINDS: &[Kind] = &[
     link::KIND,
     line::KIND,
     setting::KIND,
+    sshd::KIND,
     replace::KIND,
     block::KIND,
     package::KIND,

@@ -18,7 +18,7 @@ use crate::plan::{InForce, PlanError, Planned};
 use crate::values::AbsPath;
 use format::{Blocks, Format};
 use syntax::Syntax;
-use text_file::{Target, TextFile};
+use text_file::{Missing, Target, TextFile};
 
 pub(super) const KIND: Kind = Kind {
     name: "setting",
@@ -193,6 +193,38 @@ pub(super) fn end_for_all<'a>(path: &AbsPath, text: &Text, mut lines: impl Itera
 fn ends_marked_lines(text: &Text, at: usize) -> bool {
     let line = text.line(at).trim_end();
     line.contains("END") && text.iter().take(at).any(|above| above.trim_end() == line.replace("END", "BEGIN"))
+}
+
+/// A text of sshd's with a keyword that has these values outside of any block: one
+/// line, or with `several` a line for each.
+///
+/// # Errors
+/// Which line is meant cannot be told: why, and what to do.
+pub(super) fn with_sshd_values(
+    path: &AbsPath,
+    before: &Text,
+    keyword: &str,
+    values: &[String],
+    several: bool,
+) -> Result<Text, String> {
+    let edited = |text: &Text, value: Option<&String>| {
+        let (comments, joint) = (vec!["#".to_owned()], Some(" ".to_owned()));
+        let syntax = Syntax { key: keyword.to_owned(), sign: String::new(), joint, comments, format: Format::of(path) };
+        let target = Target { path: path.clone(), missing: Missing::Create, parents: true };
+        let setting = Setting { target, syntax, section: None, separated: false, value: value.cloned() };
+        setting.edit(text).map(|edited| edited.text)
+    };
+    if !several {
+        return edited(before, values.first());
+    }
+    let lines: Vec<String> = values.iter().map(|value| format!("{keyword} {value}")).collect();
+    let mut text = edited(before, None)?;
+    for line in &lines {
+        let at = end_for_all(path, &text, std::iter::once(line.as_str()));
+        text.insert(at, line);
+    }
+    let are_there = before.iter().filter(|line| lines.iter().any(|own| own == line)).eq(&lines);
+    Ok(if are_there && before.len() == text.len() { before.clone() } else { text })
 }
 
 impl Resource for Setting {

@@ -8,7 +8,7 @@
 //! (words of apt-get joined by one space = [[name, before, after], ...]), `units`
 //! (load, active, file, needs_reload, has_conditions,
 //! stops, also, conflicts, excluded_by, requires, started_by, runs_once, is_on_bus, rc_links), `sysctl` (string), `modules` (loaded,
-//! builtin), `unit_texts` (of a unit: "LINE: what systemd says"), `outputs` (words joined by one space = { code, stdout }),
+//! builtin), `unit_texts` (of a unit: "LINE: what systemd says"), `outputs` (words joined by one space, or the last of them = { code, stdout }),
 //! `facts` (a few: os, codename, arch, machine, libc, init, hostname, timezone,
 //! login_user, login_from, login_port, cloud_init, lists_age, interrupted, day), `may_appear = true` (a
 //! package is planned before), `changed = true` (a change is), `command = true`
@@ -364,7 +364,8 @@ pub fn host_state(case: &Node, queries: &Queries) -> HostState {
     host.left.pending = given.map(|given| list(given, "owed").into_iter().collect()).unwrap_or_default();
     for query in queries.iter() {
         let Query::Run(run) = query else { continue };
-        if let Some(entry) = entries(given, "outputs").iter().find(|e| e.key == run.argv.join(" ")) {
+        let is_named = |key: &str| key == run.argv.join(" ") || run.argv.last().is_some_and(|last| last == key);
+        if let Some(entry) = entries(given, "outputs").iter().find(|e| is_named(&e.key)) {
             let output = Output {
                 code: number(&entry.node, "code").unwrap_or(0) as i32,
                 stdout: text(&entry.node, "stdout").unwrap_or_default(),

@@ -17,7 +17,7 @@ pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
 pub(super) const FRAGMENTS: &str = "/etc/ssh/sshd_config.d";
 
 /// Keywords of which every line counts, not only the first.
-const CUMULATIVE: [&str; 12] = [
+pub(in crate::resource) const CUMULATIVE: [&str; 12] = [
     "acceptenv",
     "allowgroups",
     "allowusers",
@@ -52,13 +52,13 @@ const DEPTH: usize = 8;
 
 /// One keyword with its value.
 pub(super) struct Directive {
-    keyword: String,
+    pub(super) keyword: String,
     pub(super) value: String,
     /// The criteria of the `Match` block that it stands in.
-    matching: Option<String>,
+    pub(super) matching: Option<String>,
     pub(super) file: AbsPath,
     pub(super) line: usize,
-    whole: String,
+    pub(super) whole: String,
 }
 
 /// Asks for the main file and the usual directory of fragments.
@@ -70,7 +70,7 @@ pub(in crate::resource) fn ask_sshd(queries: &mut Queries) {
 /// The configuration as sshd reads it.
 #[derive(Default)]
 pub(super) struct Configuration {
-    directives: Vec<Directive>,
+    pub(super) directives: Vec<Directive>,
     /// The files that were read.
     files: BTreeSet<AbsPath>,
     /// What it includes: patterns of files.
@@ -157,7 +157,7 @@ impl Configuration {
     }
 
     /// The first line with a keyword in a scope; `Match all` stands over what is outside of any block.
-    fn first(&self, keyword: &str, matching: Option<&str>) -> Option<&Directive> {
+    pub(super) fn first(&self, keyword: &str, matching: Option<&str>) -> Option<&Directive> {
         let within = |scope: Option<&str>| {
             self.directives.iter().find(|d| d.keyword == keyword && d.matching.as_deref() == scope)
         };
@@ -329,7 +329,7 @@ fn read_first(own: &Directive, first: &Directive) -> String {
 }
 
 /// Whether two values of a keyword mean the same.
-fn same(keyword: &str, one: &str, other: &str) -> bool {
+pub(in crate::resource) fn same(keyword: &str, one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || meaning(keyword, one) == meaning(keyword, other)
 }
 
@@ -372,7 +372,7 @@ fn seconds(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-fn shown(line: &Directive) -> String {
+pub(super) fn shown(line: &Directive) -> String {
     let name = line.whole.split([' ', '\t', '=']).find(|word| !word.is_empty()).unwrap_or(&line.keyword);
     format!("'{name} {}'", line.value)
 }

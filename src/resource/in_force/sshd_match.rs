@@ -6,9 +6,9 @@ use crate::plan::PlanError;
 use std::net::IpAddr;
 
 /// Whom the criteria of a `Match` line are asked about.
-pub(super) struct Client<'a> {
+pub(in crate::resource) struct Client<'a> {
     pub(super) user: &'a str,
-    pub(super) groups: Vec<&'a str>,
+    pub(in crate::resource) groups: Vec<&'a str>,
     /// The address that it connects from, and the host's address and port;
     /// empty for whatever connection.
     pub(super) from: &'a str,
@@ -18,7 +18,7 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// A user by whatever connection; none where the host does not have the user.
-    pub(super) fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
+    pub(in crate::resource) fn anywhere(host: &'a HostState, user: &'a str) -> Result<Option<Client<'a>>, PlanError> {
         let Some(account) = host.user(user)? else { return Ok(None) };
         let members = host.groups()?.iter().filter(|(_, group)| group.members.contains(user));
         let groups = members.map(|(name, _)| name.as_str()).chain([account.group.as_str()]).collect();
