@@ -193,14 +193,21 @@ fn a_bundled_playbook_is_used_by_name_with_files_of_the_playbook_that_uses_it() 
         ("none.toml", &playbook("keyz/*.pub")),
         ("slip.toml", "[[step]]\nuse = 'users'\nwith = { usres = [] }\n"),
         ("name.toml", "[[step]]\nuse = 'usrs'\n"),
+        ("part.toml", "[[step]]\nuse = 'harden/shs'\n"),
+        ("own.toml", "[[step]]\nuse = 'harden/own'\n"),
+        ("harden/own/playbook.toml", "[[step]]\nfile = { path = '/etc/x', content = '' }\n"),
         ("keys/me.pub", key),
     ]);
-    let (code, out, told) = stockade(project.path(), &["check", "good.toml"]);
-    assert_eq!((code, out.as_str()), (0, "1 step, 1 host: no error\n"), "{told}");
+    for file in ["good.toml", "own.toml"] {
+        let (code, out, told) = stockade(project.path(), &["check", file]);
+        assert_eq!((code, out.as_str()), (0, "1 step, 1 host: no error\n"), "{told}");
+    }
     for (file, says) in [
         ("none.toml", "keyz/*.pub"),
         ("slip.toml", "the playbook 'users' has no variable 'usres'"),
         ("name.toml", "there is no bundled playbook 'usrs'"),
+        ("part.toml", "did you mean 'harden/ssh'?"),
+        ("harden/shs", "did you mean the bundled playbook 'harden/ssh'?"),
     ] {
         let (code, _, told) = stockade(project.path(), &["check", file]);
         assert_eq!(code, 1);

@@ -26,6 +26,7 @@ mod faults;
 mod follows;
 mod gateway_host;
 mod guard;
+mod harden_ssh;
 mod in_force;
 mod keygen;
 mod lab_hosts;

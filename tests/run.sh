@@ -67,10 +67,11 @@ start_engine() {
 install_missing
 if [ "${1:-}" != --fast ]; then start_engine; fi
 if [ "${1:-}" = --prepare ]; then exit 0; fi
-# The Docker clients whose flows are run through the gateway, while the tests are built.
+# The Docker clients whose flows are run through the gateway, and what judges hardened
+# hosts, while the tests are built.
 clients=
 if [ "${1:-}" != --fast ]; then
-  gateway/tests/clients/install.sh &
+  (gateway/tests/clients/install.sh && tests/harden/install.sh) &
   clients=$!
 fi
 fast=()

@@ -33,6 +33,7 @@ pub static BUNDLED: &[BundledFile] = bundle![
     ("templates", "gateway/no-tcp.conf"),
     ("playbooks", "gateway/playbook.toml"),
     ("templates", "gateway/stockade-gateway.service"),
+    ("playbooks", "harden/ssh/playbook.toml"),
     ("playbooks", "redis/playbook.toml"),
     ("templates", "redis/redis.conf.tera"),
     ("templates", "redis/sandbox.conf"),

@@ -64,8 +64,12 @@ pub(super) struct Loader<'k> {
     done: BTreeMap<Place, Option<Arc<Unit>>>,
 }
 
+/// Whether a text may be meant as the name of a bundled playbook: one word, or a
+/// path into a folder of bundled ones, such as `harden/ssh`.
 fn is_bundled_name(text: &str) -> bool {
-    !text.contains(['/', '.', '\\'])
+    let in_bundle =
+        |top: &str| bundled::names().any(|name| name.split_once('/').is_some_and(|(known, _)| known == top));
+    !text.contains(['.', '\\']) && text.split_once('/').is_none_or(|(top, _)| in_bundle(top))
 }
 
 impl<'k> Loader<'k> {
@@ -77,7 +81,8 @@ impl<'k> Loader<'k> {
     /// Reads the playbook that the operator named: a file, a folder with a
     /// `playbook.toml` in it, or the name of a bundled one.
     pub fn top(&mut self, path: &Path) -> Option<Arc<Unit>> {
-        let name = path.to_str().filter(|text| is_bundled_name(text) && !path.is_file());
+        let is_own = |text: &str| path.is_file() || text.contains('/') && path.exists();
+        let name = path.to_str().filter(|text| is_bundled_name(text) && !is_own(text));
         let place = match name {
             Some(name) if bundled::names().any(|known| known == name) => {
                 Place::Bundled(name.to_owned(), "playbook.toml".to_owned())
@@ -154,6 +159,10 @@ impl<'k> Loader<'k> {
             return None;
         }
         let target = match (is_bundled_name(text), place) {
+            // A folder of the operator's comes before a bundled playbook of the same path.
+            (true, Place::Disk(path)) if text.contains('/') && folder_of(path).join(text).exists() => {
+                Place::file(&folder_of(path).join(text))
+            }
             (true, _) if bundled::names().any(|name| name == text) => {
                 Place::Bundled(text.to_owned(), "playbook.toml".to_owned())
             }
