@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on must stop
 
+use crate::support::audits;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -156,6 +157,27 @@ fn the_schemas_refuse_what_is_not_of_their_form() {
         let mut bad = good.clone();
         spoil(&mut bad);
         assert!(schemas.check("plan.json", &bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_json_of_an_audit_is_of_its_schema() {
+    let schemas = Schemas::load();
+    let made = |report: &_| audit(report, AuditFormat::Json, AuditTextOptions::default()).unwrap();
+    for report in [audits::sample(), audits::nasty_sample(audits::NASTY[0]), audits::many(2, 3)] {
+        let document: Value = serde_json::from_str(&made(&report)).unwrap();
+        schemas.check("audit.json", &document).unwrap();
+        let spoiled: [fn(&mut Value); 4] = [
+            |v| v["format_version"] = json!(2),
+            |v| v["hosts"][0]["results"][0]["status"] = json!("ok"),
+            |v| v["hosts"][0]["results"][0]["place"] = json!({ "file": "x" }),
+            |v| v["controls"][0]["more"] = json!(1),
+        ];
+        for spoil in spoiled {
+            let mut bad = document.clone();
+            spoil(&mut bad);
+            assert!(schemas.check("audit.json", &bad).is_err(), "{bad}");
+        }
     }
 }
 
@@ -323,7 +345,7 @@ impl Schemas {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
             (name, serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
         };
-        Schemas(["plan.json", "apply.json"].map(read).into())
+        Schemas(["plan.json", "apply.json", "audit.json"].map(read).into())
     }
 
     fn document(&self, name: &str) -> &Value {

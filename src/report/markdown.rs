@@ -46,7 +46,7 @@ pub fn plan_markdown(stage: Option<&str>, playbook: &str, plans: &[HostPlan]) ->
 }
 
 /// Adds a section if the comment does not become too long for it.
-fn push_section(text: &mut String, section: &str) {
+pub(super) fn push_section(text: &mut String, section: &str) {
     const LEFT_OUT: &str = "\nMore was left out: a comment may not be longer. The text or JSON form has all of it.\n";
     if text.chars().count() + section.chars().count() + LEFT_OUT.len() <= LONGEST {
         text.push_str(section);
@@ -88,12 +88,12 @@ pub fn apply_markdown(stage: Option<&str>, playbook: &str, outcomes: &[HostOutco
     text
 }
 
-fn head(verb: &str, stage: Option<&str>, playbook: &str) -> String {
+pub(super) fn head(verb: &str, stage: Option<&str>, playbook: &str) -> String {
     let stage = stage.map(|stage| format!(", stage {}", code(stage))).unwrap_or_default();
     format!("### Stockade {verb}: {}{stage}\n\n", code(playbook))
 }
 
-fn open(text: &mut String, summary: &str) {
+pub(super) fn open(text: &mut String, summary: &str) {
     text.push_str(&format!("\n<details><summary>{}</summary>\n", html(&one_line(summary))));
 }
 
@@ -141,7 +141,7 @@ fn step_markdown(text: &mut String, step: &StepPlan, notes: &[&Note<'_>]) {
 }
 
 /// A code span that its content cannot end.
-fn code(content: &str) -> String {
+pub(super) fn code(content: &str) -> String {
     let content = one_line(content);
     let ticks = "`".repeat(longest_run(&content) + 1);
     // A space on both sides is taken off again; without it a leading or
@@ -154,12 +154,12 @@ fn code(content: &str) -> String {
 }
 
 /// A code span in a table, where a pipe ends the cell even inside a code span.
-fn cell(content: &str) -> String {
+pub(super) fn cell(content: &str) -> String {
     code(content).replace('|', "\\|")
 }
 
 /// A fenced block that its content cannot end.
-fn fence(text: &mut String, language: &str, content: &str) {
+pub(super) fn fence(text: &mut String, language: &str, content: &str) {
     let content = visible(content);
     let ticks = "`".repeat((longest_run(&content) + 1).max(3));
     text.push_str(&format!("\n{ticks}{language}\n{}\n{ticks}\n", content.trim_end_matches('\n')));
@@ -171,7 +171,7 @@ fn longest_run(content: &str) -> usize {
 }
 
 /// Text that stands in HTML or in running text: nothing in it is markup.
-fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

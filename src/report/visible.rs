@@ -41,7 +41,9 @@ pub fn last_lines(text: &str, count: usize) -> Vec<String> {
     lines[skipped..].iter().map(|line| redrawn(line)).filter(|line| !line.is_empty()).collect()
 }
 
-fn hidden(c: char) -> bool {
+/// Whether a character is not shown as it is: a control, or one that changes the
+/// direction of writing or ends a line unseen.
+pub(super) fn hidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         || matches!(c, '\u{2028}' | '\u{2029}')

@@ -1,6 +1,7 @@
 //! What several test programs share: hosts to test on.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod audits;
 pub mod files;
 pub mod project;
 pub mod relay;
