@@ -67,7 +67,8 @@ pub struct AuditArgs {
     select: SelectArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// All hosts of the inventory, where the playbook does not say which it is for.
+    /// All hosts of the inventory, whichever the playbook is for; without it, those of the playbook, or all where it
+    /// does not say which it is for.
     #[arg(long)]
     all_hosts: bool,
     /// Only controls up to this level: 1 is safe anywhere, 2 is stricter. Sets the variable 'level' where the playbook
@@ -145,11 +146,9 @@ impl AuditArgs {
     /// Reads all that the command line names.
     fn asked(&self) -> anyhow::Result<Asked> {
         let mut select = self.select.clone();
-        if self.all_hosts && select.limit_mut().is_empty() {
-            select.limit_mut().push("all".to_owned());
-        }
+        let playbook = crate::playbook::load(&self.playbook, &kind_names()).map_err(InputErrors)?;
+        select.all_hosts = self.all_hosts || playbook.hosts.is_empty();
         if let Some(level) = self.level {
-            let playbook = crate::playbook::load(&self.playbook, &kind_names()).map_err(InputErrors)?;
             let given = select.vars.iter().any(|var| var.starts_with("level="));
             if playbook.variables().contains("level") && !given {
                 select.vars.push(format!("level={level}"));

@@ -55,11 +55,21 @@ pub struct SelectArgs {
     /// Sets a variable, above all other places; the value is read as TOML if it is TOML, else as text.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
+    /// Whether all hosts of the inventory are meant, whichever the playbook is for.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(super) all_hosts: bool,
 }
 
 /// The names of all kinds.
 pub fn kind_names() -> Vec<&'static str> {
     KINDS.iter().map(|kind| kind.name).collect()
+}
+
+/// The word for all hosts of an inventory.
+fn all_hosts() -> Node {
+    let source = Source::new("all hosts", "all");
+    Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) }
 }
 
 impl HostArgs {
@@ -68,10 +78,8 @@ impl HostArgs {
     /// # Errors
     /// All that is wrong with the inventory or the names.
     pub fn targets(&self) -> Result<Vec<Target>, InputErrors> {
-        let source = Source::new("all hosts", "all");
-        let all = Node { span: Span { range: 0..3, source }, value: NodeValue::String("all".to_owned()) };
         let inventory = self.inventory(false).map_err(InputErrors)?;
-        let hosts = inventory.select(&[all], &self.limit).map_err(InputErrors)?;
+        let hosts = inventory.select(&[all_hosts()], &self.limit).map_err(InputErrors)?;
         Ok(hosts.iter().map(|host| self.target(host)).collect())
     }
 
@@ -153,7 +161,9 @@ impl SelectArgs {
             Some(Selection { playbook, hosts, inputs: Vec::new() })
         };
         let Some(inventory) = inventory else { return (without_hosts(playbook, &cli), errors) };
-        let hosts = match inventory.select(&playbook.hosts, &self.at.limit) {
+        let all = [all_hosts()];
+        let meant = if self.all_hosts { &all[..] } else { &playbook.hosts };
+        let hosts = match inventory.select(meant, &self.at.limit) {
             Ok(hosts) => hosts,
             Err(found) => {
                 errors.extend(found);
