@@ -126,5 +126,8 @@ fn overrides_are_told(project: &Project) {
     // Who would be shut out is told before anything is done.
     project.playbook(&step("option = \"AllowGroups\", value = \"nobody-at-all\""));
     let ran = project.run(&["plan", "site.toml"]);
-    assert!(ran.code == 1 && ran.err.contains("does not cover ubuntu"), "{ran:?}");
+    assert!(
+        ran.code == 1 && ran.err.contains("(sshd AllowGroups)") && ran.err.contains("does not cover ubuntu"),
+        "{ran:?}"
+    );
 }

@@ -412,7 +412,8 @@ fn units(renderer: &mut Renderer<'_>, node: Option<&Node>) -> Vec<UnitName> {
 
 /// `file /etc/motd`: the kind, and what tells this one from others.
 pub(super) fn default_name(kind: &str, table: &Node) -> String {
-    let telling = ["path", "name", "names", "key", "unit", "user", "value"].into_iter().find_map(|key| table.get(key));
+    let telling =
+        ["path", "name", "names", "key", "option", "unit", "user", "value"].into_iter().find_map(|key| table.get(key));
     let what = telling.and_then(|node| match &node.value {
         NodeValue::String(text) => Some(text.clone()),
         NodeValue::Array(items) => Some(items.iter().filter_map(Node::as_str).collect::<Vec<_>>().join(", ")),
