@@ -1,7 +1,7 @@
 //! What a judgement stands on: the questions of a step, with what the host answered.
 
 use super::{Evidence, Source};
-use crate::observe::{HostState, Known, Package, PathState, Queries, Query};
+use crate::observe::{HostState, Known, Package, PathState, Queries, Query, Text};
 use crate::plan::Override;
 
 /// How many lines, and how many bytes, of what the host said are kept of one thing.
@@ -103,6 +103,10 @@ fn answer(query: &Query, host: &HostState) -> Option<(Source, String, String)> {
         }
         Query::Run(run) => match host.output(run).ok()? {
             Known::Is(output) => {
+                // The program's own shell texts say nothing to a reader.
+                if run.text == Text::Own && run.argv.iter().any(|word| word.contains('\n')) {
+                    return None;
+                }
                 let words: Vec<&str> = match run.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     ["sh", "-c", text] => vec![text],
                     ref words => words.to_vec(),

@@ -183,6 +183,10 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
     };
     match &step.outcome {
         Err(PlanError::State(error)) => judgement.reason = Some(error.to_string()),
+        Err(PlanError::Missing(why)) => {
+            judgement.status = Status::NotApplicable;
+            judgement.reason = Some(why.clone());
+        }
         Err(PlanError::Refused(why)) => {
             judgement.status = Status::Fail;
             judgement.actual.clone_from(why);
@@ -276,6 +280,9 @@ fn of_plan(plan: &StepPlan, judgement: &mut Judgement) {
     };
     if !plan.changes.is_empty() && finding.is_none() {
         judgement.expected = format!("{} ({})", side(|change| change.after.as_ref()), judgement.expected);
+    }
+    if let Some(finding) = finding {
+        judgement.actual.clone_from(&finding.actual);
     }
     if plan.action != Action::None {
         let what = if plan.changes.is_empty() { String::new() } else { format!(": {}", side(|c| c.after.as_ref())) };

@@ -3,13 +3,10 @@
 use super::records::RecordArgs;
 use super::{Exit, operator};
 use crate::audit::{Report, Trend};
-use crate::records::{FORMAT_VERSION, HostRun, Run};
+use crate::records::{AUDIT, FORMAT_VERSION, HostRun, Run};
 use crate::report::{self, Console};
 use crate::values::hex;
 use std::collections::BTreeMap;
-
-/// The verb of a record of an audit.
-pub(super) const VERB: &str = "audit";
 
 /// How many earlier scores a report shows.
 const SHOWN: usize = 50;
@@ -37,7 +34,7 @@ pub(super) fn keep(args: &RecordArgs, report: &Report) -> anyhow::Result<()> {
         id: format!("{}-{}", time.strftime("%Y%m%dT%H%M%S%3fZ"), hex(&random)),
         time: report.time.clone(),
         who: operator::who(),
-        verb: VERB.to_owned(),
+        verb: AUDIT.to_owned(),
         playbook: report.playbook.clone(),
         inputs: String::new(),
         stage: report.stage.clone(),
@@ -57,7 +54,7 @@ pub(super) fn trends(args: &RecordArgs, playbook: &str) -> anyhow::Result<BTreeM
     if !args.given() {
         return Ok(trends);
     }
-    for run in args.store()?.runs()?.into_iter().filter(|run| run.verb == VERB && run.playbook == playbook) {
+    for run in args.store()?.runs()?.into_iter().filter(|run| run.verb == AUDIT && run.playbook == playbook) {
         for host in run.hosts {
             let score = host.score.map(|score| Trend { time: run.time.clone(), score });
             trends.entry(host.name).or_default().extend(score);
@@ -73,7 +70,7 @@ pub(super) fn trends(args: &RecordArgs, playbook: &str) -> anyhow::Result<BTreeM
 /// The records cannot be read.
 pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &mut Console) -> anyhow::Result<Exit> {
     let mut runs = args.store()?.runs()?;
-    runs.retain(|run| run.verb == VERB);
+    runs.retain(|run| run.verb == AUDIT);
     if let Some(name) = host {
         runs.iter_mut().for_each(|run| run.hosts.retain(|host| host.name == name));
         runs.retain(|run| !run.hosts.is_empty());

@@ -9,7 +9,7 @@ use super::select::kind_names;
 use crate::apply::RunMetadata;
 use crate::engine::InputErrors;
 use crate::plan::StepPlan;
-use crate::records::{FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
+use crate::records::{AUDIT, FORMAT_VERSION, HostRun, LocalStore, Lock, Place, RecordsError, RedisStore, Run, Store};
 use crate::report::{self, Console, Event, HostOutcome, HostStatus, Reporter, StepStatus};
 use crate::transport::Target;
 use crate::values::{Secret, hex};
@@ -271,7 +271,7 @@ fn line(step: &StepPlan) -> String {
 /// The records cannot be read.
 pub(super) fn list(args: &RecordArgs, host: Option<&str>, json: bool, console: &mut Console) -> anyhow::Result<Exit> {
     let mut runs = args.store()?.runs()?;
-    runs.retain(|run| run.verb != super::audit_records::VERB);
+    runs.retain(|run| run.verb != AUDIT);
     if let Some(name) = host {
         runs.iter_mut().for_each(|run| run.hosts.retain(|host| host.name == name));
         runs.retain(|run| !run.hosts.is_empty());

@@ -72,7 +72,7 @@ fn differs(step: &DesiredStep, content: &PredictedState, state: &PredictedState)
         Ok(planned) if matches!(planned.action(), Action::None | Action::Unknown | Action::Run) => None,
         Ok(planned) if is_open(&planned) => None,
         Ok(planned) => Some(differences(&planned)),
-        Err(PlanError::Refused(why)) => Some(format!(" ({why})")),
+        Err(PlanError::Refused(why) | PlanError::Missing(why)) => Some(format!(" ({why})")),
         Err(PlanError::State(_)) => None,
     }
 }

@@ -130,7 +130,9 @@ fn remains(step: &DesiredStep, plan: &StepPlan, state: &PredictedState) -> Optio
         Ok(planned) if plan.kind == "service" && stays_stopped(&planned) => Some(differences(&planned)),
         Ok(planned) if is_open(&planned) => None,
         Ok(planned) => Some(differences(&planned)),
-        Err(PlanError::Refused(why)) if !why.contains("known after") => Some(format!(" ({why})")),
+        Err(PlanError::Refused(why) | PlanError::Missing(why)) if !why.contains("known after") => {
+            Some(format!(" ({why})"))
+        }
         // What was not asked cannot be known.
         Err(_) => None,
     }

@@ -211,6 +211,10 @@ pub enum PlanError {
     /// What is wanted would do harm or cannot be: nothing is touched (exit code 1).
     #[error("{0}")]
     Refused(String),
+    /// What the step is about is not on the host (exit code 1); for an audit, it
+    /// does not belong there.
+    #[error("{0}")]
+    Missing(String),
     /// The host could not tell what must be known (exit code 3).
     #[error(transparent)]
     State(#[from] StateError),

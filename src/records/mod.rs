@@ -22,6 +22,9 @@ use std::path::PathBuf;
 /// The version of the form of a record; one of another is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// The verb of a record of an audit.
+pub const AUDIT: &str = "audit";
+
 /// How many runs a store keeps; the oldest go first.
 const KEPT: usize = 10_000;
 

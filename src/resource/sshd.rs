@@ -101,8 +101,8 @@ struct Failing {
 
 /// What a step must do.
 enum Verdict {
-    /// Nothing.
-    Right,
+    /// Nothing; for whom sshd was asked last, and what it does for them.
+    Right(Option<(String, String)>),
     /// Nothing, and why.
     Left(String),
     /// It is decided when its turn comes; what it depends on.
@@ -126,7 +126,7 @@ impl Sshd {
                 if let Some(on) = host.appears_by(&program) {
                     return Ok(Verdict::Open(on.to_owned()));
                 }
-                return Err(PlanError::Refused(format!(
+                return Err(PlanError::Missing(format!(
                     "there is no {PROGRAM} on the host: add a step before this one: package = {{ name = \"openssh-server\" }}"
                 )));
             }
@@ -154,8 +154,11 @@ impl Sshd {
         }
         let is_for_some = found.iter().any(|(_, _, values)| found.iter().any(|(_, _, other)| other != values));
         Ok(match found.into_iter().find(|(_, holds, _)| !holds) {
-            _ if desired.is_let_in => Verdict::Right,
-            None => Verdict::Right,
+            _ if desired.is_let_in => Verdict::Right(None),
+            None => Verdict::Right(judged.users.last().map(|(user, values)| {
+                let values = written.as_ref().or_else(|| values.get(&self.keyword)).cloned().unwrap_or_default();
+                (user.clone(), shown(&values))
+            })),
             Some((user, _, values)) => {
                 let failing = Failing { user: user.clone(), before: shown(&values) };
                 Verdict::Wrong { failing, values: desired.values, is_for_some }
@@ -198,6 +201,18 @@ impl Sshd {
                 rule::allow(host, judged, &self.keyword, value, *with_login, &[users?, groups?]).map(Some)?
             }
         })
+    }
+
+    /// What sshd does for a user, for audits.
+    fn finding(&self, verdict: crate::plan::Verdict, user: &str, value: &str) -> Finding {
+        Finding {
+            verdict,
+            expected: format!("{} {}", self.option, self.rule.shown().unwrap_or_default()).trim_end().to_owned(),
+            actual: format!("{} {value}", self.option),
+            command: format!("sshd -T -C user={user},host=localhost,addr=127.0.0.1"),
+            said: format!("{} {value}", self.keyword),
+            remedy: Vec::new(),
+        }
     }
 
     /// The words of a list for who logs in.
@@ -247,7 +262,10 @@ impl Resource for Sshd {
     fn plan(&self, host: &PredictedState) -> Result<Planned, PlanError> {
         let mut planned = Planned::nothing();
         let (failing, values, is_for_some) = match self.verdict(host)? {
-            Verdict::Right => return Ok(planned),
+            Verdict::Right(found) => {
+                planned.finding = found.map(|(user, value)| self.finding(crate::plan::Verdict::Holds, &user, &value));
+                return Ok(planned);
+            }
             Verdict::Left(why) => {
                 planned.finding = Some(Finding {
                     verdict: crate::plan::Verdict::NotApplicable(why.clone()),
@@ -268,6 +286,7 @@ impl Resource for Sshd {
             Verdict::Wrong { failing, values, is_for_some } => (failing, values, is_for_some),
         };
         let after = shown(&values);
+        let finding = self.finding(crate::plan::Verdict::Fails, &failing.user, &failing.before);
         if let Some(planned) = text_file::left_open(host, &self.target.path, (&self.option, Some(&after)))? {
             return Ok(planned);
         }
@@ -283,8 +302,10 @@ impl Resource for Sshd {
         };
         // The drop-in says it, and sshd does something else: `in_force` tells by what.
         if text == file.text {
+            planned.finding = Some(finding);
             return Ok(planned);
         }
+        planned.finding = Some(Finding { expected: format!("{} {after}", self.option), ..finding });
         planned.change(self.option.as_str(), Some(failing.before), Some(after));
         if is_for_some {
             planned.notes.push(format!("judged by what sshd does for {}", failing.user));
@@ -298,10 +319,10 @@ impl Resource for Sshd {
         let (failing, values) = match self.verdict(host)? {
             Verdict::Wrong { failing, values, .. } => (Some(failing), values),
             // What a step of this run has written may be overridden for some.
-            Verdict::Right if host.written_by(path).is_some() => {
+            Verdict::Right(_) if host.written_by(path).is_some() => {
                 (None, in_force::written(host, &self.keyword, self.several())?.unwrap_or_default())
             }
-            Verdict::Right | Verdict::Left(_) | Verdict::Open(_) => return Ok(InForce::default()),
+            Verdict::Right(_) | Verdict::Left(_) | Verdict::Open(_) => return Ok(InForce::default()),
         };
         let lines: Vec<String> = values.iter().map(|value| format!("{} {value}", self.option)).collect();
         let mut found = match (&lines[..], &values[..]) {
