@@ -9,7 +9,7 @@ use super::answers::{answers, query, text};
 use super::wanted::{known_of, pending_names, wanted};
 use crate::observe::{HostState, PredictedState, Queries, Query, files_read};
 use crate::plan::{DesiredAtTurn, DesiredStep, MayMake, PendingNames, PlanError, Planned, StepAbout};
-use crate::playbook::{FactsAtTurn, Later, Piece, Probe, ProbeAnswers, ProbeQuestion};
+use crate::playbook::{Deferred, FactsAtTurn, Piece, Probe, ProbeAnswers, ProbeQuestion};
 use crate::resource::{self, Resource};
 use crate::stage::Stage;
 use crate::values::{Diagnostic, Node};
@@ -40,14 +40,14 @@ fn parts(
                 Ok(step) => steps.push(step),
                 Err(found) => errors.extend(found),
             },
-            Piece::Later(later) => steps.push(at_its_turn(*later, stage, decided)),
+            Piece::Deferred(later) => steps.push(at_its_turn(*later, stage, decided)),
         }
     }
     if errors.is_empty() { Ok(steps) } else { Err(errors) }
 }
 
 /// A step that stands for what it becomes at its turn.
-fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> DesiredStep {
+fn at_its_turn(later: Deferred, stage: Option<&Arc<Stage>>, decided: &Decided) -> DesiredStep {
     DesiredStep {
         id: later.id(),
         name: later.name(),
@@ -68,7 +68,7 @@ fn at_its_turn(later: Later, stage: Option<&Arc<Stage>>, decided: &Decided) -> D
 /// A step that probes or facts decide.
 #[derive(Debug)]
 struct ProbedStep {
-    later: Later,
+    later: Deferred,
     stage: Option<Arc<Stage>>,
     /// The probes, and what the step will need as far as that is known before
     /// any probe is answered: so that one observation is enough.
@@ -80,7 +80,7 @@ struct ProbedStep {
 }
 
 impl ProbedStep {
-    fn new(later: Later, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
+    fn new(later: Deferred, stage: Option<Arc<Stage>>, decided: Decided) -> ProbedStep {
         let mut asks = Queries::new();
         let (foreseen, inner) = later.foreseen();
         let probes = || later.probes().iter().chain(&inner);

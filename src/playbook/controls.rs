@@ -26,7 +26,7 @@ pub struct ControlStep {
 pub struct PlaybookControl {
     /// The control.
     pub control: Arc<Control>,
-    /// The `when` of its steps and of the `use` steps around them, each once.
+    /// The `when` of its first step, with those of the `use` steps around it.
     pub conditions: Vec<String>,
 }
 
@@ -83,12 +83,8 @@ fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: 
             continue;
         }
         let Some(control) = control else { continue };
-        match found.iter_mut().find(|known| known.control.id == control.id) {
-            None => found.push(PlaybookControl { control: Arc::clone(control), conditions }),
-            Some(known) => {
-                conditions.retain(|condition| !known.conditions.contains(condition));
-                known.conditions.extend(conditions);
-            }
+        if !found.iter().any(|known| known.control.id == control.id) {
+            found.push(PlaybookControl { control: Arc::clone(control), conditions });
         }
     }
 }

@@ -9,10 +9,10 @@ mod bundled;
 mod changes;
 mod code;
 mod controls;
+mod deferred;
 mod facts;
 mod fault;
 mod files;
-mod later;
 mod literal;
 mod load;
 mod members;
@@ -28,9 +28,9 @@ mod template;
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use changes::Follower;
 pub use controls::{ControlStep, PlaybookControl};
+pub use deferred::{Deferred, Piece, StepAtTurn};
 pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;
-pub use later::{Later, Piece, StepAtTurn};
 pub use probes::{PROBE_KINDS, PROBE_OPTIONS, Probe, ProbeAnswers, ProbeField, ProbeKind, ProbeQuestion};
 pub use reference::{TEMPLATE_FILTERS, TEMPLATE_FUNCTIONS, TEMPLATE_TESTS, TemplateWord};
 
@@ -212,7 +212,7 @@ impl Playbook {
     /// All that is wrong for this host and is known to be before any probe is answered.
     pub fn pieces(&self, host: &HostScope) -> Result<Vec<Piece>, Vec<Diagnostic>> {
         let (mut pieces, mut errors) = self.rendered(host, Depth::AtTurn);
-        if pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
+        if pieces.iter().any(|piece| matches!(piece, Piece::Deferred(_))) {
             errors.extend(self.rendered(host, Depth::All).1);
         }
         let mut any_follows = false;
@@ -230,7 +230,7 @@ impl Playbook {
         steps.playbook(&self.unit, &scope);
         let (pieces, mut errors) = (steps.pieces, steps.errors);
         // What is left for its turn is judged where nothing is.
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Later(_))) {
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Deferred(_))) {
             let steps: Vec<&Step> = pieces.iter().filter_map(Piece::step).collect();
             errors.extend(changes::check(&self.unit, &steps));
         }

@@ -1,9 +1,9 @@
 //! From the model to the steps of one host.
 
 use super::changes::named;
+use super::deferred::{Deferred, Piece};
 use super::facts::{speaking_variables, step_speaks};
 use super::files::{Folder, Record, StepFiles};
-use super::later::{Later, Piece};
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, rendered};
 use super::renderer::{Rendered, Renderer};
@@ -119,7 +119,7 @@ impl<'a> Steps<'a> {
             };
             let speaks = tracks_facts && step_speaks(step, &speaking, &files());
             if self.depth == Depth::AtTurn && (speaks || !unit.probes.is_empty()) {
-                self.pieces.push(Piece::Later(Box::new(Later {
+                self.pieces.push(Piece::Deferred(Box::new(Deferred {
                     unit: Arc::clone(unit),
                     number,
                     item: None,
@@ -169,15 +169,15 @@ impl<'a> Steps<'a> {
     }
 
     /// Renders what was left for its turn, as far as the scope tells.
-    pub fn later(&mut self, later: &Later, scope: &Arc<Scope>) {
+    pub fn later(&mut self, later: &Deferred, scope: &Arc<Scope>) {
         let Some(step) = later.step() else { return };
         match (&step.each, &later.item) {
             (Some(_), Some((index, item))) => self.of_item(step, scope, &later.above, *index, item.clone()),
             // Each item has a turn of its own.
             (Some(each), None) if self.depth == Depth::AtTurn => {
                 for (index, item) in self.items(each, scope).into_iter().enumerate() {
-                    let later = Later { item: Some((index, item)), ..later.clone() };
-                    self.pieces.push(Piece::Later(Box::new(later)));
+                    let later = Deferred { item: Some((index, item)), ..later.clone() };
+                    self.pieces.push(Piece::Deferred(Box::new(later)));
                 }
             }
             _ => self.step(step, scope, &later.above),

@@ -25,13 +25,13 @@ pub enum Piece {
     /// A step.
     Step(Box<Step>),
     /// What is decided when its turn comes.
-    Later(Box<Later>),
+    Deferred(Box<Deferred>),
 }
 
 /// A `[[step]]` of a playbook with probes, or one that speaks of facts which a
 /// step may change, or one item of its `each`.
 #[derive(Debug, Clone)]
-pub struct Later {
+pub struct Deferred {
     pub(super) unit: Arc<Unit>,
     pub(super) number: usize,
     pub(super) item: Option<(usize, Var)>,
@@ -55,7 +55,7 @@ pub struct StepAtTurn {
     pub errors: Vec<Diagnostic>,
 }
 
-impl Later {
+impl Deferred {
     /// See [`Step::id`].
     pub fn id(&self) -> String {
         match &self.item {
@@ -180,7 +180,7 @@ impl Piece {
     pub(super) fn follow(&mut self, outline: &Arc<Outline>) {
         match self {
             Piece::Step(step) => step.followed_by = outline.followers_of(step),
-            Piece::Later(later) => later.outline = Arc::clone(outline),
+            Piece::Deferred(later) => later.outline = Arc::clone(outline),
         }
     }
 
@@ -188,7 +188,7 @@ impl Piece {
     pub(super) fn step(&self) -> Option<&Step> {
         match self {
             Piece::Step(step) => Some(step),
-            Piece::Later(_) => None,
+            Piece::Deferred(_) => None,
         }
     }
 
@@ -196,7 +196,7 @@ impl Piece {
     pub fn files(&self) -> Option<&StepFiles> {
         match self {
             Piece::Step(step) => Some(&step.files),
-            Piece::Later(_) => None,
+            Piece::Deferred(_) => None,
         }
     }
 
@@ -204,7 +204,7 @@ impl Piece {
     pub fn into_step(self) -> Option<Step> {
         match self {
             Piece::Step(step) => Some(*step),
-            Piece::Later(_) => None,
+            Piece::Deferred(_) => None,
         }
     }
 }
