@@ -236,8 +236,20 @@ fn every_format_tells_of_a_host_that_cannot_be_audited() {
     let mut text = std::fs::read_to_string(&inventory).unwrap();
     text.push_str("\n[hosts.gone]\naddress = \"127.0.0.1\"\nport = 1\n");
     std::fs::write(&inventory, text).unwrap();
+    let hostile = "[[step]]\ncontrol = { id = \"H1\", title = \"What a host says is shown with care\", severity = \"low\" }\n\
+                   inspect = { script = \"checks/hostile.sh\", says = \"nothing\" }\n";
+    project.write(
+        "checks/hostile.sh",
+        "printf '\\033]0;owned\\007<script>alert(1)</script> \\342\\200\\256 ]]> | ` &amp;\\n'; exit 1\n",
+    );
+    project.write("site.toml", &format!("{PLAYBOOK}{hostile}"));
     for format in ["text", "json", "sarif", "junit", "html", "markdown"] {
         let ran = project.run(&["audit", "site.toml", "--format", format]);
+        assert!(ran.out.contains("owned"), "{format}: {ran:?}");
+        assert!(!ran.out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{format}: {ran:?}");
+        if ["junit", "html", "markdown"].contains(&format) {
+            assert!(!ran.out.contains("<script>alert"), "{format}: {ran:?}");
+        }
         assert_eq!(ran.code, 4, "{format}: {ran:?}");
         assert!(ran.out.contains("gone"), "{format}: {ran:?}");
         assert!(ran.out.contains("The message of the day is ours"), "{format}: {ran:?}");
