@@ -17,6 +17,12 @@ pub(super) const KIND: Kind = Kind {
         Field::required("key", Type::String, "the name, such as \"net.ipv4.ip_forward\" or \"net/ipv4/ip_forward\""),
         Field::optional("value", Type::Scalar, "the value; true and false mean 1 and 0"),
         Field::optional(
+            "accept",
+            Type::Strings,
+            "other values that are as good: where the running kernel has one of them, it stays and is persisted in \
+             place of 'value'",
+        ),
+        Field::optional(
             "state",
             Type::Enum(&["present", "absent"]),
             "default \"present\"; \"absent\" removes the file and leaves the live value until the next boot",
@@ -42,6 +48,8 @@ struct Sysctl {
     path: AbsPath,
     /// None: the file shall be absent.
     value: Option<String>,
+    /// Values that stay where the running kernel has them.
+    accept: Vec<String>,
     live: bool,
     ignore_missing: bool,
 }
@@ -49,7 +57,7 @@ struct Sysctl {
 fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
     let key: Option<SysctlKey> = args.parse("key");
     let value = if args.absent() {
-        for field in ["value", "live", "ignore_missing"] {
+        for field in ["value", "accept", "live", "ignore_missing"] {
             if args.node(field).is_some() {
                 args.refuse(field, format!("'{field}' has no meaning with state = \"absent\""));
             }
@@ -69,11 +77,12 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
         }
         Some(value)
     };
+    let accept = args.parse_list::<String>("accept").iter().map(|value| normal(value)).collect();
     let live = args.bool("live").unwrap_or(true);
     let ignore_missing = args.bool("ignore_missing").unwrap_or(false);
     let key = key?;
     let path = format!("/etc/sysctl.d/99-zz-stockade-{}.conf", key.as_str().replace('/', "-")).parse().ok()?;
-    Some(Box::new(Sysctl { key, path, value, live, ignore_missing }))
+    Some(Box::new(Sysctl { key, path, value, accept, live, ignore_missing }))
 }
 
 /// The kernel separates several numbers by tabs, people by spaces.
@@ -100,6 +109,7 @@ impl Resource for Sysctl {
             return Ok(planned);
         };
         let now = host.sysctl(&self.key)?;
+        let value = self.accepted(host, now).unwrap_or(value);
         if now.is_none() && !host.sysctl_may_appear() {
             if self.ignore_missing {
                 let mut planned = Planned::nothing();
@@ -130,13 +140,15 @@ impl Resource for Sysctl {
     }
 
     fn live_parameter(&self) -> Option<(&SysctlKey, &str)> {
-        let value = self.value.as_deref().filter(|_| self.live)?;
+        // Which of several values it is, only the host tells.
+        let value = self.value.as_deref().filter(|_| self.live && self.accept.is_empty())?;
         Some((&self.key, value))
     }
 
     fn in_force(&self, host: &PredictedState) -> Result<InForce, PlanError> {
         match &self.value {
             Some(value) if host.sysctl(&self.key)?.is_some() || !self.ignore_missing => {
+                let value = self.accepted(host, host.sysctl(&self.key)?).unwrap_or(value);
                 in_force::parameter(host, &self.path, self.key.as_str(), value)
             }
             _ => Ok(InForce::default()),
@@ -149,6 +161,12 @@ fn refused_path(path: &str) -> PlanError {
 }
 
 impl Sysctl {
+    /// The value among [`Sysctl::accept`] that the running kernel has and keeps.
+    fn accepted(&self, host: &PredictedState, now: Option<&str>) -> Option<&String> {
+        let now = now.filter(|_| host.sysctl_set_with(&self.key).is_none_or(SetWith::is_certain))?;
+        self.accept.iter().find(|value| in_force::is_value(now, value))
+    }
+
     /// Sets the live value, where it is another one or will be, and those that
     /// the kernel changes with it.
     fn set_live(
