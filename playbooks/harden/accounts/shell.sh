@@ -1,0 +1,52 @@
+#!/bin/sh
+# Judges what shells of logins set, in the order in which they read their files.
+#
+#   shell.sh umask | timeout
+set -u
+export LC_ALL=C
+
+fail() { echo "$1"; exit 2; }
+set -- "${1:-}" /etc/profile
+for file in /etc/profile.d/*.sh; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+for file in /etc/bash.bashrc /etc/zsh/zshenv /etc/zsh/zprofile /etc/zsh/zshrc /root/.profile /root/.bash_profile /root/.bashrc; do
+  [ ! -e "$file" ] || set -- "$@" "$file"
+done
+what=$1
+shift
+for file; do [ ! -e "$file" ] || [ -r "$file" ] || fail "$file cannot be read"; done
+[ -e "$1" ] || shift
+
+case $what in
+  umask)
+    found=$(awk '
+      /^[ \t]*umask[ \t]+[0-7]+/ {
+        mask = $0; sub(/^[ \t]*umask[ \t]+/, "", mask); sub(/[^0-7].*/, "", mask)
+        own = substr("000" mask, length(mask) + 1); group = substr(own, 2, 1); other = substr(own, 3, 1)
+        if (!(group ~ /[2367]/ && other == "7")) print FILENAME ":" FNR ": umask " mask " is weaker than 027"
+        else if (FILENAME ~ /^\/etc\/prof/) some = 1
+      }
+      END { if (!some) print "no file of login shells sets a umask of 027 or stricter" }' "$@") || fail "the files of shells cannot be read"
+    mask=$(awk '$1 == "UMASK" { print $2 }' /etc/login.defs 2>/dev/null | tail -n 1)
+    case ${mask:-022} in *[2367]7) ;; *) found="${found:+$found
+}/etc/login.defs: UMASK is ${mask:-022, by default}" ;; esac
+    right="new files are not for others" wrong="new files may be for others" ;;
+  timeout)
+    found=$(awk '
+      { sub(/^[ \t]*#.*/, "") }
+      match($0, /TMOUT=[0-9]+/) {
+        seconds = substr($0, RSTART + 6, RLENGTH - 6) + 0
+        if (seconds < 1 || seconds > 900) print FILENAME ":" FNR ": TMOUT is " seconds ", not 1 to 900"
+        else if (FILENAME ~ /^\/etc\/prof/) some = 1
+      }
+      /readonly[ \t]+.*TMOUT|(typeset|declare)[ \t]+-[a-z]*r[a-z]*[ \t]+.*TMOUT/ { fixed = 1 }
+      END {
+        if (!some) print "no file of login shells sets TMOUT to 1 to 900 seconds"
+        else if (!fixed) print "TMOUT is not readonly"
+      }' "$@") || fail "the files of shells cannot be read"
+    right="shells that nobody uses end" wrong="shells that nobody uses stay" ;;
+  *) fail "shell.sh does not know '$what'" ;;
+esac
+[ -n "$found" ] || { echo "$right"; exit 0; }
+echo "$wrong"
+printf '%s\n' "$found" | head -n 40
+exit 1
