@@ -49,6 +49,8 @@ pub static BUNDLED: &[BundledFile] = bundle![
     ("playbooks", "harden/kernel/network.sh"),
     ("playbooks", "harden/kernel/playbook.toml"),
     ("playbooks", "harden/ssh/playbook.toml"),
+    ("playbooks", "harden/updates/playbook.toml"),
+    ("playbooks", "harden/updates/updates.sh"),
     ("playbooks", "redis/playbook.toml"),
     ("templates", "redis/redis.conf.tera"),
     ("templates", "redis/sandbox.conf"),
