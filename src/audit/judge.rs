@@ -176,7 +176,7 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
         status: Status::Error,
         expected: step.about.described.clone(),
         actual: String::new(),
-        evidence: step.evidence.clone(),
+        evidence: step.evidence.iter().filter(|found| is_about(step, found)).cloned().collect(),
         remedy: Vec::new(),
         reason: None,
         place: step.span.as_ref().map(place),
@@ -207,6 +207,13 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
         judgement.remedy.push(format!("this is reported and never changed: {why}"));
     }
     judgement
+}
+
+/// Whether evidence is about what a step describes: of the paths that are looked
+/// at for its sake, those that it names.
+fn is_about(step: &JudgedStep, found: &Evidence) -> bool {
+    let words = step.about.described.split(|c: char| c.is_whitespace() || c == ',');
+    found.source != Source::Path || words.filter(|word| word.len() > 4).any(|word| found.at.contains(word))
 }
 
 /// What a look found that no operation is planned for.
@@ -268,7 +275,8 @@ fn of_plan(plan: &StepPlan, judgement: &mut Judgement) {
         judgement.reason = Some("live, not persisted".to_owned());
     }
     if let Some(diff) = plan.diff.as_ref().filter(|_| !plan.sensitive) {
-        let at = diff.lines().find_map(|line| line.strip_prefix("--- ")).unwrap_or(&plan.name);
+        let named = |mark: &str| diff.lines().find_map(|line| line.strip_prefix(mark)).filter(|at| *at != "/dev/null");
+        let at = named("+++ ").or_else(|| named("--- ")).unwrap_or(&plan.name);
         judgement.evidence.push(Evidence { source: Source::Path, at: short(at), said: short(diff) });
     }
     let overridden: Vec<String> = plan.overridden.iter().map(ToString::to_string).collect();
