@@ -371,6 +371,7 @@ impl Schemas {
                     let is = |ty: &Value| match ty.as_str().unwrap() {
                         "null" => value.is_null(),
                         "string" => value.is_string(),
+                        "boolean" => value.is_boolean(),
                         "array" => value.is_array(),
                         "object" => value.is_object(),
                         "number" => value.is_number(),
