@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Makes docs/images/plan.svg: a plan and its apply as a terminal shows them, from
-# a run of docs/images/site.toml against a lab host that is started for it.
+# a run of docs/images/site.toml against a lab host that is started for it; and
+# docs/images/audit-*.png: the page of an audit in a browser, of a sample.
 #   docs/images.sh [PROGRAM]     target/debug/stockade unless told
-# Needs a Docker engine, python3 and script(1). The picture suits light and dark.
+# Needs a Docker engine, python3, script(1), node, chromium and cargo. The first picture
+# suits light and dark.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stockade=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/debug/stockade}")
@@ -88,3 +90,7 @@ with open(out, "w", encoding="utf-8") as file:
     file.write(svg + "\n".join(text) + "\n</svg>\n")
 PYTHON
 echo "docs/images/plan.svg is made" >&2
+
+cd "$root"
+UPDATE_IMAGES=1 cargo test --locked -p stockade --test integration audit_html::the_pictures -- --include-ignored >&2
+echo "docs/images/audit-*.png are made" >&2

@@ -11,6 +11,7 @@ mod tables;
 mod accounts;
 mod apply;
 mod audit;
+mod audit_html;
 mod book;
 mod check;
 mod completions;

@@ -29,6 +29,7 @@ install_missing() {
   have redis-server || missing+=(redis-server)
   have node || missing+=(nodejs)
   have npm || missing+=(npm)
+  have chromium || missing+=(chromium)
   have script || missing+=(bsdutils)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -n "$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null)" ] || missing+=(faketime)
