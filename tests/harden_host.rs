@@ -1,0 +1,349 @@
+//! The profiles `harden/kernel`, `harden/filesystem`, `harden/accounts` and
+//! `harden/updates` on real hosts: what they change is asked of the host's own
+//! tools, what they report is shown with faults that were made there, and `undo`
+//! takes all of it back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a host that cannot be used must stop the test
+
+use crate::support::project::Project;
+use std::collections::BTreeMap;
+
+/// What is in /etc and how it may be used, without what programs make anew by themselves.
+fn etc(project: &Project) -> String {
+    project.on_host(
+        "cd /etc; find . ! -name '.pwd.lock' ! -name 'ld.so.cache' -printf '%p %y %m %u %g %l\\n' | sort; \
+         find . -type f ! -name '.pwd.lock' ! -name 'ld.so.cache' -exec sha256sum {} + | sort -k 2",
+    )
+}
+
+/// An audit: per control its status, and what was found.
+fn audit(project: &Project, profile: &str, more: &[&str]) -> BTreeMap<String, (String, String)> {
+    let arguments: Vec<&str> =
+        ["audit", profile, "--all-hosts", "--format", "json"].into_iter().chain(more.iter().copied()).collect();
+    let ran = project.run(&arguments);
+    assert!(ran.code == 0 || ran.code == 2, "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let results = report["hosts"][0]["results"].as_array().unwrap_or_else(|| panic!("{report:#}"));
+    let text = |result: &serde_json::Value, field: &str| result[field].as_str().unwrap_or_default().to_owned();
+    results
+        .iter()
+        .map(|result| {
+            (text(result, "id"), (text(result, "status"), format!("{} {}", text(result, "actual"), result["evidence"])))
+        })
+        .collect()
+}
+
+/// Asserts the status of controls, and parts of what was found of each.
+fn stands(found: &BTreeMap<String, (String, String)>, wanted: &[(&str, &str, &[&str])]) {
+    for (id, status, parts) in wanted {
+        let (is, said) = found.get(*id).unwrap_or_else(|| panic!("no {id} in {found:#?}"));
+        assert_eq!(is, status, "{id}: {said}");
+        for part in *parts {
+            assert!(said.contains(part), "{id}: '{part}' in {said}");
+        }
+    }
+}
+
+/// Applies a profile and expects that nothing is left; the apply is one.
+fn converge(project: &Project, profile: &str, with: &str) {
+    project.playbook(&format!("[[step]]\nuse = \"{profile}\"\nwith = {{ {with} }}\n"));
+    project.converge();
+}
+
+fn undo(project: &Project) {
+    let name = project.host.name.clone();
+    project.done(&["undo", &name, "--yes"]);
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
+    let project = Project::new();
+    let sysctl = |key: &str| project.on_host(&format!("cat /proc/sys/{key}"));
+    project.on_host("sysctl -qw net.ipv4.conf.eth0.send_redirects=1 net.ipv4.conf.default.rp_filter=2");
+    let before = etc(&project);
+
+    // A container has no kernel of its own: only its network is judged.
+    let found = audit(&project, "harden/kernel", &[]);
+    stands(
+        &found,
+        &[
+            ("K1", "not_applicable", &[]),
+            ("K6", "not_applicable", &[]),
+            ("K4", "fail", &["no line gives * a hard limit of 0"]),
+            ("K9", "fail", &["eth0: IPv4 redirects are sent"]),
+            ("K13", "fail", &["no known program of this host needs it"]),
+        ],
+    );
+    converge(&project, "harden/kernel", "level = 2");
+    for (key, value) in [
+        ("net/ipv4/ip_forward", "0"),
+        ("net/ipv4/conf/all/accept_redirects", "0"),
+        ("net/ipv4/conf/eth0/accept_redirects", "0"),
+        ("net/ipv4/conf/eth0/send_redirects", "0"),
+        ("net/ipv6/conf/eth0/accept_redirects", "0"),
+        ("net/ipv6/conf/default/accept_ra", "0"),
+        ("net/ipv4/conf/all/rp_filter", "1"),
+        // A value that does as well stays.
+        ("net/ipv4/conf/default/rp_filter", "2"),
+        ("net/ipv4/conf/all/log_martians", "1"),
+        ("net/ipv4/tcp_syncookies", "1"),
+    ] {
+        assert_eq!(sysctl(key), value, "{key}");
+    }
+    assert!(project.on_host("cat /etc/ufw/sysctl.conf").contains("\nnet/ipv4/conf/all/log_martians=1\n"));
+    stands(
+        &audit(&project, "harden/kernel", &[]),
+        &[
+            ("K4", "pass", &[]),
+            ("K9", "pass", &[]),
+            ("K10", "pass", &[]),
+            ("K11", "pass", &[]),
+            ("K12", "pass", &[]),
+            ("K13", "pass", &[]),
+        ],
+    );
+    project.on_host(
+        "echo '* hard core unlimited' >/etc/security/limits.d/zzz.conf; echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra",
+    );
+    stands(
+        &audit(&project, "harden/kernel", &[]),
+        &[("K4", "fail", &["/etc/security/limits.d/zzz.conf:1"]), ("K12", "not_live", &[])],
+    );
+    project.on_host("rm /etc/security/limits.d/zzz.conf; echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra");
+    undo(&project);
+    assert_eq!(before, etc(&project));
+    assert_eq!(sysctl("net/ipv4/conf/eth0/send_redirects"), "1");
+    assert_eq!(sysctl("net/ipv4/ip_forward"), "1");
+
+    // What Docker needs stays, and what a kernel of its own gets is written for the next boot.
+    project.on_host("printf '#!/bin/sh\n' >/usr/bin/dockerd; chmod 755 /usr/bin/dockerd");
+    converge(&project, "harden/kernel", "own_kernel = true, live = false");
+    assert_eq!(sysctl("net/ipv4/ip_forward"), "1");
+    assert_eq!(
+        project.on_host("cat /etc/sysctl.d/99-zz-stockade-net.ipv4.ip_forward.conf /etc/sysctl.d/99-zz-stockade-kernel.kptr_restrict.conf"),
+        "net.ipv4.ip_forward = 1\nkernel.kptr_restrict = 2"
+    );
+    undo(&project);
+    project.on_host("rm /usr/bin/dockerd");
+
+    // Files: modes get stricter and never wider, what the walk finds is left as it is.
+    project.on_host(
+        "chmod 666 /etc/shells; chmod 600 /etc/group-; chmod 755 /etc/cron.d; \
+         echo 'tmpfs /tmp tmpfs rw,size=64m 0 0' >>/etc/fstab; systemctl daemon-reload; mount /tmp; \
+         cp /bin/true /usr/local/bin/back; chmod 4755 /usr/local/bin/back; cp /bin/true /usr/local/bin/declared; chmod 4755 /usr/local/bin/declared; \
+         touch /opt/open; chmod 666 /opt/open; mkdir /opt/all; chmod 777 /opt/all; touch '/opt/of nobody'; chown 4242 '/opt/of nobody'",
+    );
+    let before = etc(&project);
+    let own = &["--var", "own_kernel=true", "--var", "accepted=[\"/usr/local/bin/declared\"]"];
+    stands(
+        &audit(&project, "harden/filesystem", own),
+        &[
+            ("F2", "fail", &["/tmp is mounted without nodev"]),
+            ("F3", "fail", &["/etc/shells: has mode 666"]),
+            (
+                "F4",
+                "fail",
+                &[
+                    "/usr/local/bin/back",
+                    "/opt/open: everybody can write",
+                    "/opt/all",
+                    "/opt/of nobody: belongs to nobody",
+                ],
+            ),
+            ("F5", "fail", &["/etc/cron.d: has mode 755"]),
+        ],
+    );
+    assert!(!audit(&project, "harden/filesystem", own)["F4"].1.contains("/usr/local/bin/declared: runs"));
+    converge(&project, "harden/filesystem", "own_kernel = true");
+    assert_eq!(project.on_host("stat -c '%a %G' /etc/shells /etc/group- /etc/cron.d"), "644 root\n600 root\n700 root");
+    let options = project.on_host("awk '$2 == \"/tmp\" { print $4 }' /proc/mounts");
+    assert!(options.contains("nosuid") && options.contains("nodev"), "{options}");
+    assert!(project.on_host("cat /etc/modprobe.d/stockade-cramfs.conf").contains("install cramfs /bin/false"));
+    assert_eq!(project.on_host("stat -c %a /usr/local/bin/back /opt/open /opt/all"), "4755\n666\n777");
+    stands(
+        &audit(&project, "harden/filesystem", own),
+        &[("F1", "pass", &[]), ("F2", "pass", &[]), ("F3", "pass", &[]), ("F5", "pass", &[])],
+    );
+    project.on_host("rm -rf /usr/local/bin/back /opt/open /opt/all '/opt/of nobody'");
+    stands(&audit(&project, "harden/filesystem", own), &[("F4", "pass", &[])]);
+    undo(&project);
+    assert_eq!(before, etc(&project));
+}
+
+#[test]
+#[ignore = "starts lab hosts: tests/run.sh runs it"]
+fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
+    let project = Project::new();
+    // Packages of these names that bring no files: the host's own sources need not answer.
+    project.on_host("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*");
+    let script = include_str!("fixtures/local-repository.sh");
+    project.host.exec_with_input(&["sh", "-c", "cat >/root/repository.sh"], script.as_bytes()).unwrap();
+    let packages = "libpam-pwquality 1.0\nunattended-upgrades 1.0\n";
+    let made =
+        project.host.exec_with_input(&["sh", "/root/repository.sh", "/srv/repository"], packages.as_bytes()).unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    project.on_host(
+        "useradd -m -s /bin/bash ada; echo 'ada:Correct-Horse-9' | chpasswd; chmod 755 /home/ada; \
+         install -d -o ada -g ada -m 755 /home/ada/.ssh; touch /home/ada/.ssh/authorized_keys; chown ada: /home/ada/.ssh/authorized_keys; \
+         chmod 664 /home/ada/.ssh/authorized_keys; sed -i 's/^UMASK.*/UMASK\t\t077/' /etc/login.defs",
+    );
+    let before = etc(&project);
+    let home = "stat -c %a /home/ada /home/ada/.ssh /home/ada/.ssh/authorized_keys";
+    stands(
+        &audit(&project, "harden/accounts", &[]),
+        &[
+            ("A5", "fail", &["/home/ada"]),
+            ("A7", "fail", &["ada: its password lasts 99999 days"]),
+            ("A9", "fail", &["nullok"]),
+            ("A10", "fail", &["/etc/pam.d/sshd: no pam_faillock preauth"]),
+            ("A11", "fail", &["there is no logfile"]),
+            ("A13", "fail", &["pam_pwhistory does not come before pam_unix"]),
+            ("A14", "fail", &["pam_wheel"]),
+            ("A15", "fail", &["TMOUT"]),
+            ("A19", "fail", &["umask"]),
+            // The account that logs in here may use sudo without password.
+            ("A20", "pass", &[]),
+        ],
+    );
+    converge(&project, "harden/accounts", "level = 1");
+    assert_eq!(project.on_host(home), "750\n700\n600");
+    // What is stricter than demanded stays.
+    assert_eq!(
+        project.on_host("awk '$1 == \"UMASK\" || $1 == \"PASS_MAX_DAYS\" { print $2 }' /etc/login.defs | sort"),
+        "077\n365"
+    );
+    assert_eq!(project.on_host("bash -lc umask; bash -ic 'echo $TMOUT' 2>/dev/null"), "0027\n900");
+    // Five failed passwords lock, as PAM itself has it; the way in by key stays.
+    project.on_host("runuser -u nobody -- sh -c 'for n in 1 2 3 4 5 6; do echo wrong | su ada -c true; done' 2>/dev/null; usermod -aG sudo nobody");
+    project.on_host("for n in 1 2 3 4 5 6; do echo wrong | runuser -u nobody -- su ada -c true 2>/dev/null || :; done");
+    assert!(project.on_host("faillock --user ada | grep -c ' V$' || :").parse::<u32>().unwrap() >= 5);
+    project.done(&["plan", "site.toml"]);
+    project.on_host("faillock --user ada --reset; gpasswd -d nobody sudo >/dev/null");
+    project.on_host("echo ada:Other-Staple-77 | chpasswd");
+    let refused = project.host.exec(&["sh", "-c", "echo ada:Correct-Horse-9 | chpasswd"]).unwrap();
+    assert!(!refused.status.success(), "a password that is remembered is not taken again");
+    stands(
+        &audit(&project, "harden/accounts", &[]),
+        &[
+            ("A1", "pass", &[]),
+            ("A2", "pass", &[]),
+            ("A3", "pass", &[]),
+            ("A4", "pass", &[]),
+            ("A5", "pass", &[]),
+            ("A6", "pass", &[]),
+            ("A8", "pass", &[]),
+            ("A10", "pass", &[]),
+            ("A11", "pass", &[]),
+            ("A12", "not_applicable", &[]),
+            ("A13", "pass", &[]),
+            ("A14", "pass", &[]),
+            ("A15", "pass", &[]),
+            ("A16", "pass", &[]),
+            ("A19", "pass", &[]),
+            // The package of this test brings no module.
+            ("A9", "fail", &["pam_pwquality does not come before pam_unix"]),
+        ],
+    );
+    reports_of_accounts(&project);
+    undo(&project);
+    let after = etc(&project);
+    for gone in ["stockade", "pam_faillock", "pam_pwhistory"] {
+        assert_eq!(
+            project.on_host(&format!(
+                "grep -rl {gone} /etc/pam.d /etc/sudoers.d /etc/profile.d /usr/share/pam-configs || :"
+            )),
+            "",
+            "{gone}"
+        );
+    }
+    let of_pam = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("./pam.d/") || line.contains("./login.defs") || line.contains("./sudoers"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_pam(&before), of_pam(&after));
+    project.on_host("DEBIAN_FRONTEND=noninteractive pam-auth-update --package 2>/dev/null");
+    assert_eq!(of_pam(&before), of_pam(&etc(&project)), "pam-auth-update finds its files as it has left them");
+    updates(&project);
+}
+
+/// Faults of accounts, each reported and left as it is.
+fn reports_of_accounts(project: &Project) {
+    project.on_host(
+        "cp -a /etc/passwd /root/passwd; cp -a /etc/shadow /root/shadow; cp -a /etc/group /root/group; cp -a /etc/sudoers /root/sudoers; \
+         printf 'toor:x:0:0::/root:/bin/bash\\nopen::1300:1300::/:/bin/sh\\ntwin:x:1300:9999::/nonexistent:/usr/sbin/nologin\\nsvc:x:900:100::/:/bin/bash\\n' >>/etc/passwd; \
+         printf 'old:$1$abc$def:20000:0:99999:7:::\\n' >>/etc/shadow; printf 'docker:x:1400:ada\\n' >>/etc/group; \
+         printf 'ada ALL=(ALL) NOPASSWD: ALL\\nDefaults:ada !authenticate\\n' >>/etc/sudoers; touch /home/ada/.netrc; chmod 777 /home; \
+         mkdir -p /usr/local/bin; chmod 777 /usr/local/bin; sed -i 's/deny = 5/deny = 50/' /etc/security/faillock.conf; echo 'umask 000' >/etc/profile.d/zzz.sh",
+    );
+    stands(
+        &audit(project, "harden/accounts", &[]),
+        &[
+            ("A1", "fail", &["toor: has UID 0"]),
+            ("A2", "fail", &["open: no password is needed"]),
+            ("A3", "fail", &["twin: the UID 1300", "there is no group 9999"]),
+            ("A4", "fail", &["svc: a system account with the shell /bin/bash"]),
+            ("A5", "fail", &["/home above its home has mode 777"]),
+            ("A6", "fail", &["/home/ada/.netrc"]),
+            ("A8", "fail", &["old: its password has a weak hash"]),
+            ("A10", "fail", &["deny is 50"]),
+            ("A11", "fail", &["no password is asked for"]),
+            ("A12", "fail", &["ada: is root by way of the group docker"]),
+            ("A16", "fail", &["/usr/local/bin: has mode 777"]),
+            ("A19", "fail", &["/etc/profile.d/zzz.sh:1"]),
+            ("A20", "fail", &["ada: "]),
+        ],
+    );
+    let declared = ["--var", "nopasswd=[\"ada\"]", "--var", "docker_users=[\"ada\"]"];
+    stands(&audit(project, "harden/accounts", &declared), &[("A12", "pass", &[]), ("A20", "pass", &[])]);
+    project.on_host("echo 'no rule' >>/etc/sudoers.d/zz-broken; chmod 440 /etc/sudoers.d/zz-broken");
+    let broken = project.on_host("visudo -c 2>&1 | head -n 1 || :");
+    assert!(!broken.is_empty());
+    project.on_host(
+        "rm /etc/sudoers.d/zz-broken /home/ada/.netrc /etc/profile.d/zzz.sh; chmod 755 /home /usr/local/bin; sed -i 's/deny = 50/deny = 5/' /etc/security/faillock.conf; \
+         for file in passwd shadow group sudoers; do cp -a /root/$file /etc/$file; done",
+    );
+}
+
+/// Updates: what is set, and what is reported.
+fn updates(project: &Project) {
+    let before = etc(project);
+    stands(
+        &audit(project, "harden/updates", &[]),
+        &[
+            ("U1", "fail", &["APT::Periodic::Unattended-Upgrade is not set"]),
+            ("U2", "fail", &["no origin of security updates"]),
+            ("U3", "pass", &[]),
+            // The repository of this test is [trusted=yes].
+            ("U4", "fail", &["/etc/apt/sources.list.d/local.list:1: takes packages without signature"]),
+            ("U8", "pass", &[]),
+        ],
+    );
+    converge(project, "harden/updates", "automatic_reboot = \"03:30\"");
+    let set = project.on_host("apt-config dump | grep -e '^APT::Periodic::Un' -e Reboot-Time -e 'Pattern::'");
+    for part in ["APT::Periodic::Unattended-Upgrade \"1\";", "Reboot-Time \"03:30\"", "${distro_codename}-security"] {
+        assert!(set.contains(part), "{part}: {set}");
+    }
+    assert_eq!(
+        project.on_host(
+            "systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer; systemctl is-active apt-daily-upgrade.timer"
+        ),
+        "enabled\nenabled\nactive"
+    );
+    project.on_host("apt-mark hold unattended-upgrades; touch /run/reboot-required; echo 'APT::Get::AllowUnauthenticated \"true\";' >/etc/apt/apt.conf.d/99bad; echo key >/etc/apt/trusted.gpg.d/bob.gpg");
+    stands(
+        &audit(project, "harden/updates", &["--var", "automatic_reboot=\"03:30\""]),
+        &[
+            ("U1", "pass", &[]),
+            ("U2", "pass", &[]),
+            ("U3", "fail", &["packages ask for a restart"]),
+            ("U4", "fail", &["AllowUnauthenticated is true", "bob.gpg"]),
+            ("U8", "fail", &["unattended-upgrades: is held"]),
+        ],
+    );
+    project.on_host("apt-mark unhold unattended-upgrades; rm /run/reboot-required /etc/apt/apt.conf.d/99bad /etc/apt/trusted.gpg.d/bob.gpg");
+    undo(project);
+    assert_eq!(before, etc(project));
+}
