@@ -22,8 +22,9 @@
   const show = (form, rows, noun, matches) => {
     let shown = 0;
     for (const row of rows) {
-      row.hidden = !matches(row);
-      if (!row.hidden) shown += 1;
+      const hidden = !matches(row);
+      if (row.hidden !== hidden) row.hidden = hidden;
+      if (!hidden) shown += 1;
     }
     form.elements.shown.textContent = `${shown} of ${rows.length} ${noun} shown`;
   };
