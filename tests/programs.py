@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,6 +49,7 @@ LEFT_OUT = [
             "refusals::an_immutable_file_is_refused_with_what_to_do",
         ],
     ),
+    ("chromium", shutil.which("chromium") is not None, ["audit_html::"]),
     (
         "golang-github-docker-docker-dev and python3-yaml of Debian 12",
         os.path.exists("/usr/share/gocode/src/github.com/docker/docker/api/swagger.yaml")

@@ -46,6 +46,7 @@ enum Document {
     Stage,
     Roles,
     Gateway,
+    Waivers,
 }
 
 fn document(text: &str) -> Option<Document> {
@@ -56,6 +57,7 @@ fn document(text: &str) -> Option<Document> {
         (has("[env"), Document::Stage),
         (has("[role."), Document::Roles),
         (has("[[issuers]]"), Document::Gateway),
+        (has("[[waiver]]"), Document::Waivers),
     ];
     found.into_iter().find_map(|(yes, document)| yes.then_some(document))
 }
@@ -65,7 +67,7 @@ pub fn assert_toml_is_read() {
     for (page, block) in all().filter(|(_, block)| block.info == "toml") {
         let place = format!("{page}:{}", block.line);
         let document = document(&block.text).unwrap_or_else(|| {
-            panic!("{place}: neither a playbook, an inventory, a stage, roles nor a gateway's file")
+            panic!("{place}: neither a playbook, an inventory, a stage, roles, waivers nor a gateway's file")
         });
         let dir = tempfile::tempdir().unwrap();
         let (code, said) = check(dir.path(), &document, &block.text);
@@ -131,6 +133,18 @@ fn check(dir: &Path, document: &Document, text: &str) -> (Option<i32>, String) {
             put("inventory.toml", one_host);
             put("stages/prod.toml", text);
             command.args(["--stage", "prod"]);
+        }
+        Document::Waivers => {
+            // No host answers there: what is wrong with waivers is told before one is asked.
+            let step = "[[step]]\ncontrol = { id = \"S17\", title = \"x\", severity = \"low\" }\n";
+            put("playbook.toml", &format!("{step}directory = {{ path = \"/srv\" }}\n"));
+            put("waivers.toml", text);
+            command = program(dir);
+            command.args(["audit", "playbook.toml", "--host", "127.0.0.1:1", "--waivers", "waivers.toml"]);
+            let output = command.output().unwrap();
+            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+            // Unreachable, and not wrong input.
+            return (output.status.code().map(|code| if code == 4 { 0 } else { code }), said);
         }
         Document::Roles | Document::Gateway => {
             command = Command::new(gateway_program());
