@@ -27,6 +27,7 @@ mod faults;
 mod follows;
 mod gateway_host;
 mod guard;
+mod harden_docker;
 mod harden_host;
 mod harden_ssh;
 mod in_force;

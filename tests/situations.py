@@ -32,7 +32,7 @@ TOPICS = [
     ),
     ("files as they are", ["edits", "on_host"], ["file", "line", "setting", "replace", "block"]),
     ("texts of the operator", ["texts"], ["check"]),
-    ("changes of access", ["guard", "lockout", "harden_ssh"], ["firewall"]),
+    ("changes of access", ["guard", "lockout", "harden_ssh", "harden_docker"], ["firewall"]),
     ("what is said", ["words"], ["playbooks"]),
     ("what an operation answers", [], ["operations", "sandbox"]),
     ("what runs leave", ["faults", "resume", "undo"], []),
