@@ -20,7 +20,7 @@ pub struct Report {
     pub playbook: String,
     /// The stage, where all hosts have the same.
     pub stage: Option<String>,
-    /// The level that was audited; none: every level.
+    /// The level that was asked for; none: the playbook's own.
     pub level: Option<u8>,
     /// What was compared with, where a baseline was given: when that audit began.
     pub baseline: Option<String>,

@@ -142,7 +142,8 @@ fn check(dir: &Path, document: &Document, text: &str) -> (Option<i32>, String) {
             command = program(dir);
             command.args(["audit", "playbook.toml", "--host", "127.0.0.1:1", "--waivers", "waivers.toml"]);
             let output = command.output().unwrap();
-            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+            let said =
+                [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
             // Unreachable, and not wrong input.
             return (output.status.code().map(|code| if code == 4 { 0 } else { code }), said);
         }

@@ -256,5 +256,5 @@ pub(super) fn drift_words(report: &Report) -> String {
 
 /// The level of an audit in words.
 pub(super) fn level_words(report: &Report) -> String {
-    report.level.map_or_else(|| "every level".to_owned(), |level| format!("level {level}"))
+    report.level.map_or_else(|| "the level of the playbook".to_owned(), |level| format!("level {level}"))
 }
