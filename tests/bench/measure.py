@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 import time
 
+import audits
 import safety
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -162,12 +163,12 @@ def environment(work):
 ENV = {}
 
 
-def checked(command, **options):
+def checked(command, codes=(0,), **options):
     """Runs a command to its end; its output when it went well, else the end."""
     words = [str(word) for word in command]
     options.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV or None, **options)
-    if done.returncode != 0:
+    if done.returncode not in codes:
         sys.exit(f"{' '.join(words[:4])} … ended with {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout
 
@@ -234,7 +235,7 @@ def pyinfra_says_unchanged(output):
     return bool(totals) and totals[-1][3:5] == ["-", "-"] and totals[-1][5] == totals[-1][2]
 
 
-def memory_peak(command):
+def memory_peak(command, codes=(0,)):
     """Largest resident set of a process, in MiB, read until it ends."""
     words = [str(word) for word in command]
     with subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
@@ -246,7 +247,7 @@ def memory_peak(command):
                 if "Name:\tstockade\n" in status:
                     peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))])
             time.sleep(0.001)
-    if process.returncode != 0 or peak == 0:
+    if process.returncode not in codes or peak == 0:
         sys.exit(f"{' '.join(words[:3])} … ended with {process.returncode}, peak {peak}")
     return peak / 1024
 
@@ -438,9 +439,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--first-runs", type=int, default=3)
     parser.add_argument("--hosts", type=int, default=20)
-    parser.add_argument("--only", choices=["rivals", "first", "fleet", "safety"], action="append")
+    parser.add_argument("--only", choices=["rivals", "first", "fleet", "safety", "audit"], action="append")
     args = parser.parse_args()
-    parts = args.only or ["rivals", "first", "fleet", "safety"]
+    parts = args.only or ["rivals", "first", "fleet", "safety", "audit"]
     with tempfile.TemporaryDirectory(prefix="stockade-bench-") as folder:
         work = pathlib.Path(folder)
         (work / "home").mkdir()
@@ -458,6 +459,8 @@ def main():
                 fleet(tools, lab, work, args.runs, args.hosts, report)
             if "safety" in parts:
                 safe(tools, lab, work, args.runs, report)
+            if "audit" in parts:
+                audits.audits(sys.modules[__name__], tools, lab, work, args.runs, report)
             report.close()
         finally:
             down = [tools.stockade, "lab", "down", "--all", "--dir", work / "lab"]

@@ -2,7 +2,7 @@
 # The benchmark: stockade against ssh, pyinfra, Ansible and a shell script on
 # lab hosts. Prints a Markdown report; ends with 1 when a target is missed.
 #   tests/bench/run.sh [--runs N] [--first-runs N] [--hosts N] [--base B]
-#                      [--only rivals|first|fleet|safety]...
+#                      [--only rivals|first|fleet|safety|audit]...
 # Ansible and pyinfra go into a virtual environment outside the repository:
 # $STOCKADE_BENCH_VENV, or stockade/bench-venv in the user's cache.
 set -euo pipefail
