@@ -9,7 +9,7 @@ use super::prepare::Run;
 use super::selection::SelectedHost;
 use super::{RunFailed, is_unreachable};
 use crate::audit::{self, Demand, HostReport, JudgedStep};
-use crate::observe::{HostState, PredictedState, Queries};
+use crate::observe::{HostState, PredictedState, Queries, Query};
 use crate::plan::{DesiredAtTurn, DesiredStep, PlanError, StepPlan, plan_host, queries};
 use crate::report::Event;
 use crate::transport::Connector;
@@ -148,12 +148,18 @@ fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedStat
             Some(error) => judged(Err(error.error)),
             None => judged(Err(PlanError::Refused("this cannot be judged".to_owned()))),
         },
-        Ok(forecast) if !forecast.follow_up_queries.is_empty() && !last => Looked::Asks(forecast.follow_up_queries),
+        Ok(forecast) if needs_more(&forecast.follow_up_queries) && !last => Looked::Asks(forecast.follow_up_queries),
         Ok(forecast) => match forecast.plan.steps.into_iter().find(|plan| plan.id == step.id) {
             Some(plan) => judged(Ok(plan)),
             None => Looked::Judged(Vec::new()),
         },
     }
+}
+
+/// Whether answers are missing that a judgement needs: what apt would do besides is
+/// none of its business, and each simulation takes a host a second.
+fn needs_more(queries: &Queries) -> bool {
+    queries.iter().any(|query| !matches!(query, Query::Transaction(_)))
 }
 
 fn judged_step(step: &DesiredStep, outcome: Result<StepPlan, PlanError>, state: &HostState) -> JudgedStep {

@@ -34,13 +34,48 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     ask_packages(&mut script, queries);
     ask_units_and_kernel(&mut script, queries);
     ask_syntax(&mut script, queries);
-    if runs(queries).next().is_some() {
+    ask_runs(&mut script, queries);
+    script
+}
+
+/// How many commands run at a time, where there are many.
+const AT_A_TIME: usize = 4;
+
+/// Runs all commands. Many are split into groups that run side by side: the first
+/// writes to a pipe that is read when the next one, whose output a variable holds,
+/// has ended, and so on. So answers do not mix, and no file is made for them.
+fn ask_runs(script: &mut Script, queries: &Queries) {
+    let all: Vec<(usize, &Run)> = runs(queries).enumerate().collect();
+    if !all.is_empty() {
         script.line(RUN_TEXT).line("LIMIT=60");
     }
-    for (number, run) in runs(queries).enumerate() {
-        script.run(run_command(number, run));
+    let many = all.iter().filter(|(_, run)| run.text == Text::Around).count();
+    if many < 2 * AT_A_TIME {
+        for (number, run) in all {
+            script.run(run_command(number, run));
+        }
+        return;
     }
-    script
+    let mut groups: [Vec<Command>; AT_A_TIME] = Default::default();
+    let mut next = (0..AT_A_TIME).cycle();
+    for (number, run) in all {
+        // Others are few, and may print what a variable does not hold.
+        let place = if run.text == Text::Around { next.next().unwrap_or_default() } else { 0 };
+        if let Some(group) = groups.get_mut(place) {
+            group.push(run_command(number, run));
+        }
+    }
+    let last = groups.len() - 1;
+    for (place, group) in groups.into_iter().enumerate() {
+        script.line("{");
+        for command in group {
+            script.run(command);
+        }
+        script.line(if place == last { "} 3>&1 </dev/null" } else { "} 3>&1 </dev/null | { o=$(" });
+    }
+    for _ in 0..last {
+        script.line("); cat; printf '%s\\n' \"$o\"; }");
+    }
 }
 
 /// The words of the queries of one sort, in their order.
