@@ -306,3 +306,34 @@ fn what_is_wrong_with_a_control_is_told_with_its_place() {
     let told = ran(program(folder.path()).args(["check", "site.toml"]));
     assert!(told.code == 1 && told.err.contains("described twice"), "{told:?}");
 }
+
+#[test]
+fn the_profile_of_a_server_has_every_control_with_its_sources_and_reason() {
+    let kinds: Vec<&str> = stockade::resource::KINDS.iter().map(|kind| kind.name).collect();
+    let profile = stockade::playbook::load(std::path::Path::new("harden/server"), &kinds).unwrap();
+    let controls = profile.controls();
+    let has = |id: &str| controls.iter().any(|found| found.control.id == id);
+    let parts = [
+        ("S", 20),
+        ("A", 12),
+        ("K", 13),
+        ("F", 6),
+        ("W", 7),
+        ("U", 6),
+        ("L", 6),
+        ("D", 10),
+        ("C", 6),
+        ("T", 1),
+        ("B", 3),
+    ];
+    for (letter, count) in parts {
+        for number in 1..=count {
+            assert!(has(&format!("{letter}{number}")), "{letter}{number} is missing");
+        }
+    }
+    for found in &controls {
+        let control = &found.control;
+        assert!(control.title.is_some() && control.rationale.is_some() && !control.refs.is_empty(), "{control:?}");
+        assert!(control.group.starts_with("harden/"), "{control:?}");
+    }
+}
