@@ -9,16 +9,23 @@ set -u
 export LC_ALL=C
 
 fail() { echo "$1"; exit 2; }
-[ -r /proc/self/mounts ] || fail "/proc/self/mounts cannot be read"
+[ -r /proc/self/mountinfo ] || fail "/proc/self/mountinfo cannot be read"
 work=$(mktemp -d) || fail "there is no room for a temporary file"
 trap 'rm -rf "$work"' EXIT
 accepted=" $* "
 
+# A mount is walked already where the same part of its device, or one above it, is. A
+# subvolume of btrfs is a device of its own to find(1), which -xdev keeps it out of.
 awk '
-  $3 ~ /^(ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|tmpfs|overlay|bcachefs)$/ &&
-  $2 !~ /^\/(proc|sys|snap|dev|run\/(user|lock|credentials|docker|containerd|snapd)|var\/lib\/(docker|containerd|containers|kubelet|lxd|incus|snapd))(\/|$)/ &&
-  !($1 in seen) { if ($3 !~ /^(tmpfs|overlay)$/) seen[$1] = 1; print $2 }
-  $2 == "/dev/shm" { print $2 }' /proc/self/mounts >"$work/mounts" || fail "/proc/self/mounts cannot be read"
+  { for (at = 7; at <= NF && $at != "-"; at++); type = $(at + 1); root = $4; path = $5 }
+  path == "/dev/shm" { print path; next }
+  type !~ /^(ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|tmpfs|overlay|bcachefs|nilfs2|virtiofs|9p)$/ { next }
+  path ~ /^\/(proc|sys|snap|dev|run\/(user|lock|credentials|docker|containerd|snapd)|var\/lib\/(docker|containerd|containers|kubelet|lxd|incus|snapd))(\/|$)/ { next }
+  {
+    for (i = 1; i <= count; i++)
+      if (device[i] == $3 && (part[i] == root || type != "btrfs" && index(root "/", part[i] == "/" ? "/" : part[i] "/") == 1)) next
+    device[++count] = $3; part[count] = root; print path
+  }' /proc/self/mountinfo >"$work/mounts" || fail "/proc/self/mountinfo cannot be read"
 [ -s "$work/mounts" ] || fail "no local file system is mounted"
 # Names with blanks are written \040 there: find(1) takes them from a list.
 set --

@@ -22,8 +22,8 @@ said=$(awk '
   }' "$@") || { echo "the limits cannot be read: $said"; exit 2; }
 if [ -x /usr/lib/systemd/systemd-coredump ]; then
   merged=$(systemd-analyze cat-config systemd/coredump.conf) || { echo "systemd-analyze does not tell coredump.conf"; exit 2; }
-  storage=$(printf '%s\n' "$merged" | sed -n 's/^[[:space:]]*Storage[[:space:]]*=[[:space:]]*//p' | tail -n 1)
-  size=$(printf '%s\n' "$merged" | sed -n 's/^[[:space:]]*ProcessSizeMax[[:space:]]*=[[:space:]]*//p' | tail -n 1)
+  storage=$(printf '%s\n' "$merged" | sed -n 's/^[[:space:]]*Storage[[:space:]]*=[[:space:]]*//p' | sed 's/[[:space:]]*$//' | tail -n 1)
+  size=$(printf '%s\n' "$merged" | sed -n 's/^[[:space:]]*ProcessSizeMax[[:space:]]*=[[:space:]]*//p' | sed 's/[[:space:]]*$//' | tail -n 1)
   [ "$storage" = none ] || said="${said:+$said
 }systemd-coredump keeps core files (Storage=${storage:-external, by default})"
   [ "$size" = 0 ] || said="${said:+$said

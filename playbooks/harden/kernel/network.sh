@@ -46,7 +46,9 @@ judge() {
 }
 
 forwarding() {
-  on=$(grep -s . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding) || {
+  # Of IPv4 the value of the interface that a packet comes in by counts alone; of IPv6 that of 'all'.
+  [ -e $v4/all/forwarding ] || { echo "the kernel does not tell whether it forwards"; exit 2; }
+  on=$({ values $v4 forwarding; grep -s . $v6/all/forwarding; } | grep .) || {
     echo "the kernel does not tell whether it forwards"
     exit 2
   }
