@@ -57,7 +57,7 @@ fn what_a_host_prints_cannot_end_an_answer() {
 fn a_host_that_sends_without_an_end_is_given_up() {
     let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
     let error = session.run(&script("cat /dev/zero"), b"", IDLE).unwrap_err();
-    assert!(error.to_string().contains("more than 1 MiB"), "{error}");
+    assert!(error.to_string().contains("more than 32 MiB"), "{error}");
     let mut session = Session::open("here", fake::sandbox("here").unwrap()).unwrap();
     let reply = session.run(&script("head -c 1000000 /dev/zero"), b"", IDLE).unwrap();
     assert_eq!(reply.output.len(), 1_000_000);
