@@ -273,7 +273,7 @@ fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
 fn reports_of_accounts(project: &Project) {
     project.on_host(
         "cp -a /etc/passwd /root/passwd; cp -a /etc/shadow /root/shadow; cp -a /etc/group /root/group; cp -a /etc/sudoers /root/sudoers; \
-         printf 'toor:x:0:0::/root:/bin/bash\\nopen::1300:1300::/:/bin/sh\\ntwin:x:1300:9999::/nonexistent:/usr/sbin/nologin\\nsvc:x:900:100::/:/bin/bash\\n' >>/etc/passwd; \
+         printf 'toor:x:0:0::/root:/bin/bash\\nopen::1300:1300::/:/bin/sh\\ntwin:x:1300:9999::/nonexistent:/usr/sbin/nologin\\nsvc:x:900:100::/:/bin/bash\\nksh:x:901:100::/:/opt/bin/ksh\\nbig:x:70001:100::/srv/big:/opt/bin/ksh\\n' >>/etc/passwd; mkdir -m 777 /srv/big; \
          printf 'old:$1$abc$def:20000:0:99999:7:::\\n' >>/etc/shadow; printf 'docker:x:1400:ada\\n' >>/etc/group; \
          printf 'ada ALL=(ALL) NOPASSWD: ALL\\nDefaults:ada !authenticate\\n' >>/etc/sudoers; touch /home/ada/.netrc; chmod 777 /home; \
          mkdir -p /usr/local/bin; chmod 777 /usr/local/bin; sed -i 's/deny = 5/deny = 50/' /etc/security/faillock.conf; echo 'umask 000' >/etc/profile.d/zzz.sh",
@@ -284,8 +284,8 @@ fn reports_of_accounts(project: &Project) {
             ("A1", "fail", &["toor: has UID 0"]),
             ("A2", "fail", &["open: no password is needed"]),
             ("A3", "fail", &["twin: the UID 1300", "there is no group 9999"]),
-            ("A4", "fail", &["svc: a system account with the shell /bin/bash"]),
-            ("A5", "fail", &["/home above its home has mode 777"]),
+            ("A4", "fail", &["svc: a system account with the shell /bin/bash", "ksh: a system account with the shell"]),
+            ("A5", "fail", &["/home above its home has mode 777", "big: /srv/big has mode 777"]),
             ("A6", "fail", &["/home/ada/.netrc"]),
             ("A8", "fail", &["old: its password has a weak hash"]),
             ("A10", "fail", &["deny is 50"]),
@@ -298,6 +298,23 @@ fn reports_of_accounts(project: &Project) {
     );
     let declared = ["--var", "nopasswd=[\"ada\"]", "--var", "docker_users=[\"ada\"]"];
     stands(&audit(project, "harden/accounts", &declared), &[("A12", "pass", &[]), ("A20", "pass", &[])]);
+    // Each name of a rule is judged, a UID and the members of an alias too; what asks nobody is no way in.
+    project.on_host(
+        "printf 'ada, bob ALL=(ALL) NOPASSWD: ALL\\n#1234 ALL=(ALL) NOPASSWD: ALL\\nUser_Alias OPS = carl, dora\\n\
+         OPS ALL=(ALL) NOPASSWD: ALL\\nDefaults exempt_group=users\\n' >/etc/sudoers.d/names; chmod 440 /etc/sudoers.d/names; \
+         cp -a /etc/pam.d /root/pam.d; sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/sshd; \
+         sed -i '/pam_faillock.so preauth/d' /etc/pam.d/common-auth; echo 'auth required pam_faillock.so preauth' >>/etc/pam.d/common-auth",
+    );
+    stands(
+        &audit(project, "harden/accounts", &declared),
+        &[
+            ("A9", "fail", &["/etc/pam.d/sshd: sufficient pam_permit.so"]),
+            ("A10", "fail", &["/etc/pam.d/sshd: pam_faillock preauth comes after pam_unix"]),
+            ("A11", "fail", &["a group is asked for no password"]),
+            ("A20", "fail", &["bob: ", "#1234: ", "carl: ", "dora: "]),
+        ],
+    );
+    project.on_host("rm -r /etc/sudoers.d/names /etc/pam.d /srv/big; mv /root/pam.d /etc/pam.d");
     project.on_host("echo 'no rule' >>/etc/sudoers.d/zz-broken; chmod 440 /etc/sudoers.d/zz-broken");
     let broken = project.on_host("visudo -c 2>&1 | head -n 1 || :");
     assert!(!broken.is_empty());

@@ -27,12 +27,12 @@ of_login_defs() {
 }
 least=$(of_login_defs UID_MIN 1000)
 
-# Accounts of people: name, uid and home, where the shell lets them in.
+# Accounts of people: name, uid and home, where the shell lets them in. login(1) and
+# sshd start any program as a shell, whether /etc/shells lists it or not.
 people() {
   awk -F: -v least="$least" '
-    FILENAME == "/etc/shells" { if ($0 ~ /^\// && $0 !~ /(nologin|false)$/) shell[$0] = 1; next }
-    ($3 == 0 || $3 >= least) && $3 < 65534 && (($7 in shell) || $7 == "") && $6 ~ /^\/./ { print $1 ":" $3 ":" $6 }
-  ' /etc/shells /etc/passwd || fail "/etc/shells or /etc/passwd cannot be read"
+    ($3 == 0 || $3 >= least) && $3 != 65534 && $3 != 65535 && $7 !~ /\/(nologin|false)$/ && $6 ~ /^\/./ { print $1 ":" $3 ":" $6 }
+  ' /etc/passwd || fail "/etc/passwd cannot be read"
 }
 
 root() {
@@ -76,12 +76,11 @@ names() {
 
 system() {
   found=$(awk -F: -v least="$least" '
-    FILENAME == "/etc/shells" { if ($0 ~ /^\// && $0 !~ /(nologin|false)$/) shell[$0] = 1; next }
     FILENAME == "/etc/shadow" { hash[$1] = $2; next }
     $3 + 0 > 0 && ($3 + 0 < least || $3 == 65534) && $1 !~ /^(sync|shutdown|halt)$/ {
-      if (($7 in shell) || $7 == "") print $1 ": a system account with the shell " ($7 == "" ? "/bin/sh" : $7) " (/etc/passwd:" FNR ")"
+      if ($7 !~ /\/(nologin|false|true|sync)$/) print $1 ": a system account with the shell " ($7 == "" ? "/bin/sh" : $7) " (/etc/passwd:" FNR ")"
       if (($1 in hash) && hash[$1] !~ /^[*!]/) print $1 ": a system account with a password (/etc/shadow)"
-    }' /etc/shells /etc/shadow /etc/passwd) || fail "/etc/shells, /etc/shadow or /etc/passwd cannot be read"
+    }' /etc/shadow /etc/passwd) || fail "/etc/shadow or /etc/passwd cannot be read"
   finish "no system account can log in" "system accounts that can log in"
 }
 

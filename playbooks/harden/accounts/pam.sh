@@ -66,8 +66,12 @@ nullok() {
       lines=$(printf '%s\n' "$lines" | grep 'pam_unix\.so.* nullok')
       [ -z "$lines" ] || bad "$lines"
     done
+    # pam_permit ends a stack as 'required' once others have decided; it must not decide itself.
+    lines=$(stack "$service" auth) || fail "$lines"
+    lines=$(printf '%s\n' "$lines" | grep -E ': (sufficient|\[[^ ]*(success|default)=(done|[0-9]+)[^ ]*\]) [^ ]*pam_permit\.so')
+    [ -z "$lines" ] || bad "$lines"
   done
-  finish "no stack lets an empty password in" "an empty password lets in"
+  finish "no stack lets in without a password" "what is no password lets in"
 }
 
 hash() {
@@ -124,6 +128,14 @@ lockout() {
     for word in preauth authfail; do
       printf '%s\n' "$lines" | grep -q "pam_faillock\.so.* $word\|pam_faillock\.so $word" || bad "/etc/pam.d/$service: no pam_faillock $word in auth"
     done
+    # What counts a failure comes after the module that judges the password, what refuses a locked account before it.
+    order=$(printf '%s\n' "$lines" | sed -n 's/.*pam_faillock\.so.*\(preauth\|authfail\).*/\1/p; s/.*pam_unix\.so.*/unix/p' | tr '\n' ' ')
+    case $order in
+      *unix*preauth*) bad "/etc/pam.d/$service: pam_faillock preauth comes after pam_unix" ;;
+      *authfail*unix*) bad "/etc/pam.d/$service: pam_faillock authfail comes before pam_unix" ;;
+    esac
+    printf '%s\n' "$lines" | grep 'pam_faillock\.so.*preauth' | grep -q ': \(optional\|sufficient\) ' &&
+      bad "/etc/pam.d/$service: the verdict of pam_faillock preauth does not count"
     account=$(stack "$service" account) || fail "$account"
     printf '%s\n' "$account" | grep -q 'pam_faillock\.so' || bad "/etc/pam.d/$service: no pam_faillock in account, so that a success does not reset the count"
     line=$(printf '%s\n' "$lines" | grep 'pam_faillock\.so.*preauth' | head -n 1)
