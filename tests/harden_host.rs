@@ -361,6 +361,29 @@ fn updates(project: &Project) {
         ],
     );
     project.on_host("apt-mark unhold unattended-upgrades; rm /run/reboot-required /etc/apt/apt.conf.d/99bad /etc/apt/trusted.gpg.d/bob.gpg");
+    // Apt takes other words for true, names without regard to case, and values on a line of their own.
+    project.on_host(
+        "printf 'apt::get::allowunauthenticated \"on\";\\nACQUIRE::check-valid-until \"off\";\\napt::periodic::enable \"0\";\\n' >/etc/apt/apt.conf.d/zzz-bad; \
+         echo 'deb [ arch=amd64 Trusted=With ] http://127.0.0.1/a ./' >/etc/apt/sources.list.d/bad.list; \
+         printf 'Types: deb\\nURIs: http://127.0.0.1/b\\nSuites: ./\\nTrusted:\\n  YES\\n' >/etc/apt/sources.list.d/bad.sources",
+    );
+    stands(
+        &audit(project, "harden/updates", &[]),
+        &[
+            ("U1", "fail", &["APT::Periodic::Enable is 0"]),
+            (
+                "U4",
+                "fail",
+                &[
+                    "AllowUnauthenticated is on",
+                    "Check-Valid-Until is off",
+                    "bad.list:1: takes",
+                    "bad.sources:4: takes",
+                ],
+            ),
+        ],
+    );
+    project.on_host("rm /etc/apt/apt.conf.d/zzz-bad /etc/apt/sources.list.d/bad.*");
     undo(project);
     assert_eq!(before, etc(project));
 }

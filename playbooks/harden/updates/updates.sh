@@ -19,8 +19,34 @@ finish() {
   exit 1
 }
 settings_of_apt() { apt-config dump 2>/dev/null || fail "apt-config does not tell apt's settings"; }
-# The last value of a setting, in what apt-config prints.
-value() { printf '%s\n' "$all" | sed -n "s/^$1 \"\(.*\)\";\$/\1/p" | tail -n 1; }
+# The last value of a setting, in what apt-config prints: names have no case.
+value() {
+  printf '%s\n' "$all" | awk -v key="$1" 'index(tolower($0), tolower(key) " \"") == 1 { sub(/^[^ ]+ "/, ""); sub(/";$/, ""); last = $0 } END { print last }'
+}
+# Whether apt takes a value for true, or for false (StringToBool of apt-pkg).
+is_true() { case $1 in [Yy][Ee][Ss] | [Tt][Rr][Uu][Ee] | [Ww][Ii][Tt][Hh] | [Oo][Nn] | [Ee][Nn][Aa][Bb][Ll][Ee] | [1-9]* | 0[!0]*) ;; *) return 1 ;; esac; }
+is_false() { case $1 in [Nn][Oo] | [Ff][Aa][Ll][Ss][Ee] | [Ww][Ii][Tt][Hh][Oo][Uu][Tt] | [Oo][Ff][Ff] | [Dd][Ii][Ss][Aa][Bb][Ll][Ee] | 0) ;; *) return 1 ;; esac; }
+# The lines of a file of sources that take packages without signature, in either form;
+# a field of the second may have its value on a line of its own.
+unsigned() {
+  awk '
+    function judge(value) {
+      gsub(/[ \t]/, "", value)
+      if (value ~ /^(yes|true|with|on|enable|0*[1-9][0-9]*)$/) { print FILENAME ":" at ": takes packages without signature"; field = 0 }
+    }
+    { line = tolower($0) }
+    FILENAME ~ /\.list$/ {
+      if (line !~ /^[ \t]*deb(-src)?[ \t]+\[/) next
+      at = FNR; sub(/^[^[]*\[/, "", line); sub(/\].*/, "", line)
+      count = split(line, option, /[ \t]+/)
+      for (i = 1; i <= count; i++) if (option[i] ~ /^(trusted|allow-insecure|allow-weak)[+-]?=/) { sub(/^[^=]*=/, "", option[i]); judge(option[i]) }
+      next
+    }
+    line ~ /^#/ { next }
+    line ~ /^[^ \t]/ { field = 0 }
+    line ~ /^(trusted|allow-insecure|allow-weak)[ \t]*:/ { field = 1; at = FNR; sub(/^[^:]*:/, "", line) }
+    field { judge(line) }' "$1"
+}
 
 settings() {
   all=$(settings_of_apt) || { echo "$all"; exit 2; }
@@ -77,27 +103,22 @@ reboot() {
 sources() {
   all=$(settings_of_apt) || { echo "$all"; exit 2; }
   for key in APT::Get::AllowUnauthenticated Acquire::AllowInsecureRepositories Acquire::AllowWeakRepositories Acquire::AllowDowngradeToInsecureRepositories Acquire::Check-Valid-Until; do
-    is=$(value "$key" | tr '[:upper:]' '[:lower:]')
-    case $key:$is in
-      *Check-Valid-Until:0 | *Check-Valid-Until:false | *Check-Valid-Until:no) bad "$key is $is: an old list is taken for a new one" ;;
-      *Check-Valid-Until:*) ;;
-      *:1 | *:true | *:yes) bad "$key is $is: packages without signature are taken" ;;
+    is=$(value "$key")
+    case $key in
+      *Check-Valid-Until) ! is_false "$is" || bad "$key is $is: an old list is taken for a new one" ;;
+      *) ! is_true "$is" || bad "$key is $is: packages without signature are taken" ;;
     esac
   done
-  targets=$(apt-get indextargets --format '$(SOURCESENTRY)|$(SITE) $(RELEASE)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)' 'Created-By: Packages' 2>/dev/null) || fail "apt does not tell its sources"
-  lines=$(printf '%s\n' "$targets" | sort -u | awk -F'|' 'NF >= 5 {
-      if ($5 != "yes") print $1 ": " $2 ": its lists are not signed or were never fetched"
-      if ($4 ~ /^\$\(/ && $3 !~ /^(Debian|Debian Backports|Ubuntu)$/) print $1 ": " $2 " (" $3 ") has no Signed-By, so that any key of apt may sign it"
-    }')
+  # An inline key has lines of its own: a target begins with '@|'.
+  targets=$(apt-get indextargets --format '@|$(SOURCESENTRY)|$(SITE) $(RELEASE)|$(ORIGIN)|$(TRUSTED)|$(SIGNED_BY)' 'Created-By: Packages' 2>/dev/null) || fail "apt does not tell its sources"
+  lines=$(printf '%s\n' "$targets" | grep '^@|' | sort -u | awk -F'|' '
+      NF < 6 { print $2 ": apt tells less of it than was asked"; next }
+      $5 != "yes" { print $2 ": " $3 ": its lists are not signed or were never fetched" }
+      $6 ~ /^\$\(/ && $4 !~ /^(Debian|Debian Backports|Ubuntu)$/ { print $2 ": " $3 " (" $4 ") has no Signed-By, so that any key of apt may sign it" }')
   [ -z "$lines" ] || bad "$lines"
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -e "$file" ] || continue
-    lines=$(awk '/^[ \t]*deb.*\[[^]]*(trusted|allow-insecure|allow-weak)=(yes|true|1)/ { print FILENAME ":" FNR ": takes packages without signature" }' "$file") || fail "$file cannot be read"
-    [ -z "$lines" ] || bad "$lines"
-  done
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -e "$file" ] || continue
-    lines=$(awk 'tolower($0) ~ /^(trusted|allow-insecure|allow-weak):[ \t]*(yes|true|1)/ { print FILENAME ":" FNR ": takes packages without signature" }' "$file") || fail "$file cannot be read"
+    lines=$(unsigned "$file") || fail "$file cannot be read"
     [ -z "$lines" ] || bad "$lines"
   done
   # A key here signs for every repository that has no Signed-By.
