@@ -188,6 +188,12 @@ fn waivers_baselines_and_scores_over_time() {
     // 1 of P1 over 1 + 3 (F1) + 10 (A1) + 3 (X1).
     assert_eq!(report["hosts"][0]["score"], 5.9);
 
+    project.write("late.toml", "[[waiver]]\ncontrol = \"X1\"\nreason = \"x\"\nowner = \"bob\"\nexpires = 2020-01-31\n");
+    let (_, late) = audit(&project, &["--waivers", "late.toml"]);
+    let reason = result(&late, "X1")["reason"].as_str().unwrap();
+    assert!(reason.contains("/no/such/file") && reason.ends_with("the waiver expired on 2020-01-31"), "{reason}");
+    sensitive_inspections(&project);
+
     project.write("baseline.json", &report.to_string());
     project.on_host("sed -i /^toor:/d /etc/passwd; rm /etc/motd; sysctl -qw net.ipv4.conf.all.log_martians=0");
     let (_, report) = audit(&project, &["--baseline", "baseline.json", "--record", "local"]);
@@ -335,5 +341,35 @@ fn the_profile_of_a_server_has_every_control_with_its_sources_and_reason() {
         let control = &found.control;
         assert!(control.title.is_some() && control.rationale.is_some() && !control.refs.is_empty(), "{control:?}");
         assert!(control.group.starts_with("harden/"), "{control:?}");
+    }
+}
+
+/// Of a sensitive step only the verdict is told, in all forms.
+fn sensitive_inspections(project: &Project) {
+    let step = |id: &str, code: u8| {
+        format!(
+            "[[step]]\nname = \"step {id}\"\nsensitive = true\ncontrol = {{ id = \"{id}\", title = \"t\", severity = \"low\" }}\n\
+             inspect = {{ command = \"echo {{{{ token }}}}; exit {code}\", says = \"no {{{{ token }}}}\", remedy = \"not {{{{ token }}}}\" }}\n"
+        )
+    };
+    let steps: Vec<String> = [("Q0", 0), ("Q1", 1), ("Q3", 3), ("Q77", 77)].map(|(id, code)| step(id, code)).to_vec();
+    project.write(
+        "private.toml",
+        &format!("name = \"p\"\nhosts = [\"all\"]\n[vars]\ntoken = \"hunter2\"\n{}", steps.concat()),
+    );
+    for format in ["text", "json", "sarif", "junit", "html", "markdown"] {
+        let ran = project.run(&["audit", "private.toml", "--verbose", "--format", format]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(!format!("{}{}", ran.out, ran.err).contains("hunter2"), "{format}: {ran:?}");
+    }
+    for format in ["text", "json", "markdown"] {
+        let ran = project.run(&["plan", "private.toml", "--format", format]);
+        assert!(ran.code == 0 && !format!("{}{}", ran.out, ran.err).contains("hunter2"), "{format}: {ran:?}");
+    }
+    let ran = project.run(&["audit", "private.toml", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    for (id, expected) in [("Q0", "pass"), ("Q1", "fail"), ("Q3", "error"), ("Q77", "not_applicable")] {
+        assert_eq!(status(&report, id), expected);
+        assert_eq!(result(&report, id)["expected"], format!("step {id}"));
     }
 }

@@ -218,13 +218,15 @@ fn is_about(step: &JudgedStep, found: &Evidence) -> bool {
 
 /// What a look found that no operation is planned for.
 fn of_finding(finding: &Finding, plan: &StepPlan, judgement: &mut Judgement) {
-    judgement.expected.clone_from(&finding.expected);
     judgement.actual.clone_from(&finding.actual);
+    if !plan.sensitive {
+        judgement.expected.clone_from(&finding.expected);
+        judgement.evidence =
+            vec![Evidence { source: Source::Command, at: short(&finding.command), said: short(&finding.said) }];
+    }
     if judgement.actual.is_empty() && finding.verdict == Verdict::Holds {
         "as demanded".clone_into(&mut judgement.actual);
     }
-    judgement.evidence =
-        vec![Evidence { source: Source::Command, at: short(&finding.command), said: short(&finding.said) }];
     match &finding.verdict {
         Verdict::Holds => judgement.status = if plan.dormant { Status::NotLive } else { Status::Pass },
         Verdict::Fails => {

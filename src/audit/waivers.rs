@@ -176,7 +176,11 @@ pub fn waive(host: &str, results: &mut [ControlResult], waivers: &[Waiver], toda
             ));
             // It is to be renewed or taken out, also where the control holds by now.
             if result.status.is_finding() {
-                result.reason = Some(format!("the waiver expired on {}", used.expires));
+                let expired = format!("the waiver expired on {}", used.expires);
+                result.reason = Some(match result.reason.take() {
+                    Some(why) => format!("{why}; {expired}"),
+                    None => expired,
+                });
             }
             result.waiver = result.status.is_finding().then_some(used);
         } else if matches!(result.status, Status::Fail | Status::NotLive) {

@@ -1,6 +1,6 @@
 //! What an audit has to know of a step beside its plan.
 
-use crate::values::Control;
+use crate::values::{Control, Secret};
 use std::sync::Arc;
 
 /// What a step is about, in an auditor's terms.
@@ -28,6 +28,22 @@ pub struct Finding {
     pub said: String,
     /// What the operator has to do.
     pub remedy: Vec<String>,
+}
+
+impl Finding {
+    /// Hides all but the verdict: what is demanded and how it is asked may be made of
+    /// secrets as well as what the host says.
+    pub(super) fn mask(&mut self) {
+        for text in [&mut self.expected, &mut self.actual, &mut self.command, &mut self.said] {
+            Secret::MASK.clone_into(text);
+        }
+        self.remedy.clear();
+        match &mut self.verdict {
+            Verdict::Holds | Verdict::Fails => {}
+            Verdict::NotApplicable(why) => "it does not belong to this host".clone_into(why),
+            Verdict::Unreadable(why) => "why is not shown: the step is sensitive".clone_into(why),
+        }
+    }
 }
 
 /// Whether what is demanded holds.

@@ -1,6 +1,6 @@
 //! What a plan says about a step and about a host.
 
-use super::{Finding, KNOWN_AFTER_APPLY, Op};
+use super::{Finding, KNOWN_AFTER_APPLY, Op, Verdict};
 use crate::observe::{Query, StateError};
 use crate::values::{Secret, Span, UnitName};
 use serde::Serialize;
@@ -132,8 +132,13 @@ impl Planned {
             self.diff = Some(format!("{} (sensitive)\n", Secret::MASK));
         }
         if let Some(finding) = &mut self.finding {
-            finding.actual = Secret::MASK.to_owned();
-            finding.said = Secret::MASK.to_owned();
+            finding.mask();
+            // An inspection's only notes say its verdict.
+            self.notes = match finding.verdict {
+                Verdict::Holds | Verdict::NotApplicable(_) => Vec::new(),
+                Verdict::Fails => vec!["does not hold".to_owned()],
+                Verdict::Unreadable(_) => vec!["cannot be judged".to_owned()],
+            };
         }
     }
 }

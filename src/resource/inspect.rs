@@ -96,7 +96,7 @@ impl Resource for Inspection {
         let output = match host.output(&self.asks)? {
             Known::Is(output) => output,
             Known::AfterApply => {
-                planned.notes.push(format!("not judged before this run is done: {}", self.says));
+                planned.notes.push("not judged before this run is done".to_owned());
                 return Ok(planned);
             }
         };
