@@ -193,6 +193,7 @@ fn waivers_baselines_and_scores_over_time() {
     let reason = result(&late, "X1")["reason"].as_str().unwrap();
     assert!(reason.contains("/no/such/file") && reason.ends_with("the waiver expired on 2020-01-31"), "{reason}");
     sensitive_inspections(&project);
+    reports_in_files(&project);
 
     project.write("baseline.json", &report.to_string());
     project.on_host("sed -i /^toor:/d /etc/passwd; rm /etc/motd; sysctl -qw net.ipv4.conf.all.log_martians=0");
@@ -371,5 +372,25 @@ fn sensitive_inspections(project: &Project) {
     for (id, expected) in [("Q0", "pass"), ("Q1", "fail"), ("Q3", "error"), ("Q77", "not_applicable")] {
         assert_eq!(status(&report, id), expected);
         assert_eq!(result(&report, id)["expected"], format!("step {id}"));
+    }
+}
+
+/// A report goes where it is told: a link and a device stay what they are, and what
+/// cannot be written is told before a host is asked.
+fn reports_in_files(project: &Project) {
+    let at = |name: &str| project.folder().join(name);
+    project.write("real.md", "old");
+    std::os::unix::fs::symlink("real.md", at("link.md")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", at("null")).unwrap();
+    for out in ["link.md", "null"] {
+        let ran = project.run(&["audit", "site.toml", "--format", "markdown", "--out", out]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(at(out).is_symlink(), "{out}");
+    }
+    assert!(std::fs::read_to_string(at("real.md")).unwrap().contains("Checks"));
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    for (out, why) in [("no/such.md", "there is no directory no"), ("checks", "it is a directory")] {
+        let ran = project.run(&["audit", "site.toml", "--out", out]);
+        assert!(ran.code == 1 && ran.err.contains(why) && !ran.err.contains("gathering"), "{ran:?}");
     }
 }

@@ -14,6 +14,7 @@ use crate::transport::Ask;
 use crate::values::Severity;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,6 +120,7 @@ pub fn run(args: &AuditArgs, console: &mut Console) -> anyhow::Result<Exit> {
         let playbook = crate::playbook::load(&args.playbook, &kind_names()).map_err(InputErrors)?;
         return explain(&playbook, id, console);
     }
+    args.out.as_deref().map_or(Ok(()), check_out)?;
     let asked = args.asked()?;
     let time = jiff::Timestamp::now();
     let (hosts, expired) = args.hosts(&asked, time, console)?;
@@ -277,11 +279,40 @@ fn line(host: &HostReport) -> String {
     format!("{score}, {findings} finding{}", if findings == 1 { "" } else { "s" })
 }
 
-/// Writes a file in one piece: an earlier report stays where the new one cannot be written.
+/// That a report can be written there, before a host is asked.
+fn check_out(path: &Path) -> anyhow::Result<()> {
+    let folder = folder(path);
+    anyhow::ensure!(
+        folder.is_dir(),
+        "{} cannot be written: there is no directory {}",
+        path.display(),
+        folder.display()
+    );
+    anyhow::ensure!(!path.is_dir(), "{} cannot be written: it is a directory; name a file in it", path.display());
+    Ok(())
+}
+
+/// The directory that a file lies in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes a file in one piece: an earlier report stays where the new one cannot be
+/// written. A link stays, and what is no file, such as /dev/null, is written to: to
+/// put a file in its place would take a device from the operator's machine.
 fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    let earlier = match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Some(found),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => None,
+        Ok(_) => return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes()),
+        Err(_) => return std::fs::write(path, text),
+    };
+    let path = if earlier.is_some() { path.canonicalize()? } else { path.to_path_buf() };
+    let mut file = tempfile::NamedTempFile::new_in(folder(&path))?;
+    file.write_all(text.as_bytes())?;
+    if let Some(earlier) = earlier {
+        file.as_file().set_permissions(earlier.permissions())?;
+    }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
