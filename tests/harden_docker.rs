@@ -198,6 +198,30 @@ fn outcomes(project: &Project) {
     );
     assert!(!project.on_host("cat /etc/issue").contains("Ubuntu"));
 
+    // A rule without a condition lets all in before the policy denies, in a chain of ufw too.
+    for rule in ["INPUT -m comment --comment 'for a test' -j ACCEPT", "ufw-user-input -p tcp -j ACCEPT"] {
+        project.on_host(&format!("iptables -I {rule}"));
+        let found = audited(project);
+        stand(&found, "fail", "W2");
+        assert!(found["W2"].1.contains("IPv4: a rule without a condition"), "{rule}: {}", found["W2"].1);
+        project.on_host(&format!("iptables -D {rule}"));
+    }
+    // A name is not what makes a proxy of Docker; the settings of systemd may have blanks.
+    project.on_host(
+        "cp -L /usr/bin/python3 /opt/docker-proxy; \
+         systemd-run --unit=proxy --uid=nobody /opt/docker-proxy -m http.server 9003 --bind 0.0.0.0; \
+         printf '[Journal]\\n Storage = volatile \\n' >/etc/systemd/journald.conf.d/zz.conf; \
+         docker run -d --name data -v /var/lib/docker:/d busybox /bin/busybox sleep 100000",
+    );
+    project.await_on(0, "ss -Hltn | grep -q :9003");
+    let found = audited(project);
+    stand(&found, "fail", "W3 L4 C3");
+    for (id, words) in [("W3", "9003/tcp docker-proxy"), ("L4", "Storage is volatile"), ("C3", "data: to write to: ")] {
+        assert!(found[id].1.contains(words), "{id}: {}", found[id].1);
+    }
+    project
+        .on_host("systemctl stop proxy; rm /opt/docker-proxy /etc/systemd/journald.conf.d/zz.conf; docker rm -f data");
+
     // What turns the firewall off is found.
     project.on_host("ufw disable");
     stand(&audited(project), "fail", "W1 W2");

@@ -26,7 +26,8 @@ printf '%s\n' "$list" | awk -F '|' -v what="$what" -v trusted="$*" -v apparmor="
   }
   function add(why) { reasons = reasons (reasons == "" ? "" : ", ") why }
   !/^\// { if ($0 != "") { print "docker inspect says: " $0; stop = 3; exit } next }
-  NF < 16 { print "docker inspect tells less than was asked: " $0; stop = 3; exit }
+  # A bar in a path or a name would put each field after it in the place of another.
+  NF != 16 { print "docker inspect tells other than was asked: " $0; stop = 3; exit }
   {
     name = substr($1, 2)
     if (name in known) next
@@ -49,6 +50,8 @@ printf '%s\n' "$list" | awk -F '|' -v what="$what" -v trusted="$*" -v apparmor="
         if (source == "") continue
         if (source ~ /\/(docker|containerd|podman)\.sock$/) add("socket " source)
         else if (source ~ /^\/(run|var\/run)(\/(docker|containerd))?$/) add("folder " source)
+        # With the data of the daemon, or cron, a container writes what root runs.
+        else if (writable && source ~ /^\/var(\/(lib|spool|lib\/(docker|containerd|kubelet)|spool\/cron(\/.*)?))?$/) add("to write to: " source)
         else if (source == "/" || source == "/proc" || source == "/root" || source == "/etc") add("folder " source)
         else if (writable && source ~ /^\/(boot|dev|etc|lib|lib64|proc|root|sbin|bin|sys|usr)(\/|$)/ && source !~ /^\/dev\/shm/) add("to write to: " source)
       }

@@ -50,8 +50,18 @@ set_to() {
 case $1 in
   api)
     open=
+    # An address without a scheme is one of TCP: -H 0.0.0.0:2375, -H :2375.
+    option=
     for word in $line; do
-      case $word in *tcp://*) open="$open ${word##*=}" ;; esac
+      case $option$word in
+        -H=* | --host=* | -host=*) host=${word#*=} ;;
+        -H | --host | -host) option=host: && continue ;;
+        -H?*) host=${word#-H} ;;
+        host:*) host=$word ;;
+        *) continue ;;
+      esac
+      option=
+      case $host in unix://* | fd://*) ;; *) open="$open $host" ;; esac
     done
     hosts=$(printf '%s\n' "$json" | sed -n 's/.*"hosts":\[\([^]]*\)\].*/\1/p' | tr ',"' '  ')
     for word in $hosts; do

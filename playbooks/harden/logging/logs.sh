@@ -18,6 +18,11 @@ fails() {
   exit 1
 }
 
+# The last value of a setting in what systemd has merged: blanks around it do not count.
+merged() {
+  printf '%s\n' "$text" | sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" | sed 's/[[:space:]]*$//' | tail -n 1
+}
+
 active() {
   [ "$(systemctl is-active "$1" 2>/dev/null)" = active ]
 }
@@ -25,8 +30,8 @@ active() {
 case $1 in
   journal)
     text=$(systemd-analyze cat-config systemd/journald.conf 2>&1) || unreadable "$text"
-    storage=$(printf '%s\n' "$text" | sed -n 's/^Storage=//p' | tail -n 1)
-    limit=$(printf '%s\n' "$text" | sed -n 's/^SystemMaxUse=//p' | tail -n 1)
+    storage=$(merged Storage)
+    limit=$(merged SystemMaxUse)
     id=$(cat /etc/machine-id) || unreadable '/etc/machine-id cannot be read'
     bad=
     [ "$storage" = persistent ] || [ "${storage:-auto} $(test -d /var/log/journal && echo kept)" = 'auto kept' ] || bad="Storage is ${storage:-auto}"

@@ -47,22 +47,68 @@ one() {
   esac
 }
 
-# Whether a chain of iptables ends with a denial: by policy, or by its last rule.
+# Whether a packet that no narrower rule lets in is denied by INPUT: rules without a
+# condition decide, in chains that are jumped to as well; then the policy does. $1: all
+# chains as iptables -S tells them.
 denies() {
   printf '%s\n' "$1" | awk '
-    /^-P INPUT (DROP|REJECT)/ { ok = 1 }
-    /^-A INPUT / { last = $0 }
-    END { exit !(ok || last ~ /^-A INPUT -j (DROP|REJECT)/) }'
+    $1 == "-P" && $2 == "INPUT" { policy = $3 }
+    $1 == "-A" {
+      chain = $2; rule = $0; sub(/^-A [^ ]+ ?/, "", rule)
+      gsub(/-m comment --comment ("[^"]*"|[^ ]+) ?/, "", rule)
+      rules[chain, ++count[chain]] = rule
+    }
+    # Where some packets return before, a denial of the rest says nothing of those.
+    function walk(chain, depth,  at, rule, said, some) {
+      for (at = 1; depth < 20 && at <= count[chain]; at++) {
+        rule = rules[chain, at]
+        # All of TCP, or of UDP, is as much as everything.
+        if (rule ~ /^(-p (tcp|udp) )?-j ACCEPT$/) return "accept"
+        if (rule ~ /^-j (DROP|REJECT)/) return some && depth ? "" : "deny"
+        if (rule ~ /^-j RETURN$/) return ""
+        if (rule ~ /-j RETURN$/) some = 1
+        if (rule !~ /^-[jg] [^ ]+$/) continue
+        said = walk(substr(rule, 4), depth + 1)
+        if (said != "" || rule ~ /^-g/) return said
+      }
+      return ""
+    }
+    END { said = walk("INPUT", 0); exit !(said == "deny" || said == "" && policy == "DROP") }'
 }
 
-# The families whose input chain of nftables ends with a denial.
+# The families whose input is denied by nftables, judged in the same way.
 nft_denies() {
   nft list ruleset 2>/dev/null | awk '
-    /^table / { family = $2 }
-    /^\tchain / { input = 0; last = "" }
-    /hook input/ { input = 1; if (/policy drop/) print family }
-    /^\t}/ { if (input && last ~ /^(counter packets [0-9]+ bytes [0-9]+ )?(drop|reject)/) print family; input = 0 }
-    { line = $0; sub(/^[ \t]+/, "", line); if (line != "}") last = line }'
+    /^table / { family = $2; table = $2 " " $3 }
+    /^\tchain / { chain = table " " $2; input = 0 }
+    /hook input/ { bases[++total] = chain; of[chain] = family; policy[chain] = /policy drop/ ? "deny" : "accept"; next }
+    /^\t\t/ {
+      rule = $0; sub(/^[ \t]+/, "", rule); gsub(/ ?comment "[^"]*"/, "", rule)
+      gsub(/counter packets [0-9]+ bytes [0-9]+ ?/, "", rule)
+      sub(/^log( prefix "[^"]*")?( (level|flags|group|snaplen|queue-threshold) [^ ]+)* ?/, "", rule)
+      sub(/ $/, "", rule)
+      rules[chain, ++count[chain]] = rule
+    }
+    function walk(table, chain, depth,  at, rule, said, some) {
+      for (at = 1; depth < 20 && at <= count[chain]; at++) {
+        rule = rules[chain, at]
+        if (rule ~ /^((meta l4proto|ip protocol|ip6 nexthdr) (tcp|udp) )?accept$/) return "accept"
+        if (rule ~ /^(drop|reject)/) return some && depth ? "" : "deny"
+        if (rule == "return") return ""
+        if (rule ~ / return$/) some = 1
+        if (rule !~ /^(jump|goto) [^ ]+$/) continue
+        said = walk(table, table " " substr(rule, 6), depth + 1)
+        if (said != "" || rule ~ /^goto/) return said
+      }
+      return ""
+    }
+    END {
+      for (at = 1; at <= total; at++) {
+        chain = bases[at]; split(chain, part, " ")
+        said = walk(part[1] " " part[2], chain, 0)
+        if (said == "deny" || said == "" && policy[chain] == "deny") print of[chain]
+      }
+    }'
 }
 
 policy() {
@@ -75,10 +121,14 @@ policy() {
     case $tool in iptables) family=ip name=IPv4 ;; *) family=ip6 name=IPv6 ;; esac
     if printf '%s\n' "$native" | grep -qxE "inet|$family"; then continue; fi
     if command -v "$tool" >/dev/null; then
-      out=$(rules "$tool" INPUT) || unreadable "$out"
+      out=$("$tool" -w -S 2>&1) || unreadable "$out"
       denies "$out" && continue
-      bad="$bad$name: $(printf '%s\n' "$out" | head -n 1)
-"
+      case $out in
+        *'-P INPUT DROP'*) bad="$bad$name: a rule without a condition lets everything in, before -P INPUT DROP
+" ;;
+        *) bad="$bad$name: $(printf '%s\n' "$out" | grep '^-P INPUT ')
+" ;;
+      esac
     else
       bad="$bad$name: neither $tool nor nft denies anything
 "

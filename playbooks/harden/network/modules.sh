@@ -5,6 +5,7 @@ export LC_ALL
 bad=
 [ -e /proc/modules ] || { echo 'the kernel loads no modules'; exit 77; }
 [ -r /proc/modules ] || { echo '/proc/modules cannot be read'; exit 3; }
+command -v modprobe >/dev/null || { echo 'this host has no modprobe'; exit 77; }
 builtin=/lib/modules/$(uname -r)/modules.builtin
 for module in "$@"; do
   if grep -qs "/$module\.ko" "$builtin"; then
@@ -13,11 +14,16 @@ for module in "$@"; do
   elif grep -q "^$module " /proc/modules; then
     bad="$bad$module is loaded
 "
-  elif command=$(modprobe -n -v "$module" 2>/dev/null); then
+  elif command=$(modprobe -n -v "$module" 2>&1); then
     case $command in
-      'install /bin/false'* | 'install /bin/true'* | 'install /usr/bin/false'* | 'install /usr/bin/true'*) ;;
+      *'install /bin/false'* | *'install /bin/true'* | *'install /usr/bin/false'* | *'install /usr/bin/true'*) ;;
       *) bad="$bad$module can be loaded: $command
 " ;;
+    esac
+  else
+    case $command in
+      *'not found'* | *'/bin/false'* | *'/bin/true'*) ;;
+      *) printf 'modprobe does not tell about %s: %s\n' "$module" "$command" && exit 3 ;;
     esac
   fi
 done
