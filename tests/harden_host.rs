@@ -111,6 +111,10 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
         &[("K4", "fail", &["/etc/security/limits.d/zzz.conf:1"]), ("K12", "not_live", &[])],
     );
     project.on_host("rm /etc/security/limits.d/zzz.conf; echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra");
+    // One interface forwards by its own value.
+    project.on_host("echo 1 >/proc/sys/net/ipv4/conf/eth0/forwarding");
+    stands(&audit(&project, "harden/kernel", &[]), &[("K13", "fail", &["conf/eth0/forwarding = 1"])]);
+    project.on_host("echo 0 >/proc/sys/net/ipv4/conf/eth0/forwarding");
     undo(&project);
     assert_eq!(before, etc(&project));
     assert_eq!(sysctl("net/ipv4/conf/eth0/send_redirects"), "1");
@@ -132,6 +136,8 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
         "chmod 666 /etc/shells; chmod 600 /etc/group-; chmod 755 /etc/cron.d; \
          echo 'tmpfs /tmp tmpfs rw,size=64m 0 0' >>/etc/fstab; systemctl daemon-reload; mount /tmp; \
          cp /bin/true /usr/local/bin/back; chmod 4755 /usr/local/bin/back; cp /bin/true /usr/local/bin/declared; chmod 4755 /usr/local/bin/declared; \
+         for at in one two; do mkdir -p /var/lib/docker/$at /srv/$at; mount --bind /var/lib/docker/$at /srv/$at; done; \
+         mkdir -p '/srv/a b'; mount -t tmpfs other '/srv/a b'; for at in /srv/two '/srv/a b'; do cp /bin/true \"$at/back\"; chmod 4755 \"$at/back\"; done; \
          touch /opt/open; chmod 666 /opt/open; mkdir /opt/all; chmod 777 /opt/all; touch '/opt/of nobody'; chown 4242 '/opt/of nobody'",
     );
     let before = etc(&project);
@@ -146,6 +152,8 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
                 "fail",
                 &[
                     "/usr/local/bin/back",
+                    "/srv/two/back",
+                    "/srv/a b/back",
                     "/opt/open: everybody can write",
                     "/opt/all",
                     "/opt/of nobody: belongs to nobody",
@@ -165,7 +173,8 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
         &audit(&project, "harden/filesystem", own),
         &[("F1", "pass", &[]), ("F2", "pass", &[]), ("F3", "pass", &[]), ("F5", "pass", &[])],
     );
-    project.on_host("rm -rf /usr/local/bin/back /opt/open /opt/all '/opt/of nobody'");
+    project
+        .on_host("umount /srv/one /srv/two '/srv/a b'; rm -rf /usr/local/bin/back /opt/open /opt/all '/opt/of nobody'");
     stands(&audit(&project, "harden/filesystem", own), &[("F4", "pass", &[])]);
     undo(&project);
     assert_eq!(before, etc(&project));
