@@ -13,51 +13,10 @@ use crate::report::{self, AuditFormat, AuditTextOptions, Console, Event, Reporte
 use crate::transport::Ask;
 use crate::values::Severity;
 use anyhow::Context;
-use clap::{Args, ValueEnum};
-use std::io::Write;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people, in a terminal.
-    Text,
-    /// For programs, and to compare later audits with (schema/audit.json).
-    Json,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// JUnit XML, as CI systems show tests.
-    Junit,
-    /// One self-contained page for a browser.
-    Html,
-    /// For a comment on a merge request.
-    Markdown,
-}
-
-/// How bad a finding must be to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// Any finding.
-    Low,
-    /// Medium and worse.
-    Medium,
-    /// High and worse.
-    High,
-    /// Critical alone.
-    Critical,
-}
-
-impl FailOn {
-    fn severity(self) -> Severity {
-        match self {
-            FailOn::Low => Severity::Low,
-            FailOn::Medium => Severity::Medium,
-            FailOn::High => Severity::High,
-            FailOn::Critical => Severity::Critical,
-        }
-    }
-}
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
@@ -78,7 +37,7 @@ pub struct AuditArgs {
     level: Option<u8>,
     /// How the report is written.
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: AuditFormat,
     /// Write the report to a file; a line for each host goes to the terminal.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -86,8 +45,8 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// From which severity on a finding ends with exit code 2.
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "low")]
-    fail_on: FailOn,
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severities())]
+    fail_on: Severity,
     /// Findings that somebody accepts for a time, in TOML.
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -100,6 +59,11 @@ pub struct AuditArgs {
     /// List controls that hold, too.
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// The words of severities, for the command line.
+fn severities() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::as_str)).try_map(|word| word.parse::<Severity>())
 }
 
 /// What is read before a host is asked.
@@ -120,8 +84,8 @@ pub fn run(args: &AuditArgs, console: &mut Console) -> anyhow::Result<Exit> {
         let playbook = crate::playbook::load(&args.playbook, &kind_names()).map_err(InputErrors)?;
         return explain(&playbook, id, console);
     }
-    args.out.as_deref().map_or(Ok(()), check_out)?;
     let asked = args.asked()?;
+    args.out.as_deref().map_or(Ok(()), check_out)?;
     let time = jiff::Timestamp::now();
     let (hosts, expired) = args.hosts(&asked, time, console)?;
     let title = asked.selection.title(&args.playbook);
@@ -188,7 +152,7 @@ impl AuditArgs {
         time: jiff::Timestamp,
         console: &Console,
     ) -> anyhow::Result<(Vec<HostReport>, Vec<String>)> {
-        let machine = self.format != Format::Text && self.out.is_none();
+        let machine = self.format != AuditFormat::Text && self.out.is_none();
         let reporter: Arc<dyn Reporter> = Arc::from(report::reporter(console, machine));
         let policy = self.connection.policy();
         let ask: Arc<dyn Ask> = Arc::new(report::TerminalAsk::beside(&reporter));
@@ -230,21 +194,13 @@ impl AuditArgs {
     }
 
     fn write(&self, report: &Report, console: &mut Console) -> anyhow::Result<()> {
-        let format = match self.format {
-            Format::Text => AuditFormat::Text,
-            Format::Json => AuditFormat::Json,
-            Format::Sarif => AuditFormat::Sarif,
-            Format::Junit => AuditFormat::Junit,
-            Format::Html => AuditFormat::Html,
-            Format::Markdown => AuditFormat::Markdown,
-        };
         let color = console.color && self.out.is_none();
         let options = AuditTextOptions { color, verbose: self.verbose, width: None };
-        let text = report::audit(report, format, options)?;
+        let text = report::audit(report, self.format, options)?;
         match &self.out {
             None => console.print(&text),
             Some(path) => {
-                write_file(path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
+                std::fs::write(path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
                 console.remark(&format!("the report is in {}", path.display()));
             }
         }
@@ -256,7 +212,7 @@ impl AuditArgs {
         match failed.map(|host| host.unreachable).reduce(|all, next| all && next) {
             Some(true) => Exit::Unreachable,
             Some(false) => Exit::Failed,
-            None if report.hosts.iter().any(|host| host.has_finding(self.fail_on.severity())) => Exit::Differs,
+            None if report.hosts.iter().any(|host| host.has_finding(self.fail_on)) => Exit::Differs,
             None => Exit::Done,
         }
     }
@@ -279,40 +235,8 @@ fn line(host: &HostReport) -> String {
     format!("{score}, {findings} finding{}", if findings == 1 { "" } else { "s" })
 }
 
-/// That a report can be written there, before a host is asked.
+/// That a report can be written there, before a host is asked; what is there stays.
 fn check_out(path: &Path) -> anyhow::Result<()> {
-    let folder = folder(path);
-    anyhow::ensure!(
-        folder.is_dir(),
-        "{} cannot be written: there is no directory {}",
-        path.display(),
-        folder.display()
-    );
-    anyhow::ensure!(!path.is_dir(), "{} cannot be written: it is a directory; name a file in it", path.display());
-    Ok(())
-}
-
-/// The directory that a file lies in.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes a file in one piece: an earlier report stays where the new one cannot be
-/// written. A link stays, and what is no file, such as /dev/null, is written to: to
-/// put a file in its place would take a device from the operator's machine.
-fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let earlier = match std::fs::metadata(path) {
-        Ok(found) if found.is_file() => Some(found),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => None,
-        Ok(_) => return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes()),
-        Err(_) => return std::fs::write(path, text),
-    };
-    let path = if earlier.is_some() { path.canonicalize()? } else { path.to_path_buf() };
-    let mut file = tempfile::NamedTempFile::new_in(folder(&path))?;
-    file.write_all(text.as_bytes())?;
-    if let Some(earlier) = earlier {
-        file.as_file().set_permissions(earlier.permissions())?;
-    }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    open.map(drop).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -21,7 +21,7 @@ use crate::audit::{Report, Status};
 use std::borrow::Cow;
 
 /// The forms that a report is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuditFormat {
     /// For people, in a terminal.
     Text,
