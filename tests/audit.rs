@@ -48,6 +48,10 @@ when = "probes.motd.exists"
 file = { path = "/etc/issue.probe", state = "absent" }
 
 [[step]]
+name = "run where it is due"
+command = { run = "touch /srv/done", creates = "/srv/done" }
+
+[[step]]
 name = "not a control"
 file = { path = "/etc/no-control", content = "x\n" }
 "#;
@@ -125,8 +129,8 @@ fn controls_stand_as_the_host_is_and_nothing_is_changed() {
     let unread = result(&report, "X1");
     assert!(unread["reason"].as_str().unwrap().contains("/no/such/file"), "{unread:#}");
     let drift = report["hosts"][0]["drift"].as_array().unwrap();
-    assert_eq!(drift.len(), 1, "{drift:#?}");
-    assert_eq!(drift[0]["title"], "not a control");
+    let titles: Vec<&str> = drift.iter().map(|step| step["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["run where it is due", "not a control"], "{drift:#?}");
     // Weights: 3 + 6 + 3 of F1, K1 and X1 against 10 and 1 of A1 and P1.
     assert_eq!(report["hosts"][0]["score"], 47.8);
 
@@ -141,6 +145,11 @@ fn controls_stand_as_the_host_is_and_nothing_is_changed() {
     assert_eq!(status(&report, "K1"), "not_live", "{:#}", result(&report, "K1"));
     assert!(result(&report, "K1")["reason"].as_str().unwrap().contains("not live"));
     assert_eq!(status(&report, "F1"), "pass");
+
+    // A step that its turn shows to be wrong is wrong input, not a finding.
+    project.write("wrong.toml", "hosts = [\"all\"]\n[probes]\nmotd = { path = \"/etc/motd\" }\n[[step]]\ncommand = { run = \"echo {{ probes.motd.size }}\" }\n");
+    let (code, told) = project.told(&["audit", "wrong.toml"]);
+    assert!(code == 1 && told.contains("wrong.toml:5") && told.contains("needs one of"), "{code} {told}");
 
     // Another fault is found, and where a file wins over ours, with its line.
     project.on_host("sysctl -qw net.ipv4.conf.all.log_martians=1");

@@ -40,15 +40,6 @@ pub fn evidence(queries: &Queries, host: &HostState) -> Vec<Evidence> {
             found.push(Evidence { source, at: short(&at), said: short(&said) });
         }
     }
-    // Where a directory is asked about for the sake of what lies in it, that says more.
-    let paths: Vec<String> =
-        found.iter().filter(|known| known.source == Source::Path).map(|known| format!("{}/", known.at)).collect();
-    let inner: Vec<String> = found.iter().map(|known| known.at.clone()).collect();
-    found.retain(|known| {
-        known.source != Source::Path
-            || !paths.contains(&format!("{}/", known.at))
-            || !inner.iter().any(|at| at.starts_with(&format!("{}/", known.at.trim_end_matches('/'))))
-    });
     found.sort_by_key(|known| known.source == Source::Path);
     found.truncate(KEPT);
     found

@@ -6,17 +6,8 @@
 use super::evidence::{KEPT, of_override, short};
 use super::{ControlInfo, ControlResult, Counts, Evidence, Place, Source, Status};
 use crate::plan::{Action, FieldChange, Finding, PlanError, StepAbout, StepPlan, Verdict};
-use crate::values::{Control, Severity, Span};
+use crate::values::{Control, Demand, Severity, Span};
 use std::sync::Arc;
-
-/// A control of a playbook, and when a host has steps of it.
-#[derive(Debug, Clone)]
-pub struct Demand {
-    /// The control.
-    pub control: Arc<Control>,
-    /// The conditions of its steps.
-    pub conditions: Vec<String>,
-}
 
 /// A step, judged by itself on the host as it was found.
 #[derive(Debug)]
@@ -59,7 +50,7 @@ pub fn info(demand: &Demand) -> ControlInfo {
     let control = &demand.control;
     ControlInfo {
         id: control.id.clone(),
-        title: control.title.clone().unwrap_or_else(|| control.id.clone()),
+        title: control.title().to_owned(),
         severity: control.severity,
         level: control.level,
         group: control.group.clone(),
@@ -79,7 +70,7 @@ pub fn judge(demands: &[Demand], steps: &[JudgedStep]) -> (Vec<ControlResult>, V
             |step: &&JudgedStep| step.about.control.as_ref().is_some_and(|control| control.id == demand.control.id);
         let judged: Vec<Judgement> =
             steps.iter().filter(of_it).map(|step| judged(step, Some(&demand.control))).collect();
-        let title = demand.control.title.clone().unwrap_or_else(|| demand.control.id.clone());
+        let title = demand.control.title().to_owned();
         let place = place(&demand.control.span);
         let together = if judged.is_empty() { left_out(demand) } else { together(judged) };
         result(&demand.control.id, title, demand.control.severity, together, place)
@@ -95,11 +86,9 @@ pub fn judge(demands: &[Demand], steps: &[JudgedStep]) -> (Vec<ControlResult>, V
     (results, drift.collect())
 }
 
-/// Whether a step describes a state: a command that always runs, a reboot and a
-/// flush do not.
+/// Whether a step describes a state of the host: a flush and a reboot do not.
 fn is_state(step: &JudgedStep) -> bool {
-    let always_runs = |plan: &StepPlan| plan.action == Action::Run && plan.kind == "command";
-    !matches!(step.kind, "flush" | "reboot") && !step.outcome.as_ref().is_ok_and(always_runs)
+    !matches!(step.kind, "flush" | "reboot")
 }
 
 fn result(id: &str, title: String, severity: Severity, judgement: Judgement, place: Place) -> ControlResult {
@@ -131,7 +120,7 @@ fn left_out(demand: &Demand) -> Judgement {
     };
     Judgement {
         status: Status::NotApplicable,
-        expected: demand.control.title.clone().unwrap_or_default(),
+        expected: demand.control.title().to_owned(),
         actual: String::new(),
         evidence: Vec::new(),
         remedy: Vec::new(),

@@ -11,7 +11,7 @@ mod waivers;
 
 pub use baseline::{compare, read_baseline};
 pub use evidence::evidence;
-pub use judge::{Demand, JudgedStep, counts, info, judge, place, score};
+pub use judge::{JudgedStep, counts, info, judge, place, score};
 pub use report::{
     Change, ControlInfo, ControlResult, Counts, Evidence, FORMAT_VERSION, HostReport, Place, Report, Source, Status,
     Trend, WaiverUse,

@@ -6,12 +6,12 @@ use super::connection::ConnectionArgs;
 use super::explain::explain;
 use super::records::RecordArgs;
 use super::select::{SelectArgs, kind_names};
-use crate::audit::{self, Demand, FORMAT_VERSION, HostReport, Report, Waiver};
+use crate::audit::{self, FORMAT_VERSION, HostReport, Report, Waiver};
 use crate::engine::{InputErrors, Run, SelectedHost, Selection, for_each_host};
 use crate::playbook::Playbook;
 use crate::report::{self, AuditFormat, AuditTextOptions, Console, Event, Reporter};
 use crate::transport::Ask;
-use crate::values::Severity;
+use crate::values::{Demand, Severity};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -221,8 +221,8 @@ impl AuditArgs {
 /// The controls of a playbook up to a level.
 fn demands(playbook: &Playbook, level: Option<u8>) -> Vec<Demand> {
     let mut found = playbook.controls();
-    found.retain(|of| level.is_none_or(|level| of.control.level <= level));
-    found.into_iter().map(|of| Demand { control: of.control, conditions: of.conditions }).collect()
+    found.retain(|demand| level.is_none_or(|level| demand.control.level <= level));
+    found
 }
 
 /// How a host stands, in a line.

@@ -1,11 +1,10 @@
 //! Audits that are kept: the scores of hosts over time.
 
-use super::records::RecordArgs;
+use super::records::{self, RecordArgs};
 use super::{Exit, operator};
 use crate::audit::{Report, Trend};
 use crate::records::{AUDIT, FORMAT_VERSION, HostRun, Run};
 use crate::report::{self, Console};
-use crate::values::hex;
 use std::collections::BTreeMap;
 
 /// How many earlier scores a report shows.
@@ -16,8 +15,6 @@ const SHOWN: usize = 50;
 /// # Errors
 /// They cannot be written.
 pub(super) fn keep(args: &RecordArgs, report: &Report) -> anyhow::Result<()> {
-    let mut random = [0u8; 3];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let time: jiff::Timestamp = report.time.parse()?;
     let hosts = report.hosts.iter().map(|host| HostRun {
         name: host.name.clone(),
@@ -31,7 +28,7 @@ pub(super) fn keep(args: &RecordArgs, report: &Report) -> anyhow::Result<()> {
     });
     let run = Run {
         format_version: FORMAT_VERSION,
-        id: format!("{}-{}", time.strftime("%Y%m%dT%H%M%S%3fZ"), hex(&random)),
+        id: records::new_id(time)?,
         time: report.time.clone(),
         who: operator::who(),
         verb: AUDIT.to_owned(),

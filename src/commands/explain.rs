@@ -22,7 +22,7 @@ pub(super) fn explain(playbook: &Playbook, id: &str, console: &mut Console) -> a
         return Err(crate::engine::InputErrors(vec![error]).into());
     };
     let control = &found.control;
-    console.line(&format!("{}  {}", control.id, control.title.as_deref().unwrap_or("(no title)")));
+    console.line(&format!("{}  {}", control.id, control.title()));
     console.line(&format!("{} severity, level {}, {}", control.severity, control.level, control.group));
     console.line(&format!("described at {}", control.span));
     if !control.refs.is_empty() {

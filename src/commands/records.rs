@@ -127,12 +127,9 @@ impl Recorder {
             Place::Nowhere => Kept::Nowhere,
         };
         let time = jiff::Timestamp::now();
-        let mut random = [0u8; 3];
-        getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let letters = hex(&random);
         let run = Run {
             format_version: FORMAT_VERSION,
-            id: format!("{}-{letters}", time.strftime("%Y%m%dT%H%M%S%3fZ")),
+            id: new_id(time)?,
             time: time.to_string(),
             who,
             verb: verb.to_owned(),
@@ -222,6 +219,13 @@ impl Recorder {
             }
         }
     }
+}
+
+/// A name for a record; sorts by time.
+pub(super) fn new_id(time: jiff::Timestamp) -> anyhow::Result<String> {
+    let mut random = [0u8; 3];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(format!("{}-{}", time.strftime("%Y%m%dT%H%M%S%3fZ"), hex(&random)))
 }
 
 fn refusal(error: &RecordsError) -> anyhow::Error {

@@ -4,15 +4,15 @@
 //! cannot be judged takes no other with it, and what an earlier step would bring
 //! counts as what it is: not there.
 
-use super::host::{Host, Remote};
-use super::prepare::Run;
+use super::host::Host;
+use super::prepare::{Run, refusal, refuse_other_systems};
 use super::selection::SelectedHost;
-use super::{RunFailed, is_unreachable};
-use crate::audit::{self, Demand, HostReport, JudgedStep};
-use crate::observe::{HostState, PredictedState, Queries, Query};
-use crate::plan::{DesiredAtTurn, DesiredStep, PlanError, StepPlan, plan_host, queries};
+use super::{is_failure, is_unreachable};
+use crate::audit::{self, HostReport, JudgedStep};
+use crate::observe::{HostState, PredictedState, Queries, Query, StateError};
+use crate::plan::{DesiredAtTurn, DesiredStep, PlanError, StepError, StepPlan, plan_host, queries};
 use crate::report::Event;
-use crate::transport::Connector;
+use crate::values::Demand;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,10 +28,10 @@ impl Run<'_> {
     pub fn audit(&self, selected: &SelectedHost, demands: &[Demand]) -> anyhow::Result<HostReport> {
         let began = Instant::now();
         let name = selected.target.name.clone();
-        let outcome = self.connected(selected).and_then(|host| self.audited(host, selected, demands));
+        let outcome = self.connect(&selected.target).and_then(|host| self.audited(host, selected, demands));
         let mut report = match outcome {
             Ok(report) => report,
-            Err(error) if super::is_failure(&error) || is_unreachable(&error) => {
+            Err(error) if is_failure(&error) || is_unreachable(&error) => {
                 let text = format!("{error:#}");
                 self.reporter.event(&Event::HostFailed { host: &name, error: &text });
                 HostReport { unreachable: is_unreachable(&error), error: Some(text), ..HostReport::empty(&name) }
@@ -40,15 +40,6 @@ impl Run<'_> {
         };
         report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         Ok(report)
-    }
-
-    fn connected(&self, selected: &SelectedHost) -> anyhow::Result<Box<dyn Host>> {
-        let target = &selected.target;
-        let shown =
-            target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
-        self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
-        let connector = Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
-        Ok(Box::new(Remote::open(connector)?))
     }
 
     /// The same on a host that is connected to.
@@ -63,10 +54,7 @@ impl Run<'_> {
     ) -> anyhow::Result<HostReport> {
         let name = selected.target.name.clone();
         let (mut state, steps) = self.observe(host.as_mut(), &selected.scope, selected.stage.as_ref())?;
-        if !state.facts.os.is_debian_like() {
-            let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
-            return Err(RunFailed(format!("{name}: this is {found}; only Debian and Ubuntu can be audited")).into());
-        }
+        refuse_other_systems(&name, &state)?;
         self.reporter.event(&Event::Observing { host: &name, questions: state.questions().iter().count() });
         let wanted = |step: &DesiredStep| {
             let control = step.about.control.as_ref();
@@ -93,6 +81,8 @@ enum Looked {
     Judged(Vec<JudgedStep>),
     /// These must be asked first.
     Asks(Queries),
+    /// The playbook is wrong there.
+    Wrong(StepError),
 }
 
 /// Judges every step, and asks the host what that needs.
@@ -106,6 +96,7 @@ fn judge(host: &mut dyn Host, steps: Vec<DesiredStep>, state: &mut HostState) ->
             match look(&name, step, state, &found, round == ROUNDS) {
                 Looked::Judged(parts) => *judged = Some(parts),
                 Looked::Asks(more) => asks.extend(more.iter().cloned()),
+                Looked::Wrong(error) => return Err(refusal(&name, &[error], false)),
             }
         }
         if slots.iter().all(|(_, judged)| judged.is_some()) {
@@ -127,14 +118,19 @@ fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedStat
                 match look(host, part, state, found, last) {
                     Looked::Judged(judged) => all.extend(judged),
                     Looked::Asks(more) => asks.extend(more.iter().cloned()),
+                    wrong @ Looked::Wrong(_) => return wrong,
                 }
             }
             return if asks.is_empty() { Looked::Judged(all) } else { Looked::Asks(asks) };
         }
         Some(Ok(DesiredAtTurn::Open { on, .. })) => {
-            return judged(Err(PlanError::Refused(format!("this cannot be judged before {on} is done"))));
+            return judged(Err(undecided(step, format!("it depends on {on}"))));
         }
-        Some(Err(error)) => return judged(Err(error)),
+        Some(Err(error @ PlanError::State(_))) => return judged(Err(error)),
+        Some(Err(error @ (PlanError::Refused(_) | PlanError::Missing(_)))) => {
+            let (id, name, span) = (step.id.clone(), step.name.clone(), step.span.clone());
+            return Looked::Wrong(StepError { id, name, span, error });
+        }
     }
     let missing: Vec<_> =
         queries(std::slice::from_ref(step)).iter().filter(|query| !state.asked(query)).cloned().collect();
@@ -146,7 +142,7 @@ fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedStat
     match plan_host(host, std::slice::from_ref(step), state) {
         Err(mut errors) => match errors.pop() {
             Some(error) => judged(Err(error.error)),
-            None => judged(Err(PlanError::Refused("this cannot be judged".to_owned()))),
+            None => judged(Err(undecided(step, "it has no plan".to_owned()))),
         },
         Ok(forecast) if needs_more(&forecast.follow_up_queries) && !last => Looked::Asks(forecast.follow_up_queries),
         Ok(forecast) => match forecast.plan.steps.into_iter().find(|plan| plan.id == step.id) {
@@ -160,6 +156,11 @@ fn look(host: &str, step: &DesiredStep, state: &HostState, found: &PredictedStat
 /// none of its business, and each simulation takes a host a second.
 fn needs_more(queries: &Queries) -> bool {
     queries.iter().any(|query| !matches!(query, Query::Transaction(_)))
+}
+
+/// That a step cannot be judged: an error, never a pass.
+fn undecided(step: &DesiredStep, why: String) -> PlanError {
+    PlanError::State(StateError::Unreadable { what: step.name.clone(), why })
 }
 
 fn judged_step(step: &DesiredStep, outcome: Result<StepPlan, PlanError>, state: &HostState) -> JudgedStep {

@@ -11,7 +11,7 @@ use crate::plan::{DesiredStep, Forecast, HostPlan, PlanError, StepError, plan_ho
 use crate::playbook::{HostScope, Playbook};
 use crate::report::{Event, Reporter};
 use crate::stage::Stage;
-use crate::transport::{Ask, Connector, Policy};
+use crate::transport::{Ask, Connector, Policy, Target};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -57,12 +57,19 @@ impl Run<'_> {
     /// # Errors
     /// The host cannot be reached or read, or the playbook is wrong for it.
     pub fn prepare(&self, selected: &SelectedHost) -> anyhow::Result<Prepared> {
-        let target = &selected.target;
+        self.prepare_on(self.connect(&selected.target)?, &selected.scope, selected.stage.as_ref())
+    }
+
+    /// Connects to a host.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub(super) fn connect(&self, target: &Target) -> anyhow::Result<Box<dyn Host>> {
         let shown =
             target.local_root.as_ref().map_or_else(|| target.address.clone(), |root| root.display().to_string());
         self.reporter.event(&Event::Connecting { host: &target.name, to: &shown });
         let connector = Connector { target: target.clone(), policy: self.policy.clone(), ask: Arc::clone(self.ask) };
-        self.prepare_on(Box::new(Remote::open(connector)?), &selected.scope, selected.stage.as_ref())
+        Ok(Box::new(Remote::open(connector)?))
     }
 
     /// Looks at a host that is connected to, and plans.
@@ -86,10 +93,7 @@ impl Run<'_> {
             let text = ApplyError::Unfinished(run.clone()).to_string();
             self.reporter.event(&Event::Notice { host: Some(&name), text: &text });
         }
-        if !state.facts.os.is_debian_like() {
-            let found = if state.facts.os.name.is_empty() { "an unknown system" } else { &state.facts.os.name };
-            return Err(RunFailed(format!("{name}: this is {found}; only Debian and Ubuntu can be provisioned")).into());
-        }
+        refuse_other_systems(&name, &state)?;
         self.reporter.event(&Event::Observing { host: &name, questions: state.questions().iter().count() });
         let plan = plan(host.as_mut(), &steps, &mut state, false)?;
         // Where nothing differs the phases that were left had nothing to do.
@@ -143,6 +147,16 @@ impl Run<'_> {
     }
 }
 
+/// Refuses what is neither Debian nor Ubuntu.
+pub(super) fn refuse_other_systems(host: &str, state: &HostState) -> Result<(), RunFailed> {
+    let os = &state.facts.os;
+    if os.is_debian_like() {
+        return Ok(());
+    }
+    let found = if os.name.is_empty() { "an unknown system" } else { &os.name };
+    Err(RunFailed(format!("{host}: this is {found}; only Debian and Ubuntu can be provisioned")))
+}
+
 impl Replan for Prepared {
     fn host(&mut self) -> &mut dyn Host {
         self.host.as_mut()
@@ -185,7 +199,7 @@ fn plan(host: &mut dyn Host, steps: &[DesiredStep], state: &mut HostState, begun
 /// All steps that cannot be planned, as one error: refusals are wrong input,
 /// what the host could not tell is a failure of the host, and so is what comes
 /// to light when an apply has `begun`.
-fn refusal(host: &str, errors: &[StepError], begun: bool) -> anyhow::Error {
+pub(super) fn refusal(host: &str, errors: &[StepError], begun: bool) -> anyhow::Error {
     let lines: Vec<String> = errors.iter().map(|error| format!("{host}: {error}")).collect();
     let stays = if begun { "what was done before stays" } else { "nothing was touched" };
     let text = format!("{}\n{stays}", lines.join("\n"));

@@ -109,6 +109,8 @@
 //! | a host that prints what looks like an answer | every answer is framed by a nonce of the session | `a_program_that_breaks_or_reads_its_input_does_not_stop_the_conversation` |
 //! | a changed or revoked host key | refused with both fingerprints, even by accept-new | `a_changed_host_key_is_refused_even_by_accept_new_and_shows_both` |
 //! | terminal escapes in what a host says | made visible before they are printed | `terminal_escapes_in_content_are_never_printed` |
+//! | markup, scripts and escapes of a host in the report of an audit | one escaper a format, a page that allows its own script alone | `nothing_hidden_gets_through_any_format`, `the_page_of_an_audit_works_in_a_browser_and_runs_nothing_of_a_host` |
+//! | a host that sends without an end | an answer has a bound | `a_host_that_sends_without_an_end_is_given_up` |
 //! | a second public key hidden behind a line end | keys are written back from their parsed form | `a_second_key_cannot_be_smuggled_in` |
 //! | a secret in an argument list, log or diff | a type that prints its mask; bulk data on a memory file system | `a_secret_reaches_its_file_and_nothing_else` |
 //! | a link in a tree that leads a change of owner out of it | find(1) changes into each directory before it names what is in it; links keep what they point to | `a_tree_gets_its_owner_and_modes_without_leaving_it_and_each_entry_gets_its_own_back` |

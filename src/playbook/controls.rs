@@ -7,7 +7,7 @@ use super::Playbook;
 use super::load::{Loader, Place};
 use super::model::{RawAction, RawStep, Unit};
 use super::template::{Form, form};
-use crate::values::{Control, Diagnostic, Node, NodeValue, Severity, TableEntry, possible_keys};
+use crate::values::{Control, Demand, Diagnostic, Node, NodeValue, Severity, TableEntry, possible_keys};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,19 +21,10 @@ pub struct ControlStep {
     pub text: String,
 }
 
-/// A control of a playbook, and under which conditions a host has steps of it.
-#[derive(Debug, Clone)]
-pub struct PlaybookControl {
-    /// The control.
-    pub control: Arc<Control>,
-    /// The `when` of its first step, with those of the `use` steps around it.
-    pub conditions: Vec<String>,
-}
-
 impl Playbook {
     /// The controls that this playbook and those that it uses describe or name,
     /// in the order of their steps, each once.
-    pub fn controls(&self) -> Vec<PlaybookControl> {
+    pub fn controls(&self) -> Vec<Demand> {
         let mut found = Vec::new();
         collect(&self.unit, &[], None, &mut found);
         found
@@ -73,7 +64,7 @@ fn text_of(step: &RawStep) -> String {
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: &mut Vec<PlaybookControl>) {
+fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: &mut Vec<Demand>) {
     for step in &unit.steps {
         let mut conditions = above.to_vec();
         conditions.extend(step.when.as_ref().and_then(Node::as_str).map(str::to_owned));
@@ -84,7 +75,7 @@ fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: 
         }
         let Some(control) = control else { continue };
         if !found.iter().any(|known| known.control.id == control.id) {
-            found.push(PlaybookControl { control: Arc::clone(control), conditions });
+            found.push(Demand { control: Arc::clone(control), conditions });
         }
     }
 }

@@ -27,7 +27,7 @@ mod template;
 
 pub use bundled::{BUNDLED, BundledFile, names as bundled_names};
 pub use changes::Follower;
-pub use controls::{ControlStep, PlaybookControl};
+pub use controls::ControlStep;
 pub use deferred::{Deferred, Piece, StepAtTurn};
 pub use facts::{FactsAtTurn, LASTING_FACTS};
 pub use files::StepFiles;

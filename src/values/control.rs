@@ -4,6 +4,7 @@ use super::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How bad it is where a control does not hold. Ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,4 +85,20 @@ pub struct Control {
     pub group: String,
     /// Where it is described.
     pub span: Span,
+}
+
+impl Control {
+    /// Its title, else its id.
+    pub fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// A control of a playbook, and under which conditions a host has steps of it.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// The control.
+    pub control: Arc<Control>,
+    /// The `when` of its first step, with those of the `use` steps around it.
+    pub conditions: Vec<String>,
 }

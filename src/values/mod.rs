@@ -22,7 +22,7 @@ pub use key_options::{InvalidOptions, KeyOptions};
 mod variable;
 mod version;
 
-pub use control::{Control, Severity};
+pub use control::{Control, Demand, Severity};
 pub use diagnostic::{Diagnostic, possible_keys, suggest};
 pub use document::{Document, parse_document, utf8_source};
 pub use hex::{hex, sha256};
