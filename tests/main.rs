@@ -29,6 +29,7 @@ mod gateway_host;
 mod guard;
 mod harden_docker;
 mod harden_host;
+mod harden_server;
 mod harden_ssh;
 mod in_force;
 mod keygen;
