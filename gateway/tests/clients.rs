@@ -15,6 +15,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -202,8 +203,11 @@ impl Site {
     /// Runs a client's flows one way.
     fn flows(&self, client: &Client, through: bool) -> Flows {
         let side = if through { "through" } else { "direct" };
-        // A prefix of all names: others may use this engine at the same time.
-        let name = format!("stk-{}-{side}-{}", client.name, std::process::id());
+        // A prefix of all names: others may use this engine at the same time, and a
+        // client that is run again finds neither files nor names of its first run.
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("stk-{}-{side}-{run}-{}", client.name, std::process::id());
         let work = self.gateway.path(&name);
         fs::create_dir_all(&work).unwrap();
         let fill = |word: &&str| {
