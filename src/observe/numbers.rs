@@ -38,10 +38,10 @@ impl HostState {
     /// account counts, not what was found of its files.
     pub fn account_numbers(&self) -> AccountNumbers {
         let mut numbers = self.numbers.clone();
-        for (name, account) in &self.users {
+        for (name, account) in self.users.iter() {
             note(&mut numbers.users, name, &account.uid);
         }
-        for (name, group) in &self.groups {
+        for (name, group) in self.groups.iter() {
             note(&mut numbers.groups, name, &group.gid);
         }
         numbers

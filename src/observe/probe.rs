@@ -12,6 +12,7 @@ use super::{Facts, HostState, Queries, Query, Run, Text};
 use super::{acl, apt, mounts, processes, reply, shipped, syntax, sysctl, verify};
 use crate::shell::{Command, RUN_TEXT, STRICT, Script};
 use crate::values::{AbsPath, UserName};
+use std::collections::BTreeSet;
 
 /// Size above which a file's bytes are not fetched.
 pub const CONTENT_LIMIT: u64 = 4 << 20;
@@ -38,6 +39,12 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     script
 }
 
+/// `q_text NUMBER TEXT` keeps a script; `q_script SECTION NUMBER ARGUMENT…` runs it.
+const SCRIPTS: &str = "\
+q_text() { eval \"text$1=\\$2\"; }
+q_joined() { \"$@\" 2>&1; }
+q_script() { s=$1; eval \"t=\\$text$2\"; shift 2; section \"$s\" q_joined timeout -k 5 60 sh -c \"$t\" sh \"$@\"; }";
+
 /// How many commands run at a time, where there are many.
 const AT_A_TIME: usize = 4;
 
@@ -49,7 +56,23 @@ fn ask_runs(script: &mut Script, queries: &Queries) {
     if !all.is_empty() {
         script.line(RUN_TEXT).line("LIMIT=60");
     }
-    let many = all.iter().filter(|(_, run)| run.text == Text::Around).count();
+    let texts: BTreeSet<&str> = all.iter().filter_map(|(_, run)| run.as_script()).map(|(text, _)| text).collect();
+    if !texts.is_empty() {
+        script.line(SCRIPTS);
+    }
+    // Many inspections are of one script: its text is sent once.
+    for (number, text) in texts.iter().enumerate() {
+        script.run(Command::new("q_text").arg(number.to_string()).arg(text));
+    }
+    let run_command = |number: usize, run: &Run| match run.as_script() {
+        Some((text, arguments)) => {
+            let place = texts.range(..text).count();
+            Command::new("q_script").arg(format!("run{number}")).arg(place.to_string()).args(arguments)
+        }
+        None => run_command(number, run),
+    };
+    let is_small = |run: &Run| matches!(run.text, Text::Around | Text::Script);
+    let many = all.iter().filter(|(_, run)| is_small(run)).count();
     if many < 2 * AT_A_TIME {
         for (number, run) in all {
             script.run(run_command(number, run));
@@ -60,7 +83,7 @@ fn ask_runs(script: &mut Script, queries: &Queries) {
     let mut next = (0..AT_A_TIME).cycle();
     for (number, run) in all {
         // Others are few, and may print what a variable does not hold.
-        let place = if run.text == Text::Around { next.next().unwrap_or_default() } else { 0 };
+        let place = if is_small(run) { next.next().unwrap_or_default() } else { 0 };
         if let Some(group) = groups.get_mut(place) {
             group.push(run_command(number, run));
         }

@@ -51,7 +51,7 @@ impl HostState {
     /// These processes run.
     pub fn set_processes(&mut self, processes: Vec<Process>) {
         self.asked.ask(Query::Processes);
-        self.processes = processes;
+        self.processes = processes.into();
     }
 
     /// The processes of a user ([`Query::Processes`]).

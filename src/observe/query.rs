@@ -106,6 +106,9 @@ pub enum Text {
     Operator,
     /// This crate's own around the operator's, which it gives to `sh -c`.
     Around,
+    /// The operator's, with arguments: no failure of a command ends it, and what it
+    /// prints as errors is part of its output.
+    Script,
 }
 
 impl Run {
@@ -123,6 +126,20 @@ impl Run {
     /// Shell text of this crate's own around text of the operator's.
     pub fn around(text: &str) -> Run {
         Run { text: Text::Around, ..Run::new(["sh", "-c", text]) }
+    }
+
+    /// A script written by the operator with its arguments, run by `sh -c`.
+    pub fn script(text: &str, arguments: &[String]) -> Run {
+        let words = ["sh", "-c", text, "sh"].into_iter().chain(arguments.iter().map(String::as_str));
+        Run { text: Text::Script, ..Run::new(words) }
+    }
+
+    /// The text and the arguments of [`Run::script`].
+    pub(super) fn as_script(&self) -> Option<(&str, &[String])> {
+        match (self.text, self.argv.as_slice()) {
+            (Text::Script, [_, _, text, _, arguments @ ..]) => Some((text, arguments)),
+            _ => None,
+        }
     }
 }
 

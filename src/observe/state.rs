@@ -2,7 +2,7 @@
 
 use super::{
     Account, Candidate, Content, Entry, Facts, FileType, Group, Known, Module, Output, Package, PathState, Queries,
-    Query, Run, Shadow, StateError, UnfinishedWork, Unit,
+    Query, Run, Shadow, Shared, StateError, UnfinishedWork, Unit,
 };
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,52 +14,52 @@ pub struct HostState {
     pub facts: Facts,
     /// The host's date when it was asked, in days since 1970-01-01.
     pub day: Option<i64>,
-    pub(super) asked: Queries,
-    pub(super) unreadable: BTreeMap<Query, String>,
-    pub(super) paths: BTreeMap<AbsPath, PathState>,
-    pub(super) contents: BTreeMap<AbsPath, Content>,
+    pub(super) asked: Shared<Queries>,
+    pub(super) unreadable: Shared<BTreeMap<Query, String>>,
+    pub(super) paths: Shared<BTreeMap<AbsPath, PathState>>,
+    pub(super) contents: Shared<BTreeMap<AbsPath, Content>>,
     /// The paths at which links stand.
-    pub(super) links: BTreeSet<AbsPath>,
+    pub(super) links: Shared<BTreeSet<AbsPath>>,
     /// Sizes of regular files whose bytes are not known.
-    pub(super) sizes: BTreeMap<AbsPath, u64>,
+    pub(super) sizes: Shared<BTreeMap<AbsPath, u64>>,
     /// Regular files that have more names than one, with how many.
-    pub(super) hard_links: BTreeMap<AbsPath, u32>,
+    pub(super) hard_links: Shared<BTreeMap<AbsPath, u32>>,
     /// Files that are immutable (`i`) or can only be added to (`a`), see chattr(1).
-    pub(super) flags: BTreeMap<AbsPath, char>,
+    pub(super) flags: Shared<BTreeMap<AbsPath, char>>,
     /// What is mounted, by its mount point.
     pub(super) mounts: BTreeMap<AbsPath, super::Mount>,
-    pub(super) names: BTreeMap<AbsPath, BTreeSet<String>>,
+    pub(super) names: Shared<BTreeMap<AbsPath, BTreeSet<String>>>,
     /// By directory, then by name; none of a masked name.
-    pub(super) fragments: BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>,
-    pub(super) trees: BTreeMap<(AbsPath, bool), super::Tree>,
+    pub(super) fragments: Shared<BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>>,
+    pub(super) trees: Shared<BTreeMap<(AbsPath, bool), super::Tree>>,
     /// The numbers of owners and groups, as far as files have told them.
     pub(super) numbers: super::AccountNumbers,
-    pub(super) users: BTreeMap<String, Account>,
-    pub(super) groups: BTreeMap<String, Group>,
-    pub(super) shadow: BTreeMap<String, Shadow>,
+    pub(super) users: Shared<BTreeMap<String, Account>>,
+    pub(super) groups: Shared<BTreeMap<String, Group>>,
+    pub(super) shadow: Shared<BTreeMap<String, Shadow>>,
     /// Users and groups of the local files; none where these were not read.
     pub(super) local: Option<(BTreeSet<String>, BTreeSet<String>)>,
-    pub(super) packages: BTreeMap<PackageName, Package>,
-    pub(super) candidates: BTreeMap<PackageName, Candidate>,
-    pub(super) apt: super::apt::AptState,
+    pub(super) packages: Shared<BTreeMap<PackageName, Package>>,
+    pub(super) candidates: Shared<BTreeMap<PackageName, Candidate>>,
+    pub(super) apt: Shared<super::apt::AptState>,
     /// The files of packages that may go.
-    pub(super) shipped: BTreeMap<PackageName, super::ShippedFiles>,
+    pub(super) shipped: Shared<BTreeMap<PackageName, super::ShippedFiles>>,
     /// How many packages a directory belongs to that is one of theirs.
-    pub(super) directory_owners: BTreeMap<String, usize>,
-    pub(super) units: BTreeMap<UnitName, Known<Unit>>,
-    pub(super) sysctl: BTreeMap<SysctlKey, Option<String>>,
+    pub(super) directory_owners: Shared<BTreeMap<String, usize>>,
+    pub(super) units: Shared<BTreeMap<UnitName, Known<Unit>>>,
+    pub(super) sysctl: Shared<BTreeMap<SysctlKey, Option<String>>>,
     /// Live kernel parameters that nobody can set on this host.
-    pub(super) sysctl_read_only: BTreeSet<SysctlKey>,
+    pub(super) sysctl_read_only: Shared<BTreeSet<SysctlKey>>,
     /// What runs, as far as that was asked.
-    pub(super) processes: Vec<super::Process>,
-    pub(super) modules: BTreeMap<String, Module>,
-    pub(super) outputs: BTreeMap<Run, Known<Output>>,
+    pub(super) processes: Shared<Vec<super::Process>>,
+    pub(super) modules: Shared<BTreeMap<String, Module>>,
+    pub(super) outputs: Shared<BTreeMap<Run, Known<Output>>>,
     /// What the host's shell finds wrong with texts.
-    pub(super) syntax: BTreeMap<String, Option<String>>,
+    pub(super) syntax: Shared<BTreeMap<String, Option<String>>>,
     /// What systemd finds wrong with the texts of units.
-    pub(super) unit_texts: BTreeMap<Query, Vec<super::UnitFault>>,
+    pub(super) unit_texts: Shared<BTreeMap<Query, Vec<super::UnitFault>>>,
     /// What has an access control list.
-    pub(super) acls: BTreeSet<AbsPath>,
+    pub(super) acls: Shared<BTreeSet<AbsPath>>,
     /// What earlier runs left.
     pub left: UnfinishedWork,
 }
@@ -75,6 +75,10 @@ impl HostState {
         &self.asked
     }
 
+    fn is_known(&self, query: &Query) -> bool {
+        self.asked.contains(query) && !self.unreadable.contains_key(query)
+    }
+
     pub(super) fn check(&self, query: Query) -> Result<(), StateError> {
         if let Some(why) = self.unreadable.get(&query) {
             return Err(StateError::Unreadable { what: query.to_string(), why: why.clone() });
@@ -83,9 +87,14 @@ impl HostState {
     }
 
     pub(super) fn look<T>(&self, query: Query, found: Option<T>) -> Result<T, StateError> {
-        let what = query.to_string();
-        self.check(query)?;
-        found.ok_or(StateError::NotAsked(what))
+        match found {
+            Some(found) if self.is_known(&query) => Ok(found),
+            _ => {
+                let what = query.to_string();
+                self.check(query)?;
+                Err(StateError::NotAsked(what))
+            }
+        }
     }
 
     /// What stands at a path ([`Query::Path`]).

@@ -32,7 +32,7 @@ impl HostState {
 
     /// Notes in every tree around a path what will stand there.
     pub(super) fn set_in_trees(&mut self, path: &AbsPath, state: &PathState) {
-        for ((top, _), tree) in &mut self.trees {
+        for ((top, _), tree) in self.trees.iter_mut() {
             let Some(below) = below(top, path) else { continue };
             match state {
                 PathState::Present(entry) => _ = tree.entries.insert(below.to_owned(), entry.clone()),

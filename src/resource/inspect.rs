@@ -67,18 +67,12 @@ fn build(args: &mut Args<'_>) -> Option<Box<dyn Resource>> {
             return None;
         }
     };
-    let quoted: Result<Vec<String>, _> =
-        [text.as_str(), "sh"].into_iter().chain(words.iter().map(String::as_str)).map(quote).collect();
-    match quoted {
-        Ok(quoted) => {
-            let asks = Run::around(&format!("exec sh -c {} 2>&1", quoted.join(" ")));
-            Some(Box::new(Inspection { says: says?, remedy, text, shown, asks }))
-        }
-        Err(error) => {
-            args.wrong_value("command", error.to_string());
-            None
-        }
+    if let Err(error) = [&text].into_iter().chain(&words).try_for_each(|word| quote(word).map(drop)) {
+        args.wrong_value("command", error.to_string());
+        return None;
     }
+    let asks = Run::script(&text, &words);
+    Some(Box::new(Inspection { says: says?, remedy, text, shown, asks }))
 }
 
 /// The exit code by which a test program says that it does not belong here.

@@ -131,7 +131,7 @@ impl PredictedState {
         let going: Vec<AbsPath> = self.paths.iter().filter(goes).map(|(path, _)| path.clone()).collect();
         going.iter().for_each(|path| self.set_path(path, PathState::Absent));
         self.directories_go(&shipped, purge);
-        for (name, unit) in &mut self.host.units {
+        for (name, unit) in self.host.units.iter_mut() {
             if let Known::Is(found) = unit
                 && shipped.takes_unit(name, found, purge)
             {

@@ -84,12 +84,12 @@ impl PredictedState {
                 name.clone_into(field);
             }
         };
-        for (path, state) in &mut self.host.paths {
+        for (path, state) in self.host.paths.iter_mut() {
             if let PathState::Present(entry) = state {
                 change(Some(path.clone()), entry);
             }
         }
-        for ((top, _), tree) in &mut self.host.trees {
+        for ((top, _), tree) in self.host.trees.iter_mut() {
             tree.entries.iter_mut().for_each(|(below, entry)| change(top.join(below).ok(), entry));
         }
     }
@@ -125,14 +125,14 @@ impl PredictedState {
                 name.strip_prefix(mount.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };
-        for (path, state) in &mut self.host.paths {
+        for (path, state) in self.host.paths.iter_mut() {
             if let (Some(name), PathState::Present(entry)) = (below(top, path), state)
                 && enters(name)
             {
                 *entry = change(entry);
             }
         }
-        for ((of, _), tree) in &mut self.host.trees {
+        for ((of, _), tree) in self.host.trees.iter_mut() {
             let prefix = of.as_str().trim_end_matches('/').to_owned();
             for (name, entry) in &mut tree.entries {
                 let path = format!("{prefix}/{name}");
@@ -152,7 +152,7 @@ impl PredictedState {
     /// What must be known of the places that links lead to.
     pub fn open_places(&self) -> Queries {
         let mut open = self.open_places.clone();
-        for link in &self.links {
+        for link in self.links.iter() {
             if self.below(link).next().is_some() {
                 let end = self.followed(link).0;
                 let above: Vec<AbsPath> = end.ancestors().collect();
