@@ -7,6 +7,9 @@ use super::{
 use crate::values::{AbsPath, PackageName, SysctlKey, UnitName};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The files of a directory by their names; none for a masked name.
+type Fragments = BTreeMap<String, Option<Vec<u8>>>;
+
 /// All that was found on one host.
 #[derive(Debug, Clone, Default)]
 pub struct HostState {
@@ -30,7 +33,7 @@ pub struct HostState {
     pub(super) mounts: BTreeMap<AbsPath, super::Mount>,
     pub(super) names: Shared<BTreeMap<AbsPath, BTreeSet<String>>>,
     /// By directory, then by name; none of a masked name.
-    pub(super) fragments: Shared<BTreeMap<AbsPath, BTreeMap<String, Option<Vec<u8>>>>>,
+    pub(super) fragments: Shared<BTreeMap<AbsPath, Fragments>>,
     pub(super) trees: Shared<BTreeMap<(AbsPath, bool), super::Tree>>,
     /// The numbers of owners and groups, as far as files have told them.
     pub(super) numbers: super::AccountNumbers,
