@@ -19,12 +19,11 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=16"
 cargo build --locked --profile fuzz --target "$host" --target-dir target
 
-code=0
-for target in "${targets[@]}"; do
+# fuzz TARGET: what it found, in its log; in one line here.
+fuzz() {
+  local target=$1 log=artifacts/$1/log dictionary=() covered
   mkdir -p "corpus/$target" "artifacts/$target" "seeds/$target"
-  dictionary=()
   if [ -f "seeds/$target.dict" ]; then dictionary=("-dict=seeds/$target.dict"); fi
-  log=artifacts/$target/log
   if "target/$host/fuzz/$target" "corpus/$target" "seeds/$target" "-max_total_time=$seconds" -timeout=60 \
     -rss_limit_mb=2048 -max_len=2048 -seed="${SEED:-1}" -print_final_stats=1 \
     "-artifact_prefix=artifacts/$target/" "${dictionary[@]}" >"$log" 2>&1; then
@@ -33,7 +32,22 @@ for target in "${targets[@]}"; do
   else
     echo "$target: FOUND SOMETHING" >&2
     grep -v '^#' "$log" | tail -n 40 >&2
-    code=1
+    return 1
   fi
+}
+
+# A target keeps one core busy: as many run at a time as there are.
+code=0 running=0
+for target in "${targets[@]}"; do
+  if [ $running -ge "$(nproc)" ]; then
+    wait -n || code=1
+    running=$((running - 1))
+  fi
+  fuzz "$target" &
+  running=$((running + 1))
+done
+while [ $running -gt 0 ]; do
+  wait -n || code=1
+  running=$((running - 1))
 done
 exit $code
