@@ -113,6 +113,20 @@ fn overrides_are_told(project: &Project) {
         let said = format!("{}{}", ran.out, ran.err);
         assert!(said.contains("Match User ubuntu") && said.contains(&format!("{main}:")), "{said}");
     }
+    // A block for others than who logs in, and one of a port, are findings with their place.
+    project.on_host(&format!(
+        "cp -p /root/main {main}; printf 'PasswordAuthentication no\\nMatch User ada\\n    PasswordAuthentication yes\\nMatch LocalPort 2222\\n    PermitRootLogin yes\\n' >>{main}"
+    ));
+    let found = project.run(&["audit", "harden/ssh", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    let results = report["hosts"][0]["results"].as_array().unwrap();
+    for (id, line) in [("S1", "    PasswordAuthentication yes"), ("S3", "    PermitRootLogin yes")] {
+        let line = project.on_host(&format!("grep -n '^{line}' {main} | cut -d: -f1"));
+        let result = results.iter().find(|result| result["id"] == id).unwrap();
+        assert_eq!(result["status"], "fail", "{result:#}");
+        assert!(result["evidence"].to_string().contains(&format!("{main}:{line}")), "{result:#}");
+    }
+    assert!(!results.iter().any(|result| result["status"] == "error"), "{results:#?}");
     // An option of the command line wins over all files.
     project.on_host(&format!("cp -p /root/main {main}; echo 'SSHD_OPTS=\"-o MaxSessions=99\"' >/etc/default/ssh"));
     project.playbook(&step("option = \"MaxSessions\", value = 10, at_most = 10"));

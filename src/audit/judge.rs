@@ -280,7 +280,8 @@ fn of_plan(plan: &StepPlan, judgement: &mut Judgement) {
     if !plan.changes.is_empty() && finding.is_none() {
         judgement.expected = format!("{} ({})", side(|change| change.after.as_ref()), judgement.expected);
     }
-    if let Some(finding) = finding {
+    // What holds and is overridden for some: what overrides it was found.
+    if let Some(finding) = finding.filter(|finding| finding.verdict != Verdict::Holds) {
         judgement.actual.clone_from(&finding.actual);
     }
     if plan.action != Action::None {

@@ -2,8 +2,9 @@
 //!
 //! Files tell little: the first value of an option wins, `Match` blocks and the
 //! command line win over files, and defaults differ between releases. So sshd
-//! itself is asked (sshd(8), `-T`), for root and for the account that logs in,
-//! once for all steps. An option that has another value is set in a drop-in that
+//! itself is asked (sshd(8), `-T`), for whoever no `Match` block names, for root and
+//! for the account that logs in, once for all steps; a line of a block that is not
+//! right overrides, whoever the block is for. An option that has another value is set in a drop-in that
 //! is read before all others. What sshd does not tell is an error, never a pass.
 
 mod judged;
@@ -203,13 +204,34 @@ impl Sshd {
         })
     }
 
+    /// Adds the lines of `Match` blocks that are not right.
+    fn add_blocks(&self, host: &PredictedState, found: &mut InForce) -> Result<(), PlanError> {
+        // What counts by all of its lines is judged by its lists.
+        if self.several() {
+            return Ok(());
+        }
+        let nothing = Desired::values([]);
+        let is_right = |value: &str| self.rule.holds(&self.keyword, &[value.to_owned()], &nothing);
+        let blocks = in_force::blocks_against(host, &self.keyword, is_right)?;
+        for by in blocks.overridden {
+            if !found.overridden.iter().any(|told| told.file == by.file && told.line == by.line) {
+                found.overridden.push(by);
+            }
+        }
+        found.follow_up_queries.extend(blocks.follow_up_queries);
+        Ok(())
+    }
+
     /// What sshd does for a user, for audits.
     fn finding(&self, verdict: crate::plan::Verdict, user: &str, value: &str) -> Finding {
         Finding {
             verdict,
             expected: format!("{} {}", self.option, self.rule.shown().unwrap_or_default()).trim_end().to_owned(),
             actual: format!("{} {value}", self.option),
-            command: format!("sshd -T -C user={user},host=localhost,addr=127.0.0.1"),
+            command: match user {
+                judged::ANYBODY => "sshd -T".to_owned(),
+                user => format!("sshd -T -C user={user},host=localhost,addr=127.0.0.1"),
+            },
             said: format!("{} {value}", self.keyword),
             remedy: Vec::new(),
         }
@@ -308,7 +330,11 @@ impl Resource for Sshd {
         planned.finding = Some(Finding { expected: format!("{} {after}", self.option), ..finding });
         planned.change(self.option.as_str(), Some(failing.before), Some(after));
         if is_for_some {
-            planned.notes.push(format!("judged by what sshd does for {}", failing.user));
+            let user = match failing.user.as_str() {
+                judged::ANYBODY => "whoever no Match block names",
+                user => user,
+            };
+            planned.notes.push(format!("judged by what sshd does for {user}"));
         }
         file.replace(host, text, &mut planned)?;
         Ok(planned)
@@ -322,7 +348,8 @@ impl Resource for Sshd {
             Verdict::Right(_) if host.written_by(path).is_some() => {
                 (None, in_force::written(host, &self.keyword, self.several())?.unwrap_or_default())
             }
-            Verdict::Right(_) | Verdict::Left(_) | Verdict::Open(_) => return Ok(InForce::default()),
+            Verdict::Right(_) => (None, Vec::new()),
+            Verdict::Left(_) | Verdict::Open(_) => return Ok(InForce::default()),
         };
         let lines: Vec<String> = values.iter().map(|value| format!("{} {value}", self.option)).collect();
         let mut found = match (&lines[..], &values[..]) {
@@ -333,6 +360,7 @@ impl Resource for Sshd {
         if let Some(failing) = failing.filter(|_| found.overridden.is_empty() && found.follow_up_queries.is_empty()) {
             found.overridden.push(in_force::against(host, path, &self.keyword, &failing.before)?);
         }
+        self.add_blocks(host, &mut found)?;
         Ok(found)
     }
 

@@ -334,7 +334,7 @@ pub(in crate::resource) fn same(keyword: &str, one: &str, other: &str) -> bool {
 }
 
 /// A value in one of the spellings that sshd_config(5) has for it.
-fn meaning(keyword: &str, value: &str) -> String {
+pub(in crate::resource) fn meaning(keyword: &str, value: &str) -> String {
     let value = value.to_ascii_lowercase();
     let time = |text: &str| seconds(text).map_or_else(|| text.to_owned(), |seconds| seconds.to_string());
     match (keyword, value.as_str()) {

@@ -64,6 +64,14 @@ impl<'a> Client<'a> {
     }
 }
 
+/// Whether the criteria of a `Match` line may hold for a user, by some connection and
+/// with some groups.
+pub(super) fn may_hold_for(criteria: &str, user: &str) -> bool {
+    let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
+    let names = words.windows(2).filter(|pair| pair[0].eq_ignore_ascii_case("user"));
+    names.into_iter().all(|pair| in_list(pair[1], &[user]))
+}
+
 /// A list of addresses, networks and patterns (ssh_config(5), PATTERNS; CIDR).
 fn in_addresses(list: &str, address: &str) -> bool {
     let holds = |item: &str| match item.split_once('/') {
@@ -98,7 +106,20 @@ fn in_list(list: &str, names: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Client;
+    use super::{Client, may_hold_for};
+
+    #[test]
+    fn what_names_no_user_may_hold_for_each() {
+        for (criteria, holds) in [
+            ("Address 10.0.0.0/8", true),
+            ("user root,deploy", true),
+            ("User *,!root", false),
+            ("Group sudo User deploy", false),
+            ("all", true),
+        ] {
+            assert_eq!(may_hold_for(criteria, "root"), holds, "{criteria}");
+        }
+    }
 
     #[test]
     fn only_what_holds_for_every_connection_of_a_user_matches() {

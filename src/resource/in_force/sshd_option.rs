@@ -2,8 +2,9 @@
 //! steps of a run make of it.
 
 use super::sshd::{Configuration, Directive, MAIN, shown};
+use super::sshd_match::may_hold_for;
 use crate::observe::PredictedState;
-use crate::plan::{Override, PlanError};
+use crate::plan::{InForce, Override, PlanError};
 use crate::values::AbsPath;
 
 /// The values that an option has for all by a line that steps of this run write;
@@ -54,4 +55,36 @@ pub(in crate::resource) fn against(
     let message = format!("sshd takes the value {found}, and this line{within} says {}: remove it there", shown(line));
     let by = Override::new(&line.file, Some(line.line), message);
     Ok(if line.matching.is_some() { by.exception(&line.whole) } else { by })
+}
+
+/// The lines of `Match` blocks that give an option a value which is not right, for
+/// whomever they are, and questions about files that are not known yet.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn blocks_against(
+    host: &PredictedState,
+    keyword: &str,
+    is_right: impl Fn(&str) -> bool,
+) -> Result<InForce, PlanError> {
+    let Some(configuration) = Configuration::of(host)? else { return Ok(InForce::default()) };
+    let mut found = InForce { follow_up_queries: configuration.follow_up_queries.clone(), ..InForce::default() };
+    for line in configuration.directives.iter().filter(|line| line.keyword == keyword) {
+        let Some(criteria) = line.matching.as_deref() else { continue };
+        // Of two blocks with the same criteria the first one wins.
+        let first = configuration.first(keyword, Some(criteria));
+        let is_read = first.is_some_and(|first| first.file == line.file && first.line == line.line);
+        // This option is about root alone.
+        let is_for_nobody = keyword == "permitrootlogin" && !may_hold_for(criteria, "root");
+        if !is_read || is_for_nobody || is_right(&line.value) {
+            continue;
+        }
+        let message = format!(
+            "the block 'Match {criteria}' holds for some logins, and there this line says {}: remove it there, or say \
+             it as a step of the playbook",
+            shown(line)
+        );
+        found.overridden.push(Override::new(&line.file, Some(line.line), message).exception(&line.whole));
+    }
+    Ok(found)
 }

@@ -19,6 +19,9 @@ pub(super) fn host_keys() -> Run {
     Run::new(["sh", "-c", include_str!("host_keys.sh"), "ssh-keygen -l"])
 }
 
+/// In the place of a user: whoever no `Match` block names.
+pub(super) const ANYBODY: &str = "*";
+
 /// What sshd does.
 #[derive(Debug)]
 pub(super) enum Found {
