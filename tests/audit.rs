@@ -324,6 +324,37 @@ fn what_is_wrong_with_a_control_is_told_with_its_place() {
 }
 
 #[test]
+fn a_control_that_is_left_out_must_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = "[hosts.a]\naddress = \"192.0.2.1\"\nvars = { left = [\"S98\"] }\n";
+    std::fs::write(folder.path().join("i.toml"), inventory).unwrap();
+    for (step, code, says) in [
+        ("use = \"harden/server\"\nwith = { skip = [\"S1\", \"W7\", \"U2\"], level = 2 }", 0, ""),
+        (
+            "use = \"harden/ssh\"\nwith = { skip = [\"S1\", \"S99\"] }",
+            1,
+            "site.toml:4:17: 'skip' names the control 'S99'",
+        ),
+        ("use = \"harden/ssh\"\nwith = { skip = [\"A1\"] }", 1, "which harden/ssh does not have"),
+        ("use = \"harden/ssh\"\nwith = { skip = \"S17\" }", 1, "an array of ids"),
+        ("use = \"harden/ssh\"\nwith = { skip = [1] }", 1, "an array of ids"),
+        ("use = \"harden/ssh\"\nwith = { skip = \"{{ left }}\" }", 1, "'S98'"),
+        ("use = \"harden/server\"\nwith = { level = 3 }", 1, "'level' must be 1 or 2, not 3"),
+        ("use = \"harden/server\"\nwith = { level = \"2\" }", 1, "'level' must be 1 or 2"),
+    ] {
+        std::fs::write(folder.path().join("site.toml"), format!("hosts = [\"all\"]\n[[step]]\n{step}\n")).unwrap();
+        let told = ran(program(folder.path()).args(["check", "site.toml", "-i", "i.toml"]));
+        let message = told.err.replace("\n", " ");
+        assert_eq!(told.code, code, "{step}: {told:?}");
+        assert!(says.split(": ").all(|part| message.contains(part)), "{step}: {message}");
+    }
+    // The same where a profile is run by its name: the variable comes from the inventory.
+    std::fs::write(folder.path().join("i.toml"), inventory.replace("left", "skip")).unwrap();
+    let told = ran(program(folder.path()).args(["check", "harden/ssh", "-i", "i.toml", "--limit", "a"]));
+    assert!(told.code == 1 && told.err.contains("i.toml:3") && told.err.contains("'S98'"), "{told:?}");
+}
+
+#[test]
 fn the_profile_of_a_server_has_every_control_with_its_sources_and_reason() {
     let kinds: Vec<&str> = stockade::resource::KINDS.iter().map(|kind| kind.name).collect();
     let profile = stockade::playbook::load(std::path::Path::new("harden/server"), &kinds).unwrap();

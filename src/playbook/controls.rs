@@ -8,7 +8,7 @@ use super::load::{Loader, Place};
 use super::model::{RawAction, RawStep, Unit};
 use super::template::{Form, form};
 use crate::values::{Control, Demand, Diagnostic, Node, NodeValue, Severity, TableEntry, possible_keys};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the table of a control may say.
@@ -62,6 +62,13 @@ fn text_of(step: &RawStep) -> String {
     let first = lines.next().into_iter();
     let lines = first.chain(lines.take_while(|line| !line.trim_start().starts_with("[["))).filter(is_told);
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+/// The ids of the controls of a playbook and of those that it uses.
+pub(super) fn ids_of(unit: &Unit) -> BTreeSet<String> {
+    let mut found = Vec::new();
+    collect(unit, &[], None, &mut found);
+    found.into_iter().map(|demand| demand.control.id.clone()).collect()
 }
 
 fn collect(unit: &Unit, above: &[String], around: Option<&Arc<Control>>, found: &mut Vec<Demand>) {

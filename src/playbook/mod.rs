@@ -13,6 +13,7 @@ mod deferred;
 mod facts;
 mod fault;
 mod files;
+mod left_out;
 mod literal;
 mod load;
 mod members;

@@ -4,6 +4,7 @@ use super::changes::named;
 use super::deferred::{Deferred, Piece};
 use super::facts::{speaking_variables, step_speaks};
 use super::files::{Folder, Record, StepFiles};
+use super::left_out;
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, rendered};
 use super::renderer::{Rendered, Renderer};
@@ -85,6 +86,7 @@ impl<'a> Steps<'a> {
             Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
             Folder::Disk(_) => Vec::new(),
         };
+        self.errors.extend(left_out::judged(unit, scope, &[]));
         let identity = identity(unit);
         self.unit(unit, scope, &Above { folders: here, stem: identity.clone(), identity, ..Above::default() });
     }
@@ -260,7 +262,13 @@ impl<'a> Steps<'a> {
                     given.extend(renderer.var(&entry.node).map(|var| (entry.key.clone(), var)));
                 }
                 self.errors.append(&mut renderer.errors);
-                self.unit(unit, &Arc::new(scope.inside(unit, given)), &above);
+                let scope = Arc::new(scope.inside(unit, given));
+                // A bundled playbook around it is judged for those that it uses.
+                let outermost = above.folders.iter().all(|folder| matches!(folder, Folder::Disk(_)));
+                if outermost {
+                    self.errors.extend(left_out::judged(unit, &scope, with));
+                }
+                self.unit(unit, &scope, &above);
             }
             RawAction::Resource { kind, kind_span, table } => {
                 let told = text(&mut renderer, "name", step.name.as_ref());
