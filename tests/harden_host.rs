@@ -63,6 +63,7 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
     project.on_host("sysctl -qw net.ipv4.conf.eth0.send_redirects=1 net.ipv4.conf.default.rp_filter=2");
     let before = etc(&project);
 
+    values_that_other_files_persist(&project);
     // A container has no kernel of its own: only its network is judged.
     let found = audit(&project, "harden/kernel", &[]);
     stands(
@@ -178,6 +179,33 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
     stands(&audit(&project, "harden/filesystem", own), &[("F4", "pass", &[])]);
     undo(&project);
     assert_eq!(before, etc(&project));
+}
+
+/// A value is persisted by whatever file of sysctl.d(5) has the last word.
+fn values_that_other_files_persist(project: &Project) {
+    project.on_host(
+        "mkdir -p /run/sysctl.d; \
+         sysctl -qw net.ipv4.icmp_ignore_bogus_error_responses=1 net.ipv4.icmp_echo_ignore_broadcasts=1 net.ipv4.tcp_rfc1337=1",
+    );
+    let own = "/etc/sysctl.d/10-own.conf";
+    for (more, status) in [
+        ("true", "pass"),
+        ("echo 'net.ipv4.tcp_sync* = 0' >/run/sysctl.d/20-a.conf", "pass"),
+        ("mv /etc/sysctl.d/10-own.conf /usr/lib/sysctl.d", "pass"),
+        ("printf 'net.ipv4.tcp_*=1\\nnet.ipv4.icmp_*=1\\n' >/etc/sysctl.d/10-own.conf", "pass"),
+        ("printf 'net.ipv4.tcp_*=1\\nnet.ipv4.icmp_*=1\\nnet.ipv4.tcp_rfc*=0' >/etc/sysctl.d/10-own.conf", "not_live"),
+        ("echo net.ipv4.tcp_syncookies=0 >/run/sysctl.d/20-a.conf", "not_live"),
+        ("echo -net.ipv4.tcp_syncookies >/run/sysctl.d/20-a.conf", "not_live"),
+        ("mv /etc/sysctl.d/10-own.conf /usr/lib/sysctl.d; ln -s /dev/null /etc/sysctl.d/10-own.conf", "not_live"),
+        ("mv /etc/sysctl.d/10-own.conf /etc/sysctl.d/10-own", "not_live"),
+    ] {
+        project.on_host(&format!(
+            "printf 'net.ipv4.tcp_syncookies=1\\nnet/ipv4/icmp_echo_ignore_broadcasts = 1\\n-net.ipv4.tcp_rfc1337=1\\n\
+             net.ipv4.icmp_ignore_bogus_error_responses = 1\\n' >{own}; {more}"
+        ));
+        stands(&audit(project, "harden/kernel", &[]), &[("K11", status, &[])]);
+        project.on_host("rm -f /etc/sysctl.d/10-own* /usr/lib/sysctl.d/10-own.conf /run/sysctl.d/20-a.conf");
+    }
 }
 
 #[test]

@@ -184,7 +184,10 @@ fn judged(step: &JudgedStep, control: Option<&Control>) -> Judgement {
             );
         }
         Ok(plan) => match &plan.finding {
-            Some(finding) if plan.action == Action::None && plan.overridden.is_empty() => {
+            // What holds by other means than the step's own is right, though an apply adds these.
+            Some(finding)
+                if plan.overridden.is_empty() && (plan.action == Action::None || finding.verdict == Verdict::Holds) =>
+            {
                 of_finding(finding, plan, &mut judgement);
             }
             _ => of_plan(plan, &mut judgement),

@@ -6,7 +6,9 @@
 
 use super::{Args, Field, Kind, Resource, Type, file, in_force};
 use crate::observe::{Content, HostState, PredictedState, Queries, Query, SetWith};
-use crate::plan::{InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp, check_excluded, set_again};
+use crate::plan::{
+    Finding, InForce, KNOWN_AFTER_APPLY, Meta, Op, PlanError, Planned, SystemOp, Verdict, check_excluded, set_again,
+};
 use crate::values::{AbsPath, SysctlKey};
 
 pub(super) const KIND: Kind = Kind {
@@ -124,6 +126,10 @@ impl Resource for Sysctl {
         }
         check_excluded(host, &self.key, value)?;
         let mut planned = self.persisted(host, value)?;
+        let is_only_persisted = planned.changes.iter().all(|change| change.field == "persisted");
+        if !planned.changes.is_empty() && is_only_persisted {
+            planned.finding = self.persisted_elsewhere(host, value, now)?;
+        }
         self.set_live(host, value, now, &mut planned)?;
         let judged = in_force::parameter(host, &self.path, self.key.as_str(), value)?.overridden;
         for (path, who) in LATER.into_iter().filter(|(path, _)| judged.iter().all(|by| by.file != *path)) {
@@ -201,6 +207,28 @@ impl Sysctl {
         planned.notes.extend(set_with.map(|set| set.reason(&self.key)));
         set_again(planned, host, &self.key, value);
         Ok(())
+    }
+
+    /// That another file than the step's own persists the value, which is live too.
+    fn persisted_elsewhere(
+        &self,
+        host: &PredictedState,
+        value: &str,
+        now: Option<&str>,
+    ) -> Result<Option<Finding>, PlanError> {
+        let is_live = !self.live || now.is_some_and(|now| in_force::is_value(now, value));
+        if !is_live || host.sysctl_set_with(&self.key).is_some() {
+            return Ok(None);
+        }
+        let Some((path, line)) = in_force::persisted_by(host, self.key.as_str(), value)? else { return Ok(None) };
+        Ok(Some(Finding {
+            verdict: Verdict::Holds,
+            expected: format!("{} = {value}", self.key),
+            actual: format!("{path}:{line} persists it"),
+            command: format!("{path}:{line}"),
+            said: format!("{} = {value}", self.key),
+            remedy: Vec::new(),
+        }))
     }
 
     fn persisted(&self, host: &HostState, value: &str) -> Result<Planned, PlanError> {

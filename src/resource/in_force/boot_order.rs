@@ -53,6 +53,13 @@ pub(super) fn reset(files: &[ConfigFile], ufw: Option<&ConfigFile>, key: &str, v
     Some(Override::new(&by.file.path, Some(by.line), message))
 }
 
+/// Whether the kernel sets a parameter with others that a boot writes.
+pub(super) fn is_set_with_others(files: &[ConfigFile], ufw: Option<&ConfigFile>, key: &str) -> bool {
+    let Ok(own) = key.parse::<SysctlKey>() else { return true };
+    let sets = |assignment: &Assignment<'_>| assignment.key.set_to(&assignment.value, &own).is_some();
+    assignments(files).iter().any(sets) || ufw.into_iter().flat_map(statements).any(|assignment| sets(&assignment))
+}
+
 /// What systemd-sysctl writes, in order.
 fn assignments(files: &[ConfigFile]) -> Vec<Assignment<'_>> {
     let mut all: Vec<Assignment<'_>> = Vec::new();

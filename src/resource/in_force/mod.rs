@@ -36,7 +36,7 @@ pub(super) use sshd::{CUMULATIVE as KEYWORDS_OF_SEVERAL_LINES, meaning as sshd_m
 pub(super) use sshd_match::Client;
 pub(super) use sshd_option::{against, blocks_against, written};
 pub(super) use sudo::{Right, ask_sudo, user_right};
-pub(super) use sysctl::{ask_sysctl, is_value, last_value, parameter};
+pub(super) use sysctl::{ask_sysctl, is_value, last_value, parameter, persisted_by};
 pub(super) use tmpfiles::{Thing, ask_boot, at_boot};
 pub(super) use units::{alias_without_link, ask_unit, of_path as unit_of, unit_file, unusable};
 

@@ -9,7 +9,7 @@
 //! Where ufw is on it applies a file of its own whenever it starts, after all
 //! of these (ufw-framework(8)).
 
-use super::{ConfigFile, Said, boot_order as boot, hidden_by, merged, paths};
+use super::{ConfigFile, Said, boot_order as boot, hidden_by, merged, paths, wildcard};
 use crate::observe::{Content, HostState, PredictedState, Queries, Query};
 use crate::plan::{Dormant, InForce, Override, PlanError};
 use crate::values::{AbsPath, SysctlKey};
@@ -99,6 +99,37 @@ pub(in crate::resource) fn parameter(
         .or_else(|| boot::reset(&files, ufw.as_ref(), key, value))
         .or_else(|| by_ufw(ufw.as_ref(), key, value));
     Ok(InForce { overridden: by.into_iter().collect(), ..InForce::default() })
+}
+
+/// The line of a file by which a boot gives a parameter a value, whoever wrote it;
+/// none where it ends with another one, or where that is not certain.
+///
+/// # Errors
+/// The state cannot tell.
+pub(in crate::resource) fn persisted_by(
+    host: &HostState,
+    key: &str,
+    value: &str,
+) -> Result<Option<(AbsPath, usize)>, PlanError> {
+    // Without systemd these files are another program's.
+    if host.facts.init != "systemd" {
+        return Ok(None);
+    }
+    let files = merged(host, &paths(&DIRECTORIES), ".conf")?;
+    let ufw = of_ufw(host);
+    let wanted = proc_key(key);
+    let said = || {
+        files.iter().flat_map(|file| file.lines().filter_map(|(at, line)| statement(at, line)).map(move |s| (file, s)))
+    };
+    let by_name = said().filter(|(_, said)| said.key == wanted).last();
+    let is_certain = by_name.is_some() || !boot::is_set_with_others(&files, ufw.as_ref(), key);
+    // What no line names, the last pattern sets.
+    let last = by_name.or_else(|| said().filter(|(_, said)| wildcard(&said.key, &wanted)).last());
+    let Some((file, last)) = last.filter(|_| is_certain) else { return Ok(None) };
+    let is_right = last.value.is_some_and(|written| is_value(value, &written));
+    let is_reset =
+        boot::reset(&files, ufw.as_ref(), key, value).is_some() || by_ufw(ufw.as_ref(), key, value).is_some();
+    Ok((is_right && !is_reset).then(|| (file.path.clone(), last.line)))
 }
 
 /// What overrides the parameters that a file sets.
