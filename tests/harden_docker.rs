@@ -222,8 +222,62 @@ fn outcomes(project: &Project) {
     project
         .on_host("systemctl stop proxy; rm /opt/docker-proxy /etc/systemd/journald.conf.d/zz.conf; docker rm -f data");
 
+    containers(project);
+
     // What turns the firewall off is found.
     project.on_host("ufw disable");
     stand(&audited(project), "fail", "W1 W2");
     project.on_host("ufw --force enable");
+}
+
+/// Options that undo the walls of a container, in each of their spellings, and such that only look like it.
+const CONTAINERS: &str = r#"
+mkdir -p /srv/bound /srv/ok '/srv/a b' && mount --bind / /srv/bound
+ln -s /etc '/srv/link,a'; ln -s /run/docker.sock /srv/d.sock
+volume() { docker volume create -o type=$2 -o o=$3 -o device=$4 $1; }
+volume vroot none bind /; volume vetc none bind,ro /etc; volume vproc proc '' proc; volume vtmp tmpfs '' tmpfs; volume vok none bind /srv/ok
+echo '{"defaultAction":"SCMP_ACT_ALLOW"}' >/srv/allow.json
+run() { docker run -d --name "$@" busybox /bin/busybox sleep 100000; }
+run vroot -v vroot:/m; run vetc -v vetc:/m:ro; run vproc -v vproc:/m
+run mlink --mount 'type=bind,"src=/srv/link,a",dst=/m'; run msock -v /srv/d.sock:/m; run mbound -v /srv/bound:/m:ro; run mssh -v /srv/bound/etc/ssh:/m:ro
+run mhome -v /home:/m; run mdev --device /dev/null
+run good -v vtmp:/a -v vok:/b -v plain:/c -v '/srv/a b:/d' -v /etc/localtime:/e:ro --cap-drop ALL --cap-add NET_BIND_SERVICE --cap-add cap_chown \
+  --read-only --user 1000 --memory 32m --pids-limit 20 --security-opt no-new-privileges=true
+run cap --cap-add sys_admin; run via --pid container:loose; run paths --security-opt systempaths=unconfined
+run allows --security-opt seccomp=/srv/allow.json; run loosened --user 1000 --read-only --security-opt no-new-privileges:false
+run zero --user 00 --read-only --security-opt no-new-privileges
+"#;
+
+fn containers(project: &Project) {
+    project.on_host(CONTAINERS);
+    project.playbook("[[step]]\nuse = \"harden/docker\"\nwith = { level = 2 }\n");
+    let found = audited(project);
+    stand(&found, "fail", "C1 C2 C3 C4 C6");
+    for (id, words) in [
+        ("C1", "cap: capabilities SYS_ADMIN"),
+        ("C2", "via: processes of the host"),
+        ("C3", "vroot: folder / (as "),
+        ("C3", "vetc: folder /etc (as "),
+        ("C3", "vproc: file system proc"),
+        ("C3", "mlink: folder /etc"),
+        ("C3", "msock: socket /run/docker.sock"),
+        ("C3", "mbound: folder / (as /srv/bound)"),
+        ("C3", "mssh: secrets in /etc/ssh (as /srv/bound/etc/ssh)"),
+        ("C3", "mhome: to write to: /home"),
+        ("C3", "mdev: device /dev/null"),
+        ("C4", "paths: paths of /proc and /sys are open"),
+        ("C4", "allows: seccomp allows what it does not name"),
+        ("C6", "loosened: may gain rights"),
+        ("C6", "zero: runs as root"),
+    ] {
+        assert!(found[id].1.contains(words), "{words}: {}", found[id].1);
+    }
+    for id in ["C1", "C2", "C3", "C4", "C6"] {
+        assert!(!found[id].1.contains("good: "), "{}", found[id].1);
+    }
+    project.on_host(
+        "docker ps --format '{{.Names}}' | grep -vx -e 'web.*' -e loose -e tight | xargs docker rm -f; umount /srv/bound; \
+         docker volume rm vroot vetc vproc vtmp vok",
+    );
+    project.playbook(&profile(1));
 }

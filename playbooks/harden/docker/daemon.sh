@@ -28,21 +28,28 @@ case $shown in *ActiveState=active*) ;; *) none 'Docker does not run here' ;; es
 pid=$(printf '%s\n' "$shown" | sed -n 's/^MainPID=//p')
 line=" $(tr '\0' ' ' <"/proc/$pid/cmdline") " || unreadable 'the command line of dockerd cannot be read'
 json=
-if [ -e /etc/docker/daemon.json ]; then
-  json=$(tr -d ' \t\n' </etc/docker/daemon.json) || unreadable '/etc/docker/daemon.json cannot be read'
+file=$(printf '%s\n' "$line" | sed -n 's/.* --\{0,1\}config-file[= ]\([^ ]*\) .*/\1/p')
+file=${file:-/etc/docker/daemon.json}
+if [ -e "$file" ]; then
+  json=$(tr -d ' \t\n' <"$file") || unreadable "$file cannot be read"
 fi
+# A context of the account may name the daemon of another host.
+unset DOCKER_CONTEXT
+[ ! -S /run/docker.sock ] || export DOCKER_HOST=unix:///run/docker.sock
 
 # A field of `docker info`.
 info() {
   timeout 20 docker info --format "$1" 2>/dev/null || unreadable 'docker info does not answer'
 }
 
-# Whether a setting that is on or off is $2, on the command line or in the file.
+# Whether a setting that is on or off is $2, on the command line, where it has many
+# spellings (strconv.ParseBool of Go), or in the file.
 set_to() {
-  case $line in
-    *" --$1=$2 "*) return 0 ;;
-    *" --$1 "*) [ "$2" = true ] && return 0 ;;
-  esac
+  case $2 in true) words='true True TRUE t T 1' ;; *) words='false False FALSE f F 0' ;; esac
+  for spelling in $words; do
+    case $line in *" --$1=$spelling "* | *" -$1=$spelling "*) return 0 ;; esac
+  done
+  case $line in *" --$1 "* | *" -$1 "*) [ "$2" = true ] && return 0 ;; esac
   case $json in *"\"$1\":$2"[,\}]*) return 0 ;; esac
   return 1
 }
