@@ -2,7 +2,7 @@
 # Judges the stacks of PAM as they are merged: @include, include and substack are
 # followed, an option of a module comes before its file.
 #
-#   pam.sh nullok|hash|quality|lockout|history|su
+#   pam.sh nullok|hash|quality|lockout|history|su|umask
 set -u
 export LC_ALL=C
 
@@ -177,7 +177,41 @@ su() {
   finish "su is for members of a group: $line" "everybody may use su"
 }
 
+# What PAM sets for a session: the module's option, else /etc/login.defs, for a user
+# with a field umask= in /etc/passwd that.
+sessions() {
+  weak() { case $1 in *[2367]7) return 1 ;; esac; }
+  for service in $(services login sshd su sudo cron); do
+    lines=$(stack "$service" session) || fail "$lines"
+    line=$(printf '%s\n' "$lines" | grep 'pam_umask\.so' | tail -n 1)
+    [ -n "$line" ] || { bad "/etc/pam.d/$service: no pam_umask in session"; continue; }
+    mask=$(argument "$line" umask)
+    [ -z "$mask" ] || ! weak "$mask" || bad "$line: weaker than 027"
+    [ -n "$mask" ] || used=yes
+    groups=$(awk '$1 == "USERGROUPS_ENAB" { print tolower($2) }' /etc/login.defs 2>/dev/null | tail -n 1)
+    case "$line " in
+      *' nousergroups '*) ;;
+      *' usergroups '*) bad "$line: a group of the user's own name gets all rights of the user" ;;
+      *) [ "$groups" != yes ] || bad "$line: USERGROUPS_ENAB of /etc/login.defs gives a group of the user's own name all rights of the user" ;;
+    esac
+  done
+  if [ -n "${used:-}" ]; then
+    masks=$(awk '$1 == "UMASK" { print $2 }' /etc/login.defs 2>/dev/null)
+    [ -n "$masks" ] || bad "/etc/login.defs: there is no UMASK"
+    for mask in $masks; do ! weak "$mask" || bad "/etc/login.defs: UMASK is $mask"; done
+  fi
+  lines=$(awk -F: '{ rest = $5; while (match(rest, /umask=[0-7]*/)) { print $1 " " substr(rest, RSTART + 6, RLENGTH - 6); rest = substr(rest, RSTART + RLENGTH) } }' /etc/passwd) || fail "/etc/passwd cannot be read"
+  while read -r name mask; do
+    [ -z "$name" ] || ! weak "$mask" || bad "$name: /etc/passwd gives it a umask of $mask"
+  done <<END
+$lines
+END
+  if [ -x /usr/sbin/sshd ] && /usr/sbin/sshd -T 2>/dev/null | grep -qx 'usepam no'; then bad "sshd does not use PAM (UsePAM no): its sessions have the umask of the daemon"; fi
+  finish "PAM gives each session a umask of 027 or stricter" "sessions whose new files may be for others"
+}
+
 case ${1:-} in
   nullok | hash | quality | lockout | history | su) "$1" ;;
+  umask) sessions ;;
   *) fail "pam.sh does not know '${1:-}'" ;;
 esac

@@ -19,12 +19,16 @@ for file; do [ ! -e "$file" ] || [ -r "$file" ] || fail "$file cannot be read"; 
 case $what in
   umask)
     found=$(awk '
-      /^[ \t]*umask[ \t]+[0-7]+/ {
-        mask = $0; sub(/^[ \t]*umask[ \t]+/, "", mask); sub(/[^0-7].*/, "", mask)
+      { line = $0; sub(/^[ \t]*#.*/, "", line); sub(/[ \t]#.*/, "", line) }
+      # Each umask of a line, wherever it stands there.
+      { while (match(line, /(^|[;&|({ \t])umask[ \t]+[^ \t;&|)}]+/)) {
+        mask = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH); sub(/^.*umask[ \t]+/, "", mask); gsub(/["\047]/, "", mask)
+        if (mask ~ /^-/) continue
+        if (mask ~ /^[ugoa=+,rwxX-]+$/) { if (mask ~ /o=?(,|$)/ && mask ~ /g=r?x?(,|$)/ && mask !~ /[+]|[ao]=[rwx]|[oa]-/ || mask ~ /^[ugoa]*[-][rwx]+$/) { if (FILENAME ~ /^\/etc\/prof/ && mask ~ /o=?(,|$)/) some = 1 } else print FILENAME ":" FNR ": umask " mask " is weaker than 027"; continue }
         own = substr("000" mask, length(mask) + 1); group = substr(own, 2, 1); other = substr(own, 3, 1)
-        if (!(group ~ /[2367]/ && other == "7")) print FILENAME ":" FNR ": umask " mask " is weaker than 027"
+        if (!(mask ~ /^[0-7]+$/ && group ~ /[2367]/ && other == "7")) print FILENAME ":" FNR ": umask " mask " is weaker than 027"
         else if (FILENAME ~ /^\/etc\/prof/) some = 1
-      }
+      } }
       END { if (!some) print "no file of login shells sets a umask of 027 or stricter" }' "$@") || fail "the files of shells cannot be read"
     mask=$(awk '$1 == "UMASK" { print $2 }' /etc/login.defs 2>/dev/null | tail -n 1)
     case ${mask:-022} in *[2367]7) ;; *) found="${found:+$found
