@@ -9,7 +9,7 @@ use crate::support::project::Project;
 use std::collections::BTreeMap;
 
 /// What is in /etc and how it may be used, without what programs make anew by themselves.
-fn etc(project: &Project) -> String {
+pub fn etc(project: &Project) -> String {
     project.on_host(
         "cd /etc; find . ! -name '.pwd.lock' ! -name 'ld.so.cache' -printf '%p %y %m %u %g %l\\n' | sort; \
          find . -type f ! -name '.pwd.lock' ! -name 'ld.so.cache' -exec sha256sum {} + | sort -k 2",
@@ -17,7 +17,7 @@ fn etc(project: &Project) -> String {
 }
 
 /// An audit: per control its status, and what was found.
-fn audit(project: &Project, profile: &str, more: &[&str]) -> BTreeMap<String, (String, String)> {
+pub fn audit(project: &Project, profile: &str, more: &[&str]) -> BTreeMap<String, (String, String)> {
     let arguments: Vec<&str> =
         ["audit", profile, "--all-hosts", "--format", "json"].into_iter().chain(more.iter().copied()).collect();
     let ran = project.run(&arguments);
@@ -34,7 +34,7 @@ fn audit(project: &Project, profile: &str, more: &[&str]) -> BTreeMap<String, (S
 }
 
 /// Asserts the status of controls, and parts of what was found of each.
-fn stands(found: &BTreeMap<String, (String, String)>, wanted: &[(&str, &str, &[&str])]) {
+pub fn stands(found: &BTreeMap<String, (String, String)>, wanted: &[(&str, &str, &[&str])]) {
     for (id, status, parts) in wanted {
         let (is, said) = found.get(*id).unwrap_or_else(|| panic!("no {id} in {found:#?}"));
         assert_eq!(is, status, "{id}: {said}");
@@ -45,12 +45,12 @@ fn stands(found: &BTreeMap<String, (String, String)>, wanted: &[(&str, &str, &[&
 }
 
 /// Applies a profile and expects that nothing is left; the apply is one.
-fn converge(project: &Project, profile: &str, with: &str) {
+pub fn converge(project: &Project, profile: &str, with: &str) {
     project.playbook(&format!("[[step]]\nuse = \"{profile}\"\nwith = {{ {with} }}\n"));
     project.converge();
 }
 
-fn undo(project: &Project) {
+pub fn undo(project: &Project) {
     let name = project.host.name.clone();
     project.done(&["undo", &name, "--yes"]);
 }
@@ -61,6 +61,7 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
     let project = Project::new();
     let sysctl = |key: &str| project.on_host(&format!("cat /proc/sys/{key}"));
     project.on_host("sysctl -qw net.ipv4.conf.eth0.send_redirects=1 net.ipv4.conf.default.rp_filter=2");
+    rules_of_the_audit(&project);
     let before = etc(&project);
 
     values_that_other_files_persist(&project);
@@ -163,7 +164,19 @@ fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
             ("F5", "fail", &["/etc/cron.d: has mode 755"]),
         ],
     );
-    assert!(!audit(&project, "harden/filesystem", own)["F4"].1.contains("/usr/local/bin/declared: runs"));
+    // The walk writes nothing, and thousands of findings stay a short answer.
+    project.on_host(
+        "mkdir /srv/many /snap; seq 5000 | sed 's,^,/srv/many/,' | xargs touch; chmod 6755 /srv/many/*; cp /bin/true /snap/back; chmod 4755 /snap/back",
+    );
+    let touched = "find /tmp /var/tmp -maxdepth 0 -printf '%p %T+\\n'";
+    let before_walk = project.on_host(touched);
+    let walked = audit(&project, "harden/filesystem", own)["F4"].1.clone();
+    assert_eq!(before_walk, project.on_host(touched));
+    assert!(walked.len() < 20_000 && walked.contains("5008 files"), "{walked}");
+    project.on_host("rm -r /srv/many");
+    let walked = audit(&project, "harden/filesystem", own)["F4"].1.clone();
+    assert!(walked.contains("/snap/back") && !walked.contains("/usr/local/bin/declared: runs"), "{walked}");
+    project.on_host("rm -r /snap");
     converge(&project, "harden/filesystem", "own_kernel = true");
     assert_eq!(project.on_host("stat -c '%a %G' /etc/shells /etc/group- /etc/cron.d"), "644 root\n600 root\n700 root");
     let options = project.on_host("awk '$2 == \"/tmp\" { print $4 }' /proc/mounts");
@@ -206,6 +219,50 @@ fn values_that_other_files_persist(project: &Project) {
         stands(&audit(project, "harden/kernel", &[]), &[("K11", status, &[])]);
         project.on_host("rm -f /etc/sysctl.d/10-own* /usr/lib/sysctl.d/10-own.conf /run/sysctl.d/20-a.conf");
     }
+}
+
+/// Rules as a file has them, and the same as auditctl prints them.
+const RULES: &str = r#"
+mkdir -p /etc/audit/rules.d /srv/bin
+cat >/etc/audit/rules.d/50.rules <<'END'
+-D
+-w /etc/pam.d/ -p wa -k identity
+-w /etc/nowhere/deep/x -p wa -k none
+-a exit,always -F arch=x86_64 -S settimeofday -S adjtimex -k time-change
+-a always,exit -F arch=b64 -S clock_settime -F a0=0 -k time-change
+-a always,exit -F arch=b64 -S execve -C euid!=uid -F auid!=unset -F uid=root -k user_emulation
+-a always,exit -F path=/usr/bin/chcon -F perm=x -F auid>=1000 -F auid!=unset -k perm_chng
+END
+cat >/srv/rules <<'END'
+-w /etc/pam.d -p wa -k identity
+-a always,exit -F arch=b64 -S adjtimex,settimeofday -F key=time-change
+-a always,exit -F arch=b64 -S clock_settime -F a0=0x0 -F key=time-change
+-a always,exit -F arch=b64 -S execve -C uid!=euid -F auid!=-1 -F uid=0 -F key=user_emulation
+-a always,exit -S all -F path=/usr/bin/chcon -F perm=x -F auid>=1000 -F auid!=-1 -F key=perm_chng
+END
+printf '#!/bin/sh\n[ "$1" != -l ] || cat /srv/rules\n' >/srv/bin/auditctl; chmod 755 /srv/bin/auditctl
+"#;
+
+/// The kernel's rules are compared with those of files, and not their numbers.
+fn rules_of_the_audit(project: &Project) {
+    project.on_host(RULES);
+    let script = include_str!("../playbooks/harden/logging/audit.sh");
+    let judged = || {
+        let path = ["env", "PATH=/srv/bin:/usr/sbin:/usr/bin", "sh", "-s", "rules"];
+        let ran = project.host.exec_with_input(&path, script.as_bytes()).unwrap();
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    assert_eq!(judged().0, Some(0), "{:?}", judged());
+    project.on_host("sed -i 's,^-w.*,-w /opt/a -p wa,; s/perm=x/perm=r/' /srv/rules");
+    let (code, said) = judged();
+    assert!(code == Some(1) && said.contains("not loaded: -w /etc/pam.d/ -p wa"), "{said}");
+    assert!(
+        said.contains("lacks 2 rules") && said.contains("not loaded: -a always,exit -F path=/usr/bin/chcon"),
+        "{said}"
+    );
+    project.on_host("echo '-a never,task' >>/srv/rules");
+    assert!(judged().1.contains("no process is recorded"), "{:?}", judged());
+    project.on_host("rm -r /etc/audit /srv/bin /srv/rules");
 }
 
 #[test]
@@ -251,6 +308,10 @@ fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
         "077\n365"
     );
     assert_eq!(project.on_host("bash -lc umask; bash -ic 'echo $TMOUT' 2>/dev/null"), "0027\n900");
+    // A command without a login shell has it too: PAM sets what login.defs says.
+    let by_ssh = project.lab.lab.ssh(&project.host.name, &["umask"]).unwrap().output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&by_ssh.stdout).trim(), "0077", "{by_ssh:?}");
+    assert_eq!(project.on_host("su ada -c umask; sudo -u ada sh -c umask"), "0077\n0077");
     // Five failed passwords lock, as PAM itself has it; the way in by key stays.
     project.on_host("runuser -u nobody -- sh -c 'for n in 1 2 3 4 5 6; do echo wrong | su ada -c true; done' 2>/dev/null; usermod -aG sudo nobody");
     project.on_host("for n in 1 2 3 4 5 6; do echo wrong | runuser -u nobody -- su ada -c true 2>/dev/null || :; done");
@@ -285,10 +346,10 @@ fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
     reports_of_accounts(&project);
     undo(&project);
     let after = etc(&project);
-    for gone in ["stockade", "pam_faillock", "pam_pwhistory"] {
+    for gone in ["stockade", "pam_faillock", "pam_pwhistory", "pam_umask"] {
         assert_eq!(
             project.on_host(&format!(
-                "grep -rl {gone} /etc/pam.d /etc/sudoers.d /etc/profile.d /usr/share/pam-configs || :"
+                "grep -r {gone} /etc/pam.d /etc/sudoers.d /etc/profile.d /usr/share/pam-configs || :"
             )),
             "",
             "{gone}"
@@ -303,7 +364,7 @@ fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
     assert_eq!(of_pam(&before), of_pam(&after));
     project.on_host("DEBIAN_FRONTEND=noninteractive pam-auth-update --package 2>/dev/null");
     assert_eq!(of_pam(&before), of_pam(&etc(&project)), "pam-auth-update finds its files as it has left them");
-    updates(&project);
+    crate::harden_updates::updates(&project);
 }
 
 /// Faults of accounts, each reported and left as it is.
@@ -339,7 +400,7 @@ fn reports_of_accounts(project: &Project) {
     project.on_host(
         "printf 'ada, bob ALL=(ALL) NOPASSWD: ALL\\n#1234 ALL=(ALL) NOPASSWD: ALL\\nUser_Alias OPS = carl, dora\\n\
          OPS ALL=(ALL) NOPASSWD: ALL\\nDefaults exempt_group=users\\n' >/etc/sudoers.d/names; chmod 440 /etc/sudoers.d/names; \
-         cp -a /etc/pam.d /root/pam.d; sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/sshd; \
+         cp -a /etc/pam.d /root/pam.d; sed -i 's/ nousergroups//' /etc/pam.d/common-session; echo 'true && umask 000' >/etc/profile.d/zzy.sh; sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/sshd; \
          sed -i '/pam_faillock.so preauth/d' /etc/pam.d/common-auth; echo 'auth required pam_faillock.so preauth' >>/etc/pam.d/common-auth",
     );
     stands(
@@ -348,10 +409,15 @@ fn reports_of_accounts(project: &Project) {
             ("A9", "fail", &["/etc/pam.d/sshd: sufficient pam_permit.so"]),
             ("A10", "fail", &["/etc/pam.d/sshd: pam_faillock preauth comes after pam_unix"]),
             ("A11", "fail", &["a group is asked for no password"]),
+            (
+                "A19",
+                "fail",
+                &["common-session: optional pam_umask.so: USERGROUPS_ENAB", "/etc/profile.d/zzy.sh:1: umask 000"],
+            ),
             ("A20", "fail", &["bob: ", "#1234: ", "carl: ", "dora: "]),
         ],
     );
-    project.on_host("rm -r /etc/sudoers.d/names /etc/pam.d /srv/big; mv /root/pam.d /etc/pam.d");
+    project.on_host("rm -r /etc/sudoers.d/names /etc/profile.d/zzy.sh /etc/pam.d /srv/big; mv /root/pam.d /etc/pam.d");
     project.on_host("echo 'no rule' >>/etc/sudoers.d/zz-broken; chmod 440 /etc/sudoers.d/zz-broken");
     let broken = project.on_host("visudo -c 2>&1 | head -n 1 || :");
     assert!(!broken.is_empty());
@@ -359,68 +425,4 @@ fn reports_of_accounts(project: &Project) {
         "rm /etc/sudoers.d/zz-broken /home/ada/.netrc /etc/profile.d/zzz.sh; chmod 755 /home /usr/local/bin; sed -i 's/deny = 50/deny = 5/' /etc/security/faillock.conf; \
          for file in passwd shadow group sudoers; do cp -a /root/$file /etc/$file; done",
     );
-}
-
-/// Updates: what is set, and what is reported.
-fn updates(project: &Project) {
-    let before = etc(project);
-    stands(
-        &audit(project, "harden/updates", &[]),
-        &[
-            ("U1", "fail", &["APT::Periodic::Unattended-Upgrade is not set"]),
-            ("U2", "fail", &["no origin of security updates"]),
-            ("U3", "pass", &[]),
-            // The repository of this test is [trusted=yes].
-            ("U4", "fail", &["/etc/apt/sources.list.d/local.list:1: takes packages without signature"]),
-            ("U8", "pass", &[]),
-        ],
-    );
-    converge(project, "harden/updates", "automatic_reboot = \"03:30\"");
-    let set = project.on_host("apt-config dump | grep -e '^APT::Periodic::Un' -e Reboot-Time -e 'Pattern::'");
-    for part in ["APT::Periodic::Unattended-Upgrade \"1\";", "Reboot-Time \"03:30\"", "${distro_codename}-security"] {
-        assert!(set.contains(part), "{part}: {set}");
-    }
-    assert_eq!(
-        project.on_host(
-            "systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer; systemctl is-active apt-daily-upgrade.timer"
-        ),
-        "enabled\nenabled\nactive"
-    );
-    project.on_host("apt-mark hold unattended-upgrades; touch /run/reboot-required; echo 'APT::Get::AllowUnauthenticated \"true\";' >/etc/apt/apt.conf.d/99bad; echo key >/etc/apt/trusted.gpg.d/bob.gpg");
-    stands(
-        &audit(project, "harden/updates", &["--var", "automatic_reboot=\"03:30\""]),
-        &[
-            ("U1", "pass", &[]),
-            ("U2", "pass", &[]),
-            ("U3", "fail", &["packages ask for a restart"]),
-            ("U4", "fail", &["AllowUnauthenticated is true", "bob.gpg"]),
-            ("U8", "fail", &["unattended-upgrades: is held"]),
-        ],
-    );
-    project.on_host("apt-mark unhold unattended-upgrades; rm /run/reboot-required /etc/apt/apt.conf.d/99bad /etc/apt/trusted.gpg.d/bob.gpg");
-    // Apt takes other words for true, names without regard to case, and values on a line of their own.
-    project.on_host(
-        "printf 'apt::get::allowunauthenticated \"on\";\\nACQUIRE::check-valid-until \"off\";\\napt::periodic::enable \"0\";\\n' >/etc/apt/apt.conf.d/zzz-bad; \
-         echo 'deb [ arch=amd64 Trusted=With ] http://127.0.0.1/a ./' >/etc/apt/sources.list.d/bad.list; \
-         printf 'Types: deb\\nURIs: http://127.0.0.1/b\\nSuites: ./\\nTrusted:\\n  YES\\n' >/etc/apt/sources.list.d/bad.sources",
-    );
-    stands(
-        &audit(project, "harden/updates", &[]),
-        &[
-            ("U1", "fail", &["APT::Periodic::Enable is 0"]),
-            (
-                "U4",
-                "fail",
-                &[
-                    "AllowUnauthenticated is on",
-                    "Check-Valid-Until is off",
-                    "bad.list:1: takes",
-                    "bad.sources:4: takes",
-                ],
-            ),
-        ],
-    );
-    project.on_host("rm /etc/apt/apt.conf.d/zzz-bad /etc/apt/sources.list.d/bad.*");
-    undo(project);
-    assert_eq!(before, etc(project));
 }

@@ -31,6 +31,7 @@ mod harden_docker;
 mod harden_host;
 mod harden_server;
 mod harden_ssh;
+mod harden_updates;
 mod in_force;
 mod keygen;
 mod lab_hosts;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Judges what apt itself makes of its sources and settings.
 #
-#   updates.sh settings | origins | pending DAYS | reboot | sources | release | held
+#   updates.sh settings | origins NAME… | pending DAYS | reboot | sources | release | held
 set -u
 export LC_ALL=C
 
@@ -26,26 +26,43 @@ value() {
 # Whether apt takes a value for true, or for false (StringToBool of apt-pkg).
 is_true() { case $1 in [Yy][Ee][Ss] | [Tt][Rr][Uu][Ee] | [Ww][Ii][Tt][Hh] | [Oo][Nn] | [Ee][Nn][Aa][Bb][Ll][Ee] | [1-9]* | 0[!0]*) ;; *) return 1 ;; esac; }
 is_false() { case $1 in [Nn][Oo] | [Ff][Aa][Ll][Ss][Ee] | [Ww][Ii][Tt][Hh][Oo][Uu][Tt] | [Oo][Ff][Ff] | [Dd][Ii][Ss][Aa][Bb][Ll][Ee] | 0) ;; *) return 1 ;; esac; }
-# The lines of a file of sources that take packages without signature, in either form;
-# a field of the second may have its value on a line of its own.
+# What a file of sources says that makes its packages anybody's, in either form, and as
+# "KEY FILE:LINE PATH" the keys that it names. A field of the second form may have its
+# value on lines of its own; what is not Enabled does not count.
 unsigned() {
   awk '
-    function judge(value) {
-      gsub(/[ \t]/, "", value)
-      if (value ~ /^(yes|true|with|on|enable|0*[1-9][0-9]*)$/) { print FILENAME ":" at ": takes packages without signature"; field = 0 }
+    function told(text) { if (form == "list") print text; else stanza = stanza text "\n" }
+    function flush() { if (!off) printf "%s", stanza; stanza = ""; off = 0; field = "" }
+    function judge(name, value,  count, part, i) {
+      sub(/[+-]$/, "", name)
+      if (name == "signed-by") {
+        # A key itself has lines of Base64, which may look like paths.
+        if (value ~ /-----BEGIN/) inline = 1
+        if (inline) return
+        count = split(value, part, /[ \t,]+/)
+        for (i = 1; i <= count; i++) if (part[i] ~ /^\//) told("KEY " FILENAME ":" at " " part[i])
+        return
+      }
+      value = tolower(value); gsub(/[ \t]/, "", value)
+      if (name ~ /^(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)$/) {
+        if (value ~ /^(yes|true|with|on|enable|0*[1-9][0-9]*)$/) told(FILENAME ":" at ": takes packages without signature")
+      } else if (name ~ /^check-(valid-until|date)$/) {
+        if (value ~ /^(no|false|without|off|disable|0+)$/) told(FILENAME ":" at ": takes an old list for a new one")
+      } else if (name == "enabled" && value ~ /^(no|false|without|off|disable|0+)$/) off = 1
     }
-    { line = tolower($0) }
     FILENAME ~ /\.list$/ {
-      if (line !~ /^[ \t]*deb(-src)?[ \t]+\[/) next
+      form = "list"; line = $0
+      if (line !~ /^[ \t]*deb(-src)?[ \t]*\[/) next
       at = FNR; sub(/^[^[]*\[/, "", line); sub(/\].*/, "", line)
       count = split(line, option, /[ \t]+/)
-      for (i = 1; i <= count; i++) if (option[i] ~ /^(trusted|allow-insecure|allow-weak)[+-]?=/) { sub(/^[^=]*=/, "", option[i]); judge(option[i]) }
+      for (i = 1; i <= count; i++) { eq = index(option[i], "="); if (eq) judge(tolower(substr(option[i], 1, eq - 1)), substr(option[i], eq + 1)) }
       next
     }
-    line ~ /^#/ { next }
-    line ~ /^[^ \t]/ { field = 0 }
-    line ~ /^(trusted|allow-insecure|allow-weak)[ \t]*:/ { field = 1; at = FNR; sub(/^[^:]*:/, "", line) }
-    field { judge(line) }' "$1"
+    /^#/ { next }
+    /^[ \t]*$/ { flush(); next }
+    /^[^ \t]/ { at = FNR; colon = index($0, ":"); field = tolower(substr($0, 1, colon - 1)); sub(/[ \t]+$/, "", field); inline = 0; judge(field, substr($0, colon + 1)); next }
+    field != "" { judge(field, $0) }
+    END { flush() }' "$1"
 }
 
 settings() {
@@ -54,26 +71,85 @@ settings() {
   for key in Enable Update-Package-Lists Unattended-Upgrade; do
     is=$(value "APT::Periodic::$key")
     [ "$key" != Enable ] || is=${is:-1}
-    case ${is:-0} in 0 | '') bad "APT::Periodic::$key is ${is:-not set}" ;; esac
+    # A number of days, or one of seconds, minutes or hours with its letter.
+    case $is in
+      '') bad "APT::Periodic::$key is not set" ;;
+      always | [1-9]*[smh] | [1-7] | [1-7]d) ;;
+      [89] | [1-9][0-9]* | [89]d) [ "$key" = Enable ] || bad "APT::Periodic::$key is $is: less often than each week" ;;
+      *) bad "APT::Periodic::$key is $is" ;;
+    esac
   done
   if [ -d /run/systemd/system ]; then
     for timer in apt-daily.timer apt-daily-upgrade.timer; do
       systemctl is-active -q "$timer" || bad "$timer does not run"
       systemctl is-enabled -q "$timer" 2>/dev/null || bad "$timer does not start at boot"
+      service=${timer%.timer}.service
+      [ "$(systemctl is-enabled "$service" 2>/dev/null)" != masked ] || bad "$service is masked: its timer starts nothing"
     done
   fi
   finish "apt looks for updates and installs them by itself" "apt does not install updates by itself"
 }
 
+# The entries of a list of unattended-upgrades: names have no case.
+entries() { printf '%s\n' "$all" | sed -n -E "s/^Unattended-Upgrade::($1)::[^ ]* \"(.*)\";\$/\\2/Ip" | grep .; }
+# Whether entries of $allowed take what comes from an archive, in the order of
+# unattended-upgrades: ORIGIN|LABEL|CODENAME|SUITE|SITE|COMPONENT.
+takes() {
+  printf '%s\n' "$allowed" | awk -v archive="$1" -v id="$id" -v codename="$codename" '
+    function glob(text, pattern,  i, one, out) {
+      for (i = 1; i <= length(pattern); i++) { one = substr(pattern, i, 1); out = out (one == "*" ? ".*" : one == "?" ? "." : one ~ /[A-Za-z0-9_-]/ ? one : "[" one "]") }
+      return text ~ ("^" out "$")
+    }
+    BEGIN { split(archive, is, "|"); sub(/^[a-z+]*:\/\//, "", is[5]); sub(/\/.*/, "", is[5]) }
+    {
+      gsub(/\$\{distro_codename\}/, codename); gsub(/\$\{distro_id\}/, id)
+      if (index($0, "=") == 0) { at = index($0, ":"); $0 = "origin=" substr($0, 1, at - 1) ",archive=" substr($0, at + 1) }
+      count = split($0, part, ","); all = count > 0
+      for (i = 1; i <= count; i++) {
+        gsub(/^[ \t]+|[ \t]+$/, "", part[i]); at = index(part[i], "="); key = substr(part[i], 1, at - 1); value = substr(part[i], at + 1)
+        if (key ~ /^(o|origin)$/) all = all && glob(is[1], value)
+        else if (key ~ /^(l|label)$/) all = all && glob(is[2], value)
+        else if (key ~ /^(n|codename)$/) all = all && glob(is[3], value)
+        else if (key ~ /^(a|archive|suite)$/) all = all && glob(is[4], value)
+        else if (key == "site") all = all && glob(is[5], value)
+        else if (key ~ /^(c|component)$/) all = all && glob(is[6], value)
+        else all = 0
+      }
+      if (all) found = 1
+    }
+    END { exit !found }'
+}
+
 origins() {
   all=$(settings_of_apt) || { echo "$all"; exit 2; }
-  allowed=$(printf '%s\n' "$all" | sed -n 's/^Unattended-Upgrade::\(Allowed-Origins\|Origins-Pattern\):: "\(.*\)";$/\2/p')
+  allowed=$(entries 'Allowed-Origins|Origins-Pattern')
+  id=$(sed -n 's/^ID="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release) || fail "/etc/os-release cannot be read"
+  case $id in debian) id=Debian ;; ubuntu) id=Ubuntu ;; esac
+  codename=$(sed -n 's/^VERSION_CODENAME="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release)
   printf '%s\n' "$allowed" | grep -qi 'security' || bad "no origin of security updates is among those that are installed from"
-  lists=$(apt-get indextargets --format '$(ORIGIN)' 'Created-By: Packages' 2>/dev/null) || fail "apt does not tell its sources"
-  if printf '%s\n' "$lists" | grep -qx Docker; then
-    printf '%s\n' "$allowed" | grep -q 'Docker' || bad "Docker's repository is not among those that are installed from"
-  fi
-  finish "security updates are installed from $(printf '%s\n' "$allowed" | grep -c .) origins" "updates of some origins are not installed"
+  lists=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(SUITE)|$(SITE)|$(COMPONENT)' 'Created-By: Packages' 2>/dev/null) || fail "apt does not tell its sources"
+  # Ubuntu's archives of security are suites of the one origin, Debian's has a label.
+  for archive in $(printf '%s\n' "$lists" | tr ' ' '_' | sort -u | grep -e '^Docker|' -e '^Debian|Debian-Security|' -e '^Ubuntu|[^|]*|[^|]*|[^|]*-security|'); do
+    archive=$(printf '%s\n' "$archive" | tr '_' ' ')
+    takes "$archive" || case $archive in
+      Docker*) bad "Docker's repository is not among those that are installed from" ;;
+      *) bad "the security archive $(echo "$archive" | cut -d '|' -f 5) ($(echo "$archive" | cut -d '|' -f 3,4 | tr '|' ' ')) is not among those that are installed from" ;;
+    esac
+  done
+  installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^.i[^ ]* *//p' | sort -u)
+  # Patterns count from the beginning of a name, and need not end with it.
+  kept=$(entries Package-Blacklist | while IFS= read -r pattern; do
+    case " $* " in *" $pattern "*) continue ;; esac
+    names=$(printf '%s\n' "$installed" | grep -P -e "^(?:$pattern)" 2>/dev/null)
+    [ $? -le 1 ] || { echo "Package-Blacklist has '$pattern', which is no pattern"; continue; }
+    names=$(for name in $names; do case " $* " in *" $name "*) ;; *) echo "$name" ;; esac; done)
+    [ -z "$names" ] || echo "Package-Blacklist '$pattern' keeps back $(printf '%s\n' "$names" | grep -c .) packages: $(printf '%s\n' "$names" | head -n 5 | tr '\n' ' ')"
+  done)
+  [ -z "$kept" ] || bad "$kept"
+  only=$(entries Package-Whitelist | grep -vxF '.*' | head -n 3 | tr '\n' ' ')
+  [ -z "$only" ] || bad "Package-Whitelist: only packages of these names are upgraded: $only"
+  ! is_true "$(value Unattended-Upgrade::InstallOnShutdown)" || bad "InstallOnShutdown: nothing is installed while the host runs"
+  finish "security updates are installed from $(printf '%s\n' "$allowed" | grep -c .) origins" "updates of some origins or packages are not installed"
 }
 
 pending() {
@@ -119,6 +195,11 @@ sources() {
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -e "$file" ] || continue
     lines=$(unsigned "$file") || fail "$file cannot be read"
+    keys=$(printf '%s\n' "$lines" | sed -n 's/^KEY //p' | while read -r where key; do
+      if [ ! -s "$key" ]; then echo "$where: the key $key is not there"
+      elif [ -n "$(find -L "$key" \( -perm /022 -o ! -user root \))" ]; then echo "$where: others than root write the key $key"; fi
+    done)
+    lines=$(printf '%s\n%s\n' "$(printf '%s\n' "$lines" | grep -v '^KEY ')" "$keys" | grep .)
     [ -z "$lines" ] || bad "$lines"
   done
   # A key here signs for every repository that has no Signed-By.
