@@ -242,6 +242,19 @@ fn waivers_baselines_and_scores_over_time() {
         let (code, told) = project.told(&["audit", "site.toml", "--baseline", "old.json"]);
         assert!(code == 1 && told.contains(says) && told.contains("old.json"), "{code} {told}");
     }
+    let baseline = std::fs::read_to_string(project.folder().join("baseline.json")).unwrap();
+    let [mut twice, mut other]: [serde_json::Value; 2] = [(); 2].map(|()| serde_json::from_str(&baseline).unwrap());
+    let host = twice["hosts"][0].clone();
+    twice["hosts"].as_array_mut().unwrap().push(host);
+    for control in other["controls"].as_array_mut().unwrap() {
+        control["id"] = format!("of-another-{}", control["id"].as_str().unwrap()).into();
+    }
+    project.write("twice.json", &twice.to_string());
+    project.write("other.json", &other.to_string());
+    for (file, says) in [("twice.json", "more than once"), ("other.json", "none of the controls of this playbook")] {
+        let (code, told) = project.told(&["audit", "site.toml", "--baseline", file]);
+        assert!(code == 1 && told.contains(says) && told.contains(file), "{code} {told}");
+    }
 }
 
 #[test]

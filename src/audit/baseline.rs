@@ -1,12 +1,13 @@
 //! A report against an earlier one of the same playbook.
 
 use super::{Change, ControlResult, FORMAT_VERSION, HostReport, Report, Status};
+use crate::values::Demand;
 
-/// Reads the JSON of an earlier report.
+/// Reads the JSON of an earlier report. `demands`: the controls of this audit.
 ///
 /// # Errors
-/// It is none, or one of another version of the form; a sentence.
-pub fn read_baseline(bytes: &[u8]) -> Result<Report, String> {
+/// It is none, or one of another version of the form or of another playbook; a sentence.
+pub fn read_baseline(bytes: &[u8], demands: &[Demand]) -> Result<Report, String> {
     let value: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|error| format!("this is no JSON document: {error}"))?;
     match value.get("format_version").and_then(serde_json::Value::as_u64) {
@@ -18,7 +19,21 @@ pub fn read_baseline(bytes: &[u8]) -> Result<Report, String> {
         }
         None => return Err("it has no format_version: give the output of 'stockade audit --format json'".to_owned()),
     }
-    serde_json::from_value(value).map_err(|error| format!("this is no report of an audit: {error}"))
+    let report: Report =
+        serde_json::from_value(value).map_err(|error| format!("this is no report of an audit: {error}"))?;
+    let in_common = |demand: &Demand| report.controls.iter().any(|known| known.id == demand.control.id);
+    if !report.controls.is_empty() && !demands.is_empty() && !demands.iter().any(in_common) {
+        return Err(format!(
+            "it is a report of {} and has none of the controls of this playbook: give one of the same playbook",
+            report.playbook.escape_debug()
+        ));
+    }
+    let mut names: Vec<&str> = report.hosts.iter().map(|host| host.name.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("the host {} is in it more than once", pair[0].escape_debug())),
+        None => Ok(report),
+    }
 }
 
 /// Says of each result of a host how it changed since the baseline.

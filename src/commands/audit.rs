@@ -127,8 +127,8 @@ impl AuditArgs {
             None => None,
             Some(path) => {
                 let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-                let read = audit::read_baseline(&bytes).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
-                Some(read)
+                let read = audit::read_baseline(&bytes, &demands);
+                Some(read.map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?)
             }
         };
         Ok(Asked { selection, demands, waivers, baseline })
