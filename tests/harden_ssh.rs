@@ -127,6 +127,17 @@ fn overrides_are_told(project: &Project) {
         assert!(result["evidence"].to_string().contains(&format!("{main}:{line}")), "{result:#}");
     }
     assert!(!results.iter().any(|result| result["status"] == "error"), "{results:#?}");
+    // Where there is no such sshd, what it does is not judged.
+    project.on_host("mv /usr/sbin/sshd /usr/sbin/sshd.off");
+    let found = project.run(&["audit", "harden/ssh", "--format", "json"]);
+    project.on_host("mv /usr/sbin/sshd.off /usr/sbin/sshd");
+    let report: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    let results = report["hosts"][0]["results"].as_array().unwrap();
+    assert!(!results.iter().any(|result| result["status"] == "error"), "{results:#?}");
+    for id in ["S1", "S6"] {
+        let result = results.iter().find(|result| result["id"] == id).unwrap();
+        assert_eq!(result["status"], "not_applicable", "{result:#}");
+    }
     // An option of the command line wins over all files.
     project.on_host(&format!("cp -p /root/main {main}; echo 'SSHD_OPTS=\"-o MaxSessions=99\"' >/etc/default/ssh"));
     project.playbook(&step("option = \"MaxSessions\", value = 10, at_most = 10"));
