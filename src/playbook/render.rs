@@ -4,9 +4,9 @@ use super::changes::named;
 use super::deferred::{Deferred, Piece};
 use super::facts::{speaking_variables, step_speaks};
 use super::files::{Folder, Record, StepFiles};
-use super::left_out;
 use super::model::{RawAction, RawStep, Unit};
 use super::probes::{Probe, rendered};
+use super::profile;
 use super::renderer::{Rendered, Renderer};
 use super::scope::{Scope, Var};
 use super::{Step, TagFilter};
@@ -86,7 +86,7 @@ impl<'a> Steps<'a> {
             Folder::Bundled(_) => vec![Folder::Disk(PathBuf::from("."))],
             Folder::Disk(_) => Vec::new(),
         };
-        self.errors.extend(left_out::judged(unit, scope, &[]));
+        self.errors.extend(profile::faults(unit, scope, &[]));
         let identity = identity(unit);
         self.unit(unit, scope, &Above { folders: here, stem: identity.clone(), identity, ..Above::default() });
     }
@@ -266,7 +266,7 @@ impl<'a> Steps<'a> {
                 // A bundled playbook around it is judged for those that it uses.
                 let outermost = above.folders.iter().all(|folder| matches!(folder, Folder::Disk(_)));
                 if outermost {
-                    self.errors.extend(left_out::judged(unit, &scope, with));
+                    self.errors.extend(profile::faults(unit, &scope, with));
                 }
                 self.unit(unit, &scope, &above);
             }
