@@ -84,7 +84,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn installed_packages(&self) -> Result<&BTreeMap<String, InstalledPackage>, StateError> {
-        self.check(Query::Packages)?;
+        self.check(&Query::Packages)?;
         Ok(&self.apt.installed)
     }
 

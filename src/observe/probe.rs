@@ -39,12 +39,6 @@ pub fn program(queries: &Queries, with_facts: bool) -> Script {
     script
 }
 
-/// `q_text NUMBER TEXT` keeps a script; `q_script SECTION NUMBER ARGUMENT…` runs it.
-const SCRIPTS: &str = "\
-q_text() { eval \"text$1=\\$2\"; }
-q_joined() { \"$@\" 2>&1; }
-q_script() { s=$1; eval \"t=\\$text$2\"; shift 2; section \"$s\" q_joined timeout -k 5 60 sh -c \"$t\" sh \"$@\"; }";
-
 /// How many commands run at a time, where there are many.
 const AT_A_TIME: usize = 4;
 
@@ -57,9 +51,6 @@ fn ask_runs(script: &mut Script, queries: &Queries) {
         script.line(RUN_TEXT).line("LIMIT=60");
     }
     let texts: BTreeSet<&str> = all.iter().filter_map(|(_, run)| run.as_script()).map(|(text, _)| text).collect();
-    if !texts.is_empty() {
-        script.line(SCRIPTS);
-    }
     // Many inspections are of one script: its text is sent once.
     for (number, text) in texts.iter().enumerate() {
         script.run(Command::new("q_text").arg(number.to_string()).arg(text));

@@ -78,26 +78,16 @@ impl HostState {
         &self.asked
     }
 
-    fn is_known(&self, query: &Query) -> bool {
-        self.asked.contains(query) && !self.unreadable.contains_key(query)
-    }
-
-    pub(super) fn check(&self, query: Query) -> Result<(), StateError> {
-        if let Some(why) = self.unreadable.get(&query) {
+    pub(super) fn check(&self, query: &Query) -> Result<(), StateError> {
+        if let Some(why) = self.unreadable.get(query) {
             return Err(StateError::Unreadable { what: query.to_string(), why: why.clone() });
         }
-        if self.asked.contains(&query) { Ok(()) } else { Err(StateError::NotAsked(query.to_string())) }
+        if self.asked.contains(query) { Ok(()) } else { Err(StateError::NotAsked(query.to_string())) }
     }
 
     pub(super) fn look<T>(&self, query: Query, found: Option<T>) -> Result<T, StateError> {
-        match found {
-            Some(found) if self.is_known(&query) => Ok(found),
-            _ => {
-                let what = query.to_string();
-                self.check(query)?;
-                Err(StateError::NotAsked(what))
-            }
-        }
+        self.check(&query)?;
+        found.ok_or_else(|| StateError::NotAsked(query.to_string()))
     }
 
     /// What stands at a path ([`Query::Path`]).
@@ -185,7 +175,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn user(&self, name: &str) -> Result<Option<&Account>, StateError> {
-        self.check(Query::Accounts)?;
+        self.check(&Query::Accounts)?;
         Ok(self.users.get(name))
     }
 
@@ -194,7 +184,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn users(&self) -> Result<&BTreeMap<String, Account>, StateError> {
-        self.check(Query::Accounts)?;
+        self.check(&Query::Accounts)?;
         Ok(&self.users)
     }
 
@@ -203,7 +193,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn group(&self, name: &str) -> Result<Option<&Group>, StateError> {
-        self.check(Query::Accounts)?;
+        self.check(&Query::Accounts)?;
         Ok(self.groups.get(name))
     }
 
@@ -212,7 +202,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn groups(&self) -> Result<&BTreeMap<String, Group>, StateError> {
-        self.check(Query::Accounts)?;
+        self.check(&Query::Accounts)?;
         Ok(&self.groups)
     }
 
@@ -221,7 +211,7 @@ impl HostState {
     /// # Errors
     /// Not asked, or unreadable.
     pub fn shadow(&self, name: &str) -> Result<Option<&Shadow>, StateError> {
-        self.check(Query::Accounts)?;
+        self.check(&Query::Accounts)?;
         Ok(self.shadow.get(name))
     }
 
@@ -243,7 +233,7 @@ impl HostState {
 
     fn exists(&self, query: Query, found: bool) -> Result<bool, StateError> {
         // An earlier step may make what nobody asked the host about.
-        if found { Ok(true) } else { self.check(query).map(|()| false) }
+        if found { Ok(true) } else { self.check(&query).map(|()| false) }
     }
 
     /// Whether a user comes from another source of names than /etc/passwd, so

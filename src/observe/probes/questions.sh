@@ -149,3 +149,8 @@ q_transaction() {
   return "$r"
 }
 q_modules() { cut -d ' ' -f 1 /proc/modules; printf '%s\n' --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; :; }
+# Keeps the script $2 under the number $1.
+q_text() { eval "text$1=\$2"; }
+q_joined() { "$@" 2>&1; }
+# Runs the script of the number $2 with the arguments after it; $1 is its section.
+q_script() { s=$1 t=; eval "t=\$text$2"; shift 2; section "$s" q_joined timeout -k 5 60 sh -c "$t" sh "$@"; }
