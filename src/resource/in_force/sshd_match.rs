@@ -38,38 +38,36 @@ impl<'a> Client<'a> {
 
     /// Whether the criteria of a `Match` line hold for every such connection.
     pub(super) fn matches(&self, criteria: &str) -> bool {
-        let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
-        let mut rest = words.as_slice();
-        while let Some((word, after)) = rest.split_first() {
-            if word.eq_ignore_ascii_case("all") {
-                rest = after;
-                continue;
-            }
-            let Some((list, after)) = after.split_first() else { return false };
-            let holds = match word.to_ascii_lowercase().as_str() {
-                "user" => in_list(list, &[self.user]),
-                "group" => in_list(list, &self.groups),
-                "address" => in_addresses(list, self.from),
-                "localaddress" => in_addresses(list, self.address),
-                "localport" => list.split(',').any(|port| port == self.port),
-                // What the host's resolver would say is not known.
-                _ => false,
-            };
-            if !holds {
-                return false;
-            }
-            rest = after;
-        }
-        !words.is_empty()
+        let holds = |(word, list): (String, &str)| match word.as_str() {
+            "all" => true,
+            "user" => in_list(list, &[self.user]),
+            "group" => in_list(list, &self.groups),
+            "address" => in_addresses(list, self.from),
+            "localaddress" => in_addresses(list, self.address),
+            "localport" => list.split(',').any(|port| port == self.port),
+            // What the host's resolver would say is not known.
+            _ => false,
+        };
+        let mut pairs = pairs(criteria).peekable();
+        pairs.peek().is_some() && pairs.all(holds)
     }
+}
+
+/// The criteria of a `Match` line: each word in small letters with its list, which is
+/// empty for `all` and where the line ends before it.
+fn pairs(criteria: &str) -> impl Iterator<Item = (String, &str)> {
+    let mut words = criteria.split([' ', '=']).filter(|word| !word.is_empty());
+    std::iter::from_fn(move || {
+        let word = words.next()?.to_ascii_lowercase();
+        let list = if word == "all" { "" } else { words.next().unwrap_or_default() };
+        Some((word, list))
+    })
 }
 
 /// Whether the criteria of a `Match` line may hold for a user, by some connection and
 /// with some groups.
 pub(super) fn may_hold_for(criteria: &str, user: &str) -> bool {
-    let words: Vec<&str> = criteria.split([' ', '=']).filter(|word| !word.is_empty()).collect();
-    let names = words.windows(2).filter(|pair| pair[0].eq_ignore_ascii_case("user"));
-    names.into_iter().all(|pair| in_list(pair[1], &[user]))
+    pairs(criteria).all(|(word, list)| word != "user" || in_list(list, &[user]))
 }
 
 /// A list of addresses, networks and patterns (ssh_config(5), PATTERNS; CIDR).
@@ -115,6 +113,7 @@ mod tests {
             ("user root,deploy", true),
             ("User *,!root", false),
             ("Group sudo User deploy", false),
+            ("group user address 10.0.0.0/8", true),
             ("all", true),
         ] {
             assert_eq!(may_hold_for(criteria, "root"), holds, "{criteria}");
