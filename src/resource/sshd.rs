@@ -4,8 +4,9 @@
 //! command line win over files, and defaults differ between releases. So sshd
 //! itself is asked (sshd(8), `-T`), for whoever no `Match` block names, for root and
 //! for the account that logs in, once for all steps; a line of a block that is not
-//! right overrides, whoever the block is for. An option that has another value is set in a drop-in that
-//! is read before all others. What sshd does not tell is an error, never a pass.
+//! right overrides, whoever the block is for. An option that has another value is set
+//! in a drop-in that is read before all others. What sshd does not tell is an error,
+//! never a pass.
 
 mod judged;
 mod rule;

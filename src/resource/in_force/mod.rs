@@ -32,7 +32,7 @@ pub(super) use environment::environment;
 pub(super) use login::{Keys, ask_login, keys_let_in, shell_note};
 pub(super) use modules::{ask_modules, blocked, loadable};
 use sshd::ask_sshd;
-pub(super) use sshd::{CUMULATIVE as KEYWORDS_OF_SEVERAL_LINES, meaning as sshd_meaning, same as same_in_sshd};
+pub(super) use sshd::{CUMULATIVE as KEYWORDS_OF_SEVERAL_LINES, meaning as meaning_in_sshd, same as same_in_sshd};
 pub(super) use sshd_match::Client;
 pub(super) use sshd_option::{against, blocks_against, written};
 pub(super) use sudo::{Right, ask_sudo, user_right};

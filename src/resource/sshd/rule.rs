@@ -1,7 +1,7 @@
 //! Which values of an option are right.
 
 use super::super::Args;
-use super::super::in_force::{Client, same_in_sshd, sshd_meaning as in_seconds};
+use super::super::in_force::{Client, meaning_in_sshd, same_in_sshd};
 use super::judged::Judged;
 use crate::observe::PredictedState;
 use crate::plan::PlanError;
@@ -134,7 +134,7 @@ impl Rule {
                 let [found] = found else { return false };
                 let has_bounds = at_least.is_some() || at_most.is_some();
                 std::iter::once(value).chain(accept).any(|right| same_in_sshd(keyword, found, right))
-                    || has_bounds && within(&in_seconds(keyword, found), *at_least, *at_most)
+                    || has_bounds && within(&meaning_in_sshd(keyword, found), *at_least, *at_most)
             }
             Rule::Algorithms { list, ordered } => {
                 let [found] = found else { return false };
