@@ -206,7 +206,10 @@ sessions() {
   done <<END
 $lines
 END
-  if [ -x /usr/sbin/sshd ] && /usr/sbin/sshd -T 2>/dev/null | grep -qx 'usepam no'; then bad "sshd does not use PAM (UsePAM no): its sessions have the umask of the daemon"; fi
+  if [ -x /usr/sbin/sshd ]; then
+    said=$(/usr/sbin/sshd -T 2>&1) || fail "sshd -T: $said"
+    ! printf '%s\n' "$said" | grep -qx 'usepam no' || bad "sshd does not use PAM (UsePAM no): its sessions have the umask of the daemon"
+  fi
   finish "PAM gives each session a umask of 027 or stricter" "sessions whose new files may be for others"
 }
 

@@ -19,16 +19,39 @@ for file; do [ ! -e "$file" ] || [ -r "$file" ] || fail "$file cannot be read"; 
 case $what in
   umask)
     found=$(awk '
-      { line = $0; sub(/^[ \t]*#.*/, "", line); sub(/[ \t]#.*/, "", line) }
-      # Each umask of a line, wherever it stands there.
-      { while (match(line, /(^|[;&|({ \t])umask[ \t]+[^ \t;&|)}]+/)) {
-        mask = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH); sub(/^.*umask[ \t]+/, "", mask); gsub(/["\047]/, "", mask)
-        if (mask ~ /^-/) continue
-        if (mask ~ /^[ugoa=+,rwxX-]+$/) { if (mask ~ /o=?(,|$)/ && mask ~ /g=r?x?(,|$)/ && mask !~ /[+]|[ao]=[rwx]|[oa]-/ || mask ~ /^[ugoa]*[-][rwx]+$/) { if (FILENAME ~ /^\/etc\/prof/ && mask ~ /o=?(,|$)/) some = 1 } else print FILENAME ":" FNR ": umask " mask " is weaker than 027"; continue }
-        own = substr("000" mask, length(mask) + 1); group = substr(own, 2, 1); other = substr(own, 3, 1)
-        if (!(mask ~ /^[0-7]+$/ && group ~ /[2367]/ && other == "7")) print FILENAME ":" FNR ": umask " mask " is weaker than 027"
-        else if (FILENAME ~ /^\/etc\/prof/) some = 1
-      } }
+      # "sets": a mask leaves nothing to others, and no writing to the group. "takes": it
+      # only takes rights away from what was set before. "weak": neither is certain.
+      function octal(mask,  own) {
+        own = substr("000" mask, length(mask) + 1)
+        return substr(own, 2, 1) ~ /[2367]/ && substr(own, 3, 1) == "7" ? "sets" : "weak"
+      }
+      function symbols(mask,  count, clause, i, who, rights, group, others, some_set) {
+        count = split(mask, clause, ",")
+        for (i = 1; i <= count; i++) {
+          if (clause[i] !~ /^[ugoa]*[=-][rwxX]*$/) return "weak"
+          match(clause[i], /[=-]/)
+          if (substr(clause[i], RSTART, 1) == "-") continue
+          who = substr(clause[i], 1, RSTART - 1); rights = substr(clause[i], RSTART + 1)
+          some_set = 1
+          if (who == "" || who ~ /[ga]/) group = rights ~ /w/ ? "weak" : "sets"
+          if (who == "" || who ~ /[oa]/) others = rights == "" ? "sets" : "weak"
+        }
+        if (!some_set) return "takes"
+        return group == "sets" && others == "sets" ? "sets" : "weak"
+      }
+      {
+        line = $0; sub(/^[ \t]*#.*/, "", line); sub(/[ \t]#.*/, "", line)
+        # Each umask of a line, wherever it stands there.
+        while (match(line, /(^|[;&|({ \t])umask[ \t]+[^ \t;&|)}]+/)) {
+          mask = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
+          sub(/^.*umask[ \t]+/, "", mask); gsub(/["\047]/, "", mask)
+          # An option: it prints the mask.
+          if (mask ~ /^-/) continue
+          is = mask ~ /^[0-7]+$/ ? octal(mask) : symbols(mask)
+          if (is == "weak") print FILENAME ":" FNR ": umask " mask " is weaker than 027"
+          else if (is == "sets" && FILENAME ~ /^\/etc\/prof/) some = 1
+        }
+      }
       END { if (!some) print "no file of login shells sets a umask of 027 or stricter" }' "$@") || fail "the files of shells cannot be read"
     mask=$(awk '$1 == "UMASK" { print $2 }' /etc/login.defs 2>/dev/null | tail -n 1)
     case ${mask:-022} in *[2367]7) ;; *) found="${found:+$found

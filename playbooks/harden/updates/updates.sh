@@ -18,6 +18,8 @@ finish() {
   [ "$count" -le 40 ] || echo "and $((count - 40)) more"
   exit 1
 }
+# A field of /etc/os-release.
+of_release() { sed -n "s/^$1=\"\{0,1\}\([a-z]*\)\"\{0,1\}\$/\1/p" /etc/os-release; }
 settings_of_apt() { apt-config dump 2>/dev/null || fail "apt-config does not tell apt's settings"; }
 # The last value of a setting, in what apt-config prints: names have no case.
 value() {
@@ -123,19 +125,20 @@ takes() {
 origins() {
   all=$(settings_of_apt) || { echo "$all"; exit 2; }
   allowed=$(entries 'Allowed-Origins|Origins-Pattern')
-  id=$(sed -n 's/^ID="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release) || fail "/etc/os-release cannot be read"
+  id=$(of_release ID) || fail "/etc/os-release cannot be read"
   case $id in debian) id=Debian ;; ubuntu) id=Ubuntu ;; esac
-  codename=$(sed -n 's/^VERSION_CODENAME="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release)
+  codename=$(of_release VERSION_CODENAME)
   printf '%s\n' "$allowed" | grep -qi 'security' || bad "no origin of security updates is among those that are installed from"
   lists=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(SUITE)|$(SITE)|$(COMPONENT)' 'Created-By: Packages' 2>/dev/null) || fail "apt does not tell its sources"
   # Ubuntu's archives of security are suites of the one origin, Debian's has a label.
-  for archive in $(printf '%s\n' "$lists" | tr ' ' '_' | sort -u | grep -e '^Docker|' -e '^Debian|Debian-Security|' -e '^Ubuntu|[^|]*|[^|]*|[^|]*-security|'); do
-    archive=$(printf '%s\n' "$archive" | tr '_' ' ')
-    takes "$archive" || case $archive in
+  while IFS= read -r archive; do
+    [ -z "$archive" ] || takes "$archive" || case $archive in
       Docker*) bad "Docker's repository is not among those that are installed from" ;;
       *) bad "the security archive $(echo "$archive" | cut -d '|' -f 5) ($(echo "$archive" | cut -d '|' -f 3,4 | tr '|' ' ')) is not among those that are installed from" ;;
     esac
-  done
+  done <<END
+$(printf '%s\n' "$lists" | sort -u | grep -e '^Docker|' -e '^Debian|Debian-Security|' -e '^Ubuntu|[^|]*|[^|]*|[^|]*-security|')
+END
   installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^.i[^ ]* *//p' | sort -u)
   # Patterns count from the beginning of a name, and need not end with it.
   kept=$(entries Package-Blacklist | while IFS= read -r pattern; do
@@ -212,8 +215,8 @@ sources() {
 }
 
 release() {
-  id=$(sed -n 's/^ID="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release) || fail "/etc/os-release cannot be read"
-  codename=$(sed -n 's/^VERSION_CODENAME="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release)
+  id=$(of_release ID) || fail "/etc/os-release cannot be read"
+  codename=$(of_release VERSION_CODENAME)
   table=/usr/share/distro-info/$id.csv
   [ -r "$table" ] || { echo "$table is not there (package distro-info-data)"; exit 77; }
   end=$(awk -F, -v codename="$codename" 'NR == 1 { for (at = 1; at <= NF; at++) column[$at] = at; next }
