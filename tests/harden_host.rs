@@ -58,7 +58,7 @@ pub fn undo(project: &Project) {
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn kernel_and_file_systems_are_hardened_and_undo_takes_it_back() {
-    let project = Project::new();
+    let project = Project::with_all_host_keys();
     let sysctl = |key: &str| project.on_host(&format!("cat /proc/sys/{key}"));
     project.on_host("sysctl -qw net.ipv4.conf.eth0.send_redirects=1 net.ipv4.conf.default.rp_filter=2");
     rules_of_the_audit(&project);
@@ -268,7 +268,7 @@ fn rules_of_the_audit(project: &Project) {
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn accounts_and_updates_are_hardened_and_undo_takes_it_back() {
-    let project = Project::new();
+    let project = Project::with_all_host_keys();
     // Packages of these names that bring no files: the host's own sources need not answer.
     project.on_host("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*");
     let script = include_str!("fixtures/local-repository.sh");

@@ -244,7 +244,7 @@ fn killed_at(project: &Project, arguments: &[&str], words: &str) {
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn a_docker_host_with_a_gateway_goes_on_working_hardened_restarted_and_undone() {
-    let mut project = Project::new();
+    let mut project = Project::with_all_host_keys();
     let init = program(project.folder()).args(["ca", "init", "ca"]).output().unwrap();
     assert!(init.status.success(), "{init:?}");
     project.done(&["ca", "issue", "ca"]);
@@ -287,7 +287,7 @@ fn a_docker_host_with_a_gateway_goes_on_working_hardened_restarted_and_undone() 
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn an_apply_that_loses_its_controller_twice_is_resumed_and_no_login_is_lost() {
-    let project = Project::new();
+    let project = Project::with_all_host_keys();
     project.playbook("[[step]]\nuse = \"harden/server\"\nwith = { aide = false }\n");
     let logins = Logins::watch(&project);
     let apply = ["apply", "site.toml", "--yes", "--guard-timeout", guard_seconds(20)];

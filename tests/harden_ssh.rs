@@ -41,7 +41,7 @@ const PROFILE: &str = "[[step]]\nuse = \"harden/ssh\"\nwith = { level = 2, ssh_a
 #[test]
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn the_profile_hardens_sshd_as_seen_from_outside_and_undo_takes_it_back() {
-    let project = Project::new();
+    let project = Project::with_all_host_keys();
     // The lab's host runs Debian's OpenSSH, whose policy is Debian's.
     project.on_host(
         "sed -i -e 's/^ID=.*/ID=debian/' -e 's/^VERSION_ID=.*/VERSION_ID=\"12\"/' -e 's/^VERSION_CODENAME=.*/VERSION_CODENAME=bookworm/' /etc/os-release; \

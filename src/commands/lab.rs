@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use crate::engine::RunFailed;
-use crate::lab::{Base, DEFAULT_DIR, HostProfile, Lab, LabError, LabHost, UpOptions};
+use crate::lab::{Base, DEFAULT_DIR, HostKeyType, HostProfile, Lab, LabError, LabHost, UpOptions};
 use crate::report::Console;
 
 /// Arguments of `stockade lab`.
@@ -64,6 +64,10 @@ struct UpArgs {
     /// Group of the hosts in the inventory, repeatable [default: lab, docker].
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
+    /// Host keys that a host makes, separated by commas; without rsa it is up about a second earlier
+    /// [default: rsa,ecdsa,ed25519].
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    host_keys: Vec<HostKeyType>,
 }
 
 /// Runs `stockade lab`.
@@ -95,6 +99,9 @@ fn raise(lab: &Lab, args: &UpArgs, console: &mut Console) -> Result<Exit> {
     };
     if !args.groups.is_empty() {
         options.groups.clone_from(&args.groups);
+    }
+    if !args.host_keys.is_empty() {
+        options.host_keys.clone_from(&args.host_keys);
     }
     let raised = lab.up_with(&options, &mut |line| console.remark(line)).map_err(graded)?;
     for notice in &raised.notices {

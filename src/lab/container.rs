@@ -34,6 +34,7 @@ use serde_json::Value;
 
 use super::LabError;
 use super::engine::Engine;
+use super::names::HostKeyType;
 use super::process::{Input, tail};
 
 /// A host is up within seconds; this is for machines under heavy load.
@@ -106,6 +107,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) groups: &'a str,
     /// The image to run.
     pub(crate) image: &'a str,
+    /// The types of the host keys that it makes.
+    pub(crate) host_keys: &'a [HostKeyType],
 }
 
 /// The arguments of `docker` that start a host, whose sshd is on a loopback port.
@@ -129,6 +132,7 @@ fn run_args(spec: &Spec<'_>, port: u16) -> Vec<String> {
         add(&["--label", &format!("{LABEL}{key}={value}")]);
     }
     add(&[spec.image, "/usr/local/lib/stockade-lab/init"]);
+    args.extend(spec.host_keys.iter().map(ToString::to_string));
     args
 }
 
@@ -196,24 +200,6 @@ fn read(value: &Value) -> Option<Seen> {
     })
 }
 
-/// Puts the lab's public key where the login user's sshd looks for it.
-pub(crate) fn authorize(engine: &Engine, container: &str, user: &str, key: &str) -> Result<(), LabError> {
-    const SCRIPT: &str = r#"set -eu
-user=$1
-home=$(getent passwd "$user" | cut -d: -f6)
-group=$(id -gn "$user")
-install -d -m 0700 -o "$user" -g "$group" "$home/.ssh"
-cat >"$home/.ssh/authorized_keys"
-chown "$user:$group" "$home/.ssh/authorized_keys"
-chmod 0600 "$home/.ssh/authorized_keys"
-"#;
-    let output = engine.exec(container, &["sh", "-c", SCRIPT, "sh", user], Input::Bytes(key.as_bytes()), SHORT)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(LabError::Engine { action: "exec (authorize the key)".to_owned(), detail: tail(&output, 5) })
-}
-
 /// How a host came up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -223,22 +209,51 @@ pub(crate) enum Health {
     Degraded(Vec<String>),
 }
 
-/// Waits until systemd has started everything.
+/// A host whose systemd has started everything.
+pub(crate) struct Started {
+    pub(crate) health: Health,
+    /// The host's own public keys, read inside it and not from the network:
+    /// `type base64` each, ed25519 first.
+    pub(crate) host_keys: Vec<String>,
+}
+
+/// Who may log in to a host.
+#[derive(Clone, Copy)]
+pub(crate) struct Login<'a> {
+    pub(crate) user: &'a str,
+    /// The lab's public key.
+    pub(crate) key: &'a str,
+}
+
+/// Waits until systemd has started everything, and gives a new host its `login`.
 ///
 /// # Errors
 /// The reason, as words, when it has not by `deadline` or the container ended.
-pub(crate) fn wait_for_systemd(engine: &Engine, container: &str, deadline: Instant) -> Result<Health, String> {
+pub(crate) fn wait_for_systemd(
+    engine: &Engine,
+    container: &str,
+    login: Option<Login<'_>>,
+    deadline: Instant,
+) -> Result<Started, String> {
+    const SCRIPT: &str = include_str!("ready.sh");
+    let Login { user, key } = login.unwrap_or(Login { user: "", key: "" });
     let mut state = String::from("no answer");
     while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-        // Fails at once until systemd listens; waits by itself from then on.
-        let answer = engine.exec(container, &["systemctl", "is-system-running", "--wait"], Input::Null, left);
+        let answer = engine.exec(container, &["sh", "-c", SCRIPT, "sh", user], Input::Bytes(key.as_bytes()), left);
         let output = answer.map_err(|error| error.to_string())?;
-        let word = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        match word.as_str() {
-            "running" => return Ok(Health::Running),
-            "degraded" => return failed_units(engine, container).map(Health::Degraded).map_err(|e| e.to_string()),
+        let said = String::from_utf8_lossy(&output.stdout);
+        let (word, keys) = said.split_once('\n').unwrap_or((&said, ""));
+        let started = |health| Started { health, host_keys: public_keys(keys) };
+        match word {
+            "running" => return Ok(started(Health::Running)),
+            "degraded" => {
+                return failed_units(engine, container)
+                    .map(|units| started(Health::Degraded(units)))
+                    .map_err(|error| error.to_string());
+            }
+            "" if !output.status.success() => state = tail(&output, 5),
             "" => {}
-            _ => state = word,
+            _ => state = word.to_owned(),
         }
         let status = engine.call(&["container", "inspect", "--format", "{{.State.Status}}", container]);
         let status = status.map_err(|error| error.to_string())?;
@@ -285,17 +300,24 @@ fn banner(address: &SocketAddr, limit: Duration) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
-/// The host's own public keys, read inside it and not from the network:
-/// `type base64` each, ed25519 first.
+/// The public keys of a host, as [`Started`] has them.
+///
+/// # Errors
+/// It has none, or the engine cannot run the command.
 pub(crate) fn host_keys(engine: &Engine, container: &str) -> Result<Vec<String>, LabError> {
     let args = ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"];
     let output = engine.exec(container, &args, Input::Null, SHORT)?;
-    let mut keys: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().filter_map(key).collect();
-    keys.sort_by_key(|key| !key.starts_with("ssh-ed25519 "));
+    let keys = public_keys(&String::from_utf8_lossy(&output.stdout));
     if keys.is_empty() {
         return Err(LabError::Engine { action: "exec (read the host keys)".to_owned(), detail: tail(&output, 5) });
     }
     Ok(keys)
+}
+
+fn public_keys(text: &str) -> Vec<String> {
+    let mut keys: Vec<String> = text.lines().filter_map(key).collect();
+    keys.sort_by_key(|key| !key.starts_with("ssh-ed25519 "));
+    keys
 }
 
 /// A public key line without its comment, if it is one.

@@ -12,6 +12,7 @@ fn args() -> Vec<String> {
         user: "ubuntu",
         groups: "lab,docker",
         image: "image:1",
+        host_keys: &HostKeyType::ALL,
     };
     run_args(&spec, 21000)
 }
@@ -29,7 +30,8 @@ fn a_host_is_never_privileged_and_listens_on_loopback_only() {
     };
     assert_eq!(after("--publish"), ["127.0.0.1:21000:22"]);
     assert_eq!(after("--cap-add"), ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "AUDIT_WRITE"]);
-    assert_eq!(args[args.len() - 2..], ["image:1", "/usr/local/lib/stockade-lab/init"]);
+    let words = ["image:1", "/usr/local/lib/stockade-lab/init", "rsa", "ecdsa", "ed25519"];
+    assert_eq!(args[args.len() - words.len()..], words);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::LabError;
 use super::engine::Engine;
-use super::names::{Base, HostProfile};
+use super::names::{Base, HostKeyType, HostProfile};
 use super::process::Input;
 
 /// The time a command run by [`LabHost::exec`] may take: installing packages
@@ -27,12 +27,22 @@ pub struct UpOptions {
     pub profile: HostProfile,
     /// Their groups in the inventory.
     pub groups: Vec<String>,
+    /// The types of the host keys that they make at their first start, at least one. An
+    /// RSA key takes half of the processor time of a start.
+    pub host_keys: Vec<HostKeyType>,
 }
 
 impl Default for UpOptions {
     fn default() -> Self {
         let groups = vec!["lab".to_owned(), "docker".to_owned()];
-        Self { name: None, count: 1, base: None, profile: HostProfile::Ubuntu, groups }
+        Self {
+            name: None,
+            count: 1,
+            base: None,
+            profile: HostProfile::Ubuntu,
+            groups,
+            host_keys: HostKeyType::ALL.to_vec(),
+        }
     }
 }
 

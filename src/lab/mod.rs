@@ -37,9 +37,9 @@ use std::time::Instant;
 
 pub use error::LabError;
 pub use host::{HostState, LabHost, StartedHosts, UpOptions};
-pub use names::{Base, HostProfile};
+pub use names::{Base, HostKeyType, HostProfile};
 
-use container::{Health, Seen};
+use container::{Health, Login, Seen, Started};
 use engine::Engine;
 use state::{Record, Records, StateDir};
 
@@ -156,7 +156,6 @@ impl Lab {
         image: &image::Image,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<(String, String)>, LabError> {
-        let public_key = self.state.public_key()?;
         let mut started = Vec::new();
         for name in names {
             say(&format!("starting {name} from {}", image.base));
@@ -168,11 +167,9 @@ impl Lab {
                 user: options.profile.user(),
                 groups: &options.groups.join(","),
                 image: &image.reference,
+                host_keys: &options.host_keys,
             };
-            let id = container::start(&self.engine, &spec)?;
-            container::authorize(&self.engine, &id, spec.user, &public_key)
-                .map_err(|error| self.not_ready(name, &id, error.to_string()))?;
-            started.push((name.clone(), id));
+            started.push((name.clone(), container::start(&self.engine, &spec)?));
         }
         Ok(started)
     }
@@ -185,7 +182,9 @@ impl Lab {
         options: &UpOptions,
         image: &image::Image,
     ) -> Result<(Record, Option<String>), LabError> {
-        let (port, health) = self.wait(name, id)?;
+        let key = self.state.public_key()?;
+        let login = Login { user: options.profile.user(), key: &key };
+        let (port, started) = self.wait(name, id, Some(login))?;
         container::keep_alive(&self.engine, id)?;
         let record = Record {
             container: id.to_owned(),
@@ -193,24 +192,24 @@ impl Lab {
             base: image.base.to_string(),
             user: options.profile.user().to_owned(),
             groups: options.groups.clone(),
-            host_keys: container::host_keys(&self.engine, id)?,
+            host_keys: started.host_keys,
         };
-        let notice = match health {
+        let notice = match started.health {
             Health::Running => None,
             Health::Degraded(units) => Some(format!("{name} is up, but these units failed: {}", units.join(", "))),
         };
         Ok((record, notice))
     }
 
-    /// Waits for systemd and for sshd; returns sshd's port.
-    fn wait(&self, name: &str, id: &str) -> Result<(u16, Health), LabError> {
+    /// Waits for systemd and for sshd; returns sshd's port. A new host is given its `login`.
+    fn wait(&self, name: &str, id: &str, login: Option<Login<'_>>) -> Result<(u16, Started), LabError> {
         let deadline = Instant::now() + container::READY;
-        let ready = container::wait_for_systemd(&self.engine, id, deadline).and_then(|health| {
+        let ready = container::wait_for_systemd(&self.engine, id, login, deadline).and_then(|started| {
             let seen = container::of_lab(&self.engine, &self.label()).map_err(|error| error.to_string())?;
             let port = seen.iter().find(|seen| seen.id == id).and_then(|seen| seen.port);
             let port = port.ok_or("the engine published no port for it")?;
             container::wait_for_banner(port, deadline)?;
-            Ok((port, health))
+            Ok((port, started))
         });
         ready.map_err(|reason| self.not_ready(name, id, reason))
     }
@@ -326,7 +325,7 @@ impl Lab {
             return Err(LabError::NotRunning { name: host.name, state: host.state.to_string() });
         }
         self.engine.call(&["restart", "--time", "20", &host.container])?;
-        self.wait(name, &host.container)?;
+        self.wait(name, &host.container, None)?;
         pick(name, self.survey()?)
     }
 

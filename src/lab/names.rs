@@ -90,6 +90,44 @@ impl FromStr for HostProfile {
     }
 }
 
+/// A type of host key, as `ssh-keygen -t` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostKeyType {
+    /// RSA, 3072 bits.
+    Rsa,
+    /// ECDSA on the curve P-256.
+    Ecdsa,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl HostKeyType {
+    /// Those that a cloud image makes.
+    pub const ALL: [HostKeyType; 3] = [HostKeyType::Rsa, HostKeyType::Ecdsa, HostKeyType::Ed25519];
+}
+
+impl fmt::Display for HostKeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "rsa",
+            Self::Ecdsa => "ecdsa",
+            Self::Ed25519 => "ed25519",
+        })
+    }
+}
+
+impl FromStr for HostKeyType {
+    type Err = LabError;
+
+    fn from_str(text: &str) -> Result<Self, LabError> {
+        Self::ALL.into_iter().find(|known| known.to_string() == text).ok_or_else(|| LabError::Invalid {
+            what: "type of host key",
+            value: text.to_owned(),
+            reason: "rsa, ecdsa or ed25519 is expected",
+        })
+    }
+}
+
 /// Checks a host name: one label of RFC 1123 section 2.1, in lower case.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use stockade::lab::{Base, Lab, LabHost, UpOptions};
+use stockade::lab::{Base, HostKeyType, Lab, LabHost, UpOptions};
 use stockade::transport::{BOOTSTRAP, Link, TransportError};
 
 /// A lab of a test's own; its hosts are taken down when it goes out of scope.
@@ -25,12 +25,22 @@ impl TestLab {
     /// A lab with hosts. A test that calls this is an ignored one, which
     /// `tests/run.sh` runs: where no Docker engine answers, it fails.
     pub fn with_hosts(count: usize) -> (TestLab, Vec<LabHost>) {
-        TestLab::up(UpOptions { count, ..UpOptions::default() })
+        TestLab::up(UpOptions { count, ..TestLab::options() })
+    }
+
+    /// The same with one host that has an RSA host key too, as a cloud image has.
+    pub fn with_host_of_all_keys() -> (TestLab, Vec<LabHost>) {
+        TestLab::up(UpOptions::default())
+    }
+
+    /// An RSA host key is half of what a start costs, and most tests need none.
+    fn options() -> UpOptions {
+        UpOptions { host_keys: vec![HostKeyType::Ecdsa, HostKeyType::Ed25519], ..UpOptions::default() }
     }
 
     /// The same with one host of this name.
     pub fn with_host_named(name: &str) -> (TestLab, Vec<LabHost>) {
-        TestLab::up(UpOptions { name: Some(name.to_owned()), ..UpOptions::default() })
+        TestLab::up(UpOptions { name: Some(name.to_owned()), ..TestLab::options() })
     }
 
     /// A lab without hosts yet.

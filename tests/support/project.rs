@@ -31,7 +31,15 @@ impl Project {
     }
 
     pub fn with_hosts(count: usize) -> Project {
-        let (lab, hosts) = TestLab::with_hosts(count);
+        Project::of(TestLab::with_hosts(count))
+    }
+
+    /// One whose host has an RSA host key too.
+    pub fn with_all_host_keys() -> Project {
+        Project::of(TestLab::with_host_of_all_keys())
+    }
+
+    fn of((lab, hosts): (TestLab, Vec<LabHost>)) -> Project {
         Project { lab, host: hosts[0].clone(), hosts }
     }
 

@@ -26,7 +26,7 @@ for name in hosts resolv.conf hostname; do
 done
 hostname -F /etc/hostname
 
-for type in rsa ecdsa ed25519; do
+while read -r type; do
   key=/etc/ssh/ssh_host_${type}_key
   [ -s "$key" ] || ssh-keygen -q -t "$type" -N '' -C "root@$(cat /etc/hostname)" -f "$key"
-done
+done </run/stockade-lab-host-keys

@@ -43,6 +43,14 @@ for unit in console-getty.service getty-static.service getty@tty1.service \
   sys-kernel-debug.mount sys-kernel-tracing.mount; do
   ln -sf /dev/null "/etc/systemd/system/$unit"
 done
+# Generators for disks, a console and a kernel's command line, none of which a container
+# has: systemd runs all of them at every start and every daemon-reload.
+mkdir -p /etc/systemd/system-generators
+for generator in bless-boot cryptsetup debug factory-reset getty gpt-auto hibernate-resume \
+  import integritysetup run ssh system-update tpm2 veritysetup; do
+  generator=systemd-$generator-generator
+  [ ! -e "/usr/lib/systemd/system-generators/$generator" ] || ln -sf /dev/null "/etc/systemd/system-generators/$generator"
+done
 # They would take the apt lock at a random moment of a host's short life.
 for timer in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer; do
   systemctl disable "$timer" >/dev/null 2>&1 || true

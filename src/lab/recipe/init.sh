@@ -1,5 +1,5 @@
 #!/bin/sh
-# The first process of a lab host. The container has a cgroup namespace of its
+# The first process of a lab host: init TYPE...  The container has a cgroup namespace of its
 # own, which the engine mounts read-only; systemd, and an engine inside, need
 # to write to it. On cgroup v1 that is one mount a controller, on v2 one in all.
 v1=
@@ -18,6 +18,8 @@ cat /proc/sys/kernel/random/uuid >/run/stockade-lab-boot-id
 chmod 0444 /run/stockade-lab-boot-id
 mount --bind /run/stockade-lab-boot-id /proc/sys/kernel/random/boot_id
 rm -f /run/stockade-lab-boot-id
+# The types of host keys that its first start makes (boot.sh).
+printf '%s\n' "$@" >/run/stockade-lab-host-keys
 # systemd 256 and 257 start on cgroup v1 only when the kernel's command line, for
 # which a container has the first process's, says so.
 if [ -n "$v1" ]; then
