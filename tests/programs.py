@@ -31,6 +31,9 @@ import time
 
 # Started first, so that none of them is what is waited for alone in the end.
 LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing", "harden_docker", "harden_server", "harden_host"]
+# Of the ignored tests of these a share is run where STOCKADE_SAMPLE says how many of a
+# hundred. Tables of a single test take their share themselves (support/sample.rs).
+SAMPLED = {"process", "lockout", "guard", "gateway_host", "hostile", "packages"}
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
 # Programs of which each module is a part of its own.
@@ -61,6 +64,20 @@ LEFT_OUT = [
 AGAIN = 2
 
 
+def share(everything):
+    """The entries of this run, as support/sample.rs chooses them."""
+    percent = os.environ.get("STOCKADE_SAMPLE")
+    if percent is None:
+        return everything
+    shift = int(os.environ.get("STOCKADE_SEED", "0")) % 100
+    chosen = [
+        entry
+        for at, entry in enumerate(everything, shift)
+        if at * int(percent) // 100 < (at + 1) * int(percent) // 100
+    ]
+    return chosen or everything[shift % len(everything) :][:1]
+
+
 class Part:
     """A test program of a package, or one module of it."""
 
@@ -75,25 +92,36 @@ class Part:
         self.name = f"unit tests of {target['kind'][0]}" if is_unit else target["name"]
         # None: all of the program.
         self.tests = None
+        # How many tests a sample leaves out.
+        self.skipped = 0
         self.code, self.seconds, self.output = None, 0.0, b""
 
     def modules(self):
         """A part for each module of this program; it alone where it is not one of MODULES."""
         if self.name not in MODULES:
             return [self]
-        listed = subprocess.run([self.path, "--list", "--format", "terse"], stdout=subprocess.PIPE, check=True)
         left_out = tuple(name for _, there, names in LEFT_OUT if not there for name in names)
         by_module = {}
-        for line in listed.stdout.decode().splitlines():
-            name, _, what = line.rpartition(": ")
-            if what == "test" and not name.startswith(left_out):
+        for name in self.listed():
+            if not name.startswith(left_out):
                 by_module.setdefault(name.partition("::")[0], []).append(name)
+        ignored = set(self.listed("--ignored"))
         parts = []
         for module, tests in by_module.items():
             part = copy.copy(self)
+            long = [name for name in tests if name in ignored]
+            if module in SAMPLED and long:
+                chosen = share(long)
+                part.skipped = len(long) - len(chosen)
+                tests = [name for name in tests if name not in ignored or name in chosen]
             part.name, part.tests = module, tests
             parts.append(part)
         return parts
+
+    def listed(self, *options):
+        command = [self.path, "--list", "--format", "terse", *options]
+        lines = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+        return [line.removesuffix(": test") for line in lines if line.endswith(": test")]
 
     def order(self):
         return LONG.index(self.name) if self.name in LONG else len(LONG)
@@ -207,6 +235,11 @@ def main():
     print("\nthe slowest parts:")
     for part in sorted(everything, key=lambda part: -part.seconds)[:10]:
         print(f"{part.seconds:7.1f} s  {part.package}  {part.name}")
+    sampled = [part for part in everything if part.skipped]
+    if sampled and not options.fast:
+        of_each = ", ".join(f"{part.name} {len(part.tests)} of {len(part.tests) + part.skipped}" for part in sampled)
+        settings = " ".join(f"{name}={os.environ.get(name, '0')}" for name in ("STOCKADE_SAMPLE", "STOCKADE_SEED"))
+        print(f"\na sample of the tests ({settings}; tests/run.sh alone runs all): {of_each}")
     for need, there, names in LEFT_OUT:
         if not there:
             print(f"left out, because they need {need}: {', '.join(names)}")

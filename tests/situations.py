@@ -57,7 +57,7 @@ def read(lines):
             hosts[program].add(test)
         elif found := re.match(r"situations: (\d+)\b", line):
             told[program][test] = told[program].get(test, 0) + int(found[1])
-        elif found := re.match(r"set-ups: \d+ applied once, (\d+) converged", line):
+        elif found := re.match(r"set-ups: \d+ of \d+ applied once, (\d+) converged", line):
             told[program][test] = int(found[1])
         elif found := re.match(r"\d+ faults injected, (\d+) survived", line):
             told[program][test] = int(found[1])

@@ -14,10 +14,13 @@ mod ordinary;
 mod spelled;
 mod table;
 
+use crate::sample::share;
+
 #[test]
 #[ignore = "needs a Docker engine: tests/run.sh runs it"]
 fn no_attack_of_the_table_gets_through() {
     let site = table::Site::start();
     let rows = [mounts::rows(&site), foreign::rows(&site), logs::rows(&site)].concat();
-    table::run(&site, &rows);
+    println!("bypass table: {} rows", rows.len());
+    table::run(&site, &share(rows));
 }

@@ -22,6 +22,7 @@ use serde::Deserialize;
 
 use crate::process::engine::docker_socket;
 use crate::process::harness::{Gateway, Options};
+use crate::sample::share;
 
 /// How a client gives its token.
 #[derive(Clone, Copy, PartialEq)]
@@ -312,7 +313,8 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
     let site = Site { clients, image: image.0.clone(), registry, gateway, token };
 
     // The longest first, three clients at a time, each both ways at once.
-    let queue = Mutex::new(CLIENTS.iter());
+    let clients = share(CLIENTS.iter().collect());
+    let queue = Mutex::new(clients.iter());
     let ended = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -350,6 +352,7 @@ fn every_flow_of_every_client_ends_through_the_gateway_as_it_does_directly() {
     }
 
     let mut wrong = Vec::new();
+    println!("clients: {} of {}", clients.len(), CLIENTS.len());
     println!(
         "clients: {:19}{:>7}{:>10}{:>9}{:>9}{:>7}{:>9}",
         "client", "flows", "directly", "through", "refused", "wrong", "seconds"

@@ -17,6 +17,8 @@ mod policy;
 mod process;
 mod quota;
 mod roles;
+#[path = "../../tests/support/sample.rs"]
+mod sample;
 mod service;
 mod store;
 mod tenants;

@@ -5,6 +5,7 @@ pub mod audits;
 pub mod files;
 pub mod project;
 pub mod relay;
+pub mod sample;
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
