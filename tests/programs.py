@@ -30,10 +30,7 @@ import threading
 import time
 
 # Started first, so that none of them is what is waited for alone in the end.
-LONG = ["faults", "process", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing", "harden_docker", "harden_server", "harden_host"]
-# Of the ignored tests of these a share is run where STOCKADE_SAMPLE says how many of a
-# hundred. Tables of a single test take their share themselves (support/sample.rs).
-SAMPLED = {"process", "lockout", "guard", "gateway_host", "hostile", "packages"}
+LONG = ["faults", "process", "harden_server", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing", "harden_docker", "harden_host"]
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
 # Programs of which each module is a part of its own.
@@ -65,7 +62,9 @@ AGAIN = 2
 
 
 def share(everything):
-    """The entries of this run, as support/sample.rs chooses them."""
+    """The entries of this run, as support/sample.rs chooses them: as many of a hundred as
+    STOCKADE_SAMPLE says. Of each module's ignored tests such a share is run; tables of a
+    single test take theirs themselves."""
     percent = os.environ.get("STOCKADE_SAMPLE")
     if percent is None:
         return everything
@@ -110,7 +109,7 @@ class Part:
         for module, tests in by_module.items():
             part = copy.copy(self)
             long = [name for name in tests if name in ignored]
-            if module in SAMPLED and long:
+            if long:
                 chosen = share(long)
                 part.skipped = len(long) - len(chosen)
                 tests = [name for name in tests if name not in ignored or name in chosen]
