@@ -27,7 +27,7 @@ impl Logins {
         let _ = std::fs::remove_file(stop.with_extension("log"));
         let ssh = project.lab.lab.ssh(&project.host.name, &["sudo -n true"]).unwrap();
         let child = Command::new("sh")
-            .args(["-c", "while [ ! -e \"$0\" ]; do if timeout 30 \"$@\"; then echo in; else echo \"out: $(date +%T)\"; fi >>\"$0.log\"; sleep 0.3; done 2>>\"$0.log\""])
+            .args(["-c", "while [ ! -e \"$0\" ] && kill -0 \"$PPID\" 2>/dev/null; do if timeout 30 \"$@\"; then echo in; else echo \"out: $(date +%T)\"; fi >>\"$0.log\"; sleep 1; done 2>>\"$0.log\""])
             .arg(&stop)
             .arg(ssh.get_program())
             .args(ssh.get_args())
