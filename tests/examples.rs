@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::sample::share;
 use crate::support::{TestLab, program};
 use stockade::lab::UpOptions;
 
@@ -68,7 +69,7 @@ fn every_example_is_free_of_errors_for_the_hosts_and_stages_its_inventory_names(
 #[ignore = "starts lab hosts: tests/run.sh runs it"]
 fn every_example_brings_a_fresh_host_to_where_nothing_is_left_to_do() {
     let test = TestLab::new();
-    let projects = projects();
+    let projects = share(projects());
     // One host an example, of the base that can be had wherever apt packages can.
     let hosts = test
         .lab
@@ -76,7 +77,7 @@ fn every_example_brings_a_fresh_host_to_where_nothing_is_left_to_do() {
             count: projects.len(),
             base: Some("debootstrap:bookworm".parse().unwrap()),
             groups: ["docker", "web"].map(str::to_owned).to_vec(),
-            ..UpOptions::default()
+            ..TestLab::options()
         })
         .unwrap();
     let inventory = test.lab.inventory_path();

@@ -30,7 +30,7 @@ import threading
 import time
 
 # Started first, so that none of them is what is waited for alone in the end.
-LONG = ["faults", "process", "harden_server", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing", "harden_docker", "harden_host"]
+LONG = ["faults", "process", "harden_server", "lockout", "ports", "clients", "bypass", "guard", "gateway_host", "hostile", "packages", "contributing", "harden_docker", "harden_host", "examples", "docker"]
 # Tests of these packages look at everything that the engine has.
 ALONE = {"stockade-gateway"}
 # Programs of which each module is a part of its own.

@@ -35,7 +35,7 @@ impl TestLab {
     }
 
     /// An RSA host key is half of what a start costs, and most tests need none.
-    fn options() -> UpOptions {
+    pub fn options() -> UpOptions {
         UpOptions { host_keys: vec![HostKeyType::Ecdsa, HostKeyType::Ed25519], ..UpOptions::default() }
     }
 
