@@ -1,7 +1,7 @@
 //! A share of a long table, so that a run in CI ends in time.
 //!
 //! STOCKADE_SAMPLE=PERCENT takes so many of its entries, spread evenly; STOCKADE_SEED
-//! decides which. Of seeds that follow each other, each takes others.
+//! decides which: of seeds that follow each other, others.
 //! `tests/programs.py` chooses tests the same way.
 
 #![allow(clippy::expect_used)]
@@ -14,7 +14,9 @@ pub fn share<T>(all: Vec<T>) -> Vec<T> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect("a number"));
     match number("STOCKADE_SAMPLE") {
         None => all,
-        Some(percent) => chosen(all, percent, number("STOCKADE_SEED").unwrap_or(0)),
+        // A test that is itself one of a sample runs every so many seeds: its entries take
+        // turns by how often it has run.
+        Some(percent) => chosen(all, percent, number("STOCKADE_SEED").unwrap_or(0) * percent / 100),
     }
 }
 
